@@ -1,0 +1,87 @@
+"""The exceptions of momok.
+
+::
+
+    MomokError                      anything a user can cause and mend; the CLI prints its one line
+    ├── ConfigError                 an unknown setting, a value of the wrong kind or out of range
+    ├── DataError                   something is wrong with the graph on disk or in memory
+    │   ├── FormatError             a file is malformed (message carries file and line)
+    │   ├── UnknownLabelError       a label or name that the graph does not have
+    │   ├── AmbiguousNameError      a name that several entities share
+    │   └── FeatureError            feature rows, widths or values that do not fit the graph
+    ├── RunError                    a run folder that is missing, incomplete or of another version
+    │   └── CheckpointError         a checkpoint that is corrupt, truncated or not ours
+    ├── TrainingError               training cannot go on (non-finite loss, nothing to train on)
+    ├── StorageError                the disk refused a write
+    └── MissingExtraError           an optional dependency is not installed
+
+A message says what was found, where (file and line), what was expected and what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AmbiguousNameError",
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "FeatureError",
+    "FormatError",
+    "MissingExtraError",
+    "MomokError",
+    "RunError",
+    "StorageError",
+    "TrainingError",
+    "UnknownLabelError",
+]
+
+
+class MomokError(Exception):
+    """Anything a user can cause and mend."""
+
+
+class ConfigError(MomokError):
+    """A setting that does not exist, or a value that it cannot take."""
+
+
+class DataError(MomokError):
+    """The graph, on disk or in memory, cannot be used as it is."""
+
+
+class FormatError(DataError):
+    """A file does not follow its format."""
+
+
+class UnknownLabelError(DataError):
+    """A label or name that the graph does not have."""
+
+
+class AmbiguousNameError(DataError):
+    """A display name that several entities share: a label must be given."""
+
+
+class FeatureError(DataError):
+    """Feature rows, widths or values that do not fit the graph."""
+
+
+class RunError(MomokError):
+    """A run folder is missing, incomplete or of another version."""
+
+
+class CheckpointError(RunError):
+    """A checkpoint is corrupt, truncated or was not written by momok."""
+
+
+class TrainingError(MomokError):
+    """Training cannot go on."""
+
+
+class StorageError(MomokError):
+    """The disk refused a write; what was there before is untouched."""
+
+
+class MissingExtraError(MomokError):
+    """An optional dependency is needed and not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}: pip install 'momok[{extra}]'")
