@@ -1,0 +1,1 @@
+"""What is measured, against what; each file runs as ``python -m benchmarks.NAME``."""
