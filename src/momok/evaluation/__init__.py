@@ -1,1 +1,48 @@
+"""Evaluation: filtered ranks, metrics by every grouping, honest protocols."""
 
+from __future__ import annotations
+
+from momok.evaluation.evaluator import EvaluatedGraph, TwoTowerModel, evaluate
+from momok.evaluation.filters import SparseFilter, build_filter
+from momok.evaluation.groups import CARDINALITIES, classify_cardinality, find_unseen_facts
+from momok.evaluation.metrics import (
+    HITS_AT,
+    Metrics,
+    best_of_each_metric,
+    compute_grouped_metrics,
+    compute_metrics,
+    paired_bootstrap,
+)
+from momok.evaluation.ranking import (
+    ANSWER,
+    DEFAULT_MEMORY_BUDGET,
+    AnswerRanker,
+    Ranks,
+    rank_answers,
+)
+from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks
+
+__all__ = [
+    "ANSWER",
+    "CARDINALITIES",
+    "DEFAULT_MEMORY_BUDGET",
+    "HITS_AT",
+    "TIE_RULES",
+    "AnswerRanker",
+    "EvaluatedGraph",
+    "Evaluation",
+    "Metrics",
+    "QueryRanks",
+    "Ranks",
+    "SparseFilter",
+    "TwoTowerModel",
+    "best_of_each_metric",
+    "build_filter",
+    "classify_cardinality",
+    "compute_grouped_metrics",
+    "compute_metrics",
+    "evaluate",
+    "find_unseen_facts",
+    "paired_bootstrap",
+    "rank_answers",
+]

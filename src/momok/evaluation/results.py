@@ -1,0 +1,128 @@
+"""What an evaluation found: metrics by every grouping, as a value that goes to JSON and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from momok.errors import RunError
+from momok.evaluation.metrics import Metrics
+from momok.evaluation.ranking import ANSWER, Ranks
+
+__all__ = ["TIE_RULES", "Evaluation", "Protocol", "QueryRanks", "Split"]
+
+Split = Literal["valid", "test"]
+Protocol = Literal["clean", "published"]
+ByHead = Mapping[str, Metrics]  # decision head, or "answer" -> metrics
+ByGroup = Mapping[str, ByHead]  # group -> head -> metrics
+
+TIE_RULES = ("realistic", "optimistic", "pessimistic")
+
+_FORMAT = "momok-evaluation"
+_VERSION = 1
+_SIMPLE = ("split", "protocol", "num_facts", "num_queries", "num_unseen_facts")
+_BY_GROUP = ("by_tie_rule", "by_side", "by_relation", "by_cardinality", "by_seen")
+_BY_NESTED_GROUP = ("by_relation_and_side", "by_cardinality_and_side", "by_presence")
+
+
+@dataclass(frozen=True)
+class QueryRanks:
+    """The rank of every single query, for significance tests and error analysis.
+
+    ``facts`` [F, 3] (ids). ``ranks`` {head: Ranks [2F]}: first the tail query of every fact in
+    order, then the head query of every fact.
+    """
+
+    facts: NDArray[np.int64]
+    ranks: Mapping[str, Ranks]
+
+    def reciprocal(self, head: str = ANSWER) -> NDArray[np.float64]:
+        """Return 1 / realistic rank [2F], as metrics.paired_bootstrap takes it."""
+        return 1.0 / self.ranks[head].realistic
+
+    def to_arrays(self) -> dict[str, NDArray[np.int64]]:
+        """Return named arrays to save: "facts", "optimistic/HEAD" and "pessimistic/HEAD"."""
+        arrays = {"facts": self.facts}
+        for head, ranks in self.ranks.items():
+            arrays[f"optimistic/{head}"] = ranks.optimistic
+            arrays[f"pessimistic/{head}"] = ranks.pessimistic
+        return arrays
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """The filtered ranking metrics of a model on one split of a graph.
+
+    Every grouping gives metrics for each decision head and for "answer", the mean over heads of
+    sigmoid(score). All but ``by_tie_rule`` use realistic ranks. Counts are of queries: every fact
+    has two, its tail (h, r, ?) on side "tail" and its head (t, r reversed, ?) on side "head".
+    """
+
+    split: Split
+    protocol: Protocol  # "published": best of each metric over epochs, selected on test
+    num_facts: int
+    num_queries: int
+    num_unseen_facts: int  # facts with an entity that train never shows
+    by_tie_rule: ByGroup  # realistic, optimistic, pessimistic
+    by_side: ByGroup  # tail, head
+    by_relation: ByGroup  # relation label
+    by_relation_and_side: Mapping[str, ByGroup]  # side -> relation label
+    by_cardinality: ByGroup  # 1-1, 1-N, N-1, N-N, undefined (no fact of the relation in train)
+    by_cardinality_and_side: Mapping[str, ByGroup]  # side -> cardinality
+    by_presence: Mapping[str, ByGroup]  # modality -> query_present, query_absent, answer_...
+    by_seen: ByGroup  # seen, unseen
+    query_ranks: QueryRanks | None = field(default=None, compare=False, repr=False)  # not in JSON
+
+    @property
+    def overall(self) -> ByHead:
+        """The headline: realistic ranks of all queries, by head; the model's is "answer"."""
+        return self.by_tie_rule["realistic"]
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The decision heads in the model's order, then "answer"."""
+        return tuple(self.overall)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types under stable keys; a value that does not exist is null."""
+        return {
+            "format": _FORMAT,
+            "version": _VERSION,
+            **{name: getattr(self, name) for name in _SIMPLE},
+            **{name: _dump(getattr(self, name)) for name in (*_BY_GROUP, *_BY_NESTED_GROUP)},
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Evaluation:
+        """Read what to_json wrote (without query_ranks); RunError where it is something else."""
+        if (value.get("format"), value.get("version")) != (_FORMAT, _VERSION):
+            raise RunError(
+                f"expected an evaluation of momok ({_FORMAT}, version {_VERSION}), found "
+                f"format {value.get('format')!r}, version {value.get('version')!r}: evaluate the "
+                "run again"
+            )
+        try:
+            fields = {name: value[name] for name in _SIMPLE}
+            fields |= {name: _load(value[name], depth=2) for name in _BY_GROUP}
+            fields |= {name: _load(value[name], depth=3) for name in _BY_NESTED_GROUP}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RunError(
+                f"the evaluation is incomplete or damaged ({error!r}): evaluate the run again"
+            ) from error
+        return cls(**fields)
+
+
+def _dump(value: Any) -> Any:
+    if isinstance(value, Metrics):
+        return value.to_json()
+    return {key: _dump(inner) for key, inner in value.items()}
+
+
+def _load(value: Mapping[str, Any], depth: int) -> Any:
+    if depth == 0:
+        return Metrics.from_json(value)
+    return {key: _load(inner, depth - 1) for key, inner in value.items()}
