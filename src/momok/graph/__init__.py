@@ -1,1 +1,40 @@
+"""The multi-modal knowledge graph: in memory, on disk, and its splits."""
 
+from momok.graph.catalog import CATALOG, CatalogEntry, load_graph
+from momok.graph.features import (
+    FeatureManifest,
+    Features,
+    l2_normalise,
+    load_features,
+    pool,
+    reduce_pca,
+    save_features,
+)
+from momok.graph.formats import read_benchmark_folder, read_momok_folder, write_momok_folder
+from momok.graph.graph import Finding, MultimodalGraph, Split, SplitName, Triples, Vocabulary
+from momok.graph.splits import CLEAN_SPLIT_SEED, carve_validation, make_clean
+
+__all__ = [
+    "CATALOG",
+    "CLEAN_SPLIT_SEED",
+    "CatalogEntry",
+    "FeatureManifest",
+    "Features",
+    "Finding",
+    "MultimodalGraph",
+    "Split",
+    "SplitName",
+    "Triples",
+    "Vocabulary",
+    "carve_validation",
+    "l2_normalise",
+    "load_features",
+    "load_graph",
+    "make_clean",
+    "pool",
+    "read_benchmark_folder",
+    "read_momok_folder",
+    "reduce_pca",
+    "save_features",
+    "write_momok_folder",
+]

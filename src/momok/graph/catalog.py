@@ -1,0 +1,136 @@
+"""The named graphs, and the one way to load any graph."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+from momok.errors import DataError
+from momok.graph.formats import (
+    is_benchmark_folder,
+    is_momok_folder,
+    read_benchmark_folder,
+    read_momok_folder,
+)
+from momok.graph.graph import MultimodalGraph, Split
+from momok.graph.names import say_near_misses
+from momok.graph.splits import make_clean
+
+__all__ = ["CATALOG", "DATA_VARIABLE", "CatalogEntry", "load_graph"]
+
+DATA_VARIABLE = "MOMOK_DATA"
+_BUNDLED = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """A graph that is known by name.
+
+    Attributes:
+        name: its name, and that of its folder.
+        about: one sentence.
+        bundled: it comes with momok; others are looked for on this machine.
+        origin: where its files are published.
+    """
+
+    name: str
+    about: str
+    bundled: bool = False
+    origin: str = ""
+
+
+_MOMOK_ORIGIN = "https://github.com/zjukg/MoMoK"
+CATALOG: tuple[CatalogEntry, ...] = (
+    CatalogEntry("world", "countries, cities, languages, currencies, with flags", bundled=True),
+    CatalogEntry("MKG-W", "15,000 entities of Wikidata", origin=_MOMOK_ORIGIN),
+    CatalogEntry("MKG-Y", "15,000 entities of YAGO", origin=_MOMOK_ORIGIN),
+    CatalogEntry("DB15K", "12,842 entities of DBpedia", origin=_MOMOK_ORIGIN),
+    CatalogEntry("KVC16K", "16,015 Chinese concepts and things", origin=_MOMOK_ORIGIN),
+)
+
+
+def load_graph(
+    source: str | Path, *, split: Split = "clean", strict: bool = False
+) -> MultimodalGraph:
+    """Load a graph by its name in the catalog or from a folder.
+
+    Args:
+        source: a name, in any case (``"world"``, ``"mkg-w"``), or a folder in the published
+            benchmark format or momok's own. A text with a path separator is a folder.
+        split: ``clean`` mends splits that share facts (see ``momok.graph.splits``) and leaves
+            others alone; ``published`` takes them as they are. A folder that records its split
+            (written by ``write_momok_folder``) is left as recorded.
+        strict: malformed lines and unknown labels are errors instead of findings.
+
+    Raises:
+        DataError: there is no such name or folder, a file is missing, or it is malformed.
+    """
+    if split not in get_args(Split):
+        raise DataError(f"split {split!r}: expected 'clean' or 'published'")
+    entry = None if isinstance(source, Path) else _find_entry(source)
+    folder = _locate(entry) if entry else _check_folder(source)
+    if is_momok_folder(folder):
+        graph = read_momok_folder(folder, strict=strict)
+    elif is_benchmark_folder(folder):
+        graph = read_benchmark_folder(folder, strict=strict)
+    else:
+        raise DataError(
+            f"{folder}: is no graph: neither graph.json (momok's format) nor entity2id.txt "
+            f"(the published benchmarks) is in it"
+        )
+    if entry:
+        graph = replace(graph, name=entry.name, source=entry.name)
+    recorded = any(finding.kind == "recorded-split" for finding in graph.findings)
+    return make_clean(graph) if split == "clean" and not recorded else graph
+
+
+def _normalise(name: str) -> str:
+    return re.sub(r"[-_ ]", "", name).casefold()
+
+
+def _find_entry(source: str) -> CatalogEntry | None:
+    return next((e for e in CATALOG if _normalise(e.name) == _normalise(source)), None)
+
+
+def _check_folder(source: str | Path) -> Path:
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise DataError(f"{folder}: is a file; expected the folder of a graph")
+    names = [entry.name for entry in CATALOG]
+    if isinstance(source, str) and folder.name == source:
+        known = say_near_misses(source, names) or f"; the catalog has {', '.join(names)}"
+        raise DataError(f"there is no graph and no folder {source!r}{known}")
+    raise DataError(f"{folder}: there is no such folder")
+
+
+def _locate(entry: CatalogEntry) -> Path:
+    looked = list(_list_places(entry))
+    for folder in looked:
+        if is_benchmark_folder(folder) or is_momok_folder(folder):
+            return folder
+    if entry.bundled:
+        raise DataError(f"{looked[0]}: the bundled graph is missing; install momok again")
+    raise DataError(
+        f"{entry.name} is not on this machine (looked in {', '.join(map(str, looked))}); "
+        f"get it from {entry.origin} and set {DATA_VARIABLE} to the folder that holds the folder "
+        f"{entry.name}"
+    )
+
+
+def _list_places(entry: CatalogEntry) -> Iterator[Path]:
+    """List where a graph may lie: beside momok if bundled, else in the folders for data."""
+    if entry.bundled:
+        yield _BUNDLED / entry.name
+        return
+    given = os.environ.get(DATA_VARIABLE)
+    if given:
+        yield Path(given).expanduser() / entry.name
+    else:
+        yield Path.home() / ".local" / "share" / "momok" / entry.name
+    yield Path(entry.name)

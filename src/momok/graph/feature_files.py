@@ -1,0 +1,185 @@
+"""The two files of a modality, read with suspicion: a manifest in JSON and tensors.
+
+Pickles are recognised and refused: opening one can run code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from momok.errors import FeatureError
+
+__all__ = [
+    "FORMAT",
+    "PICKLE_SUFFIXES",
+    "VERSION",
+    "FeatureManifest",
+    "check_modality_name",
+    "read_manifest",
+    "read_tensors",
+]
+
+FORMAT, VERSION = "momok-features", 1
+PICKLE_SUFFIXES = (".pth", ".pt", ".pkl", ".pickle", ".bin")
+_KINDS = {
+    "width": int,
+    "labels": list,
+    "settings": dict,
+    "encoder": str,
+    "encoder_version": str,
+    "created": str,
+}
+_OPTIONAL: Mapping[str, Any] = {"settings": {}, "encoder": "", "encoder_version": "", "created": ""}
+_MODALITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_RESERVED = ("structure", "joint", "answer")  # heads of the model that need no features
+# torch.save writes a zip archive (PK) or, before 1.6, a pickle (0x80 and the protocol).
+_PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureManifest:
+    """Where the vectors of a modality come from.
+
+    Attributes:
+        modality: the name of the modality.
+        width: d, the numbers per entity.
+        encoder: what made the vectors.
+        encoder_version: its version.
+        settings: the settings it was given.
+        created: the day, YYYY-MM-DD.
+    """
+
+    modality: str
+    width: int
+    encoder: str = ""
+    encoder_version: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    created: str = ""
+
+
+def check_modality_name(modality: str) -> None:
+    """Check that a modality can name files and a head of the model.
+
+    Raises:
+        FeatureError: it cannot.
+    """
+    if not _MODALITY.fullmatch(modality):
+        raise FeatureError(
+            f"modality {modality!r}: a name is letters, digits, '_' and '-', as in image or text_en"
+        )
+    if modality in _RESERVED:
+        raise FeatureError(f"modality {modality!r}: the model has a head of this name; rename it")
+
+
+def read_manifest(path: Path, modality: str) -> tuple[FeatureManifest, list[str], str | None]:
+    """Read a manifest: where the vectors come from, the row labels, the sha256 of the tensors.
+
+    Raises:
+        FeatureError: it is missing or malformed, or names a row twice.
+    """
+    if not path.is_file():
+        _refuse_pickle_beside(path.with_suffix(".safetensors"))
+        raise FeatureError(
+            f"{path}: the manifest is missing; it names the encoder, the width and the rows of "
+            f"{modality}.safetensors"
+        )
+    try:
+        read = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise FeatureError(f"{path}: the manifest cannot be read as JSON: {error}") from error
+    if not isinstance(read, dict) or (read.get("format"), read.get("version")) != (FORMAT, VERSION):
+        raise FeatureError(f"{path}: is no manifest with format {FORMAT!r} and version {VERSION}")
+    if read.get("modality") != modality:
+        raise FeatureError(f"{path}: the manifest is of modality {read.get('modality')!r}")
+    given: dict[str, Any] = {**_OPTIONAL, **read}
+    for key, kind in _KINDS.items():
+        if not isinstance(given.get(key), kind):
+            raise FeatureError(f"{path}: {key!r} must be given as {kind.__name__}")
+    values = {key: given[key] for key in _KINDS if key != "labels"}
+    manifest = FeatureManifest(modality=modality, **values)
+    return manifest, _check_labels(path, given["labels"]), read.get("sha256")
+
+
+def read_tensors(path: Path, sha256: str | None) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Read vectors ``[n, d]`` (float16 or float32) and presence ``[n]``.
+
+    Raises:
+        FeatureError: the file is missing, corrupt or a pickle, or the tensors are of other shapes.
+    """
+    if not path.is_file():
+        _refuse_pickle_beside(path)
+        raise FeatureError(f"{path}: the vectors are missing")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise FeatureError(f"{path}: cannot be read: {error.strerror}") from error
+    # A safetensors header begins with "{" after its length in 8 bytes, which may look like any.
+    if content.startswith(_PICKLE_STARTS) and content[8:9] != b"{":
+        raise FeatureError(_say_pickle(path))
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise FeatureError(
+            f"{path}: is corrupt or truncated: its sha256 is not the one in {path.stem}.json; "
+            f"copy or encode it again"
+        )
+    try:
+        tensors = load(content)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise FeatureError(
+            f"{path}: is corrupt, truncated or no safetensors file ({error}); "
+            f"copy or encode it again"
+        ) from error
+    vectors = _pick_tensor(path, tensors, "vectors", ("float16", "float32"), "[n, d]")
+    present = _pick_tensor(path, tensors, "present", ("uint8", "bool"), "[n]")
+    if len(vectors) != len(present):
+        raise FeatureError(f"{path}: {len(vectors)} vectors, {len(present)} presence marks")
+    return vectors, present != 0
+
+
+def _check_labels(path: Path, labels: list[Any]) -> list[str]:
+    seen: set[str] = set()
+    for label in labels:
+        if not isinstance(label, str):
+            raise FeatureError(f"{path}: 'labels' holds {label!r}, expected texts")
+        if label in seen:
+            raise FeatureError(f"{path}: the row {label!r} appears twice; an entity has one vector")
+        seen.add(label)
+    return labels
+
+
+def _pick_tensor(
+    path: Path, tensors: Mapping[str, NDArray[Any]], name: str, kinds: tuple[str, ...], shape: str
+) -> NDArray[Any]:
+    if name not in tensors:
+        raise FeatureError(f"{path}: has no tensor {name!r}; it has {', '.join(sorted(tensors))}")
+    tensor = tensors[name]
+    if tensor.ndim != shape.count(",") + 1 or tensor.dtype.name not in kinds:
+        raise FeatureError(
+            f"{path}: {name!r} is {tensor.dtype} {list(tensor.shape)}, "
+            f"expected {' or '.join(kinds)} {shape}"
+        )
+    return tensor
+
+
+def _refuse_pickle_beside(path: Path) -> None:
+    """Say so where a missing safetensors file has a pickle of the same name beside it."""
+    for suffix in PICKLE_SUFFIXES:
+        if not path.is_file() and path.with_suffix(suffix).is_file():
+            raise FeatureError(_say_pickle(path.with_suffix(suffix)))
+
+
+def _say_pickle(path: Path) -> str:
+    return (
+        f"{path}: is a pickle (torch.save or Python); opening one can run code, so momok never "
+        f"does; where you trust it, convert it with safetensors.torch.save_file"
+    )

@@ -1,0 +1,249 @@
+"""The multi-modal knowledge graph in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from momok.errors import AmbiguousNameError, DataError, FeatureError, UnknownLabelError
+from momok.graph.features import Features
+from momok.graph.names import make_readable, say_near_misses
+from momok.graph.triples import Triples
+from momok.graph.vocabulary import Vocabulary
+
+__all__ = [
+    "SPLIT_NAMES",
+    "Finding",
+    "MultimodalGraph",
+    "Split",
+    "SplitName",
+    "Triples",
+    "Vocabulary",
+]
+
+Split: TypeAlias = Literal["published", "clean"]
+"""Which split of the facts: as its authors publish it, or mended (see ``momok.graph.splits``)."""
+
+SplitName: TypeAlias = Literal["train", "valid", "test"]
+"""One part of the split."""
+
+SPLIT_NAMES: tuple[SplitName, ...] = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the data that its user should know, counted.
+
+    Attributes:
+        kind: ``malformed``, ``unknown-label``, ``duplicate``, ``overlap``, ``unseen-entity``,
+            ``missing-picture``, ``feature-rows`` or ``recorded-split``.
+        count: how many lines, facts, rows or files.
+        message: one sentence: what was found and what was done about it.
+        examples: the first few, each with its place: ``train.txt:17: ...``.
+    """
+
+    kind: str
+    count: int
+    message: str
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MultimodalGraph:
+    """Facts about entities, and what is known of the entities besides.
+
+    The texts per entity or relation may be left out: names are then made from the labels, the
+    other texts are blank. All tuples are in the order of the vocabularies.
+
+    Attributes:
+        name: the name of the graph.
+        entities: the labels of the N entities; the position is the id.
+        relations: the labels of the R relations.
+        train: facts to learn from ``[n, 3]``: head, relation, tail ids; each once.
+        valid: facts to choose a model with; each once.
+        test: facts to judge it with; each once.
+        features: per modality, one vector for some or all entities.
+        entity_names: display names.
+        relation_names: display names.
+        descriptions: longer texts, "" where there is none.
+        entity_types: the kind of thing, "" where it is not said.
+        attributes: further columns of texts per entity, by column name.
+        pictures: entity id to picture file.
+        split: whether the facts are split as published or were mended.
+        split_notes: what mending changed, in words with counts.
+        findings: what reading found in the files.
+        source: where the graph was read: a name of the catalog or a folder.
+        about: a sentence on the graph.
+        licence: under which terms it may be used.
+
+    Raises:
+        DataError: sizes that contradict each other, or ids out of range.
+    """
+
+    name: str
+    entities: Vocabulary
+    relations: Vocabulary
+    train: Triples
+    valid: Triples
+    test: Triples
+    features: Mapping[str, Features] = field(default_factory=dict)
+    entity_names: tuple[str, ...] = ()
+    relation_names: tuple[str, ...] = ()
+    descriptions: tuple[str, ...] = ()
+    entity_types: tuple[str, ...] = ()
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pictures: Mapping[int, Path] = field(default_factory=dict)
+    split: Split = "published"
+    split_notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    source: str = ""
+    about: str = ""
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        """Fill in the texts left out and check that all sizes agree."""
+        blank = ("",) * self.num_entities
+        fallbacks = {
+            "entity_names": tuple(map(make_readable, self.entities.labels)),
+            "relation_names": tuple(map(make_readable, self.relations.labels)),
+            "descriptions": blank,
+            "entity_types": blank,
+        }
+        for column, fallback in fallbacks.items():
+            if not getattr(self, column):
+                object.__setattr__(self, column, fallback)
+            self._check_length(column, getattr(self, column), len(fallback))
+        for column, values in self.attributes.items():
+            self._check_length(f"attribute {column!r}", values, self.num_entities)
+        for split in SPLIT_NAMES:
+            self._check_triples(split, self.facts(split))
+        for modality, features in self.features.items():
+            if len(features.matrix) != self.num_entities:
+                raise FeatureError(
+                    f"graph {self.name!r}: modality {modality!r} has {len(features.matrix)} rows "
+                    f"for {self.num_entities} entities"
+                )
+
+    def _check_length(self, what: str, values: tuple[str, ...], expected: int) -> None:
+        if len(values) != expected:
+            raise DataError(
+                f"graph {self.name!r}: {what} has {len(values)} values, expected {expected}"
+            )
+
+    def _check_triples(self, split: str, triples: Triples) -> None:
+        if triples.ndim != 2 or triples.shape[1] != 3 or triples.dtype != np.int64:
+            raise DataError(
+                f"graph {self.name!r}: {split} facts are {triples.dtype} {triples.shape}, "
+                f"expected int64 [n, 3]"
+            )
+        limits = np.array([self.num_entities, self.num_relations, self.num_entities])
+        if ((triples < 0) | (triples >= limits)).any():
+            raise DataError(f"graph {self.name!r}: {split} facts have ids outside the vocabulary")
+
+    @property
+    def num_entities(self) -> int:
+        """N."""
+        return len(self.entities)
+
+    @property
+    def num_relations(self) -> int:
+        """R, without reciprocals."""
+        return len(self.relations)
+
+    def facts(self, split: SplitName) -> Triples:
+        """Give the facts ``[n, 3]`` of one split by its name."""
+        return {"train": self.train, "valid": self.valid, "test": self.test}[split]
+
+    def with_features(self, features: Mapping[str, Features]) -> MultimodalGraph:
+        """Give the same graph with these features added; same modality names are replaced."""
+        return replace(self, features={**self.features, **features})
+
+    def fingerprint(self) -> str:
+        """Compute the sha256 of labels, facts of all splits and features, as 64 hex digits.
+
+        Names, descriptions and pictures do not count: no model sees them but through features.
+        """
+        digest = hashlib.sha256(b"momok-graph 1")
+        for part in self._fingerprint_parts():
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part)
+        return digest.hexdigest()
+
+    def _fingerprint_parts(self) -> Iterator[bytes]:
+        for vocabulary in (self.entities, self.relations):
+            yield len(vocabulary).to_bytes(8, "little")
+            for label in vocabulary.labels:
+                yield label.encode("utf-8", "surrogatepass")
+        for split in SPLIT_NAMES:
+            yield np.ascontiguousarray(self.facts(split), dtype="<i8").tobytes()
+        for modality in sorted(self.features):
+            features = self.features[modality]
+            yield modality.encode()
+            yield np.ascontiguousarray(features.matrix, dtype="<f4").tobytes()
+            yield features.present.tobytes()
+
+    def find_entity(self, text: str) -> int:
+        """Find an entity by its label, else by its display name in any case.
+
+        Raises:
+            UnknownLabelError: nothing has this label or name; near misses are suggested.
+            AmbiguousNameError: several entities share the name; their labels are listed.
+        """
+        return self._find(text, "entity", self.entities, self._entities_by_name)
+
+    def find_relation(self, text: str) -> int:
+        """Find a relation by its label, else by its display name in any case.
+
+        Raises:
+            UnknownLabelError: nothing has this label or name; near misses are suggested.
+            AmbiguousNameError: several relations share the name; their labels are listed.
+        """
+        return self._find(text, "relation", self.relations, self._relations_by_name)
+
+    @cached_property
+    def _entities_by_name(self) -> dict[str, list[int]]:
+        return _group_by_name(self.entity_names)
+
+    @cached_property
+    def _relations_by_name(self) -> dict[str, list[int]]:
+        return _group_by_name(self.relation_names)
+
+    def _find(
+        self, text: str, kind: str, vocabulary: Vocabulary, by_name: Mapping[str, list[int]]
+    ) -> int:
+        if text in vocabulary:
+            return vocabulary.index(text)
+        if text.startswith("<") and text.endswith(">") and text[1:-1] in vocabulary:
+            return vocabulary.index(text[1:-1])
+        same_name = by_name.get(text.casefold(), [])
+        if len(same_name) == 1:
+            return same_name[0]
+        if same_name:
+            labels = ", ".join(vocabulary.labels[i] for i in same_name[:8])
+            more = f" and {len(same_name) - 8} more" if len(same_name) > 8 else ""
+            raise AmbiguousNameError(
+                f"{text!r} names {len(same_name)} {_plural(kind)} of {self.name}; "
+                f"give one of the labels: {labels}{more}"
+            )
+        names = self.entity_names if kind == "entity" else self.relation_names
+        raise UnknownLabelError(
+            f"{self.name} has no {kind} {text!r}"
+            + (say_near_misses(text, (*names, *vocabulary.labels)) or "; give a label or a name")
+        )
+
+
+def _plural(kind: str) -> str:
+    return {"entity": "entities", "relation": "relations"}[kind]
+
+
+def _group_by_name(names: tuple[str, ...]) -> dict[str, list[int]]:
+    groups: dict[str, list[int]] = {}
+    for position, name in enumerate(names):
+        groups.setdefault(name.casefold(), []).append(position)
+    return groups

@@ -1,0 +1,58 @@
+"""How labels are shown to people, and what they may have meant when they mistype one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+__all__ = ["find_near_misses", "flatten", "make_readable", "say_near_misses"]
+
+_LINE_BREAKERS = re.compile(r"[\t\r\n]+")
+_MINIMUM_LIKENESS = 60.0  # of rapidfuzz's 100; below it a suggestion misleads more than it helps
+
+
+def make_readable(label: str) -> str:
+    """Make a display name from a label.
+
+    Of a URI the part that names the thing is kept, percent-decoded: all that follows
+    ``/resource/`` (DBpedia names may hold a slash: ``HIV/AIDS``), else the last path part or
+    fragment. Underscores become blanks. A label of which nothing is left is its own name.
+    """
+    name = label
+    if "://" in label:
+        _, resource, name = label.partition("/resource/")
+        if not resource:
+            name = re.split(r"[/#]", label.rstrip("/#"))[-1]
+        name = unquote(name, errors="replace")
+    name = flatten(name.replace("_", " ")).strip()
+    return name or flatten(label)
+
+
+def flatten(text: str) -> str:
+    """Put a text on one line of one column: tabs and line breaks become blanks."""
+    return _LINE_BREAKERS.sub(" ", text)
+
+
+def find_near_misses(text: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
+    """Find the candidates that look most like ``text``, best first, each once."""
+    from rapidfuzz import fuzz, process, utils
+
+    found = process.extract(
+        text,
+        list(dict.fromkeys(candidates)),
+        scorer=fuzz.WRatio,
+        processor=utils.default_process,
+        limit=limit,
+        score_cutoff=_MINIMUM_LIKENESS,
+    )
+    return [candidate for candidate, _, _ in found]
+
+
+def say_near_misses(text: str, candidates: Iterable[str]) -> str:
+    """Say ``"; did you mean A, B or C?"``, or nothing where nothing is near."""
+    near = find_near_misses(text, candidates)
+    if not near:
+        return ""
+    listed = near[0] if len(near) == 1 else f"{', '.join(near[:-1])} or {near[-1]}"
+    return f"; did you mean {listed}?"

@@ -1,0 +1,95 @@
+"""Making feature vectors comparable and narrower: pure functions of matrices."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from momok.errors import FeatureError
+
+__all__ = ["l2_normalise", "pool", "reduce_pca"]
+
+FloatMatrix: TypeAlias = NDArray[np.float32]
+
+
+def l2_normalise(matrix: FloatMatrix) -> FloatMatrix:
+    """Bring every row ``[N, d]`` to length 1; rows of zeros stay zeros."""
+    # The largest value is divided out first: squares of tiny or huge float32 leave its range.
+    largest = np.abs(matrix).max(axis=1, keepdims=True, initial=0.0)
+    scaled = matrix / np.where(largest > 0, largest, 1)
+    lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
+    normalised: FloatMatrix = (scaled / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    return normalised
+
+
+def reduce_pca(matrix: FloatMatrix, present: NDArray[np.bool_], width: int) -> FloatMatrix:
+    """Project rows ``[N, d]`` onto their first principal components ``[N, width]``.
+
+    Mean and components are those of the present rows; absent rows become zeros. The sign of a
+    component is chosen so that its largest weight is positive, so the result does not depend on
+    the sign that the eigenvalue routine happens to return.
+
+    Raises:
+        FeatureError: the present rows vary in fewer than ``width`` directions.
+    """
+    rows = matrix[present].astype(np.float64)
+    if width < 1:
+        raise FeatureError(f"PCA to width {width}: expected at least 1")
+    if not len(rows):
+        raise FeatureError(f"PCA to width {width}: no entity has a vector")
+    centred = rows - rows.mean(axis=0)
+    # The smaller of the two Gram matrices has the same eigenvalues and is the cheaper one.
+    wide = centred.shape[1] > centred.shape[0]
+    gram = centred @ centred.T if wide else centred.T @ centred
+    eigenvalues, eigenvectors = np.linalg.eigh(gram)
+    eigenvalues, eigenvectors = eigenvalues[::-1], eigenvectors[:, ::-1]
+    # Eigenvalues are squares, and float32 input carries about 7 digits: below is rounding.
+    noise = eigenvalues[0] * np.finfo(np.float32).eps ** 2 * max(centred.shape)
+    rank = int((eigenvalues > noise).sum()) if eigenvalues[0] > 0 else 0
+    if width > rank:
+        raise FeatureError(
+            f"PCA to width {width}: the {len(rows)} vectors of width {matrix.shape[1]} vary in "
+            f"{rank} directions only; choose a width of at most {rank}"
+        )
+    components = eigenvectors[:, :width]  # [d, width], or [n, width] where the rows are wide
+    if wide:
+        components = centred.T @ components / np.sqrt(eigenvalues[:width])
+    strongest = np.abs(components).argmax(axis=0)
+    components = components * np.sign(components[strongest, np.arange(width)])
+    reduced = np.zeros((len(matrix), width), dtype=np.float32)
+    reduced[present] = centred @ components
+    return reduced
+
+
+def pool(matrix: FloatMatrix, grid: tuple[int, int], target: tuple[int, int]) -> FloatMatrix:
+    """Average-pool every row ``[N, H * W]``, seen as an ``H x W`` grid, to ``h x w`` numbers.
+
+    Cell i of h averages the grid's cells from floor(i H / h) to ceil((i + 1) H / h), as PyTorch's
+    ``adaptive_avg_pool2d`` does; a target larger than the grid repeats cells. The MoMoK paper
+    brings its features to 256 numbers so, e.g. 768 = 12 x 64 to 4 x 64.
+
+    Raises:
+        FeatureError: the grid does not have as many cells as the rows have numbers.
+    """
+    height, width = grid
+    if min(*grid, *target) < 1 or matrix.shape[1] != height * width:
+        raise FeatureError(
+            f"pooling {height} x {width} to {target[0]} x {target[1]}: the vectors have width "
+            f"{matrix.shape[1]}, expected {height * width}"
+        )
+    cells = matrix.reshape(len(matrix), height, width).astype(np.float64)
+    pooled = _average_windows(height, target[0]) @ cells @ _average_windows(width, target[1]).T
+    flat: FloatMatrix = pooled.reshape(len(matrix), target[0] * target[1]).astype(np.float32)
+    return flat
+
+
+def _average_windows(size: int, target: int) -> NDArray[np.float64]:
+    """Build the matrix ``[target, size]`` whose row i averages window i."""
+    windows = np.arange(target)
+    starts, stops = windows * size // target, -(-(windows + 1) * size // target)
+    cells = np.arange(size)
+    inside = (cells >= starts[:, None]) & (cells < stops[:, None])
+    averages: NDArray[np.float64] = inside / inside.sum(axis=1, keepdims=True)
+    return averages

@@ -1,0 +1,102 @@
+"""Tables of momok's own format: a header, one row per entity or relation, tabs, no quoting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from momok.errors import FormatError
+from momok.graph.parsing import FindingLog, read_lines
+
+__all__ = ["Table", "read_pictures", "read_table"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Texts per entity or relation.
+
+    Attributes:
+        labels: the labels of the rows.
+        columns: the other columns by name.
+        line_numbers: the line of each row, from 1.
+    """
+
+    labels: tuple[str, ...]
+    columns: Mapping[str, tuple[str, ...]]
+    line_numbers: Sequence[int]
+
+    def column(self, name: str) -> tuple[str, ...]:
+        """Give a column, blank where the table does not have it."""
+        return self.columns.get(name, ("",) * len(self.labels))
+
+    def others(self, *names: str) -> dict[str, tuple[str, ...]]:
+        """Give the columns that are none of these."""
+        return {name: values for name, values in self.columns.items() if name not in names}
+
+
+def read_table(path: Path) -> Table:
+    """Read a table whose header has a column ``label``; missing last columns are blank.
+
+    Raises:
+        DataError: the file is missing.
+        FormatError: no header, no row, more columns than the header, a blank or repeated label.
+    """
+    lines = read_lines(path)
+    header = lines[0].split("\t") if lines else []
+    if "label" not in header:
+        raise FormatError(f"{path}:1: expected a header with a column 'label', found {header}")
+    if "" in header or len(set(header)) != len(header):
+        raise FormatError(f"{path}:1: a column has no name or the name of another: {header}")
+    label_column, width = header.index("label"), len(header)
+    rows: dict[str, list[str]] = {}
+    line_numbers: list[int] = []
+    for number, line in enumerate(lines[1:], 2):
+        if not line:
+            continue
+        row = line.split("\t")
+        if len(row) > width:
+            raise FormatError(f"{path}:{number}: {len(row)} columns, the header has {width}")
+        row += [""] * (width - len(row))
+        label = row[label_column]
+        if not label:
+            raise FormatError(f"{path}:{number}: the label is blank")
+        if label in rows:
+            first = line_numbers[list(rows).index(label)]
+            raise FormatError(f"{path}:{number}: {label!r} is listed already, on line {first}")
+        rows[label] = row
+        line_numbers.append(number)
+    if not rows:
+        raise FormatError(f"{path}: has a header and no row")
+    values = zip(*rows.values(), strict=True)
+    columns = {name: column for name, column in zip(header, values, strict=True) if name != "label"}
+    return Table(tuple(rows), columns, line_numbers)
+
+
+def read_pictures(folder: Path, table: Table, log: FindingLog) -> dict[int, Path]:
+    """Find the picture files that the column ``picture`` names, by row.
+
+    Raises:
+        FormatError: a path is absolute or leads out of the folder, by ``..`` or by a link; or a
+            file is missing and reading is strict.
+    """
+    root = folder.resolve()
+    pictures: dict[int, Path] = {}
+    missing: list[str] = []
+    for row, text in enumerate(table.column("picture")):
+        if not text:
+            continue
+        place = f"entities.tsv:{table.line_numbers[row]}"
+        picture = Path(text)
+        outside = picture.is_absolute() or ".." in picture.parts or "\0" in text
+        if outside or not (root / picture).resolve().is_relative_to(root):
+            raise FormatError(
+                f"{folder / place}: the picture {text!r} is not inside the folder; "
+                f"give a path relative to it, as in pictures/flag.png"
+            )
+        if (root / picture).is_file():
+            pictures[row] = folder / picture
+        else:
+            missing.append(f"{place}: no file {text!r}")
+    log.reject("missing-picture", "pictures are missing", missing, len(missing))
+    return pictures
