@@ -1,0 +1,221 @@
+"""A whole evaluation: against brute force, by hand, and its effects on the model."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.evaluation.two_towers import SmallGraph, TableModel, build_model, build_triples
+from tests.oracle import ranking_oracle
+
+from momok.errors import ConfigError, DataError, RunError
+from momok.evaluation import (
+    CARDINALITIES,
+    Evaluation,
+    classify_cardinality,
+    evaluate,
+    paired_bootstrap,
+)
+from momok.evaluation.ranking import _BYTES_PER_SCORE
+
+N, R = 7, 3
+facts = st.tuples(st.integers(0, N - 1), st.integers(0, R - 1), st.integers(0, N - 1))
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> SmallGraph:
+    splits = [
+        draw(st.lists(facts, unique=True, min_size=least, max_size=20)) for least in (0, 1, 1)
+    ]
+    return SmallGraph(*map(build_triples, splits), num_entities=N, num_relations=R)
+
+
+def walk(value: dict[str, Any], path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Every metrics object in the JSON under the path that leads to it."""
+    if "mrr" in value:
+        return {path: value}
+    inner = (walk(v, (*path, key)) for key, v in value.items() if isinstance(v, dict))
+    return {path: metrics for found in inner for path, metrics in found.items()}
+
+
+def assert_equal_metrics(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert found["count"] == expected["count"]
+    for key in ("mrr", "mean_rank", "hits"):
+        assert found[key] == pytest.approx(expected[key], abs=1e-12)
+
+
+@given(graph=graphs(), seed=st.integers(0, 1000), split=st.sampled_from(["valid", "test"]))
+def test_every_group_equals_brute_force(graph: SmallGraph, seed: int, split: Any) -> None:
+    model = build_model(N, R, seed=seed)
+    found = walk(evaluate(model, graph, split).to_json())
+    splits = {name: getattr(graph, name).tolist() for name in ("train", "valid", "test")}
+    expected = ranking_oracle.evaluate(
+        model.score_all,
+        splits,
+        split,
+        graph.relations.labels,
+        {modality: mask.tolist() for modality, mask in model.present.items()},
+    )
+    assert set(expected) <= set(found)
+    for path, metrics in found.items():
+        assert_equal_metrics(metrics, expected.get(path, ranking_oracle.measure([])))
+
+
+def build_hand_example() -> tuple[TableModel, SmallGraph]:
+    """Five entities, one relation, one head; the score of (entity, relation, x) is set by hand."""
+    scores = torch.zeros(2, 5, 5)
+    scores[0, 0] = torch.tensor([0.0, 9.0, 3.0, 8.0, 3.0])  # (0, r, ?): 1 in train, 3 unknown
+    scores[1, 2] = torch.tensor([4.0, 1.0, 5.0, 6.0, 6.0])  # (2, reverse of r, ?)
+    graph = SmallGraph(
+        train=build_triples([(0, 0, 1), (3, 0, 1)]),
+        valid=build_triples([(4, 0, 2)]),
+        test=build_triples([(0, 0, 2)]),
+        num_entities=5,
+        num_relations=1,
+    )
+    present = {"structure": torch.ones(5, dtype=torch.bool)}
+    return TableModel({"structure": scores}, {"structure": torch.eye(5)}, present), graph
+
+
+def test_an_example_by_hand() -> None:
+    model, graph = build_hand_example()
+    evaluation = evaluate(model, graph, "test")
+    # Tail: of 9, 8, 3, 3, 0 the 9 is known; 8 is better, one tie: ranks 2 to 3.
+    # Head: 4 in the filter (valid); 6 (entity 3) and 5 better than 4: rank 3.
+    by_side = evaluation.by_side
+    assert by_side["tail"]["structure"].mean_rank == by_side["tail"]["answer"].mean_rank == 2.5
+    assert by_side["head"]["structure"].mean_rank == 3.0
+    assert evaluation.by_tie_rule["optimistic"]["answer"].mean_rank == 2.5
+    assert evaluation.by_tie_rule["pessimistic"]["answer"].mean_rank == 3.0
+    assert evaluation.overall["answer"].mrr == pytest.approx((1 / 2.5 + 1 / 3) / 2)
+    assert evaluation.overall["answer"].hits == {1: 0.0, 3: 1.0, 10: 1.0, 100: 1.0}
+    assert (evaluation.num_facts, evaluation.num_queries) == (1, 2)
+    # Entity 2 occurs in no train fact.
+    assert evaluation.num_unseen_facts == 1
+    assert evaluation.by_seen["unseen"]["answer"].count == 2
+    # Two heads share their tail, each head has one tail.
+    assert evaluation.by_cardinality["N-1"]["answer"].count == 2
+    assert evaluation.heads == ("structure", "answer")
+    assert evaluation.query_ranks is not None
+    assert evaluation.query_ranks.ranks["answer"].realistic.tolist() == [2.5, 3.0]
+    assert evaluation.query_ranks.reciprocal().tolist() == [1 / 2.5, 1 / 3]
+
+
+def test_a_group_without_queries_is_there_with_null_values() -> None:
+    model, graph = build_hand_example()
+    value = evaluate(model, graph, "test").to_json()
+    nothing = {"1": None, "3": None, "10": None, "100": None}
+    assert value["by_seen"]["seen"]["answer"] == {
+        "count": 0,
+        "mrr": None,
+        "mean_rank": None,
+        "hits": nothing,
+    }
+    assert set(value["by_cardinality"]) == set(CARDINALITIES)
+    assert value["by_presence"]["structure"]["answer_absent"]["answer"]["count"] == 0
+
+
+def test_json_round_trip() -> None:
+    model, graph = build_hand_example()
+    evaluation = evaluate(model, graph, "test", protocol="published")
+    text = json.dumps(evaluation.to_json(), allow_nan=False)
+    again = Evaluation.from_json(json.loads(text))
+    assert again == evaluation
+    assert again.protocol == "published"
+    assert again.query_ranks is None
+    assert json.dumps(again.to_json()) == text
+
+
+@pytest.mark.parametrize("damage", ["format", "by_side", "num_facts"])
+def test_json_of_something_else_is_refused(damage: str) -> None:
+    model, graph = build_hand_example()
+    value = evaluate(model, graph, "test").to_json()
+    del value[damage]
+    with pytest.raises(RunError, match="evaluate the run again"):
+        Evaluation.from_json(value)
+
+
+def build_random_graph(num_entities: int, num_relations: int, num_facts: int) -> SmallGraph:
+    generator = np.random.default_rng(5)
+    sizes = (num_entities, num_relations, num_entities)
+    drawn = np.stack([generator.integers(size, size=num_facts) for size in sizes], axis=1)
+    drawn = generator.permutation(np.unique(drawn, axis=0))
+    train, valid, test = np.split(drawn, [len(drawn) // 2, len(drawn) * 3 // 4])
+    return SmallGraph(train, valid, test, num_entities, num_relations)
+
+
+def test_everything_is_encoded_once_and_the_mode_restored() -> None:
+    graph, model = build_random_graph(40, 4, 1200), build_model(40, 4)
+    calls: list[tuple[int, int]] = []
+    evaluate(model, graph, "test", progress=lambda done, total: calls.append((done, total)))
+    assert model.training
+    assert model.candidate_calls == 1
+    h, r, t = graph.test.T
+    asked = [*zip(h, r, strict=True), *zip(t, r + 4, strict=True)]
+    assert len(model.encoded) == len(set(model.encoded))
+    assert set(model.encoded) == set(asked)
+    assert calls == [(256, len(set(asked))), (len(set(asked)), len(set(asked)))]
+
+
+def test_a_model_in_evaluation_mode_stays_there() -> None:
+    model, graph = build_hand_example()
+    model.train(False)
+    evaluate(model, graph, "test")
+    assert not model.training
+
+
+def test_the_memory_budget_does_not_change_the_result() -> None:
+    graph, model = build_random_graph(40, 4, 1200), build_model(40, 4)
+    usual = evaluate(model, graph, "test")
+    for rows in (2, 5, 100):
+        assert evaluate(model, graph, "test", memory_budget=rows * 40 * _BYTES_PER_SCORE) == usual
+
+
+def test_ranks_to_save_and_to_compare() -> None:
+    graph = build_random_graph(40, 4, 400)
+    first, second = (evaluate(build_model(40, 4, seed=s), graph, "test") for s in (0, 1))
+    assert first.query_ranks is not None
+    assert second.query_ranks is not None
+    arrays = first.query_ranks.to_arrays()
+    assert set(arrays) == {
+        "facts",
+        *(f"{rule}/{head}" for rule in ("optimistic", "pessimistic") for head in first.heads),
+    }
+    np.testing.assert_array_equal(arrays["facts"], graph.test)
+    assert len(arrays["optimistic/answer"]) == 2 * len(graph.test)
+    a, b = first.query_ranks.reciprocal(), second.query_ranks.reciprocal()
+    difference, low, high = paired_bootstrap(a, b, seed=0)
+    assert low <= difference <= high
+    gap = (first.overall["answer"].mrr or 0) - (second.overall["answer"].mrr or 0)
+    assert difference == pytest.approx(gap)
+
+
+def test_an_empty_split_is_refused() -> None:
+    graph = SmallGraph(
+        build_triples([(0, 0, 1)]), build_triples([]), build_triples([(1, 0, 0)]), 2, 1
+    )
+    with pytest.raises(DataError, match="valid split of graph 'small' has no facts"):
+        evaluate(build_model(2, 1), graph, "valid")
+
+
+def test_a_head_named_answer_is_refused() -> None:
+    model, graph = build_hand_example()
+    model.query_tables["answer"] = model.query_tables["structure"]
+    with pytest.raises(ConfigError, match="rename the modality"):
+        evaluate(model, graph, "test")
+
+
+def test_cardinality_by_hand() -> None:
+    train = build_triples(
+        [(0, 0, 1), (2, 0, 3), (0, 0, 1)]  # r0: 1-1, a duplicate counts once
+        + [(0, 1, 1), (0, 1, 2), (3, 1, 4)]  # r1: 3 facts, 2 heads: exactly 1.5 tails, so many
+        + [(1, 2, 0), (2, 2, 0)]  # r2: two heads of one tail
+        + [(h, 3, t) for h in (0, 1) for t in (2, 3)]
+    )
+    names = [CARDINALITIES[kind] for kind in classify_cardinality(train, 5, 5)]
+    assert names == ["1-1", "1-N", "N-1", "N-N", "undefined"]
