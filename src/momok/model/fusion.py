@@ -1,0 +1,76 @@
+"""MuJoD: the fusion of modalities into one joint vector.
+
+Source: Zhang et al. 2025 (arXiv:2405.16869), section 3.2: per branch i,
+``u_m = ReLU(A_im dropout(x_m) + a_im)``, ``alpha = softmax_m(w . u_m)``, ``sum_m alpha_m u_m``;
+the branches are summed.
+
+Shapes: n rows, M modalities, G branches, d_m width of modality m, d joint width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from momok.model.noise import Noise
+from momok.model.precision import at_least_float32
+
+__all__ = ["ModalityFusion"]
+
+
+class ModalityFusion(nn.Module):
+    """Attention over modalities, in several branches.
+
+    Args:
+        widths: d_m of each modality, in order.
+        width: d, of the fused vector.
+        branches: G.
+        dropout: probability of dropping a cell of each branch's input.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        width: int,
+        *,
+        branches: int = 2,
+        dropout: float = 0.2,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.branches = branches
+        self.weights = nn.ParameterList(torch.empty(branches, d_m, width) for d_m in widths)
+        self.biases = nn.ParameterList(torch.empty(branches, width) for _ in widths)
+        self.attention = nn.Parameter(torch.empty(width))  # w, shared by the branches
+        with torch.no_grad():  # the defaults of a linear layer: U(-1/sqrt(in), 1/sqrt(in))
+            for d_m, weight, bias in zip(widths, self.weights, self.biases, strict=True):
+                bound = 1.0 / math.sqrt(d_m)
+                weight.uniform_(-bound, bound, generator=generator)
+                bias.uniform_(-bound, bound, generator=generator)
+            bound = 1.0 / math.sqrt(width)
+            self.attention.uniform_(-bound, bound, generator=generator)
+
+    def forward(self, vectors: Sequence[Tensor], noise: Noise) -> tuple[Tensor, Tensor]:
+        """Fuse one vector per modality into one.
+
+        Args:
+            vectors: M tensors [n, d_m].
+
+        Returns:
+            The fused vectors [n, d] and the attention over modalities [G, n, M].
+        """
+        seen = []
+        for x, weight, bias in zip(vectors, self.weights, self.biases, strict=True):
+            inputs = x.unsqueeze(0).expand(self.branches, -1, -1)  # [G, n, d_m]
+            dropped = noise.dropout(inputs, self.dropout)
+            seen.append(torch.relu(torch.bmm(dropped, weight) + bias.unsqueeze(1)))  # [G, n, d]
+        logits = torch.stack([u @ self.attention for u in seen], dim=2)  # [G, n, M]
+        alpha = torch.softmax(at_least_float32(logits), dim=2)
+        fused = torch.zeros_like(seen[0])
+        for m, u in enumerate(seen):
+            fused = torch.addcmul(fused, u, alpha[:, :, m : m + 1].to(u.dtype))
+        return fused.sum(dim=0), alpha

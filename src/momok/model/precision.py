@@ -1,0 +1,19 @@
+"""Which precision a product or a reduction runs in."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["at_least_float32", "matmul_dtype"]
+
+
+def matmul_dtype(x: Tensor) -> torch.dtype:
+    """The precision of products with ``x``: autocast's where it is on, else the tensor's own."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """``x`` itself, or in float32 when it is narrower: for losses, softmaxes and norms."""
+    return x.float() if x.dtype.itemsize < 4 else x
