@@ -199,13 +199,16 @@ def coarse_products() -> Iterator[None]:
 
 @pytest.mark.usefixtures("coarse_products")
 def test_scores_are_float32_whatever_the_training_precision() -> None:
-    # bfloat16 has 8 bits: 1025 and 1024 would tie.
-    queries = {"only": torch.ones(2, 64)}
-    candidates = {"only": torch.zeros(4, 64)}
-    candidates["only"][:, 0] = torch.tensor([1024.0, 1025.0, 1026.0, 1.0])
+    # bfloat16 has 8 bits, so 1024 and 1025 would tie; small products do not take that path.
+    queries = {"only": torch.zeros(64, 256)}
+    candidates = {"only": torch.zeros(300, 256)}
+    queries["only"][:, 0] = 1.0
+    candidates["only"][:3, 0] = torch.tensor([1024.0, 1025.0, 1026.0])
+    answers = np.arange(64) % 3
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        ranks = rank_answers(queries, candidates, answers=np.array([0, 1]), known=NOTHING_KNOWN)
-    assert ranks["only"].optimistic.tolist() == ranks["only"].pessimistic.tolist() == [3, 2]
+        ranks = rank_answers(queries, candidates, answers=answers, known=NOTHING_KNOWN)
+    assert ranks["only"].optimistic.tolist() == (3 - answers).tolist()
+    assert ranks["only"].pessimistic.tolist() == (3 - answers).tolist()
 
 
 def test_bfloat16_vectors_are_taken() -> None:

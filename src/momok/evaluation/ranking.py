@@ -71,12 +71,15 @@ class Ranks:
 
 
 @contextmanager
-def _full_precision(device: torch.device) -> Iterator[None]:
-    """Compute in true float32: no autograd, no autocast, no TF32 or bfloat16 products."""
+def _full_precision() -> Iterator[None]:
+    """Compute in true float32: no TF32 or bfloat16 products, and no autograd.
+
+    Autocast leaves products with a given output alone, so nothing needs to be said about it.
+    """
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
-        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        with torch.no_grad():
             yield
     finally:
         torch.set_float32_matmul_precision(before)
@@ -154,7 +157,7 @@ class AnswerRanker:
         self._check_scores_finite(vectors)
         counted = {head: np.empty((2, len(answers)), dtype=np.int64) for head in (*vectors, ANSWER)}
         num_queries = next(iter(vectors.values())).shape[0]
-        with _full_precision(self.device):
+        with _full_precision():
             for block in self._plan(num_queries, answer_rows, answers, known):
                 ranks = self._rank_block(vectors, block).cpu().numpy()  # [heads + 1, 2, a]
                 for result, counts in zip(counted.values(), ranks, strict=True):
