@@ -54,7 +54,7 @@ class Finding:
     examples: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class MultimodalGraph:
     """Facts about entities, and what is known of the entities besides.
 
@@ -145,6 +145,14 @@ class MultimodalGraph:
         limits = np.array([self.num_entities, self.num_relations, self.num_entities])
         if ((triples < 0) | (triples >= limits)).any():
             raise DataError(f"graph {self.name!r}: {split} facts have ids outside the vocabulary")
+
+    def __repr__(self) -> str:
+        facts = ", ".join(f"{len(self.facts(split)):,} {split}" for split in SPLIT_NAMES)
+        return (
+            f"<MultimodalGraph {self.name!r}: {self.num_entities:,} entities, "
+            f"{self.num_relations:,} relations, {facts} facts ({self.split} split), "
+            f"{', '.join(self.features) or 'no features'}>"
+        )
 
     @property
     def num_entities(self) -> int:

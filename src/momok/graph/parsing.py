@@ -222,7 +222,10 @@ def _say_unknown(
 ) -> str:
     column = int(np.flatnonzero(ids < 0)[0])
     kind, known = ("relation", relation_ids) if column == 1 else ("entity", entity_ids)
-    return f"unknown {kind} {labels[column]!r}" + say_near_misses(labels[column], known)
+    one_spelling = {i: label for label, i in known.items()}  # the last: without brackets
+    return f"unknown {kind} {labels[column]!r}" + say_near_misses(
+        labels[column], one_spelling.values()
+    )
 
 
 def _drop_duplicates(facts: _IndexedSplit, log: FindingLog) -> _IndexedSplit:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from momok.errors import DataError, StorageError
 
-__all__ = ["write_file", "write_folder"]
+__all__ = ["write_file", "write_folder", "write_through"]
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -23,7 +23,7 @@ def write_file(path: Path, content: bytes) -> None:
     draft = _name_draft(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_through(draft, content)
+        write_through(draft, content)
         draft.replace(path)
     except OSError as error:
         draft.unlink(missing_ok=True)
@@ -78,7 +78,7 @@ def _name_draft(path: Path) -> Path:
     return path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.partial")
 
 
-def _write_through(path: Path, content: bytes) -> None:
+def write_through(path: Path, content: bytes) -> None:
     """Write and wait until the disk has it: a rename must not overtake the content."""
     with path.open("wb") as file:
         file.write(content)

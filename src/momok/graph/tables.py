@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,14 +90,22 @@ def read_pictures(folder: Path, table: Table, log: FindingLog) -> dict[int, Path
         place = f"entities.tsv:{table.line_numbers[row]}"
         picture = Path(text)
         outside = picture.is_absolute() or ".." in picture.parts or "\0" in text
-        if outside or not (root / picture).resolve().is_relative_to(root):
+        # realpath and not Path.resolve, which fails on a loop of links.
+        if outside or not Path(os.path.realpath(root / picture)).is_relative_to(root):
             raise FormatError(
                 f"{folder / place}: the picture {text!r} is not inside the folder; "
                 f"give a path relative to it, as in pictures/flag.png"
             )
-        if (root / picture).is_file():
+        if _is_file(root / picture):
             pictures[row] = folder / picture
         else:
             missing.append(f"{place}: no file {text!r}")
     log.reject("missing-picture", "pictures are missing", missing, len(missing))
     return pictures
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for the file system
+        return False

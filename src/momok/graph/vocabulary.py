@@ -12,7 +12,7 @@ from momok.graph.names import say_near_misses
 __all__ = ["Vocabulary"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Vocabulary:
     """Distinct labels; the position of a label is its id.
 
@@ -45,6 +45,10 @@ class Vocabulary:
             raise UnknownLabelError(
                 f"there is no label {label!r}" + say_near_misses(label, self.labels)
             ) from None
+
+    def __repr__(self) -> str:
+        shown = ", ".join(map(repr, self.labels[:3])) + (", ..." if len(self) > 3 else "")
+        return f"<Vocabulary of {len(self):,}: {shown}>"
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -12,7 +12,7 @@ from momok.errors import DataError
 from momok.graph.features import save_features
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.names import flatten
-from momok.graph.storage import write_folder
+from momok.graph.storage import write_folder, write_through
 
 __all__ = ["FORMAT", "VERSION", "write_momok_folder"]
 
@@ -111,7 +111,7 @@ def _write_text(path: Path, text: str) -> None:
     # A first label that begins with U+FEFF would be read as a byte order mark; a mark before it
     # is what the reader takes off instead.
     encoding = "utf-8-sig" if text.startswith("\ufeff") else "utf-8"
-    path.write_bytes(text.encode(encoding))
+    write_through(path, text.encode(encoding))
 
 
 def _copy_pictures(graph: MultimodalGraph, folder: Path) -> tuple[str, ...]:

@@ -1,0 +1,114 @@
+"""Looking things up, the fingerprint, and graphs that contradict themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small_graph import as_features, as_triples
+
+from momok.errors import AmbiguousNameError, DataError, FeatureError, UnknownLabelError
+from momok.graph import Vocabulary
+from momok.graph.triples import encode_triples, first_occurrences
+
+
+def test_vocabulary():
+    vocabulary = Vocabulary(("b", "a"))
+    assert (len(vocabulary), vocabulary.index("a"), "b" in vocabulary) == (2, 1, True)
+    assert "c" not in vocabulary
+    with pytest.raises(UnknownLabelError, match="there is no label 'c'"):
+        vocabulary.index("c")
+    with pytest.raises(DataError, match="'b' appears twice"):
+        Vocabulary(("b", "a", "b"))
+
+
+def test_find_by_label_or_name(small):
+    graph = replace(small, entity_names=("France", "España", "Deutschland", *("same",) * 3, "x"))
+    assert graph.find_entity("Germany") == 2
+    assert graph.find_entity("deutschLAND") == 2
+    assert graph.find_entity("ESPAÑA") == 1
+    assert graph.find_entity("<Spain>") == 1
+    assert graph.find_relation("part_of") == graph.find_relation("Part of") == 2
+
+
+def test_a_typo_gets_suggestions(small):
+    with pytest.raises(
+        UnknownLabelError, match="small has no entity 'Frnace'; did you mean France"
+    ):
+        small.find_entity("Frnace")
+    with pytest.raises(UnknownLabelError, match="no relation 'border'; did you mean borders"):
+        small.find_relation("border")
+    with pytest.raises(UnknownLabelError, match="no entity 'qqqq'; give a label or a name"):
+        small.find_entity("qqqq")
+
+
+def test_a_shared_name_needs_a_label(small):
+    graph = replace(small, entity_names=("Here",) * 2 + small.entity_names[2:])
+    with pytest.raises(AmbiguousNameError, match=r"'here' names 2 entities .*: France, Spain"):
+        graph.find_entity("here")
+    assert graph.find_entity("Spain") == 1
+
+
+def test_fingerprint_changes_with_what_a_model_sees(small):
+    matrix, present = np.eye(7), np.ones(7, dtype=bool)
+    fewer = present.copy()
+    fewer[0] = False
+    changed = [
+        replace(small, entities=Vocabulary(("Gallia", *small.entities.labels[1:]))),
+        replace(small, relations=Vocabulary(("touches", *small.relations.labels[1:]))),
+        replace(small, train=small.train[::-1]),
+        replace(small, valid=small.test, test=small.valid),
+        replace(small, train=small.train[:-1], valid=small.train[-1:]),
+        small.with_features({"text": as_features("text", matrix, present)}),
+        small.with_features({"image": as_features("image", matrix, present)}),
+        small.with_features({"text": as_features("text", 2 * matrix, present)}),
+        small.with_features({"text": as_features("text", matrix, fewer)}),
+    ]
+    prints = {graph.fingerprint() for graph in (small, *changed)}
+    assert len(prints) == len(changed) + 1
+    assert (
+        replace(small, name="other", entity_names=("n",) * 7).fingerprint() == small.fingerprint()
+    )
+    assert small.fingerprint() == "8420b9fc0832dc76146622db62b79f012c85fa061769e9009b5db6ce9f82013a"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"entity_names": ("one",)}, "entity_names has 1 values, expected 7"),
+        ({"attributes": {"x": ()}}, "attribute 'x' has 0 values, expected 7"),
+        ({"train": as_triples([(0, 3, 0)])}, "train facts have ids outside the vocabulary"),
+        ({"test": as_triples([(0, 0, -1)])}, "test facts have ids outside the vocabulary"),
+        ({"valid": np.zeros((2, 2), dtype=np.int64)}, "valid facts are int64"),
+        ({"valid": np.zeros((2, 3))}, "valid facts are float64"),
+    ],
+)
+def test_contradictions_are_refused(small, changes, message):
+    with pytest.raises(DataError, match=message):
+        replace(small, **changes)
+
+
+def test_features_of_another_graph_are_refused(small):
+    with pytest.raises(FeatureError, match="modality 'text' has 2 rows for 7 entities"):
+        small.with_features({"text": as_features("text", np.eye(2), np.ones(2, dtype=bool))})
+
+
+def test_keys_of_facts():
+    facts = as_triples([(1, 0, 2), (0, 1, 2), (1, 0, 2), (2, 1, 0), (0, 1, 2)])
+    keys = encode_triples(facts, 3, 2)
+    assert keys.tolist() == [8, 5, 8, 15, 5]
+    kept, first = first_occurrences(keys)
+    assert kept.tolist() == [0, 1, 3]
+    assert first.tolist() == [0, 1, 0, 3, 1]
+    with pytest.raises(DataError, match="are too many"):
+        encode_triples(facts, 2**31, 2)
+
+
+def test_a_graph_shows_itself_on_one_line(small):
+    assert repr(small) == (
+        "<MultimodalGraph 'small': 7 entities, 3 relations, 10 train, 1 valid, 2 test facts "
+        "(published split), no features>"
+    )
+    assert repr(small.relations) == "<Vocabulary of 3: 'borders', 'capital', 'part_of'>"
+    assert repr(small.entities).endswith("'Germany', ...>")

@@ -1,0 +1,107 @@
+"""Normalising, PCA and pooling against independent arithmetic."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from momok.errors import FeatureError
+from momok.graph import l2_normalise, pool, reduce_pca
+
+
+def random_matrix(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def test_l2_normalise():
+    matrix = np.array([[3, 4], [0, 0], [-1e-30, 0], [3e38, 3e38]], dtype=np.float32)
+    half = 0.5**0.5
+    expected = [[0.6, 0.8], [0, 0], [-1, 0], [half, half]]
+    np.testing.assert_allclose(l2_normalise(matrix), expected, rtol=1e-6)
+    assert l2_normalise(matrix).dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", [(40, 12), (9, 30), (13, 13)])
+def test_pca_agrees_with_the_singular_values(shape):
+    matrix = random_matrix(*shape) * np.linspace(1, 5, shape[1], dtype=np.float32)
+    present = np.ones(shape[0], dtype=bool)
+    present[[1, 4]] = False
+    reduced = reduce_pca(matrix, present, 5)
+    rows = matrix[present].astype(np.float64)
+    left, values, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
+    np.testing.assert_allclose(np.abs(reduced[present]), np.abs(left * values)[:, :5], atol=1e-4)
+    assert (reduced[~present] == 0).all()
+    assert reduced.shape == (shape[0], 5)
+
+
+def test_pca_ignores_absent_rows_and_fixes_the_sign():
+    matrix = random_matrix(30, 6)
+    present = np.arange(30) < 20
+    reduced = reduce_pca(matrix, present, 3)
+    changed = matrix.copy()
+    changed[~present] = 1000
+    assert (reduce_pca(changed, present, 3) == reduced).all()
+    # Mirrored data has the same components, so the mirrored scores: no sign is left to chance.
+    np.testing.assert_allclose(reduce_pca(-matrix, present, 3), -reduced, atol=1e-5)
+
+
+def test_pca_keeps_distances_at_full_rank():
+    matrix = random_matrix(10, 4)
+    reduced = reduce_pca(matrix, np.ones(10, dtype=bool), 4)
+    before = np.linalg.norm(matrix[:, None] - matrix, axis=2)
+    np.testing.assert_allclose(
+        np.linalg.norm(reduced[:, None] - reduced, axis=2), before, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("matrix", "width", "message"),
+    [
+        (random_matrix(5, 9), 5, "vary in 4 directions only; choose a width of at most 4"),
+        (random_matrix(9, 5), 6, "vary in 5 directions only"),
+        (np.repeat(random_matrix(20, 1), 6, axis=1), 2, "vary in 1 directions only"),
+        (np.ones((5, 3), dtype=np.float32), 1, "vary in 0 directions only"),
+        (random_matrix(5, 3), 0, "expected at least 1"),
+    ],
+)
+def test_pca_beyond_the_rank(matrix, width, message):
+    with pytest.raises(FeatureError, match=message):
+        reduce_pca(matrix, np.ones(len(matrix), dtype=bool), width)
+
+
+def test_pca_of_nothing():
+    with pytest.raises(FeatureError, match="no entity has a vector"):
+        reduce_pca(random_matrix(3, 2), np.zeros(3, dtype=bool), 1)
+
+
+sides = st.integers(1, 17)
+
+
+@given(grid=st.tuples(sides, sides), target=st.tuples(sides, sides), rows=st.integers(0, 3))
+@settings(max_examples=80, deadline=None)
+def test_pooling_agrees_with_pytorch(grid, target, rows):
+    matrix = random_matrix(rows, grid[0] * grid[1])
+    pooled = pool(matrix, grid, target)
+    assert pooled.shape == (rows, target[0] * target[1])
+    if rows:
+        cells = torch.from_numpy(matrix).reshape(rows, 1, *grid)
+        expected = torch.nn.functional.adaptive_avg_pool2d(cells, target).reshape(rows, -1)
+        np.testing.assert_allclose(pooled, expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("grid", "target"), [((64, 64), (16, 16)), ((12, 64), (4, 64)), ((12, 32), (4, 64))]
+)
+def test_pooling_of_the_paper(grid, target):
+    matrix = random_matrix(2, grid[0] * grid[1])
+    cells = torch.from_numpy(matrix).reshape(2, 1, *grid)
+    expected = torch.nn.functional.adaptive_avg_pool2d(cells, target).reshape(2, 256)
+    np.testing.assert_allclose(pool(matrix, grid, target), expected.numpy(), atol=1e-6)
+
+
+def test_pooling_a_grid_of_another_size():
+    with pytest.raises(FeatureError, match="the vectors have width 10, expected 12"):
+        pool(random_matrix(2, 10), (3, 4), (1, 1))

@@ -1,0 +1,152 @@
+"""The clean split: disjoint, nothing lost from train, test untouched, the same every time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_graph import TEST, TRAIN, VALID, as_triples
+
+from momok.errors import DataError
+from momok.graph import MultimodalGraph, Vocabulary, carve_validation, make_clean
+
+N, R = 12, 3
+
+
+def as_set(triples: np.ndarray) -> set[tuple[int, int, int]]:
+    facts = set(map(tuple, triples.tolist()))
+    assert len(facts) == len(triples)
+    return facts
+
+
+def shown(facts: set[tuple[int, int, int]]) -> tuple[set[int], set[int]]:
+    return {e for h, _, t in facts for e in (h, t)}, {r for _, r, _ in facts}
+
+
+def test_a_split_without_faults_is_left_alone(small):
+    clean = make_clean(small)
+    assert clean.train is small.train
+    assert clean.valid is small.valid
+    assert clean.test is small.test
+    assert clean.split == "clean"
+    assert clean.split_notes == (
+        "no fact is in two splits: train, valid and test are as published",
+    )
+
+
+def test_test_facts_leave_train_and_what_is_lost_is_said(small):
+    # Berlin and the relation 'near' have one train fact, which is a test fact too.
+    relations = Vocabulary((*small.relations.labels, "near"))
+    leaked = [(6, 3, 5)]
+    train = as_triples([fact for fact in TRAIN if 5 not in fact] + leaked)
+    clean = make_clean(
+        replace(small, relations=relations, relation_names=(), train=train, test=as_triples(leaked))
+    )
+    assert as_set(clean.train) == as_set(train) - set(leaked)
+    assert clean.valid.tolist() == small.valid.tolist()
+    assert clean.split_notes == (
+        "1 train facts that are in test taken out of train; 1 entities lost the only train fact "
+        "by it: Berlin; 1 relations lost the only train fact by it: near",
+        "now 9 train, 1 validation, 1 test facts",
+    )
+
+
+def test_broken_validation_facts_are_replaced(small):
+    valid = as_triples([*VALID, TRAIN[0], TRAIN[4], TEST[0]])
+    clean = make_clean(replace(small, valid=valid))
+    kept, moved = clean.valid[:1], clean.valid[1:]
+    assert as_set(kept) == set(VALID)
+    assert as_set(moved) <= set(TRAIN)
+    assert len(moved) == 3
+    assert as_set(clean.train) == set(TRAIN) - as_set(moved)
+    assert clean.split_notes[0].startswith(
+        "3 of 4 validation facts dropped (2 in train, 1 in test), 3 moved from train"
+    )
+
+
+def test_no_validation_left_is_an_error(small):
+    chain = as_triples([(0, 0, 1), (2, 1, 3)])
+    with pytest.raises(DataError, match="no validation fact is left"):
+        make_clean(replace(small, train=chain, valid=chain))
+
+
+def test_no_train_left_is_an_error(small):
+    with pytest.raises(DataError, match="no train fact is left"):
+        make_clean(replace(small, train=small.test))
+
+
+def test_carving_draws_the_facts_it_always_drew():
+    heads, relations, tails = np.unravel_index(np.arange(0, 432, 7), (N, R, N))
+    train = np.stack([heads, relations, tails], axis=1).astype(np.int64)
+    stays, drawn = carve_validation(train, 5, N, R)
+    assert drawn.tolist() == [[5, 2, 6], [6, 0, 8], [6, 1, 3], [9, 1, 0], [9, 2, 9]]
+    assert len(stays) == len(train) - 5
+
+
+def test_carving_spares_what_appears_once():
+    # A star: the centre is in all facts, each leaf in one; only the doubled leaf can be spared.
+    star = as_triples([(0, 0, leaf) for leaf in range(1, 8)] + [(0, 1, 7), (0, 1, 6)])
+    stays, drawn = carve_validation(star, 9, N, R)
+    assert 1 <= len(drawn) <= 2
+    assert shown(as_set(stays)) == shown(as_set(star))
+    assert {tail for _, _, tail in as_set(drawn)} <= {6, 7}
+
+
+def test_carving_follows_the_seed():
+    train = as_triples([(h, r, t) for h in range(N) for r in range(R) for t in range(N)])
+    first = carve_validation(train, 40, N, R)[1]
+    assert (first == carve_validation(train, 40, N, R)[1]).all()
+    assert as_set(first) != as_set(carve_validation(train, 40, N, R, seed=1)[1])
+    # Drawn all over: no head is left out of 40 draws from 12 heads but by bad luck.
+    assert len(np.unique(first[:, 0])) > 8
+
+
+facts = st.tuples(st.integers(0, N - 1), st.integers(0, R - 1), st.integers(0, N - 1))
+splits = st.lists(facts, min_size=1, max_size=60, unique=True).map(as_triples)
+
+
+@given(train=splits, valid=splits, test=splits)
+@settings(max_examples=200, deadline=None)
+def test_clean_split_invariants(train, valid, test):
+    graph = MultimodalGraph(
+        name="any",
+        entities=Vocabulary(tuple(f"e{i}" for i in range(N))),
+        relations=Vocabulary(tuple(f"r{i}" for i in range(R))),
+        train=train,
+        valid=valid,
+        test=test,
+    )
+    try:
+        clean = make_clean(graph)
+    except DataError:
+        return
+    old_train, old_valid, old_test = map(as_set, (train, valid, test))
+    new_train, new_valid = as_set(clean.train), as_set(clean.valid)
+    assert clean.test is test
+    assert not new_train & new_valid
+    assert not new_train & old_test
+    assert not new_valid & old_test
+    assert new_train <= old_train
+    assert new_train | new_valid | old_test == old_train | old_valid | old_test
+    assert new_valid >= old_valid - old_train - old_test
+    assert len(new_valid) <= len(old_valid)
+    assert shown(new_train) == shown(old_train - old_test)
+    again = make_clean(graph)
+    assert (clean.train.tolist(), clean.valid.tolist()) == (
+        again.train.tolist(),
+        again.valid.tolist(),
+    )
+    assert make_clean(clean).fingerprint() == clean.fingerprint()
+
+
+@given(train=splits, wanted=st.integers(0, 30))
+@settings(max_examples=100, deadline=None)
+def test_carving_invariants(train, wanted):
+    stays, drawn = carve_validation(train, wanted, N, R)
+    assert as_set(stays) | as_set(drawn) == as_set(train)
+    assert not as_set(stays) & as_set(drawn)
+    assert len(drawn) <= wanted
+    assert shown(as_set(stays)) == shown(as_set(train))
