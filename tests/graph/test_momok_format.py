@@ -205,7 +205,10 @@ def test_malformed_folder_is_one_clear_line(folder, file, text, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "../secret.png", "a/../../secret.png", "link.png"])
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/passwd", "../secret.png", "a/../../secret.png", "a/../es.png", "a\0b", "link.png"],
+)
 def test_pictures_stay_in_the_folder(folder, path):
     (folder.parent / "secret.png").write_bytes(b"secret")
     (folder / "link.png").symlink_to(folder.parent / "secret.png")

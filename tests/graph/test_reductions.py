@@ -48,6 +48,15 @@ def test_pca_ignores_absent_rows_and_fixes_the_sign():
     np.testing.assert_allclose(reduce_pca(-matrix, present, 3), -reduced, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(40, 12), (9, 30)])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_largest_weight_of_a_component_is_positive(shape, seed):
+    matrix = random_matrix(*shape, seed=seed)
+    reduced = reduce_pca(matrix, np.ones(shape[0], dtype=bool), 4)
+    weights = (matrix - matrix.mean(axis=0)).T @ reduced  # components, each times its variance
+    assert (weights[np.abs(weights).argmax(axis=0), np.arange(4)] > 0).all()
+
+
 def test_pca_keeps_distances_at_full_rank():
     matrix = random_matrix(10, 4)
     reduced = reduce_pca(matrix, np.ones(10, dtype=bool), 4)
