@@ -1,1 +1,62 @@
-"""Multi-modal knowledge graph completion."""
+"""Multi-modal knowledge graph completion.
+
+>>> import momok
+>>> graph = momok.load_graph("world")
+>>> run = momok.train(graph, epochs=20)
+>>> predictor = momok.Predictor(run)
+>>> predictor.predict(head="France", relation="borders", k=5)
+
+Everything is imported when it is first used: ``import momok`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from momok.config import RunConfig, resolve_config
+    from momok.evaluation import evaluate
+    from momok.graph import MultimodalGraph, load_graph
+    from momok.model import MoMoK
+    from momok.prediction import Predictor
+    from momok.training import RunFolder, resume, train
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "MoMoK": "momok.model",
+    "MultimodalGraph": "momok.graph",
+    "Predictor": "momok.prediction",
+    "RunConfig": "momok.config",
+    "RunFolder": "momok.training",
+    "evaluate": "momok.evaluation",
+    "load_graph": "momok.graph",
+    "resolve_config": "momok.config",
+    "resume": "momok.training",
+    "train": "momok.training",
+}
+
+__all__ = [
+    "MoMoK",
+    "MultimodalGraph",
+    "Predictor",
+    "RunConfig",
+    "RunFolder",
+    "__version__",
+    "evaluate",
+    "load_graph",
+    "resolve_config",
+    "resume",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'momok' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

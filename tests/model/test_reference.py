@@ -63,7 +63,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path) -> None:
             return Path.touch, (marker,)
 
     path = tmp_path / "RMoE.pth"
-    path.write_bytes(pickle.dumps(Hostile()))
+    path.write_bytes(pickle.dumps(Hostile(), protocol=4))
     with pytest.raises(CheckpointError, match=r"RMoE\.pth: not a plain PyTorch state dict"):
         load_reference(path)
     assert not marker.exists()

@@ -32,8 +32,8 @@ from momok.graph.feature_files import (
     read_tensors,
 )
 from momok.graph.reductions import l2_normalise, pool, reduce_pca
-from momok.graph.storage import write_file
 from momok.graph.vocabulary import Vocabulary
+from momok.storage import write_file
 
 __all__ = [
     "FeatureManifest",

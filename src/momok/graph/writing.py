@@ -12,7 +12,7 @@ from momok.errors import DataError
 from momok.graph.features import save_features
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.names import flatten
-from momok.graph.storage import write_folder, write_through
+from momok.storage import write_folder, write_through
 
 __all__ = ["FORMAT", "VERSION", "write_momok_folder"]
 

@@ -51,7 +51,7 @@ class _GroupedProduct(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x, relations, core, mask, scale, bounds):  # type: ignore[no-untyped-def]
+    def forward(ctx, x, relations, core, mask, scale, bounds):  # type: ignore[no-untyped-def]  # noqa: PLR0917
         width = x.shape[1]
         matrices = torch.mm(relations, core).view(-1, width, width)  # [U, d, d]
         if mask is not None:

@@ -1,1 +1,1 @@
-
+"""Using a trained model: predictions and what led to them."""

@@ -1,1 +1,1 @@
-
+"""Plots and reports, made from a run folder alone."""

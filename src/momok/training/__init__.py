@@ -1,1 +1,6 @@
+"""Training: queries, objective, trainer, checkpoints, run folders."""
 
+from momok.training.api import evaluate_run, resume, train
+from momok.training.run import RunFolder
+
+__all__ = ["RunFolder", "evaluate_run", "resume", "train"]

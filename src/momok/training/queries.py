@@ -72,13 +72,14 @@ class TrainingQueries:
         """The order of one epoch's queries: [Q]."""
         return torch.randperm(len(self), generator=generator, device=self.heads.device)
 
-    def batches(self, order: Tensor, batch_size: int) -> Iterator[QueryBatch]:
-        """The batches of an epoch; a last batch of one query joins the one before.
+    def batches(self, order: Tensor, batch_size: int, start: int = 0) -> Iterator[QueryBatch]:
+        """The batches of an epoch from number ``start``; a last batch of one query joins the one
+        before.
 
         Batch norm has no variance over a single query.
         """
         count = self.num_batches(batch_size)
-        for index in range(count):
+        for index in range(start, count):
             last = index == count - 1
             yield self.batch(order[index * batch_size : None if last else (index + 1) * batch_size])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from momok.errors import DataError, StorageError
 
-__all__ = ["write_file", "write_folder", "write_through"]
+__all__ = ["append_line", "truncate_file", "write_file", "write_folder", "write_through"]
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -84,3 +84,28 @@ def write_through(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a log.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    try:
+        with path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise StorageError(f"{path}: could not be written: {error.strerror or error}") from error
+
+
+def truncate_file(path: Path, size: int) -> None:
+    """Cut a log back to its first ``size`` bytes.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    try:
+        os.truncate(path, size)
+    except OSError as error:
+        raise StorageError(f"{path}: could not be cut back: {error.strerror or error}") from error

@@ -1,0 +1,202 @@
+"""Train, resume, evaluate: the verbs of the package, each on a run folder."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from momok.config import RunConfig, resolve_config
+from momok.errors import DataError, RunError
+from momok.evaluation import Evaluation, Metrics, best_of_each_metric, evaluate
+from momok.graph import MultimodalGraph, load_graph
+from momok.runtime import Runtime, build_generator, describe_environment, start_runtime
+from momok.training.build import build_model
+from momok.training.checkpoint import load_model
+from momok.training.progress import ProgressBars, Reporter, Silent
+from momok.training.run import RunFolder
+from momok.training.trainer import Trainer
+
+__all__ = ["evaluate_run", "resume", "train"]
+
+RUNS = Path("runs")  # where run folders go unless told otherwise
+
+
+def train(
+    graph: MultimodalGraph | str | Path,
+    config: RunConfig | None = None,
+    *,
+    run: str | Path | None = None,
+    progress: bool | Reporter = True,
+    **settings: Any,
+) -> RunFolder:
+    """Train MoMoK on a graph, choose a checkpoint on validation and test it once.
+
+    Args:
+        graph: a graph, or what ``load_graph`` takes.
+        config: all settings; by default the preset ``default``.
+        run: the run folder to make; by default ``runs/<graph>-<time>``.
+        progress: progress bars, none, or a reporter of your own.
+        settings: training settings by name, as ``epochs=20``; with ``config`` they may not be
+            given.
+
+    Raises:
+        MomokError: anything that keeps it from starting or going on, in one line.
+    """
+    if config is not None and settings:
+        raise RunError("train: give either a config or single settings, not both")
+    if config is None:
+        config = resolve_config(overrides={f"training.{k}": v for k, v in settings.items()})
+    if not isinstance(graph, MultimodalGraph):
+        graph = load_graph(graph, split=config.data.split)
+    if not len(graph.train):
+        raise DataError(f"graph {graph.name!r}: the train split has no facts to learn from")
+    runtime = start_runtime(config.runtime)
+    model = build_model(graph, config, build_generator(config.seed, "weights"))
+    reporter = _choose_reporter(progress)
+    path = Path(run) if run is not None else _new_path(graph.name)
+    folder = RunFolder.create(path, graph, config, describe_environment(runtime))
+    _introduce(reporter, folder, graph, runtime, model)
+    return _fit(Trainer(folder, graph, model, runtime, reporter))
+
+
+def resume(run: str | Path, *, progress: bool | Reporter = True) -> RunFolder:
+    """Go on with an interrupted or killed run from its last checkpoint, bit for bit on CPU.
+
+    Raises:
+        RunError: the run is finished, or its graph has changed.
+        CheckpointError: the last checkpoint cannot be read.
+    """
+    folder = RunFolder(run)
+    if folder.state == "finished":
+        raise RunError(f"{folder.path}: this run is finished; there is nothing to resume")
+    config = folder.config
+    runtime = start_runtime(config.runtime)
+    graph = folder.load_graph()
+    reporter = _choose_reporter(progress)
+    if folder.last_checkpoint.exists():
+        model, _ = load_model(folder.last_checkpoint)
+        trainer = Trainer(folder, graph, model, runtime, reporter)
+        trainer.restore()
+        reporter.say(f"resuming {folder.path} in epoch {trainer.state.epoch}")
+    else:  # killed before the first checkpoint: the features are needed again
+        graph = _reload_source(folder)
+        model = build_model(graph, config, build_generator(config.seed, "weights"))
+        folder.rewind_log(0)
+        trainer = Trainer(folder, graph, model, runtime, reporter)
+        reporter.say(f"resuming {folder.path} from the start: it had saved no checkpoint")
+    return _fit(trainer)
+
+
+def evaluate_run(
+    run: str | Path | RunFolder,
+    split: Literal["valid", "test"] = "test",
+    *,
+    protocol: Literal["clean", "published"] | None = None,
+    progress: bool | Reporter = False,
+) -> Evaluation:
+    """Evaluate the chosen checkpoint of a run and write the result into its folder.
+
+    Args:
+        protocol: by default the run's own. ``published`` gives the best of each metric over the
+            epochs at which a run trained under that protocol ranked the split.
+
+    Raises:
+        RunError: ``published`` for a run that did not rank the split while it trained.
+    """
+    folder = run if isinstance(run, RunFolder) else RunFolder(run)
+    config = folder.config
+    runtime = start_runtime(config.runtime)
+    model, _ = load_model(folder.best_checkpoint, runtime.device)
+    reporter = _choose_reporter(progress)
+    chosen = protocol or config.evaluation.protocol
+    evaluation = evaluate(
+        model,
+        folder.load_graph(),
+        split,
+        protocol=chosen,
+        memory_budget=config.evaluation.memory_mb << 20,
+        progress=reporter.ranking(f"ranking {split}"),
+    )
+    if chosen == "published":
+        evaluation = evaluation.with_overall(_best_over_epochs(folder, split))
+    folder.save_evaluation(evaluation)
+    return evaluation
+
+
+def _fit(trainer: Trainer) -> RunFolder:
+    folder, reporter = trainer.run, trainer.reporter
+    try:
+        trainer.fit()
+    except KeyboardInterrupt:
+        if folder.state == "interrupted":
+            reporter.say(f"interrupted and saved; go on with: momok resume {folder.path}")
+        raise
+    if len(trainer.graph.valid):
+        evaluate_run(folder, "valid", progress=reporter)
+    if len(trainer.graph.test):
+        evaluate_run(folder, "test", progress=reporter)
+    folder.set_state("finished")
+    return folder
+
+
+def _best_over_epochs(folder: RunFolder, split: str) -> dict[str, Metrics]:
+    """Each metric's best value over the epochs, per head: the published habit."""
+    history = [record["metrics"] for record in folder.records(split)]
+    if not history:
+        raise RunError(
+            f"{folder.path}: protocol 'published' needs the {split} metrics of every validation, "
+            "and this run did not rank that split while it trained (which is right); train with "
+            "--set evaluation.protocol=published to reproduce the published habit"
+        )
+    return {
+        head: best_of_each_metric([Metrics.from_json(epoch[head]) for epoch in history])
+        for head in history[0]
+    }
+
+
+def _introduce(
+    reporter: Reporter, folder: RunFolder, graph: MultimodalGraph, runtime: Runtime, model: Any
+) -> None:
+    parameters = sum(p.numel() for p in model.parameters())
+    reporter.say(
+        f"{graph.name}: {graph.num_entities:,} entities, {graph.num_relations} relations, "
+        f"{len(graph.train):,} train / {len(graph.valid):,} valid / {len(graph.test):,} test facts "
+        f"({graph.split} split)"
+    )
+    for note in graph.split_notes:
+        reporter.say(f"  {note}")
+    for finding in graph.findings:
+        reporter.say(f"  {finding.message}")
+    reporter.say(
+        f"MoMoK: heads {', '.join(model.heads)}; {model.spec.experts} experts each; "
+        f"{parameters / 1e6:.1f} million parameters; {runtime.describe()}"
+    )
+    reporter.say(f"run folder: {folder.path}")
+
+
+def _choose_reporter(progress: bool | Reporter) -> Reporter:
+    if isinstance(progress, bool):
+        return ProgressBars() if progress else Silent()
+    return progress
+
+
+def _reload_source(folder: RunFolder) -> MultimodalGraph:
+    data = folder.data
+    graph = load_graph(data["source"], split=folder.config.data.split)
+    if graph.fingerprint() != data["fingerprint"]:
+        raise RunError(
+            f"{folder.path}: graph {data['source']} is not the one the run began with "
+            "(its fingerprint differs); start a new run"
+        )
+    return graph
+
+
+def _new_path(name: str) -> Path:
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    path = RUNS / f"{name.lower()}-{stamp}"
+    number = 2
+    while path.exists():
+        path = RUNS / f"{name.lower()}-{stamp}-{number}"
+        number += 1
+    return path

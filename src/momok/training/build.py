@@ -1,0 +1,109 @@
+"""From a graph and settings to a model: which modalities, how wide, filled with what."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from momok.config import FeatureSettings, RunConfig
+from momok.errors import ConfigError, FeatureError
+from momok.graph import MultimodalGraph, l2_normalise, pool, reduce_pca
+from momok.model import JOINT, ModalitySpec, MoMoK, MoMoKSpec
+
+__all__ = ["STRUCTURE", "build_model", "choose_modalities"]
+
+STRUCTURE = "structure"  # the modality without features
+_RESERVED = {JOINT, "answer"}  # names of heads that are no modality
+
+
+def build_model(graph: MultimodalGraph, config: RunConfig, generator: torch.Generator) -> MoMoK:
+    """Build the model that ``config`` describes for ``graph``.
+
+    Raises:
+        ConfigError: a modality that the graph does not have.
+        FeatureError: features that cannot be brought to the width asked for.
+    """
+    settings = config.model
+    specs: list[ModalitySpec] = []
+    features: dict[str, Tensor] = {}
+    present: dict[str, Tensor] = {}
+    for name in choose_modalities(graph, config):
+        if name == STRUCTURE:
+            width = settings.structure_width
+            specs.append(ModalitySpec(name=name, width=width, table_width=width))
+            continue
+        chosen = config.features_of(name)
+        matrix = _prepare(graph, name, chosen)
+        table_width = matrix.shape[1]
+        projected = chosen.reduce == "project" and table_width > chosen.width
+        specs.append(
+            ModalitySpec(
+                name=name,
+                width=chosen.width if projected else table_width,
+                table_width=table_width,
+                trainable=chosen.trainable,
+                missing=chosen.missing,
+            )
+        )
+        features[name] = torch.from_numpy(matrix)
+        present[name] = torch.from_numpy(graph.features[name].present.copy())
+    spec = MoMoKSpec(
+        num_entities=graph.num_entities,
+        num_relations=graph.num_relations,
+        modalities=tuple(specs),
+        relation_width=settings.relation_width,
+        joint_width=settings.joint_width if settings.joint else None,
+        branches=settings.branches,
+        experts=settings.experts,
+        relation_temperature=settings.relation_temperature,
+        gate_noise=settings.gate_noise,
+        expert_dropout=settings.expert_dropout,
+        fusion_dropout=settings.fusion_dropout,
+        decoder_dropouts=(
+            settings.input_dropout,
+            settings.relation_dropout,
+            settings.query_dropout,
+        ),
+    )
+    return MoMoK(spec, features=features, present=present, generator=generator)
+
+
+def choose_modalities(graph: MultimodalGraph, config: RunConfig) -> tuple[str, ...]:
+    """The modalities of the model, in order.
+
+    Raises:
+        ConfigError: one that the graph does not have, given twice, or a reserved name.
+    """
+    available = (STRUCTURE, *graph.features)
+    chosen = config.model.modalities or available
+    for name in chosen:
+        if name not in available or chosen.count(name) > 1 or name in _RESERVED:
+            raise ConfigError(
+                f"model.modalities: {name!r} cannot be used: graph {graph.name!r} has "
+                f"{', '.join(available)}, each once, and {' and '.join(sorted(_RESERVED))} are "
+                "names of heads"
+            )
+    for name in config.modality:
+        if name not in graph.features:
+            raise ConfigError(
+                f"modality.{name}: graph {graph.name!r} has no such features; it has "
+                f"{', '.join(graph.features) or 'none'}"
+            )
+    return chosen
+
+
+def _prepare(graph: MultimodalGraph, name: str, settings: FeatureSettings) -> NDArray[np.float32]:
+    """The feature matrix of one modality, normalised and reduced: [N, f]."""
+    features = graph.features[name]
+    if not features.present.any():
+        raise FeatureError(f"modality {name!r}: no entity has features; leave it out")
+    matrix = l2_normalise(features.matrix) if settings.normalise else features.matrix
+    width = matrix.shape[1]
+    if settings.reduce == "pool" and (settings.pool_target or width > settings.width):
+        grid = settings.pool_grid or (1, width)
+        return pool(matrix, grid, settings.pool_target or (1, settings.width))
+    if settings.reduce == "pca" and width > settings.width:
+        return reduce_pca(matrix, features.present, settings.width)
+    return np.ascontiguousarray(matrix, dtype=np.float32)

@@ -1,0 +1,164 @@
+"""Checkpoints: one safetensors file each, written whole or not at all, never a pickle.
+
+Tensors are named ``model/...``, ``optimizer/<parameter>/<state>``, ``clubs/...`` and so on; what
+is no tensor is JSON in the file's header.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from momok.errors import CheckpointError, StorageError
+from momok.model import ModalitySpec, MoMoK, MoMoKSpec
+
+__all__ = [
+    "load_model",
+    "load_optimizer",
+    "load_prefixed",
+    "model_tensors",
+    "optimizer_tensors",
+    "read_checkpoint",
+    "write_checkpoint",
+]
+
+_FORMAT, _VERSION = "momok-checkpoint", 1
+
+
+def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    """Write tensors and a JSON state; the path holds the old file or all of the new one.
+
+    Raises:
+        StorageError: the disk refused; the old checkpoint is untouched.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
+    header = {"format": _FORMAT, "version": str(_VERSION), "state": json.dumps(state)}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+        save_file(contiguous, draft, metadata=header)
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())  # a rename must not overtake the content
+        draft.replace(path)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StorageError(
+            f"{path}: the checkpoint could not be written: {reason}; the one before is kept"
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def read_checkpoint(
+    path: Path, prefix: str = "", device: torch.device | str = "cpu"
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors whose names begin with ``prefix`` (cut off) and the JSON state.
+
+    Raises:
+        CheckpointError: missing, truncated, corrupt, a pickle, or of another version.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint; the run has not saved one yet")
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            header = file.metadata() or {}
+            if header.get("format") != _FORMAT:
+                raise CheckpointError(f"{path}: a safetensors file, but no checkpoint of momok")
+            if header.get("version") != str(_VERSION):
+                raise CheckpointError(
+                    f"{path}: checkpoint version {header.get('version')}, this momok reads "
+                    f"{_VERSION}; use the momok that wrote it"
+                )
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+            tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+            return tensors, json.loads(header["state"])
+    except (SafetensorError, ValueError, KeyError, OSError) as error:
+        raise CheckpointError(
+            f"{path}: not a readable checkpoint ({error}): the file is corrupt, truncated or a "
+            "pickle; expected safetensors. Restore it from a copy or train again"
+        ) from error
+
+
+def model_tensors(model: MoMoK) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """A model as checkpoint tensors and the state that builds it empty."""
+    tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+    return tensors, {"model": asdict(model.spec)}
+
+
+def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[MoMoK, dict[str, Any]]:
+    """Build the model of a checkpoint, in evaluation mode, and give the JSON state.
+
+    Raises:
+        CheckpointError: as ``read_checkpoint``; also when tensors and sizes disagree.
+    """
+    tensors, state = read_checkpoint(path, "model/", device)
+    try:
+        model = _empty_model(state["model"], tensors)
+        model.load_state_dict(tensors, assign=True)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        first = str(error).splitlines()[0]
+        raise CheckpointError(f"{path}: its tensors do not fit its sizes ({first})") from error
+    return model.eval(), state
+
+
+def _empty_model(spec: dict[str, Any], tensors: Mapping[str, Tensor]) -> MoMoK:
+    """A model on the meta device: it has shapes and takes its tensors from the file."""
+    modalities = tuple(ModalitySpec(**modality) for modality in spec["modalities"])
+    dropouts = tuple(spec["decoder_dropouts"])
+    sizes = MoMoKSpec(**{**spec, "modalities": modalities, "decoder_dropouts": dropouts})
+    present = {
+        modality.name: tensors[f"tables.{m}.present"] for m, modality in enumerate(modalities)
+    }
+    with torch.device("meta"):
+        return MoMoK(sizes, present=present)
+
+
+def load_prefixed(module: nn.Module, path: Path, prefix: str) -> None:
+    """Fill a module from the tensors under ``prefix``."""
+    tensors, _ = read_checkpoint(path, prefix)
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        first = str(error).splitlines()[0]
+        raise CheckpointError(f"{path}: {prefix} does not fit ({first})") from error
+
+
+def optimizer_tensors(
+    optimizer: torch.optim.Optimizer, module: nn.Module, prefix: str
+) -> dict[str, Tensor]:
+    """The optimiser's moments, by the names of the module's parameters."""
+    return {
+        f"{prefix}{name}/{key}": value
+        for name, parameter in _optimised(module)
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def load_optimizer(
+    optimizer: torch.optim.Optimizer, module: nn.Module, path: Path, prefix: str
+) -> None:
+    """Give an optimiser back the moments that ``optimizer_tensors`` saved."""
+    tensors, _ = read_checkpoint(path, prefix)
+    by_parameter: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        parameter, _, key = name.rpartition("/")
+        by_parameter.setdefault(parameter, {})[key] = tensor
+    for name, parameter_tensor in _optimised(module):
+        if name in by_parameter:
+            optimizer.state[parameter_tensor] = {
+                key: value.to(parameter_tensor.device) for key, value in by_parameter[name].items()
+            }
+
+
+def _optimised(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    return ((name, p) for name, p in module.named_parameters() if p.requires_grad)

@@ -1,0 +1,244 @@
+"""The run folder: everything about one training run, readable by every command.
+
+::
+
+    RUN/
+      run.json            what this is, and its state: training, finished, interrupted
+      config.json         every setting, as resolved
+      environment.json    machine, versions, precision, threads
+      data.json           which graph, its fingerprint, which split, what was found in it
+      graph/              labels, names and facts as used (no features, no pictures)
+      metrics.jsonl       losses per epoch, validations: the same bytes for the same seed
+      timing.jsonl        seconds per epoch
+      checkpoints/        last.safetensors (resume), best.safetensors (predict, evaluate)
+      results/            test.json, valid.json, their ranks as safetensors
+      plots/              curves and bars
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from safetensors.numpy import save as save_arrays
+
+import momok
+from momok.config import RunConfig, validate_config
+from momok.errors import RunError
+from momok.evaluation import Evaluation
+from momok.graph import MultimodalGraph, load_graph, write_momok_folder
+from momok.storage import append_line, truncate_file, write_file
+
+__all__ = ["RunFolder"]
+
+_FORMAT, _VERSION = "momok-run", 1
+
+
+class RunFolder:
+    """Reads and writes the files of one run.
+
+    Args:
+        path: an existing run folder.
+
+    Raises:
+        RunError: there is no run in this folder, or one of another version.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise RunError(f"{self.path}: no such run folder; momok train makes one")
+        about = self._read_json("run.json")
+        if about.get("format") != _FORMAT:
+            raise RunError(f"{self.path}: not a run folder of momok (run.json says otherwise)")
+        if about.get("version") != _VERSION:
+            raise RunError(
+                f"{self.path}: run folder version {about.get('version')}, this momok reads "
+                f"{_VERSION}"
+            )
+
+    @staticmethod
+    def create(
+        path: str | Path,
+        graph: MultimodalGraph,
+        config: RunConfig,
+        environment: Mapping[str, Any],
+    ) -> RunFolder:
+        """Make a run folder and write down what is known before training.
+
+        Raises:
+            RunError: the folder exists and is not empty.
+        """
+        folder = Path(path)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise RunError(
+                f"{folder}: exists already; resume it (momok resume {folder}) or choose another "
+                "folder with --run"
+            )
+        write_momok_folder(graph, folder / "graph", with_features=False)
+        _write_json(folder / "config.json", config.model_dump(mode="json"))
+        _write_json(folder / "environment.json", dict(environment))
+        _write_json(folder / "data.json", _describe_data(graph))
+        write_file(folder / "metrics.jsonl", b"")
+        write_file(folder / "timing.jsonl", b"")
+        _write_json(
+            folder / "run.json",
+            {
+                "format": _FORMAT,
+                "version": _VERSION,
+                "momok": momok.__version__,
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "state": "training",
+            },
+        )
+        return RunFolder(folder)
+
+    # -- what was decided at the start -----------------------------------------------------
+
+    @property
+    def config(self) -> RunConfig:
+        """The settings of the run."""
+        return validate_config(self._read_json("config.json"))
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Which graph and split, with counts and findings."""
+        return self._read_json("data.json")
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Machine and versions."""
+        return self._read_json("environment.json")
+
+    def load_graph(self) -> MultimodalGraph:
+        """The graph as used: labels, names and facts; features and pictures stay at the source."""
+        return load_graph(self.path / "graph")
+
+    # -- progress --------------------------------------------------------------------------
+
+    @property
+    def state(self) -> str:
+        """``training`` (running, or killed), ``interrupted`` or ``finished``."""
+        return str(self._read_json("run.json")["state"])
+
+    def set_state(self, state: str) -> None:
+        """Write down how far the run is."""
+        _write_json(self.path / "run.json", self._read_json("run.json") | {"state": state})
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Append a record to ``metrics.jsonl``."""
+        append_line(self.path / "metrics.jsonl", json.dumps(record, allow_nan=False))
+
+    def log_timing(self, record: Mapping[str, Any]) -> None:
+        """Append a record to ``timing.jsonl``."""
+        append_line(self.path / "timing.jsonl", json.dumps(record))
+
+    @property
+    def log_size(self) -> int:
+        """Bytes of ``metrics.jsonl``: a checkpoint remembers them."""
+        return (self.path / "metrics.jsonl").stat().st_size
+
+    def rewind_log(self, size: int) -> None:
+        """Forget what was logged after a checkpoint."""
+        truncate_file(self.path / "metrics.jsonl", size)
+
+    def records(
+        self, kind: str | None = None, file: str = "metrics.jsonl"
+    ) -> Iterator[dict[str, Any]]:
+        """The logged records, of one kind or all."""
+        path = self.path / file
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    record = json.loads(line)
+                except ValueError as error:
+                    if not line.endswith("\n"):
+                        return  # cut off by a crash while it was written
+                    raise RunError(f"{path}:{number}: not a JSON record") from error
+                if kind is None or record["kind"] == kind:
+                    yield record
+
+    # -- results ---------------------------------------------------------------------------
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """What ``momok resume`` continues from."""
+        return self.path / "checkpoints" / "last.safetensors"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """The model chosen on validation."""
+        return self.path / "checkpoints" / "best.safetensors"
+
+    def save_evaluation(self, evaluation: Evaluation) -> Path:
+        """Write an evaluation and the rank of every query; give the JSON file's path."""
+        stem = evaluation.split + ("" if evaluation.protocol == "clean" else "-published")
+        if evaluation.query_ranks is not None:
+            write_file(
+                self.path / "results" / f"{stem}-ranks.safetensors",
+                save_arrays(evaluation.query_ranks.to_arrays()),
+            )
+        path = self.path / "results" / f"{stem}.json"
+        _write_json(path, evaluation.to_json())
+        return path
+
+    def load_evaluation(self, split: str, protocol: str = "clean") -> Evaluation:
+        """An evaluation written before.
+
+        Raises:
+            RunError: there is none.
+        """
+        stem = split + ("" if protocol == "clean" else "-published")
+        return Evaluation.from_json(self._read_json(f"results/{stem}.json"))
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        path = self.path / name
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise RunError(
+                f"{self.path}: no {name} here, so this is not a complete run folder"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: cannot be read as JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise RunError(f"{path}: expected a JSON object, found {type(value).__name__}")
+        return value
+
+
+def _describe_data(graph: MultimodalGraph) -> dict[str, Any]:
+    return {
+        "name": graph.name,
+        "source": str(graph.source),
+        "fingerprint": graph.fingerprint(),
+        "split": graph.split,
+        "split_notes": list(graph.split_notes),
+        "entities": graph.num_entities,
+        "relations": graph.num_relations,
+        "facts": {"train": len(graph.train), "valid": len(graph.valid), "test": len(graph.test)},
+        "features": {
+            name: {
+                "width": int(features.matrix.shape[1]),
+                "present": int(features.present.sum()),
+                "encoder": features.manifest.encoder,
+            }
+            for name, features in graph.features.items()
+        },
+        "findings": [
+            {
+                "kind": finding.kind,
+                "count": finding.count,
+                "message": finding.message,
+                "examples": list(finding.examples),
+            }
+            for finding in graph.findings
+        ],
+    }
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write_file(path, text.encode() + b"\n")

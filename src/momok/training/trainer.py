@@ -1,0 +1,317 @@
+"""The training loop: epochs, validation, early stopping, checkpoints, exact resume.
+
+What a checkpoint must hold for the resumed run to equal the uninterrupted one bit for bit: the
+weights, both optimisers' moments, the generator's state now and at the start of the epoch (which
+gives the epoch's order again), how many of its batches are done and their losses so far, and the
+stopper's memory.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from momok.config import RunConfig
+from momok.errors import RunError, TrainingError
+from momok.evaluation import ANSWER, Evaluation, evaluate
+from momok.graph import MultimodalGraph
+from momok.model import ClubNetworks, MoMoK
+from momok.runtime import Runtime, build_generator
+from momok.training.checkpoint import (
+    load_optimizer,
+    load_prefixed,
+    model_tensors,
+    optimizer_tensors,
+    read_checkpoint,
+    write_checkpoint,
+)
+from momok.training.interruption import Interruption
+from momok.training.progress import Reporter
+from momok.training.queries import TrainingQueries
+from momok.training.run import RunFolder
+from momok.training.step import Disentanglement, StepLosses, training_step
+
+__all__ = ["Trainer"]
+
+
+@dataclass(kw_only=True)
+class _State:
+    """Where training stands; plain JSON."""
+
+    epoch: int = 1  # the one under way, from 1
+    batch: int = 0  # batches of it that are done
+    sums: dict[str, float] = field(default_factory=dict)  # of their losses
+    best: float = -math.inf  # the best MRR so far
+    best_epoch: int = 0
+    waited: int = 0  # validations since
+    stopped: bool = False
+    log_size: int = 0
+
+
+class Trainer:
+    """Trains a model in a run folder, from the start or from its last checkpoint."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        graph: MultimodalGraph,
+        model: MoMoK,
+        runtime: Runtime,
+        reporter: Reporter,
+    ) -> None:
+        self.run, self.graph, self.runtime, self.reporter = run, graph, runtime, reporter
+        self.config: RunConfig = run.config
+        settings = self.config.training
+        device = runtime.device
+        self.model = model.to(device).train()
+        self.generator = build_generator(self.config.seed, "training", device)
+        self.model.noise_generator = self.generator
+        self.queries = TrainingQueries(graph.train, graph.num_relations, device)
+        self.batches_per_epoch = self.queries.num_batches(settings.batch_size)
+        self.optimizer = torch.optim.Adam(
+            [p for p in self.model.parameters() if p.requires_grad],
+            lr=settings.learning_rate,
+            fused=True,
+        )
+        self.disentanglement = self._build_disentanglement()
+        self.epoch_start = self.generator.get_state()
+        self.state = _State()
+        self.board = _open_board(run, settings.tensorboard)
+
+    def _build_disentanglement(self) -> Disentanglement | None:
+        settings = self.config.training
+        if settings.disentanglement == 0.0 or self.model.spec.experts < 2:
+            return None
+        seed = int(build_generator(self.config.seed, "clubs").initial_seed())
+        clubs = ClubNetworks([m.width for m in self.model.spec.modalities], seed=seed)
+        clubs.to(self.runtime.device)
+        optimizer = torch.optim.Adam(clubs.parameters(), lr=settings.learning_rate, fused=True)
+        return Disentanglement(clubs=clubs, optimizer=optimizer, weight=settings.disentanglement)
+
+    # -- the loop --------------------------------------------------------------------------
+
+    def fit(self) -> None:
+        """Train until done, stopped early, or interrupted (then: saved, and an exception).
+
+        Raises:
+            TrainingError: the loss is no longer finite; the last good checkpoint is kept.
+            KeyboardInterrupt: the user asked to stop; everything is saved.
+        """
+        self.run.set_state("training")
+        self.reporter.begin(
+            self.config.training.epochs,
+            self.batches_per_epoch,
+            (self.state.epoch - 1) * self.batches_per_epoch + self.state.batch,
+        )
+        try:
+            with Interruption() as interruption:
+                while not self.state.stopped and self.state.epoch <= self.config.training.epochs:
+                    self._epoch(interruption)
+        finally:
+            self.reporter.end()
+            if self.board is not None:
+                self.board.close()
+        self.run.set_state("trained")
+
+    def _epoch(self, interruption: Interruption) -> None:
+        state, size = self.state, self.config.training.batch_size
+        if state.batch == 0:
+            self.epoch_start = self.generator.get_state()
+        order = self._epoch_order()
+        started, first = time.perf_counter(), state.batch
+        for batch in self.queries.batches(order, size, start=state.batch):
+            before = time.perf_counter()
+            with self.runtime.autocast():
+                losses = training_step(
+                    self.model,
+                    batch,
+                    self.optimizer,
+                    self.disentanglement,
+                    generator=self.generator,
+                    smoothing=self.config.training.label_smoothing,
+                    form=self.config.training.loss,
+                    block=self.config.training.candidate_block,
+                )
+            loss = self._account(losses)
+            state.batch += 1
+            self.reporter.step(state.epoch, loss, len(batch) / (time.perf_counter() - before))
+            if interruption.requested:
+                self._save_interrupted()
+        self.run.log_timing(
+            {
+                "kind": "epoch",
+                "epoch": state.epoch,
+                "batches": state.batch - first,
+                "seconds": round(time.perf_counter() - started, 3),
+            }
+        )
+        self._finish_epoch()
+
+    def _epoch_order(self) -> Tensor:
+        """The order of this epoch's queries, drawn from the state at its start.
+
+        The generator ends where it would be after the batches that are done.
+        """
+        now = self.generator.get_state()
+        self.generator.set_state(self.epoch_start)
+        order = self.queries.permutation(self.generator)
+        if self.state.batch:
+            self.generator.set_state(now)
+        return order
+
+    def _account(self, losses: StepLosses) -> float:
+        """Add a step's losses to the epoch's sums; give the task loss.
+
+        Raises:
+            TrainingError: it is not finite.
+        """
+        named = {f"loss/{head}": loss for head, loss in losses.per_head.items()}
+        if losses.mutual_information is not None and losses.estimator is not None:
+            named["mutual_information"] = losses.mutual_information
+            named["estimator"] = losses.estimator
+        values = torch.stack([value.double() for value in named.values()]).tolist()
+        for name, value in zip(named, values, strict=True):
+            self.state.sums[name] = self.state.sums.get(name, 0.0) + value
+        if not all(map(math.isfinite, values)):
+            bad = [name for name, v in zip(named, values, strict=True) if not math.isfinite(v)]
+            raise TrainingError(
+                f"epoch {self.state.epoch}, batch {self.state.batch + 1}: {', '.join(bad)} is not "
+                "finite; the last good checkpoint is kept. Lower training.learning_rate, set "
+                "runtime.precision=float32, or look for extreme values in the features"
+            )
+        return sum(v for name, v in zip(named, values, strict=True) if name.startswith("loss/"))
+
+    def _finish_epoch(self) -> None:
+        state, settings = self.state, self.config.training
+        means = {name: total / state.batch for name, total in state.sums.items()}
+        task = sum(value for name, value in means.items() if name.startswith("loss/"))
+        record = {"kind": "epoch", "epoch": state.epoch, "loss": task, **means}
+        self.run.log(record)
+        self._show(record)
+        finished = state.epoch
+        state.epoch, state.batch, state.sums = finished + 1, 0, {}
+        if finished % settings.validate_every == 0 or finished == settings.epochs:
+            self._validate(finished)
+            self.epoch_start = self.generator.get_state()
+            self._save_last()
+
+    # -- validation and choice ---------------------------------------------------------------
+
+    def _validate(self, epoch: int) -> None:
+        """Rank the validation facts (under ``published``, the test facts too) and keep the best."""
+        started = time.perf_counter()
+        published = self.config.evaluation.protocol == "published"
+        chosen: Evaluation | None = None
+        if len(self.graph.valid):
+            chosen = self._rank("valid", epoch)
+        if published:
+            chosen = self._rank("test", epoch)
+        seconds = round(time.perf_counter() - started, 3)
+        self.run.log_timing({"kind": "validation", "epoch": epoch, "seconds": seconds})
+        state, settings = self.state, self.config.training
+        mrr = -math.inf if chosen is None else chosen.overall[ANSWER].mrr
+        if chosen is not None and mrr is not None and mrr <= state.best:
+            state.waited += 1
+            state.stopped = 0 < settings.patience <= state.waited
+            return
+        # without validation facts there is nothing to choose by: the last model is the best
+        state.best, state.best_epoch, state.waited = mrr if mrr is not None else 0.0, epoch, 0
+        tensors, description = model_tensors(self.model)
+        best = None if chosen is None else state.best
+        selected = {"epoch": epoch, "mrr": best, "split": chosen.split if chosen else None}
+        write_checkpoint(self.run.best_checkpoint, tensors, description | {"selected": selected})
+
+    def _rank(self, split: Any, epoch: int) -> Evaluation:
+        evaluation = evaluate(
+            self.model,
+            self.graph,
+            split,
+            protocol=self.config.evaluation.protocol,
+            memory_budget=self.config.evaluation.memory_mb << 20,
+            progress=self.reporter.ranking(f"ranking {split}"),
+        )
+        metrics = {head: m.to_json() for head, m in evaluation.overall.items()}
+        record = {"kind": split, "epoch": epoch, "metrics": metrics}
+        self.run.log(record)
+        if self.board is not None:
+            for head, m in evaluation.overall.items():
+                self.board.add_scalar(f"{split}/mrr/{head}", m.mrr, epoch)
+        return evaluation
+
+    # -- saving and going on -------------------------------------------------------------------
+
+    def _save_interrupted(self) -> None:
+        self._save_last()
+        self.run.set_state("interrupted")
+        raise KeyboardInterrupt
+
+    def _save_last(self) -> None:
+        """Write everything that going on needs."""
+        self.state.log_size = self.run.log_size
+        tensors, description = model_tensors(self.model)
+        tensors |= optimizer_tensors(self.optimizer, self.model, "optimizer/")
+        if self.disentanglement is not None:
+            clubs = self.disentanglement.clubs
+            tensors |= {f"clubs/{name}": tensor for name, tensor in clubs.state_dict().items()}
+            tensors |= optimizer_tensors(self.disentanglement.optimizer, clubs, "clubs-optimizer/")
+        tensors["generator/now"] = self.generator.get_state()
+        tensors["generator/epoch_start"] = self.epoch_start
+        state = asdict(self.state)
+        if not math.isfinite(self.state.best):
+            state["best"] = None
+        write_checkpoint(self.run.last_checkpoint, tensors, description | {"training": state})
+
+    def restore(self) -> None:
+        """Take up the last checkpoint of the run; the model has been built from it already.
+
+        Raises:
+            CheckpointError: it cannot be read or does not fit.
+        """
+        path = self.run.last_checkpoint
+        load_optimizer(self.optimizer, self.model, path, "optimizer/")
+        if self.disentanglement is not None:
+            load_prefixed(self.disentanglement.clubs, path, "clubs/")
+            load_optimizer(
+                self.disentanglement.optimizer,
+                self.disentanglement.clubs,
+                path,
+                "clubs-optimizer/",
+            )
+        generators, description = read_checkpoint(path, "generator/")
+        self.generator.set_state(generators["now"])
+        self.epoch_start = generators["epoch_start"]
+        saved: Mapping[str, Any] = description["training"]
+        self.state = _State(
+            **{**saved, "best": -math.inf if saved["best"] is None else saved["best"]}
+        )
+        if self.run.log_size < self.state.log_size:
+            raise RunError(
+                f"{self.run.path}/metrics.jsonl: shorter than at the last checkpoint; it was "
+                "changed or cut after the run, so the run cannot be continued exactly"
+            )
+        self.run.rewind_log(self.state.log_size)
+
+    def _show(self, record: Mapping[str, Any]) -> None:
+        if self.board is not None:
+            for name, value in record.items():
+                if name not in {"kind", "epoch"}:
+                    self.board.add_scalar(f"train/{name}", value, record["epoch"])
+
+
+def _open_board(run: RunFolder, wanted: bool) -> Any:
+    """A TensorBoard writer, when asked for."""
+    if not wanted:
+        return None
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        from momok.errors import MissingExtraError
+
+        raise MissingExtraError("tensorboard", "tensorboard", "training.tensorboard") from error
+    return SummaryWriter(str(run.path / "tensorboard"))  # type: ignore[no-untyped-call]
