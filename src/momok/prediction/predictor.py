@@ -1,0 +1,321 @@
+"""Ask a trained model: the missing side of a fact, or how likely given facts are.
+
+Shapes: B queries, N entities, R relations, H heads, M modalities, P pairs, k answers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from momok.errors import CheckpointError, ConfigError, RunError
+from momok.evaluation import DEFAULT_MEMORY_BUDGET
+from momok.graph import MultimodalGraph
+from momok.model import MoMoK
+from momok.prediction.explanation import average_branches, compute_modality_shares
+from momok.prediction.known import KnownFacts
+from momok.prediction.questions import (
+    Name,
+    Side,
+    Triple,
+    describe_question,
+    resolve_facts,
+    resolve_question,
+)
+from momok.prediction.results import Answers, FactScores, Predictions
+from momok.prediction.search import NOTHING, find_best, score_pairs
+from momok.training import RunFolder
+from momok.training.checkpoint import load_model
+
+__all__ = ["Known", "Predictor"]
+
+Ints: TypeAlias = NDArray[np.int64]
+Known = Literal["mark", "hide"]
+"""Whether facts that the graph already has are marked or left out of the answers."""
+
+_QUERY_BATCH = 256  # as in evaluation: larger products rank no faster
+_CANDIDATE_BATCH = 4096  # bounds what the experts and the fusion hold per candidate
+
+
+class Predictor:
+    """A trained model and its graph, ready for questions.
+
+    All candidates are encoded once, in float32, when the predictor is made.
+
+    Args:
+        run: a run folder or its path; the checkpoint chosen on validation is used.
+        device: ``auto`` takes a GPU when there is one.
+        memory_budget: bytes of score buffers; answers do not depend on it.
+
+    Attributes:
+        run: the run folder.
+        graph: the facts and names that the run was trained on.
+        model: the model, in evaluation mode.
+
+    Raises:
+        RunError: there is no such run, or its model and its graph do not fit.
+        CheckpointError: the checkpoint is missing, corrupt, or holds values that are not finite.
+        DataError: the graph in the run folder cannot be read.
+        ConfigError: a GPU was asked for and there is none.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder | str | Path,
+        *,
+        device: Literal["auto", "cpu", "cuda"] = "auto",
+        memory_budget: int = DEFAULT_MEMORY_BUDGET,
+    ) -> None:
+        self.run = run if isinstance(run, RunFolder) else RunFolder(run)
+        self.graph = self.run.load_graph()
+        self.model, _ = load_model(self.run.best_checkpoint, _choose_device(device))
+        self.memory_budget = memory_budget
+        _check_sizes(self.run, self.graph, self.model)
+        self._candidates, self._attention = _encode_candidates(self.model)
+        for head, vectors in self._candidates.items():
+            self._check_finite(head, vectors)
+        self._present = {m: p.cpu().numpy().astype(bool) for m, p in self.model.present.items()}
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the decision heads."""
+        return self.model.heads
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities."""
+        return self.model.modalities
+
+    # -- questions -------------------------------------------------------------------------
+
+    def predict(
+        self,
+        *,
+        relation: Name,
+        head: Name | None = None,
+        tail: Name | None = None,
+        k: int = 10,
+        known: Known = "mark",
+    ) -> Predictions:
+        """Find the most likely tails of (head, relation, ?), or heads of (?, relation, tail).
+
+        Args:
+            relation: a relation by label, name or id.
+            head: an entity; then tails are wanted.
+            tail: an entity; then heads are wanted.
+            k: how many answers; fewer where the graph has fewer candidates.
+            known: ``mark`` keeps facts that the graph already has, in any split, and says so;
+                ``hide`` leaves them out.
+
+        Raises:
+            UnknownLabelError: no such entity or relation; near misses are suggested.
+            AmbiguousNameError: several share the name; their labels are listed.
+            ConfigError: not exactly one of head and tail, k below 1, or another ``known``.
+        """
+        return self.predict_many([(head, relation, tail)], k, known=known)[0]
+
+    def predict_many(
+        self,
+        queries: Sequence[Triple],
+        k: int = 10,
+        *,
+        known: Known = "mark",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Predictions]:
+        """Answer many questions at once.
+
+        Args:
+            queries: each (head, relation, None) or (None, relation, tail).
+            k, known: as for ``predict``.
+            progress: is told (done, total) questions.
+
+        Raises:
+            MomokError: as ``predict``; nothing is computed when one question is wrong.
+        """
+        if k < 1:
+            raise ConfigError(f"k = {k}: expected at least 1 answer")
+        if known not in get_args(Known):
+            raise ConfigError(f"known = {known!r}: expected 'mark' or 'hide'")
+        resolved = [resolve_question(self.graph, query) for query in queries]
+        entities, relations = np.array(resolved, dtype=np.int64).reshape(-1, 2).T
+        results: list[Predictions | None] = [None] * len(queries)
+        done = 0
+        for chosen in _batch_by_relation(relations):
+            answers = self._answer(entities[chosen], relations[chosen], k, known)
+            for row, place in enumerate(chosen):
+                question = describe_question(self.graph, entities[place], relations[place])
+                results[place] = Predictions(self.graph, question, answers, row, self._shared_names)
+            done += len(chosen)
+            if progress is not None:
+                progress(done, len(queries))
+        return [result for result in results if result is not None]
+
+    def score_facts(
+        self, facts: Sequence[tuple[Name, Name, Name]] | Ints, *, asked: Side = "tail"
+    ) -> FactScores:
+        """Say how likely the model finds given facts, known or not.
+
+        Args:
+            facts: (head, relation, tail) by label, name or id; or ids [n, 3].
+            asked: the side taken as the answer. The model was trained for both questions, and
+                they give two numbers: ``tail`` is what ``predict(head=...)`` says of the tail.
+
+        Raises:
+            MomokError: as ``predict``.
+        """
+        if asked not in get_args(Side):
+            raise ConfigError(f"asked = {asked!r}: expected 'head' or 'tail'")
+        ids = resolve_facts(self.graph, facts)
+        entities, relations, answers = ids.T if asked == "tail" else ids[:, ::-1].T
+        if asked == "head":
+            relations = relations + self.graph.num_relations
+        probabilities = {head: np.empty(len(ids)) for head in self.heads}
+        for chosen in _batch_by_relation(relations):
+            vectors, _, _ = self._encode_queries(entities[chosen], relations[chosen])
+            logits = self._score_pairs(vectors, np.arange(len(chosen)), answers[chosen])
+            for head, values in logits.items():
+                probabilities[head][chosen] = torch.sigmoid(values).cpu().numpy()
+        answer = np.mean(list(probabilities.values()), axis=0)
+        return FactScores(answer=answer, heads=probabilities)
+
+    # -- the arithmetic --------------------------------------------------------------------
+
+    def _answer(self, entities: Ints, relations: Ints, k: int, known: Known) -> Answers:
+        """The best k answers to a batch of questions, with all that is said of them."""
+        vectors, gates, attention = self._encode_queries(entities, relations)
+        nothing = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        hidden = self._known.answers(entities, relations) if known == "hide" else nothing
+        found = find_best(
+            vectors, self._candidates, k, hidden=hidden, memory_budget=self.memory_budget
+        )
+        rows, columns = (found != NOTHING).nonzero(as_tuple=True)
+        ids = found[rows, columns]
+        logits = self._score_pairs(vectors, rows, ids)
+        weights = None
+        if attention is not None and self._attention is not None:
+            weights = (attention[rows] + self._attention[ids]) / 2
+        shares = compute_modality_shares(logits, self.modalities, weights)  # [P, M]
+        probabilities = {head: torch.sigmoid(values) for head, values in logits.items()}
+        scores = torch.stack(list(probabilities.values())).mean(dim=0)  # [P]
+
+        # Into [B, k], by the float64 scores; empty places stay at the end.
+        cells = rows.cpu().numpy(), columns.cpu().numpy()
+        shape = found.shape
+        table_ids = found.cpu().numpy()
+        table_scores = _scatter(scores, cells, shape, fill=-1.0)
+        order = np.lexsort((table_ids, -table_scores), axis=1)
+
+        def arrange(values: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.take_along_axis(values, order, axis=1)
+
+        ids_in_order = np.take_along_axis(table_ids, order, axis=1)
+        per_modality = [arrange(_scatter(part, cells, shape)) for part in shares.unbind(1)]
+        return Answers(
+            ids=ids_in_order,
+            scores=arrange(table_scores),
+            known=self._known.find_splits(
+                entities[:, None], relations[:, None], np.maximum(ids_in_order, 0)
+            ),
+            heads={h: arrange(_scatter(p, cells, shape)) for h, p in probabilities.items()},
+            shares=np.stack(per_modality, axis=2),
+            gates=gates,
+            present=self._present,
+        )
+
+    @torch.no_grad()
+    def _encode_queries(
+        self, entities: Ints, relations: Ints
+    ) -> tuple[dict[str, Tensor], dict[str, NDArray[np.float64]], Tensor | None]:
+        """Vectors per head [B, d], gates per modality [B, K], the joint head's attention [B, M]."""
+        device = self.model.device
+        queries = self.model.queries(
+            torch.from_numpy(entities).to(device), torch.from_numpy(relations).to(device)
+        )
+        vectors = {head: queries.vectors[head].float() for head in self.heads}
+        for head, values in vectors.items():
+            self._check_finite(head, values)
+        gates = {m: gate.double().cpu().numpy() for m, gate in queries.gates.items()}
+        return vectors, gates, average_branches(queries.fusion_weights)
+
+    def _score_pairs(
+        self, vectors: dict[str, Tensor], rows: Tensor | Ints, ids: Tensor | Ints
+    ) -> dict[str, Tensor]:
+        device = self.model.device
+        return score_pairs(
+            vectors,
+            self._candidates,
+            torch.as_tensor(rows, device=device),
+            torch.as_tensor(ids, device=device),
+            memory_budget=self.memory_budget,
+        )
+
+    def _check_finite(self, head: str, vectors: Tensor) -> None:
+        if not bool(torch.isfinite(vectors).all()):
+            raise CheckpointError(
+                f"{self.run.best_checkpoint}: head {head!r} gives values that are not finite: "
+                "the checkpoint is damaged or training diverged; restore it or train again"
+            )
+
+    # -- made when first needed ------------------------------------------------------------
+
+    @cached_property
+    def _known(self) -> KnownFacts:
+        return KnownFacts(self.graph)
+
+    @cached_property
+    def _shared_names(self) -> frozenset[str]:
+        counts = Counter(name.casefold() for name in self.graph.entity_names)
+        return frozenset(name for name, count in counts.items() if count > 1)
+
+
+def _choose_device(device: str) -> torch.device:
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise ConfigError("device = 'cuda': PyTorch sees no GPU here; use 'auto' or 'cpu'")
+    return torch.device("cuda" if available and device != "cpu" else "cpu")
+
+
+def _check_sizes(run: RunFolder, graph: MultimodalGraph, model: MoMoK) -> None:
+    has = graph.num_entities, graph.num_relations
+    needs = model.num_entities, model.num_relations
+    if has != needs:
+        raise RunError(
+            f"{run.path}: its graph has {has[0]} entities and {has[1]} relations, its model was "
+            f"trained for {needs[0]} and {needs[1]}; the folder is mixed up or was changed"
+        )
+
+
+@torch.no_grad()
+def _encode_candidates(model: MoMoK) -> tuple[dict[str, Tensor], Tensor | None]:
+    """All entities: vectors per head [N, d], and the joint head's attention [N, M]."""
+    pieces = [
+        model.candidates(slice(start, start + _CANDIDATE_BATCH))
+        for start in range(0, model.num_entities, _CANDIDATE_BATCH)
+    ]
+    vectors = {head: torch.cat([p.vectors[head].float() for p in pieces]) for head in model.heads}
+    attention = [average_branches(piece.fusion_weights) for piece in pieces]
+    present = [part for part in attention if part is not None]
+    return vectors, torch.cat(present) if present else None
+
+
+def _batch_by_relation(relations: Ints) -> Iterator[Ints]:
+    """Positions of queries in batches, by relation: the model shares work within a relation."""
+    order = np.argsort(relations, kind="stable")
+    for start in range(0, len(order), _QUERY_BATCH):
+        yield order[start : start + _QUERY_BATCH]
+
+
+def _scatter(
+    values: Tensor, cells: tuple[Ints, Ints], shape: Sequence[int], fill: float = 0.0
+) -> NDArray[np.float64]:
+    table = np.full(tuple(shape), fill)
+    table[cells] = values.cpu().numpy()
+    return table

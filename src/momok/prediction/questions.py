@@ -1,0 +1,145 @@
+"""Questions to a model: facts with a hole, by label, name or id.
+
+Shapes: n facts, R relations (2R with reciprocals).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import index
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from momok.errors import ConfigError, UnknownLabelError
+from momok.graph import MultimodalGraph
+
+__all__ = [
+    "Name",
+    "Question",
+    "Side",
+    "Thing",
+    "Triple",
+    "describe_question",
+    "resolve_facts",
+    "resolve_question",
+]
+
+Ints: TypeAlias = NDArray[np.int64]
+Side = Literal["head", "tail"]
+Name: TypeAlias = str | int
+"""An entity or relation: its label, its name, or its id."""
+Triple: TypeAlias = tuple[Name | None, Name, Name | None]
+"""A question: (head, relation, None) or (None, relation, tail)."""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """An entity or a relation, as people and as files know it."""
+
+    label: str
+    name: str
+
+    def to_json(self) -> dict[str, str]:
+        """The plain form."""
+        return {"label": self.label, "name": self.name}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A fact with a hole: ``(head, relation, ?)`` or ``(?, relation, tail)``.
+
+    Attributes:
+        entity: the side that is given.
+        relation: the relation.
+        asked: the side that is wanted.
+    """
+
+    entity: Thing
+    relation: Thing
+    asked: Side
+
+    def __str__(self) -> str:
+        if self.asked == "tail":
+            return f"{self.entity.name} — {self.relation.name} → ?"
+        return f"? — {self.relation.name} → {self.entity.name}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain form: ``head`` or ``tail`` is null, the one asked for."""
+        entity = self.entity.to_json()
+        return {
+            "head": entity if self.asked == "tail" else None,
+            "relation": self.relation.to_json(),
+            "tail": entity if self.asked == "head" else None,
+        }
+
+
+def resolve_question(graph: MultimodalGraph, query: Triple) -> tuple[int, int]:
+    """The query of a question: (entity, relation up to 2R - 1).
+
+    Raises:
+        DataError: the entity or relation is unknown or its name is ambiguous.
+        ConfigError: not exactly one of head and tail is given.
+    """
+    head, relation, tail = query
+    if (head is None) == (tail is None):
+        raise ConfigError(
+            f"{query!r}: a question needs a relation and exactly one of head and tail; "
+            "the other is what is asked"
+        )
+    reverse = graph.num_relations if head is None else 0
+    entity = head if head is not None else tail
+    assert entity is not None
+    return _find_entity(graph, entity), _find_relation(graph, relation) + reverse
+
+
+def resolve_facts(graph: MultimodalGraph, facts: Sequence[tuple[Name, Name, Name]] | Ints) -> Ints:
+    """Ids [n, 3] of facts given by label, name or id.
+
+    Raises:
+        DataError: an entity or relation is unknown or its name is ambiguous.
+        ConfigError: an array of another shape or type.
+    """
+    if not isinstance(facts, np.ndarray):
+        found = [
+            (_find_entity(graph, h), _find_relation(graph, r), _find_entity(graph, t))
+            for h, r, t in facts
+        ]
+        return np.array(found, dtype=np.int64).reshape(-1, 3)
+    if facts.ndim != 2 or facts.shape[1] != 3 or not np.issubdtype(facts.dtype, np.integer):
+        raise ConfigError(f"facts {facts.dtype} {facts.shape}: expected ids [n, 3]")
+    limits = [graph.num_entities, graph.num_relations, graph.num_entities]
+    if ((facts < 0) | (facts >= limits)).any():
+        raise UnknownLabelError(f"facts: ids outside the vocabulary of {graph.name}")
+    return facts.astype(np.int64)
+
+
+def _find_entity(graph: MultimodalGraph, entity: Name) -> int:
+    if isinstance(entity, str):
+        return graph.find_entity(entity)
+    return _check_id(entity, graph.num_entities, "entities", graph.name)
+
+
+def _find_relation(graph: MultimodalGraph, relation: Name) -> int:
+    if isinstance(relation, str):
+        return graph.find_relation(relation)
+    return _check_id(relation, graph.num_relations, "relations", graph.name)
+
+
+def describe_question(graph: MultimodalGraph, entity: int, relation: int) -> Question:
+    """The question of a query, whose relation is up to 2R - 1."""
+    forward = relation % graph.num_relations
+    return Question(
+        entity=Thing(graph.entities.labels[entity], graph.entity_names[entity]),
+        relation=Thing(graph.relations.labels[forward], graph.relation_names[forward]),
+        asked="tail" if relation == forward else "head",
+    )
+
+
+def _check_id(given: int, limit: int, what: str, graph: str) -> int:
+    position = index(given)  # NumPy's whole numbers too
+    if not 0 <= position < limit:
+        raise UnknownLabelError(f"there is no id {given}: {graph} has {limit} {what}, from id 0")
+    return position

@@ -1,0 +1,181 @@
+"""What a prediction says: plain values, by label and by name, ready for people and for JSON.
+
+Shapes: B questions, k answers each, H heads, M modalities, K experts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from momok.graph import MultimodalGraph, SplitName
+from momok.prediction.known import SPLITS, UNKNOWN
+from momok.prediction.questions import Question
+
+__all__ = ["Answers", "FactScores", "Prediction", "Predictions"]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """One answer to a question.
+
+    Attributes:
+        rank: from 1.
+        label: the entity's label, its key in the graph.
+        name: its display name.
+        title: the name, with the label where other entities share the name.
+        score: the answer of the model, the mean of ``heads``: 0 to 1.
+        known: the split that has this fact already, or None.
+        heads: the probability that every decision head gives.
+        shares: the part of every modality in the score; they sum to one (see
+            ``momok.prediction.explanation`` for what they mean and what they do not).
+        present: whether the entity has features of the modality; without them its vector there
+            was learned from facts alone, or stands for "nothing known".
+    """
+
+    rank: int
+    label: str
+    name: str
+    title: str
+    score: float
+    known: SplitName | None
+    heads: dict[str, float]
+    shares: dict[str, float]
+    present: dict[str, bool]
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain form, without ``title``."""
+        return {
+            "rank": self.rank,
+            "label": self.label,
+            "name": self.name,
+            "score": self.score,
+            "known": self.known,
+            "heads": self.heads,
+            "shares": self.shares,
+            "present": self.present,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """The best answers to B questions, as arrays; rows are filled up with id -1 at the end.
+
+    Attributes:
+        ids: [B, k].
+        scores: [B, k].
+        known: [B, k] positions in ``SPLITS``, or ``UNKNOWN``.
+        heads: per head [B, k].
+        shares: [B, k, M].
+        gates: per modality [B, K], of the query.
+        present: per modality [N].
+    """
+
+    ids: Ints
+    scores: Floats
+    known: Ints
+    heads: dict[str, Floats]
+    shares: Floats
+    gates: dict[str, Floats]
+    present: dict[str, NDArray[np.bool_]]
+
+
+class Predictions(Sequence[Prediction]):
+    """The answers to one question, best first.
+
+    Attributes:
+        question: what was asked.
+        experts: per modality, the weight of each of its K experts in the query's vector under
+            this relation; the largest is the leading expert. They sum to one.
+        query_present: whether the entity asked about has features of the modality.
+    """
+
+    def __init__(
+        self,
+        graph: MultimodalGraph,
+        question: Question,
+        answers: Answers,
+        row: int,
+        shared_names: frozenset[str],
+    ) -> None:
+        self._graph, self._answers, self._row = graph, answers, row
+        self._shared_names = shared_names  # without case
+        self._count = int((answers.ids[row] >= 0).sum())
+        self.question = question
+        self.experts: dict[str, list[float]] = {
+            name: gate[row].tolist() for name, gate in answers.gates.items()
+        }
+        entity = graph.entities.index(question.entity.label)
+        self.query_present: dict[str, bool] = {
+            name: bool(present[entity]) for name, present in answers.present.items()
+        }
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Prediction: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Prediction]: ...
+    def __getitem__(self, index: int | slice) -> Prediction | list[Prediction]:
+        if isinstance(index, slice):
+            return [self._build(i) for i in range(self._count)[index]]
+        try:
+            return self._build(range(self._count)[index])
+        except IndexError:
+            raise IndexError(f"prediction {index} of {self._count}") from None
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return map(self._build, range(self._count))
+
+    def __repr__(self) -> str:
+        best = ", ".join(f"{p.name} {p.score:.3f}" for p in self[:3])
+        return f"<Predictions {self.question}: {best}{', ...' if len(self) > 3 else ''}>"
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain form."""
+        return {
+            "query": self.question.to_json()
+            | {"present": self.query_present, "experts": self.experts},
+            "predictions": [prediction.to_json() for prediction in self],
+        }
+
+    def _build(self, column: int) -> Prediction:
+        answers, cell = self._answers, (self._row, column)
+        entity, split = int(answers.ids[cell]), int(answers.known[cell])
+        label, name = self._graph.entities.labels[entity], self._graph.entity_names[entity]
+        shares = answers.shares[cell].tolist()
+        return Prediction(
+            rank=column + 1,
+            label=label,
+            name=name,
+            title=f"{name} ({label})" if name.casefold() in self._shared_names else name,
+            score=float(answers.scores[cell]),
+            known=None if split == UNKNOWN else SPLITS[split],
+            heads={head: float(values[cell]) for head, values in answers.heads.items()},
+            shares=dict(zip(answers.present, shares, strict=True)),
+            present={name: bool(values[entity]) for name, values in answers.present.items()},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactScores:
+    """How likely the model finds given facts.
+
+    Attributes:
+        answer: [n] the answer of the model, the mean over heads.
+        heads: per head [n] probabilities.
+    """
+
+    answer: Floats
+    heads: dict[str, Floats]
+
+    def __len__(self) -> int:
+        return len(self.answer)

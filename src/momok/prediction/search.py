@@ -1,0 +1,136 @@
+"""The best candidates of queries, in blocks of bounded memory.
+
+Shapes: B queries, N candidates, d width of a head, k answers wanted, P pairs of query and
+candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["NOTHING", "find_best", "score_pairs"]
+
+Ints = NDArray[np.int64]
+
+NOTHING = -1  # stands in the place of an answer that does not exist
+
+_BYTES_PER_CELL = 24  # scores, probabilities, their sum (float32), sort keys, a copy (int64)
+_MIN_COLUMNS = 1024
+_MIN_ROWS = 2  # as in evaluation: a one-row product rounds equal candidates differently
+
+
+def find_best(
+    query_vectors: Mapping[str, Tensor],
+    candidate_vectors: Mapping[str, Tensor],
+    k: int,
+    *,
+    hidden: tuple[Ints, Ints],
+    memory_budget: int,
+) -> Tensor:
+    """Find the k candidates with the highest mean probability over heads.
+
+    Scores are float32. Of equal ones the lower id comes first, so that the result does not depend
+    on the blocks in which it is computed.
+
+    Args:
+        query_vectors: per head [B, d].
+        candidate_vectors: per head [N, d].
+        k: how many.
+        hidden: (rows, ids) of candidates to leave out, ids in 0..N-1.
+        memory_budget: bytes of the buffers; the result, [B, k], is not in it.
+
+    Returns:
+        [B, min(k, N)] ids, best first; ``NOTHING`` where there are fewer candidates.
+    """
+    sample = next(iter(candidate_vectors.values()))
+    num_candidates, device = len(sample), sample.device
+    rows = len(next(iter(query_vectors.values())))
+    if rows < _MIN_ROWS:
+        query_vectors = {head: q.expand(_MIN_ROWS, -1) for head, q in query_vectors.items()}
+    columns = max(memory_budget // (_BYTES_PER_CELL * max(rows, _MIN_ROWS)), _MIN_COLUMNS)
+    hidden_rows, hidden_ids = (torch.from_numpy(part).to(device) for part in hidden)
+    best = torch.empty((rows, 0), dtype=torch.int64, device=device)
+    with _full_precision():
+        for start in range(0, num_candidates, columns):
+            block = {head: c[start : start + columns] for head, c in candidate_vectors.items()}
+            total = _sum_probabilities(query_vectors, block)[:rows]
+            keys = _make_keys(total, start, num_candidates)
+            inside = (hidden_ids >= start) & (hidden_ids < start + columns)
+            keys[hidden_rows[inside], hidden_ids[inside] - start] = NOTHING
+            keys = keys.topk(min(k, keys.shape[1]), dim=1).values
+            best = torch.cat([best, keys], dim=1)
+            best = best.topk(min(k, best.shape[1]), dim=1).values
+    ids = num_candidates - 1 - (best & (2**32 - 1))
+    return torch.where(best == NOTHING, NOTHING, ids)
+
+
+def score_pairs(
+    query_vectors: Mapping[str, Tensor],
+    candidate_vectors: Mapping[str, Tensor],
+    rows: Tensor,
+    ids: Tensor,
+    *,
+    memory_budget: int,
+) -> dict[str, Tensor]:
+    """Score single pairs of query and candidate, in float64.
+
+    Args:
+        query_vectors: per head [B, d].
+        candidate_vectors: per head [N, d].
+        rows: [P] which query.
+        ids: [P] which candidate.
+
+    Returns:
+        Logits per head [P].
+    """
+    logits = {}
+    for head, queries in query_vectors.items():
+        candidates = candidate_vectors[head]
+        size = max(memory_budget // (3 * 8 * candidates.shape[1]), 1)
+        pieces = [
+            torch.linalg.vecdot(queries[r].double(), candidates[c].double())
+            for r, c in zip(torch.split(rows, size), torch.split(ids, size), strict=True)
+        ]
+        logits[head] = torch.cat(pieces)
+    return logits
+
+
+def _sum_probabilities(queries: Mapping[str, Tensor], candidates: Mapping[str, Tensor]) -> Tensor:
+    """Sum over heads of sigmoid(score): [B, n]. The mean ranks alike.
+
+    Not torch.sigmoid: on CPU its vector and scalar paths round differently, so that equal scores
+    would get unequal probabilities by their position.
+    """
+    total: Tensor | None = None
+    for head, vectors in queries.items():
+        costs = torch.mm(-vectors, candidates[head].T)
+        probabilities = costs.exp_().add_(1.0).reciprocal_()
+        total = probabilities if total is None else total.add_(probabilities)
+    assert total is not None
+    return total
+
+
+def _make_keys(scores: Tensor, start: int, num_candidates: int) -> Tensor:
+    """Whole numbers that sort like (score, then lower id first), all distinct in a row: int64.
+
+    The bits of floats that are not negative, read as whole numbers, sort like the floats.
+    """
+    ids = torch.arange(start, start + scores.shape[1], device=scores.device)
+    return (scores.view(torch.int32).long() << 32) | (num_candidates - 1 - ids)
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Compute in true float32: training in this process may have allowed TF32 products."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
