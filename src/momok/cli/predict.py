@@ -1,0 +1,153 @@
+"""``momok predict``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from momok.cli import COMMANDS
+
+if TYPE_CHECKING:
+    from momok.prediction import Predictions
+
+__all__ = ["command"]
+
+_FILE_WIDTH = 120  # columns of a table that is written into a file
+_SUFFIXES = {".json": "json", ".csv": "csv"}
+
+
+@click.command("predict", short_help=COMMANDS["predict"])
+@click.argument("run")
+@click.option("--head", metavar="ENTITY", help="The head that is given; tails are predicted.")
+@click.option("--relation", metavar="RELATION", required=True, help="The relation of the fact.")
+@click.option("--tail", metavar="ENTITY", help="The tail that is given; heads are predicted.")
+@click.option(
+    "-k", type=click.IntRange(min=1), default=10, metavar="COUNT", help="How many answers [10]."
+)
+@click.option(
+    "--known",
+    type=click.Choice(["mark", "hide"]),
+    default="mark",
+    help="Facts that the graph has already: say so, or leave them out [mark].",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv"]),
+    help="How to print [by the ending of --output, else table].",
+)
+@click.option("--output", metavar="FILE", help="Write into a file instead; whole or not at all.")
+def command(
+    *,
+    run: str,
+    head: str | None,
+    relation: str,
+    tail: str | None,
+    k: int,
+    known: Literal["mark", "hide"],
+    form: str | None,
+    output: str | None,
+) -> None:
+    """Predict the missing side of a fact with the model of the run folder RUN.
+
+    Give a relation and one side: the other side is ranked, best first. Entities and relations are
+    given by label or by name, in quotes where there are blanks; a mistyped one gets suggestions.
+
+    \b
+    Which countries border France?
+      momok predict RUN --head France --relation borders
+    What has Paris as its capital? Only what the graph does not know yet:
+      momok predict RUN --tail Paris --relation capital --known hide
+    The best 100 as data:
+      momok predict RUN --head France --relation borders -k 100 --output france.csv
+
+    The score is the mean over the model's decision heads of the probability each gives. The
+    percentages say how much of the score came from each modality: its own head, and its part in
+    the joint head. They explain the number, not the world: a large share does not mean that the
+    modality was needed. In brackets where the entity has no features of that modality.
+
+    JSON has, per answer: rank, label, name, score, known (train, valid, test or null), heads,
+    shares and present, each by name. CSV has one column per head and per share. Nothing else goes
+    to the standard output.
+    """
+    if (head is None) == (tail is None):
+        raise click.UsageError("give exactly one of --head and --tail; the other is predicted")
+    chosen = form or _SUFFIXES.get(Path(output or "").suffix.lower(), "table")
+
+    from momok.prediction import Predictor
+
+    predictor = Predictor(run)
+    predictions = predictor.predict(head=head, relation=relation, tail=tail, k=k, known=known)
+    if chosen == "json":
+        about = {"graph": predictor.graph.name, "run": run, "known": known}
+        content = _to_json(predictions, about)
+    elif chosen == "csv":
+        safe = output is None and sys.stdout.isatty()
+        content = _to_csv(predictions, (*predictor.heads,), (*predictor.modalities,), safe)
+    elif output is None:
+        _print_table(predictions)
+        return
+    else:
+        content = _to_text(predictions)
+    _deliver(content, output, len(predictions))
+
+
+def _print_table(predictions: Predictions) -> None:
+    from momok.cli.console import console
+    from momok.cli.prediction_table import prediction_table
+
+    out = console()
+    ascii_only = out.options.ascii_only
+    out.print(prediction_table(predictions, width=out.width, ascii_only=ascii_only))
+
+
+def _to_text(predictions: Predictions) -> str:
+    from rich.console import Console
+
+    from momok.cli.prediction_table import prediction_table
+
+    plain = Console(file=io.StringIO(), width=_FILE_WIDTH, color_system=None)
+    with plain.capture() as captured:
+        plain.print(prediction_table(predictions, width=_FILE_WIDTH))
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+
+
+def _to_json(predictions: Predictions, about: dict[str, Any]) -> str:
+    """JSON in readable letters; control characters are escaped, which a terminal would obey."""
+    value = {"format": "momok-predictions", "version": 1} | about | predictions.to_json()
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text) + "\n"
+
+
+def _to_csv(
+    predictions: Predictions, heads: tuple[str, ...], modalities: tuple[str, ...], safe: bool
+) -> str:
+    """CSV; ``safe`` escapes control characters, for a terminal (a file gets labels as they are)."""
+    from momok.cli.console import make_printable
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = [f"head_{head}" for head in heads] + [f"share_{name}" for name in modalities]
+    writer.writerow(["rank", "label", "name", "score", "known", *columns])
+    for p in predictions:
+        names = [make_printable(n) if safe else n for n in (p.label, p.name)]
+        values = [*p.heads.values(), *p.shares.values()]
+        writer.writerow([p.rank, *names, p.score, p.known or "", *values])
+    return text.getvalue()
+
+
+def _deliver(content: str, output: str | None, count: int) -> None:
+    if output is None:
+        click.echo(content.encode(), nl=False)  # UTF-8, whatever the terminal has
+        return
+    from momok.cli.console import error_console, make_printable
+    from momok.storage import write_file
+
+    write_file(Path(output), content.encode())
+    error_console().print(f"{count} predictions written to {make_printable(output)}")

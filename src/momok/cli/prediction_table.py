@@ -1,0 +1,120 @@
+"""Predictions as a table on a terminal: score, known or not, and the part of every modality."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from momok.cli.console import make_printable
+from momok.prediction import Prediction, Predictions
+from momok.prediction.explanation import leading_expert
+
+__all__ = ["prediction_table"]
+
+_COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
+_SHADES = "█▓▒░"  # so that the parts of a bar differ without colours too
+_BAR = 10  # columns of a bar of score 1
+_NAME = 16  # columns that a name has at least
+_GAP = 3  # columns between two
+
+
+def prediction_table(
+    predictions: Predictions, *, width: int = 80, ascii_only: bool = False
+) -> Group:
+    """The answers to one question, with remarks on how to read them below.
+
+    Args:
+        predictions: what ``Predictor.predict`` gave.
+        width: columns there are; with few, the bars are left out.
+        ascii_only: draw without block characters.
+    """
+    modalities = list(predictions.query_present)
+    needed = _NAME + 20 + sum(max(len(m), 5) + _GAP for m in modalities)
+    bar = width >= needed + _BAR + _GAP
+    table = _build_empty(predictions, modalities, bar, ascii_only)
+    for prediction in predictions:
+        cells = [
+            Text(str(prediction.rank), style="dim"),
+            Text(make_printable(prediction.title), style="bold" if prediction.rank == 1 else ""),
+            Text(f"{prediction.score:.4f}"),
+        ]
+        if bar:
+            cells.append(_draw_bar(prediction, ascii_only))
+        cells += [_say_share(prediction, m, i) for i, m in enumerate(modalities)]
+        cells.append(Text(prediction.known or "", style="green"))
+        table.add_row(*cells)
+    remarks = [Text(line, style="dim") for line in _remark(predictions)]
+    return Group(table, *remarks)
+
+
+def _build_empty(
+    predictions: Predictions, modalities: Sequence[str], bar: bool, ascii_only: bool
+) -> Table:
+    question = make_printable(str(predictions.question))
+    if ascii_only:
+        question = question.replace("—", "--").replace("→", "->")
+    table = Table(
+        title=Text(question, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, expand=False
+    )
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column(predictions.question.asked, overflow="fold", min_width=_NAME)
+    table.add_column("score", no_wrap=True)
+    if bar:
+        table.add_column("", no_wrap=True, min_width=_BAR)
+    for number, modality in enumerate(modalities):
+        header = Text(make_printable(modality), style=_COLOURS[number % len(_COLOURS)])
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("known", no_wrap=True)
+    return table
+
+
+def _draw_bar(prediction: Prediction, ascii_only: bool) -> Text:
+    """A bar as long as the score, cut into the parts that the modalities put in.
+
+    Rounding the borders, not the parts, keeps its length.
+    """
+    if ascii_only:
+        return Text("#" * round(prediction.score * _BAR))
+    ends = accumulate(share * prediction.score for share in prediction.shares.values())
+    borders = [0, *(round(end * _BAR) for end in ends)]
+    bar = Text()
+    for number, (start, stop) in enumerate(pairwise(borders)):
+        shade = _SHADES[number % len(_SHADES)]
+        bar.append(shade * (stop - start), style=_COLOURS[number % len(_COLOURS)])
+    return bar
+
+
+def _say_share(prediction: Prediction, modality: str, number: int) -> Text:
+    """A share in percent; in brackets where the entity has no features of that modality."""
+    percent = f"{100 * prediction.shares[modality]:.0f}%"
+    if not prediction.present[modality]:
+        return Text(f"({percent})", style="dim")
+    return Text(percent, style=_COLOURS[number % len(_COLOURS)])
+
+
+def _remark(predictions: Predictions) -> list[str]:
+    if not len(predictions):
+        return ["No answers: every candidate is a known fact."]
+    heads = ", ".join(map(make_printable, predictions[0].heads))
+    lines = [f"score: mean probability of the heads {heads}; %: each modality's part of it"]
+    absent = {m for p in predictions for m, has in p.present.items() if not has}
+    if absent:
+        names = ", ".join(make_printable(m) for m in predictions.query_present if m in absent)
+        lines.append(f"(%): this entity has no {names} of its own; the vector was learned instead")
+    leading = [
+        f"{make_printable(modality)} {leading_expert(gate) + 1} of {len(gate)} ({max(gate):.0%})"
+        for modality, gate in predictions.experts.items()
+        if len(gate) > 1
+    ]
+    if leading:
+        lines.append(f"leading expert of the query: {', '.join(leading)}")
+    count = sum(prediction.known is not None for prediction in predictions)
+    if count:
+        what = "answer is a fact" if count == 1 else "answers are facts"
+        lines.append(f"{count} {what} the graph has already; --known hide leaves these out")
+    return lines
