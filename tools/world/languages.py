@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from world.model import Entity, Fact
-from world.names import english, load_locale, native
+from world.names import NAME_EXCEPTIONS, english, load_locale, native
 from world.sources import Sources
 
 LEAST_PERCENT = 1.0
@@ -69,7 +69,7 @@ def build_languages(
         Entity(
             label=f"language:{code}",
             type="language",
-            name=english("languages", code) or code,
+            name=NAME_EXCEPTIONS.get(f"language:{code}") or english("languages", code) or code,
             native_names=native("languages", code, (code,)),
         )
         for code in sorted(codes)
@@ -83,7 +83,7 @@ def build_languages(
             Entity(
                 label=label,
                 type="script",
-                name=english("scripts", script) or script,
+                name=NAME_EXCEPTIONS.get(label) or f"{english('scripts', script)} script",
                 native_names=native("scripts", script, spoken) if script != "Latn" else (),
             )
         )
@@ -116,7 +116,7 @@ def _build_scripts(sources: Sources, codes: set[str], countries: set[str]) -> li
 
 
 def _build_families(sources: Sources, codes: set[str]) -> list[Fact]:
-    """Each language and family under the smallest group that lists it; roots stay without parent."""
+    """Each language and family under the smallest group that lists it."""
     groups = {
         family: members.split()
         for family, members in sources.load_cldr("languageGroups").items()

@@ -8,11 +8,18 @@ from typing import Any
 from babel import Locale, UnknownLocaleError
 
 # CLDR's names carry "SAR China", and SAR is a currency code: GeoNames' plain names stand in.
-# "US" is a country code too, so it is written out. The other two tell twins apart.
+# "US" is a country code too, so it is written out. Three languages have the name of their country,
+# and CLDR's names of two scripts need the word that follows them.
 NAME_EXCEPTIONS = {
     "country:HK": "Hong Kong",
     "country:MO": "Macao",
     "currency:USD": "United States Dollar",
+    "language:na": "Nauru language",
+    "language:tkl": "Tokelau language",
+    "language:tvl": "Tuvalu language",
+    "script:Cans": "Unified Canadian Aboriginal Syllabics",
+    "script:Hans": "Simplified Han script",
+    "script:Rohg": "Hanifi Rohingya script",
 }
 
 
@@ -33,9 +40,14 @@ def english(kind: str, code: str) -> str | None:
 
 
 def native(kind: str, code: str, languages: tuple[str, ...]) -> tuple[str, ...]:
-    """The distinct names of a code in the given languages, those without one left out."""
+    """The distinct names of a code in the given languages, those without one left out.
+
+    English is left out too: its names are in the column of English names, with the exceptions.
+    """
     found: dict[str, None] = {}
     for language in languages:
+        if language == "en":
+            continue
         locale = load_locale(language)
         name = getattr(locale, kind).get(code) if locale else None
         if name and name != code:
@@ -52,7 +64,7 @@ def zone_city(zone: str, language: str) -> str | None:
 
 
 def metazone_name(metazone: str) -> str | None:
-    """CLDR's English name of a group of time zones that share their clock ("Gulf Standard Time")."""
+    """CLDR's English name of a group of time zones with one clock ("Gulf Standard Time")."""
     long_names: Any = Locale("en").meta_zones.get(metazone, {}).get("long", {})
     name = long_names.get("generic") or long_names.get("standard")
     return str(name) if name else None

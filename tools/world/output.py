@@ -47,11 +47,13 @@ def write_features(
 ) -> None:
     """One modality: float16 vectors, the presence mask, and the manifest that names the rows."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {
+    tensors: dict[str, NDArray[Any]] = {
         "present": np.ones(len(labels), dtype=np.uint8),
         "vectors": matrix.astype(np.float16),
     }
-    save_file(tensors, str(folder / f"{modality}.safetensors"))
+    path = folder / f"{modality}.safetensors"
+    save_file(tensors, str(path))
+    path.chmod(0o644)  # safetensors writes for the owner alone; the wheel is for everyone
     full = {
         "format": "momok-features",
         "version": 1,

@@ -52,7 +52,9 @@ def _render(svg: Path) -> bytes:
         skip_system_fonts=True,
     )
     picture = Image.open(io.BytesIO(bytes(drawn))).convert("RGB")
-    small = picture.quantize(MOST_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    small = picture.quantize(
+        MOST_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+    )
     out = io.BytesIO()
     small.save(out, format="PNG", optimize=True)
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""Reads the source packages: npm archives, CLDR tables, the time zone database, the subtag registry."""
+"""Reads the source packages: CLDR tables, flags, time zone database, subtag registry."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ def fetch_npm_packages(cache: Path) -> None:
             continue
         archive = cache / f"{name}-{version}.tgz"
         if not archive.is_file():
-            subprocess.run(
-                ["npm", "pack", "--silent", f"{name}@{version}"], cwd=cache, check=True
-            )
+            subprocess.run(["npm", "pack", "--silent", f"{name}@{version}"], cwd=cache, check=True)
         with tarfile.open(archive) as packed:
             packed.extractall(cache / f"{name}-{version}.part", filter="data")
         (cache / f"{name}-{version}.part" / "package").rename(folder)

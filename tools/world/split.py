@@ -80,11 +80,5 @@ def _find_pinned(facts: list[Fact]) -> set[Fact]:
     """Country time zones that several cities link: some of those cities are always in train."""
     city_country = {f.head: f.tail for f in facts if f.relation == "city_in"}
     city_country |= {f.tail: f.head for f in facts if f.relation == "capital"}
-    linked = Counter(
-        (city_country[f.head], f.tail) for f in facts if f.relation == "city_timezone"
-    )
-    return {
-        f
-        for f in facts
-        if f.relation == "country_timezone" and linked[f.head, f.tail] > 1
-    }
+    linked = Counter((city_country[f.head], f.tail) for f in facts if f.relation == "city_timezone")
+    return {f for f in facts if f.relation == "country_timezone" and linked[f.head, f.tail] > 1}

