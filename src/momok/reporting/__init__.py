@@ -1,1 +1,5 @@
 """Plots and reports, made from a run folder alone."""
+
+from momok.reporting.plots import draw_plots
+
+__all__ = ["draw_plots"]

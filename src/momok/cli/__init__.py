@@ -1,0 +1,120 @@
+"""The command line of momok: one small file per command, imported when it is called.
+
+``momok --help`` must answer at once, so this module knows the commands by a table and imports
+nothing but click; a command's own heavy imports are inside its function.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+import momok
+from momok.errors import MomokError
+
+__all__ = ["COMMANDS", "main"]
+
+# Name, which is also the module in this package, and what --help says; in the order of use.
+COMMANDS: dict[str, str] = {
+    "demo": "Train on the bundled world graph and show what it predicts.",
+    "train": "Train MoMoK on a graph, choose by validation, test once.",
+    "resume": "Go on with an interrupted run from its last checkpoint.",
+    "evaluate": "Rank the held-out facts of a run and report the metrics.",
+    "predict": "Predict the missing facts of a query.",
+    "plot": "Draw the plots of a run again.",
+    "config": "List every setting with its value and what it does.",
+    "data": "List the known graphs, or look at one.",
+}
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+class _LazyCommands(click.Group):
+    """Imports a command when it is called, and says a user's errors in one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"{__name__}.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"no command {args[0]!r}{_suggest(args[0])}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        formatter: click.HelpFormatter,
+    ) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run, and exit: 0 done, 2 a user's error in one line, 130 interrupted."""
+        name = prog_name or "momok"
+        if not standalone_mode:
+            return super().main(args, name, complete_var, standalone_mode=False, **extra)
+        try:
+            code = super().main(args, name, complete_var, standalone_mode=False, **extra)
+        except click.Abort:  # click's form of KeyboardInterrupt
+            sys.exit(EXIT_INTERRUPTED)
+        except click.UsageError as error:
+            where = error.ctx.command_path if error.ctx is not None else name
+            _fail(f"{error.format_message().rstrip('.')} (see {where} --help)")
+        except click.ClickException as error:
+            _fail(error.format_message())
+        except MomokError as error:
+            _fail(str(error))
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _suggest(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.lower(), COMMANDS, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _fail(message: str) -> NoReturn:
+    from momok.cli.console import make_printable
+
+    click.echo(f"momok: {make_printable(message)}", err=True)
+    sys.exit(EXIT_USER_ERROR)
+
+
+@click.group(
+    cls=_LazyCommands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(momok.__version__, message="momok %(version)s")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Multi-modal knowledge graph completion.
+
+    Learns from the facts, pictures and texts of a graph, predicts the facts that are missing, and
+    says which modality led to each answer. Every command works on a run folder, which `train` and
+    `demo` make.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())

@@ -1,0 +1,156 @@
+"""``momok demo``: the whole way, on the graph that comes with momok."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from momok.cli import COMMANDS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from momok.prediction import Prediction, Predictor
+    from momok.training import RunFolder
+
+__all__ = ["DEMO_SETTINGS", "QUESTIONS", "command"]
+
+# Settings fitted to a graph of 2,000 entities and to two minutes on two cores.
+DEMO_SETTINGS: dict[str, Any] = {
+    "model.structure_width": 64,
+    "model.relation_width": 64,
+    "model.joint_width": 64,
+    "features.reduce": "pca",
+    "features.width": 64,
+    "training.batch_size": 256,
+    "training.learning_rate": 3e-3,
+    "training.epochs": 60,
+    "training.validate_every": 5,
+}
+
+# Head and relation by label; each has a true answer in test, which training never sees.
+QUESTIONS: tuple[tuple[str, str], ...] = (
+    ("country:FR", "borders"),
+    ("country:IT", "capital"),
+    ("country:EG", "currency"),
+    ("language:uk", "language_script"),
+    ("city:AL/Tirana", "city_timezone"),
+    ("city:KE/Mombasa", "city_in"),
+)
+_SHOWN = 3  # answers to a question
+
+
+@click.command("demo", short_help=COMMANDS["demo"])
+@click.option("--run", metavar="FOLDER", help="The run folder to make [runs/world-TIME].")
+def command(run: str | None) -> None:
+    """Train MoMoK on the bundled world graph, test it, and show what it predicts.
+
+    Countries, cities, languages and currencies; flags as pictures, names as texts. It takes about
+    two minutes on two cores and downloads nothing.
+    """
+    from momok.cli.console import console, error_console
+
+    error_console().print("momok demo: the world graph, about two minutes on two cores")
+
+    from momok.cli.outcome import show_result
+    from momok.config import resolve_config
+    from momok.graph import load_graph
+    from momok.prediction import Predictor
+    from momok.reporting import draw_plots
+    from momok.training import train
+    from momok.training.progress import ProgressBars
+
+    config = resolve_config(overrides=DEMO_SETTINGS)
+    graph = load_graph("world", split=config.data.split)
+    folder = train(graph, config, run=run, progress=ProgressBars(error_console()))
+    draw_plots(folder)
+    out = console()
+    show_result(folder, out)
+    _show_predictions(Predictor(folder), out)
+    _show_next(folder, out)
+
+
+def _show_predictions(predictor: Predictor, out: Console) -> None:
+    questions = [(head, relation, None) for head, relation in QUESTIONS]
+    table = _build_table(predictor)
+    for answers in predictor.predict_many(questions, predictor.graph.num_entities):
+        new = [answer for answer in answers if answer.known in (None, "test")]
+        for place, answer in enumerate(new, start=1):
+            if place <= _SHOWN or answer.known == "test":
+                table.add_row(*_build_row(answers.question, place, answer))
+        table.add_section()
+    out.print()
+    out.print(table)
+    out.print(
+        "✓ true, and held out: the fact is in test, which training never saw. Facts of train and "
+        "valid are left out. Without ✓ the graph does not have the fact.",
+        style="dim",
+    )
+    out.print(
+        "score: the mean probability of the heads. The shares say how much of it came from each "
+        "modality; in brackets where the answer has no picture or text of its own.",
+        style="dim",
+    )
+
+
+def _build_table(predictor: Predictor) -> Table:
+    from rich.table import Table
+
+    table = Table(title="What the model predicts", title_justify="left", title_style="bold")
+    table.add_column("question")
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("answer")
+    table.add_column("score", justify="right", no_wrap=True)
+    for modality in predictor.modalities:
+        table.add_column(modality, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    return table
+
+
+def _build_row(question: Any, place: int, answer: Prediction) -> list[Any]:
+    from rich.text import Text
+
+    from momok.cli.console import make_printable
+
+    true = answer.known == "test"
+    shares = [
+        f"{share:.0%}" if answer.present[modality] else f"({share:.0%})"
+        for modality, share in answer.shares.items()
+    ]
+    return [
+        Text(make_printable(str(question)) if place == 1 else ""),
+        str(place),
+        Text(make_printable(answer.title), style="bold green" if true else ""),
+        f"{answer.score:.3f}",
+        *shares,
+        Text("✓" if true else "", style="bold green"),
+    ]
+
+
+def _show_next(run: RunFolder, out: Console) -> None:
+    from momok.cli.outcome import quote_path
+
+    folder = quote_path(run.path)
+    sections = {
+        "Look at": {
+            f"{folder}/plots/curves.png": "losses, validation, the chosen epoch",
+            f"{folder}/plots/relations.png": "what it is good at, and what not",
+            f"{folder}/plots/heads.png": "every decision head against the answer",
+        },
+        "Ask it yourself": {
+            f"momok predict {folder} --head Brazil --relation borders": "known facts are marked",
+            f"momok predict {folder} --tail Euro --relation currency --known hide": "only new ones",
+        },
+        "Go on": {
+            f"momok evaluate {folder}": "by side, relation, modality, tie rule",
+            "momok config": "every setting, explained",
+            "momok train FOLDER": "a graph of your own (momok data info FOLDER looks at it)",
+        },
+    }
+    width = max(len(what) for lines in sections.values() for what in lines)
+    for section, lines in sections.items():
+        out.print(f"\n{section}:", style="bold")
+        for what, why in lines.items():
+            out.print(f"  {what:<{width}}  {why}", soft_wrap=True)

@@ -1,0 +1,121 @@
+"""``momok evaluate``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from momok.cli import COMMANDS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from momok.evaluation import Evaluation
+    from momok.graph import MultimodalGraph
+
+__all__ = ["command"]
+
+GROUPINGS = ("head", "side", "relation", "cardinality", "presence", "seen", "ties")
+_DEFAULT = ("head", "ties", "side", "cardinality", "seen")
+
+
+@click.command("evaluate", short_help=COMMANDS["evaluate"])
+@click.argument("run")
+@click.option(
+    "--split", type=click.Choice(["valid", "test"]), default="test", help="Which facts [test]."
+)
+@click.option(
+    "--protocol",
+    type=click.Choice(["clean", "published"]),
+    help="clean: the checkpoint chosen on validation. published: the best of each metric over "
+    "epochs, for comparison only [as the run was trained].",
+)
+@click.option(
+    "--by",
+    "groupings",
+    type=click.Choice(GROUPINGS),
+    multiple=True,
+    help="Which tables to print; may be repeated [head, ties, side, cardinality, seen].",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead.")
+def command(
+    *,
+    run: str,
+    split: Literal["valid", "test"],
+    protocol: Literal["clean", "published"] | None,
+    groupings: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Rank the held-out facts of a run: filtered MRR and Hits, by head and by every grouping.
+
+    The result is also written into the run folder, with the rank of every query.
+    """
+    from momok.cli.console import console, error_console, make_printable
+    from momok.cli.ranking import show_ranking
+    from momok.training import RunFolder, evaluate_run
+
+    folder = RunFolder(run)
+    with show_ranking(error_console(), f"ranking {split}") as reporter:
+        evaluation = evaluate_run(folder, split, protocol=protocol, progress=reporter)
+    if as_json:
+        click.echo(json.dumps(evaluation.to_json(), indent=2))
+        return
+    out = console()
+    _show(out, evaluation, folder.load_graph(), groupings or _DEFAULT, str(folder.data["name"]))
+    out.print(f"Written to {make_printable(str(folder.path))}/results", soft_wrap=True)
+
+
+def _show(
+    out: Console,
+    evaluation: Evaluation,
+    graph: MultimodalGraph,
+    groupings: tuple[str, ...],
+    name: str,
+) -> None:
+    from momok.cli.tables import describe_protocol, group_table, heads_table
+
+    for grouping in dict.fromkeys(groupings):
+        if grouping == "head":
+            out.print(heads_table(evaluation, name))
+        else:
+            title, groups = _group(evaluation, graph, grouping)
+            out.print(group_table(title, grouping, groups, width=out.width))
+        out.print()
+    if evaluation.num_unseen_facts:
+        out.print(
+            f"{evaluation.num_unseen_facts:,} of the {evaluation.num_facts:,} facts have an entity "
+            "that train never shows (unseen)."
+        )
+    out.print(describe_protocol(evaluation))
+    if evaluation.protocol == "published" and set(groupings) - {"head"}:
+        out.print("Groupings show the model chosen on test; only the table by head is the best of.")
+
+
+def _group(
+    evaluation: Evaluation, graph: MultimodalGraph, grouping: str
+) -> tuple[str, list[tuple[str, Any]]]:
+    """The title of a grouping and its rows."""
+    if grouping == "relation":
+        names = dict(zip(graph.relations.labels, graph.relation_names, strict=True))
+        rows = [(names[label], heads) for label, heads in evaluation.by_relation.items()]
+        rows.sort(key=lambda row: -row[1]["answer"].count)
+        return "By relation, most frequent first", rows
+    if grouping == "presence":
+        rows = [
+            (f"{modality}: {group.replace('_', ' ')}", heads)
+            for modality, groups in evaluation.by_presence.items()
+            for group, heads in groups.items()
+            if modality != "structure"  # which every entity has
+        ]
+        return "By presence of a modality, at the query's entity and at the answer", rows
+    if grouping == "side":
+        words = {"tail": "tail (h, r, ?)", "head": "head (?, r, t)"}
+        return "By side", [(words[side], heads) for side, heads in evaluation.by_side.items()]
+    title, groups = {
+        "ties": ("By tie rule: how equal scores are ranked", evaluation.by_tie_rule),
+        "cardinality": ("By cardinality of the relation", evaluation.by_cardinality),
+        "seen": ("By whether train shows both entities", evaluation.by_seen),
+    }[grouping]
+    return title, list(groups.items())

@@ -1,0 +1,57 @@
+"""What a finished training run shows: its plots, its table, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from rich.console import Console
+
+from momok.cli.console import console, make_printable
+from momok.cli.tables import describe_protocol, heads_table
+from momok.evaluation import Evaluation
+from momok.reporting import draw_plots
+from momok.training import RunFolder
+
+__all__ = ["quote_path", "show_outcome", "show_result"]
+
+
+def show_outcome(run: RunFolder) -> None:
+    """Draw the plots of a finished run, print its test table and the next commands."""
+    draw_plots(run)
+    out = console()
+    show_result(run, out)
+    folder = quote_path(run.path)
+    lines = (
+        f"Run folder: {folder}",
+        f"Plots:      {folder}/plots (curves, heads, relations)",
+        f"Next:       momok evaluate {folder}",
+        f"            momok predict {folder} --head ENTITY --relation RELATION",
+    )
+    out.print("\n" + "\n".join(lines), soft_wrap=True)  # never breaks what is to be copied
+
+
+def show_result(run: RunFolder, out: Console) -> None:
+    """Print the headline of a finished run: test where there is one."""
+    evaluation = _load_headline(run)
+    if evaluation is None:
+        out.print("The graph has neither test nor validation facts: nothing is measured.")
+        return
+    out.print(heads_table(evaluation, str(run.data["name"])))
+    out.print(describe_protocol(evaluation))
+    if evaluation.split == "valid":
+        out.print("The graph has no test facts: these are the validation facts.")
+
+
+def quote_path(path: Path) -> str:
+    """A path as a shell takes it, safe to print."""
+    return make_printable(shlex.quote(str(path)))
+
+
+def _load_headline(run: RunFolder) -> Evaluation | None:
+    """The test result of a run, else its validation result, under the run's own protocol."""
+    facts, protocol = run.data["facts"], run.config.evaluation.protocol
+    for split in ("test", "valid"):
+        if facts[split]:
+            return run.load_evaluation(split, protocol)
+    return None

@@ -1,0 +1,61 @@
+"""``momok train``."""
+
+from __future__ import annotations
+
+import click
+
+from momok.cli import COMMANDS
+
+__all__ = ["command"]
+
+
+@click.command("train", short_help=COMMANDS["train"])
+@click.argument("graph")
+@click.option("--preset", metavar="NAME", help="Settings to start from: default or paper.")
+@click.option("--config", "file", metavar="FILE", help="A TOML file with settings.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="One setting, as training.epochs=20; may be repeated, and wins over the file.",
+)
+@click.option("--run", metavar="FOLDER", help="The run folder to make [runs/GRAPH-TIME].")
+@click.option("--seed", type=int, metavar="N", help="Fixes everything random; as --set seed=N.")
+@click.option("--strict", is_flag=True, help="Malformed lines in the graph are errors.")
+@click.option("--quiet", is_flag=True, help="Print the run folder and nothing else.")
+def command(
+    *,
+    graph: str,
+    preset: str | None,
+    file: str | None,
+    overrides: tuple[str, ...],
+    run: str | None,
+    seed: int | None,
+    strict: bool,
+    quiet: bool,
+) -> None:
+    """Train MoMoK on a graph, choose a checkpoint by validation, test it once.
+
+    GRAPH is a name that `momok data list` knows, or a folder. `momok config` lists the settings.
+    Ctrl-C saves; `momok resume` goes on.
+    """
+    from momok.cli.console import error_console, make_printable
+    from momok.cli.outcome import show_outcome
+    from momok.config import resolve_config
+    from momok.graph import load_graph
+    from momok.reporting import draw_plots
+    from momok.training import train
+    from momok.training.progress import ProgressBars
+
+    if seed is not None:
+        overrides = (*overrides, f"seed={seed}")
+    config = resolve_config(preset, file=file, overrides=overrides)
+    loaded = load_graph(graph, split=config.data.split, strict=strict)
+    progress = False if quiet else ProgressBars(error_console())
+    folder = train(loaded, config, run=run, progress=progress)
+    if quiet:
+        draw_plots(folder)
+        click.echo(make_printable(str(folder.path)))
+    else:
+        show_outcome(folder)
