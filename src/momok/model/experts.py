@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from momok.model.noise import Noise
+from momok.model.precision import as_given
 
 __all__ = ["ExpertBank"]
 
@@ -64,7 +65,7 @@ class ExpertBank(nn.Module):
         """
         if self.experts == 1:
             return entities.new_ones(entities.shape[0], 1)
-        with torch.autocast(entities.device.type, enabled=False):  # K columns: nothing to gain
+        with as_given(entities):  # K columns: nothing to gain from a cast
             logits = entities @ self.gate_weight  # [n, K]
             if self.noise_weight is not None and not noise.off:
                 scale = F.softplus(entities @ self.noise_weight) + _NOISE_FLOOR

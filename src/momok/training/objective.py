@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from momok.model import MoMoK
-from momok.model.precision import at_least_float32, matmul_dtype
+from momok.model.precision import as_given, at_least_float32, matmul_dtype
 from momok.training.queries import QueryBatch
 
 __all__ = ["LossForm", "TaskLoss", "backward_candidates"]
@@ -90,15 +90,16 @@ def backward_candidates(
         candidates = model.encode_candidates(leaves, ids).vectors
         upstream = []
         for head, vectors in candidates.items():
-            cell = _block_gradients(
-                queries[head],
-                vectors.detach().to(queries[head].dtype),
-                rows,
-                columns,
-                share=1.0 / model.num_entities,
-                positive=1.0 - smoothing,
-                form=form,
-            )
+            with as_given(first):
+                cell = _block_gradients(
+                    queries[head],
+                    vectors.detach().to(queries[head].dtype),
+                    rows,
+                    columns,
+                    share=1.0 / model.num_entities,
+                    positive=1.0 - smoothing,
+                    form=form,
+                )
             losses[head] += cell.loss
             gradients[head] += cell.queries
             upstream.append(cell.candidates.to(vectors.dtype).mul_(scale))
@@ -150,7 +151,7 @@ def _block_gradients(
     if form == "probabilities":
         return _saturating_gradients(q, c, scores, (rows, columns), share=share, positive=positive)
     cells = rows * scores.shape[1] + columns  # positives in the flattened block
-    loss = F.softplus(at_least_float32(scores)).sum(dtype=torch.float64)
+    loss = F.softplus(scores).sum(dtype=torch.float64)
     loss -= positive * scores.flatten()[cells].sum(dtype=torch.float64)
     query_sum, candidate_sum = at_least_float32(q).sum(dim=0), at_least_float32(c).sum(dim=0)
     loss -= share * torch.dot(query_sum, candidate_sum)

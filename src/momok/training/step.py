@@ -91,7 +91,7 @@ def training_step(
         generator: of the expert pairs and permutation when ``draw`` is None.
         smoothing, form, block: see ``backward_candidates``.
     """
-    optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad(set_to_none=False)  # fresh memory costs more than zeros
     rows = {
         name: table.detach().requires_grad_(table.requires_grad)
         for name, table in model.entity_rows(batch.heads).items()

@@ -185,7 +185,9 @@ class Trainer:
                 "finite; the last good checkpoint is kept. Lower training.learning_rate, set "
                 "runtime.precision=float32, or look for extreme values in the features"
             )
-        return sum(v for name, v in zip(named, values, strict=True) if name.startswith("loss/"))
+        return float(
+            sum(v for name, v in zip(named, values, strict=True) if name.startswith("loss/"))
+        )
 
     def _finish_epoch(self) -> None:
         state, settings = self.state, self.config.training
@@ -314,4 +316,4 @@ def _open_board(run: RunFolder, wanted: bool) -> Any:
         from momok.errors import MissingExtraError
 
         raise MissingExtraError("tensorboard", "tensorboard", "training.tensorboard") from error
-    return SummaryWriter(str(run.path / "tensorboard"))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(run.path / "tensorboard"))
