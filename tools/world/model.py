@@ -43,7 +43,7 @@ RELATIONS: dict[str, str] = {
     "language_script": "written in",
     "located_in": "located in",
     "member_of": "member of",
-    "near_city": "nearest city",
+    "near_city": "near",
     "observes_time": "observes",
     "official_language": "official language",
     "regional_language": "language with regional or minority status",
