@@ -33,8 +33,11 @@ __all__ = ["average_branches", "compute_modality_shares", "leading_expert"]
 
 
 def average_branches(fusion_weights: Tensor | None) -> Tensor | None:
-    """The joint head's attention over modalities, [G, n, M] to [n, M] in float64."""
-    return None if fusion_weights is None else fusion_weights.double().mean(dim=0)
+    """The joint head's attention over modalities, [G, n, M] to [n, M]: float64, rows sum to one."""
+    if fusion_weights is None:
+        return None
+    mean = fusion_weights.double().mean(dim=0)
+    return mean / mean.sum(dim=1, keepdim=True)  # the softmax's sum is one in float32 only
 
 
 def compute_modality_shares(

@@ -1,0 +1,252 @@
+"""Predictions against brute force in float64 over the model's own scores."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from momok.errors import AmbiguousNameError, ConfigError, UnknownLabelError
+from momok.evaluation import ANSWER, evaluate
+from momok.prediction import Predictor
+from momok.training import RunFolder
+
+QUERIES: list[dict[str, str]] = [
+    {"head": "France", "relation": "borders"},
+    {"tail": "France", "relation": "borders"},
+    {"tail": "city:FR/Paris", "relation": "capital"},
+    {"head": "city:CA/Hamilton", "relation": "city in"},
+]
+
+
+@pytest.fixture(scope="module")
+def exact(predictor: Predictor) -> torch.nn.Module:
+    """The same model in float64."""
+    return copy.deepcopy(predictor.model).double()
+
+
+def as_ids(predictor: Predictor, query: Mapping[str, str]) -> tuple[int, int]:
+    graph = predictor.graph
+    relation = graph.find_relation(query["relation"])
+    if "head" in query:
+        return graph.find_entity(query["head"]), relation
+    return graph.find_entity(query["tail"]), relation + graph.num_relations
+
+
+def brute_force(model: Any, entity: int, relation: int) -> dict[str, NDArray[np.float64]]:
+    """Probabilities of every head, and the answer, for all entities."""
+    with torch.no_grad():
+        logits = model.score(torch.tensor([entity]), torch.tensor([relation]))
+    found = {head: torch.sigmoid(values[0]).numpy() for head, values in logits.items()}
+    return found | {"answer": np.mean(list(found.values()), axis=0)}
+
+
+def known_answers(predictor: Predictor, entity: int, relation: int) -> dict[int, str]:
+    """Answer to the first split that has the fact, by a plain loop."""
+    graph, found = predictor.graph, {}
+    for split in ("test", "valid", "train"):
+        for head, r, tail in graph.facts(split).tolist():
+            if (head, r) == (entity, relation):
+                found[tail] = split
+            if (tail, r + graph.num_relations) == (entity, relation):
+                found[head] = split
+    return found
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=str)
+def test_answers_are_the_best_by_brute_force(
+    predictor: Predictor, exact: torch.nn.Module, query: dict[str, str]
+) -> None:
+    expected = brute_force(exact, *as_ids(predictor, query))
+    order = np.argsort(-expected["answer"], kind="stable")
+    predictions = predictor.predict(**query, k=25)
+    assert [p.rank for p in predictions] == list(range(1, 26))
+    for prediction, entity in zip(predictions, order, strict=False):
+        found = predictor.graph.entities.index(prediction.label)
+        assert prediction.score == pytest.approx(expected["answer"][entity], abs=1e-6)
+        assert prediction.score == pytest.approx(expected["answer"][found], abs=1e-6)
+        assert prediction.score == pytest.approx(np.mean(list(prediction.heads.values())))
+        for head in predictor.heads:
+            assert prediction.heads[head] == pytest.approx(expected[head][found], abs=1e-6)
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=str)
+def test_known_facts_are_marked_or_hidden(predictor: Predictor, query: dict[str, str]) -> None:
+    known = known_answers(predictor, *as_ids(predictor, query))
+    assert known
+    N = predictor.graph.num_entities
+    marked = predictor.predict(**query, k=N, known="mark")
+    found = {predictor.graph.entities.index(p.label): p.known for p in marked if p.known}
+    assert found == known
+    hidden = predictor.predict(**query, k=N, known="hide")
+    assert [p.label for p in hidden] == [p.label for p in marked if p.known is None]
+    assert all(p.known is None for p in hidden)
+
+
+def test_ranks_agree_with_the_evaluator_on_both_sides(predictor: Predictor) -> None:
+    """Only if both sides ask in the directions that training and evaluation use."""
+    graph = predictor.graph
+    evaluation = evaluate(predictor.model, graph, "test")
+    assert evaluation.query_ranks is not None
+    ranks = evaluation.query_ranks.ranks[ANSWER].optimistic.reshape(2, -1)
+    for i in range(0, len(graph.test), 60):
+        head, relation, tail = map(int, graph.test[i])
+        questions = [(head, relation, None), (None, relation, tail)]
+        for side, answer in enumerate((tail, head)):
+            everything = predictor.predict_many([questions[side]], graph.num_entities)[0]
+            label = graph.entities.labels[answer]
+            before = [p.label for p in everything if p.known is None or p.label == label]
+            # Scores that are equal in float32 need not be in float64.
+            assert abs(before.index(label) + 1 - int(ranks[side, i])) <= 1
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=str)
+def test_shares_cut_the_score_into_modalities(
+    predictor: Predictor, exact: Any, query: dict[str, str]
+) -> None:
+    entity, relation = as_ids(predictor, query)
+    expected = brute_force(exact, entity, relation)
+    with torch.no_grad():
+        asked = exact.queries(torch.tensor([entity]), torch.tensor([relation])).fusion_weights
+        offered = exact.candidates().fusion_weights
+    for prediction in predictor.predict(**query, k=5):
+        assert sum(prediction.shares.values()) == pytest.approx(1.0, abs=1e-12)
+        answer = predictor.graph.entities.index(prediction.label)
+        total = sum(expected[head][answer] for head in predictor.heads)
+        for m, modality in enumerate(predictor.modalities):
+            attention = (asked[:, 0, m].mean() + offered[:, answer, m].mean()) / 2
+            part = expected[modality][answer] + expected["joint"][answer] * float(attention)
+            assert prediction.shares[modality] == pytest.approx(part / total, abs=1e-6)
+            here = predictor.model.present[modality][answer]
+            assert prediction.present[modality] == bool(here)
+
+
+def test_experts_are_the_gates_of_the_query(predictor: Predictor) -> None:
+    entity, relation = as_ids(predictor, QUERIES[0])
+    predictions = predictor.predict(**QUERIES[0])
+    with torch.no_grad():
+        queries = predictor.model.queries(torch.tensor([entity]), torch.tensor([relation]))
+    for modality, gate in queries.gates.items():
+        assert predictions.experts[modality] == pytest.approx(gate[0].tolist(), abs=1e-6)
+        assert sum(predictions.experts[modality]) == pytest.approx(1.0, abs=1e-6)
+    assert predictions.query_present == {"structure": True, "image": True, "text": True}
+
+
+def test_labels_names_and_ids_ask_the_same(predictor: Predictor) -> None:
+    entity, relation = as_ids(predictor, QUERIES[0])
+    expected = predictor.predict(**QUERIES[0]).to_json()
+    by_label = predictor.predict(head="country:FR", relation="borders").to_json()
+    by_id = predictor.predict(head=np.int64(entity), relation=relation).to_json()  # type: ignore[arg-type]
+    assert expected == by_label == by_id
+    assert str(predictor.predict(**QUERIES[0]).question) == "France — borders → ?"
+    assert str(predictor.predict(**QUERIES[2]).question) == "? — capital → Paris"
+
+
+def test_many_questions_are_answered_as_one_by_one(predictor: Predictor) -> None:
+    triples = [(q.get("head"), q["relation"], q.get("tail")) for q in QUERIES] * 80  # two batches
+    told: list[tuple[int, int]] = []
+    many = predictor.predict_many(triples, 7, progress=lambda done, of: told.append((done, of)))
+    assert told == [(256, 320), (320, 320)]
+    for i, query in enumerate(QUERIES):
+        alone = predictor.predict(**query, k=7)
+        for predictions in many[i :: len(QUERIES)]:
+            assert predictions.question == alone.question
+            assert [p.label for p in predictions] == [p.label for p in alone]
+            scores = [p.score for p in alone]
+            assert [p.score for p in predictions] == pytest.approx(scores, abs=1e-6)
+    assert predictor.predict_many([]) == []
+
+
+def test_answers_do_not_depend_on_the_memory(small_run: RunFolder, predictor: Predictor) -> None:
+    frugal = Predictor(small_run, memory_budget=1)
+    for query in QUERIES:
+        for known in ("mark", "hide"):
+            found = frugal.predict(**query, k=1500, known=known)  # type: ignore[arg-type]
+            expected = predictor.predict(**query, k=1500, known=known)  # type: ignore[arg-type]
+            assert [p.label for p in found] == [p.label for p in expected]
+
+
+def test_k_beyond_the_graph_gives_every_entity_once(predictor: Predictor) -> None:
+    predictions = predictor.predict(**QUERIES[0], k=10**6)
+    assert len(predictions) == predictor.graph.num_entities
+    assert {p.label for p in predictions} == set(predictor.graph.entities.labels)
+    scores = [p.score for p in predictions]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_predictions_are_a_sequence(predictor: Predictor) -> None:
+    predictions = predictor.predict(**QUERIES[0], k=4)
+    assert [p.label for p in predictions[1:3]] == [predictions[1].label, predictions[-2].label]
+    assert list(predictions) == predictions[:]
+    with pytest.raises(IndexError, match="prediction 4 of 4"):
+        predictions[4]
+    assert repr(predictions).startswith("<Predictions France — borders → ?: ")
+
+
+def test_a_name_that_several_share_shows_its_label(predictor: Predictor) -> None:
+    everything = predictor.predict(head="France", relation="borders", k=10**6)
+    titles = {p.label: p.title for p in everything}
+    assert titles["city:BM/Hamilton"] == "Hamilton (city:BM/Hamilton)"
+    assert titles["country:FR"] == "France"
+
+
+@pytest.mark.parametrize("asked", ["tail", "head"])
+def test_fact_scores_are_those_of_the_predictions(predictor: Predictor, asked: Any) -> None:
+    graph = predictor.graph
+    facts = graph.test[:300]
+    scores = predictor.score_facts(facts, asked=asked)
+    assert len(scores) == 300
+    assert np.allclose(scores.answer, np.mean(list(scores.heads.values()), axis=0), atol=1e-12)
+    for i in (0, 17, 299):
+        head, relation, tail = map(int, facts[i])
+        query = {"head": head} if asked == "tail" else {"tail": tail}
+        answer = graph.entities.labels[tail if asked == "tail" else head]
+        everything = predictor.predict(**query, relation=relation, k=10**6)  # type: ignore[arg-type]
+        found = next(p for p in everything if p.label == answer)
+        assert scores.answer[i] == pytest.approx(found.score, abs=1e-6)
+        for name, values in scores.heads.items():
+            assert values[i] == pytest.approx(found.heads[name], abs=1e-6)
+
+
+def test_facts_can_be_given_by_name(predictor: Predictor) -> None:
+    by_name = predictor.score_facts([("France", "borders", "Belgium"), (3, 0, "country:DE")])
+    ids = [(*as_ids(predictor, QUERIES[0]), predictor.graph.find_entity("Belgium"))]
+    ids.append((3, 0, predictor.graph.find_entity("country:DE")))
+    assert np.array_equal(by_name.answer, predictor.score_facts(np.array(ids)).answer)
+    assert len(predictor.score_facts([])) == 0
+
+
+def test_wrong_questions_say_what_is_wrong(predictor: Predictor) -> None:
+    predict = predictor.predict
+    with pytest.raises(UnknownLabelError, match=r"no entity 'Frnace'; did you mean .*France"):
+        predict(head="Frnace", relation="borders")
+    with pytest.raises(UnknownLabelError, match=r"no relation 'bordering'; did you mean borders"):
+        predict(head="France", relation="bordering")
+    with pytest.raises(AmbiguousNameError, match="city:BM/Hamilton, city:CA/Hamilton"):
+        predict(head="Hamilton", relation="city in")
+    with pytest.raises(ConfigError, match="exactly one of head and tail"):
+        predict(head="France", tail="Belgium", relation="borders")
+    with pytest.raises(ConfigError, match="exactly one of head and tail"):
+        predict(relation="borders")
+    with pytest.raises(ConfigError, match="k = 0: expected at least 1"):
+        predict(head="France", relation="borders", k=0)
+    with pytest.raises(ConfigError, match="known = 'show': expected 'mark' or 'hide'"):
+        predict(head="France", relation="borders", known="show")  # type: ignore[arg-type]
+    with pytest.raises(UnknownLabelError, match=r"there is no id -1: world has \d+ entities"):
+        predict(head=-1, relation="borders")
+    with pytest.raises(UnknownLabelError, match="there is no id 21: world has 21 relations"):
+        predict(head="France", relation=21)
+
+
+def test_wrong_facts_say_what_is_wrong(predictor: Predictor) -> None:
+    with pytest.raises(ConfigError, match=r"float64 \(1, 3\): expected ids \[n, 3\]"):
+        predictor.score_facts(np.zeros((1, 3)))  # type: ignore[arg-type]
+    with pytest.raises(UnknownLabelError, match="outside the vocabulary of world"):
+        predictor.score_facts(np.array([[0, 21, 0]]))
+    with pytest.raises(ConfigError, match="asked = 'both': expected 'head' or 'tail'"):
+        predictor.score_facts([(0, 0, 0)], asked="both")  # type: ignore[arg-type]
