@@ -103,6 +103,7 @@ def _fail(message: str) -> NoReturn:
 
 
 @click.group(
+    "momok",
     cls=_LazyCommands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},

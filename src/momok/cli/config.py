@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
 
 from momok.cli import COMMANDS
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from momok.config import RunConfig
 
-__all__ = ["command", "render_toml"]
+__all__ = ["command", "list_values", "render_toml"]
 
 _WIDTH = 88  # of comments in TOML
 
@@ -35,15 +37,15 @@ def command(preset: str | None, as_toml: bool, as_json: bool) -> None:
     elif as_json:
         rows = [
             {"setting": name, "value": value, "explanation": explanation}
-            for name, value, explanation in _list_values(config)
+            for name, value, explanation in list_values(config)
         ]
         click.echo(json.dumps(rows, indent=2))
     else:
         _show(config)
 
 
-def _list_values(config: RunConfig) -> list[tuple[str, Any, str]]:
-    """Every setting as (dotted name, its value here, what it does); single values first."""
+def list_values(config: RunConfig) -> list[tuple[str, Any, str]]:
+    """Every setting as (dotted name, its value here, what it does)."""
     from momok.config import list_settings
 
     values = config.model_dump(mode="json")
@@ -51,15 +53,23 @@ def _list_values(config: RunConfig) -> list[tuple[str, Any, str]]:
     for name, _, explanation in list_settings():
         section, _, key = name.rpartition(".")
         value = values[section][key] if section else values[key]
-        rows.append((name, value, explanation.replace("``", "`")))
+        choices = _list_choices(type(getattr(config, section) if section else config), key)
+        also = f" One of {', '.join(choices)}." if choices else ""
+        rows.append((name, value, explanation.replace("``", "`") + also))
     return rows
+
+
+def _list_choices(section: type[BaseModel], key: str) -> tuple[str, ...]:
+    """The values of a setting that has a fixed set of them."""
+    annotation = section.model_fields[key].annotation
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
 
 
 def render_toml(config: RunConfig) -> str:
     """The settings as a commented TOML file, which ``resolve_config(file=...)`` reads back."""
     lines = ["# Settings of momok; what is left out keeps its preset's value."]
     current = ""
-    for name, value, explanation in _list_values(config):
+    for name, value, explanation in list_values(config):
         section, _, key = name.rpartition(".")
         if section != current:
             lines += ["", f"[{section}]"]
@@ -92,7 +102,7 @@ def _show(config: RunConfig) -> None:
     from momok.cli.console import console
 
     out = console()
-    by_section = groupby(_list_values(config), key=lambda row: row[0].rpartition(".")[0])
+    by_section = groupby(list_values(config), key=lambda row: row[0].rpartition(".")[0])
     for section, rows in by_section:
         title = Text(section or "general", style="bold")
         table = Table(title=title, title_justify="left", box=None, padding=(0, 2), expand=True)

@@ -33,11 +33,11 @@ DEMO_SETTINGS: dict[str, Any] = {
 # Head and relation by label; each has a true answer in test, which training never sees.
 QUESTIONS: tuple[tuple[str, str], ...] = (
     ("country:FR", "borders"),
-    ("country:IT", "capital"),
-    ("country:EG", "currency"),
-    ("language:uk", "language_script"),
-    ("city:AL/Tirana", "city_timezone"),
-    ("city:KE/Mombasa", "city_in"),
+    ("country:PL", "capital"),
+    ("country:ES", "currency"),
+    ("language:bg", "language_script"),
+    ("city:ES/Barcelona", "city_timezone"),
+    ("city:JP/Kobe", "city_in"),
 )
 _SHOWN = 3  # answers to a question
 

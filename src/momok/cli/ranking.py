@@ -24,6 +24,9 @@ class _RankingOnly(Silent):
 
 @contextmanager
 def show_ranking(console: Console, what: str) -> Iterator[Reporter]:
-    """While it is entered, a bar that the reporter given moves."""
+    """While it is entered, a bar that the reporter given moves; no bar where is no terminal."""
+    if not console.is_terminal:
+        yield Silent()
+        return
     with ranking_bar(console, what) as update:
         yield _RankingOnly(update)

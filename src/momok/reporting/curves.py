@@ -39,8 +39,8 @@ def draw_curves(
         chosen = choose_epoch(validations)
         for axis, metric in zip(axes[1:], ("MRR", "Hits@10"), strict=True):
             _draw_metric(axis, metric, validations, chosen)
-            words = {"valid": "Validation", "test": "TEST (published protocol)"}[split]
-            axis.set_title(f"{words} {metric}: {name}")
+            words = {"valid": f"Validation {metric}", "test": f"TEST {metric} (published)"}
+            axis.set_title(f"{words[split]}: {name}")
         axes[0].axvline(chosen, color=MUTED, linewidth=1, linestyle=_DASHES, zorder=1)
         handles = axes[1].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=len(handles[0]), fontsize=9.5)

@@ -1,0 +1,86 @@
+"""momok evaluate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from momok.evaluation import Evaluation
+from momok.training import RunFolder
+
+Invoke = Callable[..., Result]
+
+
+def test_the_default_tables(invoke: Invoke, run: Path) -> None:
+    result = invoke("evaluate", run)
+    assert result.exit_code == 0, result.output
+    for words in (
+        *("world: test", "optimistic", "pessimistic", "realistic", "N-1", "seen"),
+        *("tail (h, r, ?)", "head (?, r, t)", "chosen on validation", "results"),
+    ):
+        assert words in result.stdout
+    assert "By relation" not in result.stdout
+
+
+def test_json_is_the_evaluation_and_nothing_else(invoke: Invoke, run: Path) -> None:
+    (run / "results" / "valid.json").unlink()
+    result = invoke("evaluate", run, "--split", "valid", "--json")
+    assert result.exit_code == 0, result.output
+    evaluation = Evaluation.from_json(json.loads(result.stdout))
+    assert evaluation.split == "valid"
+    assert evaluation == RunFolder(run).load_evaluation("valid")
+
+
+@pytest.mark.parametrize(
+    ("grouping", "words"),
+    [
+        ("head", "world: test"),
+        ("side", "By side"),
+        ("relation", "written in"),
+        ("cardinality", "N-N"),
+        ("presence", "image: answer absent"),
+        ("seen", "seen"),
+        ("ties", "optimistic"),
+    ],
+)
+def test_one_grouping(invoke: Invoke, run: Path, grouping: str, words: str) -> None:
+    result = invoke("evaluate", run, "--by", grouping)
+    assert result.exit_code == 0, result.output
+    assert words in result.stdout
+    assert result.stdout.count("┏") == 1
+    answer = RunFolder(run).load_evaluation("test").overall["answer"].mrr
+    assert answer is not None
+    if grouping in {"head", "ties"}:
+        assert f"{100 * answer:.2f}" in result.stdout
+
+
+def test_a_narrow_terminal_keeps_the_answer(invoke: Invoke, run: Path) -> None:
+    result = invoke("evaluate", run, "--by", "side", columns=80)
+    assert max(map(len, result.stdout.splitlines()[:-1])) <= 80
+    assert "Hits@10" in result.stdout
+    assert "joint" not in result.stdout
+
+
+def test_the_published_protocol_needs_a_run_trained_under_it(
+    fail: Callable[..., str], run: Path
+) -> None:
+    assert "evaluation.protocol=published" in fail("evaluate", run, "--protocol", "published")
+
+
+def test_a_missing_run(fail: Callable[..., str], tmp_path: Path) -> None:
+    assert "no such run folder" in fail("evaluate", tmp_path / "nowhere")
+    assert "not a complete run folder" in fail("evaluate", tmp_path)
+
+
+def test_a_corrupt_checkpoint(fail: Callable[..., str], run: Path) -> None:
+    checkpoint = run / "checkpoints" / "best.safetensors"
+    content = checkpoint.read_bytes()
+    for damaged in (content[: len(content) // 2], b"\x80\x04 a pickle", b""):
+        checkpoint.write_bytes(damaged)
+        assert "best.safetensors" in fail("evaluate", run)
+    checkpoint.unlink()
+    assert "best.safetensors" in fail("evaluate", run)

@@ -1,0 +1,228 @@
+"""``momok predict``: what it prints, what it writes, what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from tests.prediction.trained_run import train_small_run
+
+from momok.cli import main
+from momok.graph import MultimodalGraph, Vocabulary
+from momok.prediction import Predictor
+from momok.training import RunFolder
+
+HOSTILE = ("[red]alert[/red]", "esc\x1b[31mred", "\u202egnp.exe", "[/]", ":boom:", 'a,"b"', "-k")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return train_small_run(tmp_path_factory.mktemp("runs") / "small")
+
+
+@pytest.fixture(scope="module")
+def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run on a graph whose labels try to be markup, control codes or options."""
+    count = len(HOSTILE)
+    train = np.array([(i, 0, (i + 1) % count) for i in range(count)], dtype=np.int64)
+    graph = MultimodalGraph(
+        name="[bold]hostile",
+        entities=Vocabulary(HOSTILE),
+        relations=Vocabulary(("[blink]to\x1b[0m",)),
+        train=train,
+        valid=train[:1] + [0, 0, 1],
+        test=train[:1] + [0, 0, 2],
+    )
+    return train_small_run(tmp_path_factory.mktemp("runs") / "hostile", graph)
+
+
+def invoke(*arguments: object, columns: int = 100) -> Result:
+    environment = {"COLUMNS": str(columns), "TERM": "dumb", "NO_COLOR": "1"}
+    return CliRunner().invoke(main, ["predict", *map(str, arguments)], env=environment)
+
+
+def test_table_shows_rank_score_shares_and_what_is_known(run: RunFolder) -> None:
+    N = run.load_graph().num_entities
+    result = invoke(run.path, "--tail", "city:FR/Paris", "--relation", "capital", "-k", N)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].strip() == "? — capital → Paris"
+    header = next(line for line in lines if "score" in line)
+    assert header.split() == ["#", "head", "score", "structure", "image", "text", "known"]
+    expected = Predictor(run).predict(tail="city:FR/Paris", relation="capital", k=N)
+    france = next(p for p in expected if p.name == "France")
+    row = next(line for line in lines if " France " in line).split()
+    assert row[0] == str(france.rank)
+    assert row[2] == f"{france.score:.4f}"
+    assert row[-4:-1] == [f"{100 * share:.0f}%" for share in france.shares.values()]
+    assert row[-1] == "train"
+    assert "Hamilton (city:CA/Hamilton)" in result.stdout.replace("\n", " ")
+    assert "leading expert of the query: structure " in result.stdout
+    assert "1 answer is a fact the graph has already" in result.stdout
+
+
+def test_share_of_an_absent_modality_is_in_brackets(run: RunFolder) -> None:
+    result = invoke(run.path, "--head", "France", "--relation", "capital", "-k", 2000)
+    row = next(line for line in result.stdout.splitlines() if "Gustavo Adolfo" in line)
+    assert row.count("%)") == 1  # a city has no flag
+    assert "(%): this entity has no image of its own" in result.stdout
+
+
+def test_narrow_terminals_lose_the_bar_only(run: RunFolder) -> None:
+    question = (run.path, "--head", "France", "--relation", "borders", "-k", 3)
+    wide, narrow = invoke(*question), invoke(*question, columns=60)
+    assert "█" in wide.stdout
+    assert "█" not in narrow.stdout
+    assert max(map(len, narrow.stdout.splitlines())) <= 60
+    assert "structure" in narrow.stdout
+
+
+def test_json_is_the_python_result_and_nothing_else(run: RunFolder) -> None:
+    result = invoke(run.path, "--head", "France", "--relation", "borders", "--format", "json")
+    value = json.loads(result.stdout)
+    expected = Predictor(run).predict(head="France", relation="borders").to_json()
+    about = {"format": "momok-predictions", "version": 1, "graph": "world"}
+    assert value == about | {"run": str(run.path), "known": "mark"} | expected
+    assert set(value["query"]) == {"head", "relation", "tail", "present", "experts"}
+    assert value["query"]["head"] == {"label": "country:FR", "name": "France"}
+    assert value["query"]["tail"] is None
+    first = value["predictions"][0]
+    keys = ["rank", "label", "name", "score", "known", "heads", "shares", "present"]
+    assert list(first) == keys
+    assert list(first["heads"]) == ["structure", "image", "text", "joint"]
+    assert result.stderr == ""
+
+
+def test_csv_has_a_column_per_head_and_share(run: RunFolder) -> None:
+    result = invoke(
+        run.path, "--head", "France", "--relation", "borders", "-k", 5000, "--format", "csv"
+    )
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    expected = Predictor(run).predict(head="France", relation="borders", k=5000)
+    assert len(rows) == len(expected)
+    for row, prediction in zip(rows, expected, strict=True):
+        assert row["label"] == prediction.label
+        assert float(row["score"]) == pytest.approx(prediction.score, abs=1e-6)
+        assert row["known"] == (prediction.known or "")
+        assert float(row["head_joint"]) == pytest.approx(prediction.heads["joint"], abs=1e-6)
+        assert float(row["share_image"]) == pytest.approx(prediction.shares["image"], abs=1e-6)
+    assert list(rows[0])[5:] == [
+        *("head_structure", "head_image", "head_text", "head_joint"),
+        *("share_structure", "share_image", "share_text"),
+    ]
+
+
+def test_known_facts_can_be_hidden(run: RunFolder) -> None:
+    result = invoke(
+        run.path, "--tail", "city:FR/Paris", "--relation", "capital", "-k", 5000,
+        "--known", "hide", "--format", "csv",
+    )  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert len(rows) == run.load_graph().num_entities - 1
+    assert "country:FR" not in {row["label"] for row in rows}
+
+
+@pytest.mark.parametrize("name", ["answers.json", "answers.csv", "answers.txt"])
+def test_output_goes_into_a_file_by_its_ending(run: RunFolder, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("old")
+    result = invoke(run.path, "--head", "France", "--relation", "borders", "--output", path)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "10 predictions written to" in result.stderr
+    text = path.read_text(encoding="utf-8")
+    starts = {".json": "{\n", ".csv": "rank,label,", ".txt": "France — borders → ?\n"}
+    assert text.startswith(starts[path.suffix])
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_output_that_cannot_be_written(run: RunFolder, tmp_path: Path) -> None:
+    result = invoke(run.path, "--head", "France", "--relation", "borders", "--output", tmp_path)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"momok: {tmp_path}: could not be written")
+
+
+@pytest.mark.parametrize("head", HOSTILE)
+def test_hostile_labels_are_only_text(hostile_run: RunFolder, head: str) -> None:
+    # A label may look like an option: --head=-k
+    question = (hostile_run.path, f"--head={head}", "--relation", "[blink]to\x1b[0m", "-k", 99)
+    table = invoke(*question)
+    assert table.exit_code == 0, table.output
+    assert table.stdout.replace("\n", "").isprintable()
+    for shown in ("[red]alert[/red]", "esc\\x1b[31mred", "\\u202egnp.exe", "[/]", ":boom:"):
+        assert shown in table.stdout
+    as_json = invoke(*question, "--format", "json")
+    assert as_json.stdout.replace("\n", "").isprintable()
+    labels = [p["label"] for p in json.loads(as_json.stdout)["predictions"]]
+    assert sorted(labels) == sorted(HOSTILE)
+    as_csv = invoke(*question, "--format", "csv")
+    rows = csv.DictReader(io.StringIO(as_csv.stdout))
+    assert [row["label"] for row in rows] == labels
+
+
+def test_nothing_left_to_predict(hostile_run: RunFolder, tmp_path: Path) -> None:
+    graph = hostile_run.load_graph()
+    N = graph.num_entities
+    everything = MultimodalGraph(
+        name="full",
+        entities=graph.entities,
+        relations=graph.relations,
+        train=np.array([(0, 0, tail) for tail in range(N)], dtype=np.int64),
+        valid=np.array([(1, 0, 0)], dtype=np.int64),
+        test=np.array([(2, 0, 0)], dtype=np.int64),
+    )
+    run = train_small_run(tmp_path / "run", everything)
+    result = invoke(
+        run.path, f"--head={HOSTILE[0]}", "--relation", "[blink]to\x1b[0m", "--known=hide"
+    )
+    assert result.exit_code == 0, result.output
+    assert "No answers: every candidate is a known fact." in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--head", "Frnace", "--relation", "borders"), "no entity 'Frnace'; did you mean"),
+        (("--head", "France", "--relation", "bordrs"), "did you mean borders"),
+        (("--head", "Hamilton", "--relation", "city in"), "give one of the labels"),
+        (("--relation", "borders"), "give exactly one of --head and --tail"),
+        (("--head", "a", "--tail", "b", "--relation", "c"), "give exactly one of"),
+        (("--head", "France", "--relation", "borders", "-k", "0"), "0 is not in the range"),
+    ],
+)
+def test_mistakes_are_one_line(run: RunFolder, arguments: tuple[str, ...], message: str) -> None:
+    result = invoke(run.path, *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.startswith("momok: ")
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+def test_missing_run_is_one_line(tmp_path: Path) -> None:
+    result = invoke(tmp_path / "none", "--head", "France", "--relation", "borders")
+    assert result.exit_code == 2
+    assert result.stderr == f"momok: {tmp_path}/none: no such run folder; momok train makes one\n"
+
+
+def test_help_teaches_by_examples() -> None:
+    result = invoke("--help")
+    assert "momok predict RUN --head France --relation borders\n" in result.stdout
+    assert "--known hide" in result.stdout
+    assert "They explain the" in result.stdout
+
+
+def test_as_a_process(run: RunFolder) -> None:
+    question = ["--head", "France", "--relation", "borders", "-k", "3", "--format", "json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "momok", "predict", str(run.path), *question],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(json.loads(done.stdout)["predictions"]) == 3

@@ -1,0 +1,139 @@
+"""How the command line starts, answers and fails."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import momok
+from momok.cli import COMMANDS, main
+from momok.cli.console import make_printable
+from momok.errors import DataError
+
+HEAVY = ("torch", "numpy", "rich", "matplotlib", "pydantic", "rapidfuzz", "safetensors")
+SETTINGS = os.environ | {"PYTHONWARNINGS": "error"}
+
+
+def test_help_is_quick_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from momok.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=SETTINGS
+        )
+        times.append(time.perf_counter() - start)
+        assert done.stderr.strip() == "[]"
+    assert min(times) < 1.0
+    for name, about in COMMANDS.items():
+        assert f"{name} " in done.stdout
+        assert about in done.stdout
+
+
+def test_python_m_momok() -> None:
+    command = [sys.executable, "-m", "momok", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=SETTINGS)
+    assert done.stdout == f"momok {momok.__version__}\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str) -> None:
+    result = CliRunner().invoke(main, [name, "--help"])
+    assert result.exit_code == 0
+    assert f"Usage: momok {name}" in result.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_table_of_commands_is_what_the_modules_say(name: str) -> None:
+    command = import_module(f"momok.cli.{name}").command
+    assert isinstance(command, click.Command)
+    assert command.name == name
+    assert command.short_help == COMMANDS[name]
+
+
+def test_without_a_command_the_help_is_shown() -> None:
+    result = CliRunner().invoke(main, [])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Usage: momok")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian", "world"], "no command 'trian'; did you mean train? (see momok --help)"),
+        (["Evaluate"], "did you mean evaluate?"),
+        (["xyzzy"], "no command 'xyzzy' (see momok --help)"),
+        (["--nonsense"], "--nonsense"),
+        (["train"], "'GRAPH' (see momok train --help)"),
+        (["train", "world", "--sed", "3"], "--sed"),
+        (["evaluate", "x", "--by", "colour"], "'colour' is not one of"),
+        (["data", "inf", "world"], "inf"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(
+    fail: Callable[..., str], arguments: list[str], words: str
+) -> None:
+    assert words in fail(*arguments)
+
+
+def test_control_characters_of_labels_do_not_reach_the_terminal(fail: Callable[..., str]) -> None:
+    line = fail("train", "wor\x1b[31mld\nnext\u202e\udc80")
+    assert r"wor\x1b[31mld\nnext\u202e\udc80" in line.replace("\\\\", "\\")
+    assert make_printable("Łódź 東京 \u2028\x07") == "Łódź 東京 \\u2028\\x07"
+
+
+def _replace(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    @click.command("config")
+    def command() -> None:
+        raise error
+
+    monkeypatch.setattr("momok.cli.config.command", command)
+
+
+def test_errors_of_the_package_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, fail: Callable[..., str]
+) -> None:
+    _replace(monkeypatch, DataError("train.txt:3: two\nlines"))
+    assert fail("config") == r"momok: train.txt:3: two\nlines"
+
+
+def test_an_interruption_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    _replace(monkeypatch, KeyboardInterrupt())
+    result = CliRunner().invoke(main, ["config"])
+    assert result.exit_code == 130
+    assert "Traceback" not in result.output
+
+
+def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    _replace(monkeypatch, ZeroDivisionError("a bug"))
+    result = CliRunner().invoke(main, ["config"])
+    assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    listing = subprocess.Popen(
+        [sys.executable, "-m", "momok", "config"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=SETTINGS,
+    )
+    assert listing.stdout is not None
+    assert listing.stderr is not None
+    listing.stdout.close()  # before anything is written
+    assert listing.stderr.read() == b""
+    listing.wait()
+    listing.stderr.close()
