@@ -84,8 +84,8 @@ def _show_predictions(predictor: Predictor, out: Console) -> None:
     out.print()
     out.print(table)
     out.print(
-        "✓ true, and held out: the fact is in test, which training never saw. Facts of train and "
-        "valid are left out. Without ✓ the graph does not have the fact.",
+        "✓ true, and held out: the fact is in test, which training never saw. ✗ such a fact, but "
+        "ranked low. Facts of train and valid are left out; the others are not in the graph.",
         style="dim",
     )
     out.print(
@@ -114,7 +114,8 @@ def _build_row(question: Any, place: int, answer: Prediction) -> list[Any]:
 
     from momok.cli.console import make_printable
 
-    true = answer.known == "test"
+    true, found = answer.known == "test", place <= _SHOWN
+    style = ("bold green" if found else "dim") if true else ""
     shares = [
         f"{share:.0%}" if answer.present[modality] else f"({share:.0%})"
         for modality, share in answer.shares.items()
@@ -122,10 +123,10 @@ def _build_row(question: Any, place: int, answer: Prediction) -> list[Any]:
     return [
         Text(make_printable(str(question)) if place == 1 else ""),
         str(place),
-        Text(make_printable(answer.title), style="bold green" if true else ""),
+        Text(make_printable(answer.title), style=style),
         f"{answer.score:.3f}",
         *shares,
-        Text("✓" if true else "", style="bold green"),
+        Text(("✓" if found else "✗") if true else "", style=style),
     ]
 
 

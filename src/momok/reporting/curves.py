@@ -63,15 +63,17 @@ def _draw_losses(axis: Axes, epochs: Sequence[_Record], name: str) -> None:
     numbers = [record["epoch"] for record in epochs]
     marker = "o" if len(epochs) < _FEW else None
     total = [record["loss"] for record in epochs]
-    axis.plot(numbers, total, color=MUTED, linewidth=1.6, linestyle=(0, (1, 1)), marker=marker)
-    axis.annotate(
-        "sum of the heads",
-        (numbers[-1], total[-1]),
-        xytext=(-4, 6),
-        textcoords="offset points",
-        ha="right",
+    (line,) = axis.plot(
+        numbers, total, color=MUTED, linewidth=1.6, linestyle=(0, (1, 1)), marker=marker
+    )
+    axis.legend(  # falling losses leave this corner free
+        [line],
+        ["sum of the heads"],
+        loc="upper right",
         fontsize=9,
-        color=MUTED,
+        frameon=True,
+        edgecolor="none",
+        framealpha=0.85,
     )
     for head in heads:
         losses = [record[f"loss/{head}"] for record in epochs]
