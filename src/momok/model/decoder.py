@@ -9,6 +9,7 @@ Shapes: B queries, U distinct relations among them, d entity width, r relation w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -22,24 +23,46 @@ __all__ = ["RelationGroups", "TuckER", "group_by_relation"]
 
 @dataclass(frozen=True, kw_only=True)
 class RelationGroups:
-    """Queries sorted so that those of one relation sit together.
+    """Queries laid out so that those of one relation sit together, in padded blocks.
+
+    Relations are sorted by how many queries they have; those of similar counts (up to a power of
+    two) make one block, so that a batch takes a handful of batched products, not one per relation,
+    and at most every second row is padding.
 
     Args:
-        distinct: [U] relation ids that occur, ascending.
-        order: [B] positions of the queries, sorted by relation.
-        bounds: U + 1 offsets into ``order``: queries of relation u are ``bounds[u]:bounds[u+1]``.
+        distinct: [U] relation ids that occur, in the order of the blocks.
+        slots: [B] the padded row of every query.
+        blocks: (first relation, end relation, rows per relation) of every block.
+        rows: padded rows in all.
     """
 
     distinct: Tensor
-    order: Tensor
-    bounds: list[int]
+    slots: Tensor
+    blocks: tuple[tuple[int, int, int], ...]
+    rows: int
 
 
 def group_by_relation(relations: Tensor) -> RelationGroups:
-    """Group queries by relation: ``relations`` [B] to groups."""
-    order = torch.argsort(relations, stable=True)
-    distinct, counts = torch.unique_consecutive(relations[order], return_counts=True)
-    return RelationGroups(distinct=distinct, order=order, bounds=[0, *counts.cumsum(0).tolist()])
+    """Lay out queries by relation: ``relations`` [B] to groups."""
+    distinct, inverse, counts = torch.unique(relations, return_inverse=True, return_counts=True)
+    counts, by_count = torch.sort(counts, stable=True)
+    distinct = distinct[by_count]
+    rank = torch.empty_like(by_count)
+    rank[by_count] = torch.arange(len(by_count), device=rank.device)
+    group = rank[inverse]  # [B] position of the query's relation among ``distinct``
+    sizes = [1 << (count - 1).bit_length() for count in counts.tolist()]
+    blocks = []
+    for size in sorted(set(sizes)):
+        first = sizes.index(size)
+        blocks.append((first, first + sizes.count(size), size))
+    padded = torch.tensor(sizes, device=relations.device)
+    order = torch.argsort(group, stable=True)
+    within = (
+        torch.arange(len(order), device=order.device) - (counts.cumsum(0) - counts)[group[order]]
+    )
+    slots = torch.empty_like(order)
+    slots[order] = (padded.cumsum(0) - padded)[group[order]] + within
+    return RelationGroups(distinct=distinct, slots=slots, blocks=tuple(blocks), rows=sum(sizes))
 
 
 # From how many distinct relations on the core (67 MB at widths 256) is worth a cast to bfloat16:
@@ -59,7 +82,7 @@ class _GroupedProduct(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x, relations, core, mask, scale, bounds):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205, PLR0917
+    def forward(ctx, x, relations, core, mask, scale, groups):  # type: ignore[no-untyped-def]  # noqa: PLR0917
         width = x.shape[1]
         cast = len(relations) >= _CAST_CORE_FROM or x.device.type != "cpu"
         compute = x.dtype if cast else core.dtype
@@ -71,26 +94,26 @@ class _GroupedProduct(torch.autograd.Function):
             )  # [U, d, d]
             if mask is not None:
                 matrices.mul_(mask).mul_(scale)
-            out = torch.empty_like(x)
-            for u in range(len(bounds) - 1):
-                rows = slice(bounds[u], bounds[u + 1])
-                torch.mm(x[rows], matrices[u], out=out[rows])
-        ctx.save_for_backward(x, relations, flat_core, mask, matrices)
-        ctx.scale, ctx.bounds = scale, bounds
-        return out
+            padded = x.new_zeros(groups.rows, width).index_copy_(0, groups.slots, x)
+            out = torch.empty_like(padded)
+            for part, left, right in _each_block(groups, padded, matrices):
+                torch.bmm(left, right, out=out[part].view_as(left))
+        ctx.save_for_backward(padded, relations, flat_core, mask, matrices)
+        ctx.scale, ctx.groups = scale, groups
+        return out[groups.slots]
 
     @staticmethod
-    def backward(ctx, grad):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
-        x, relations, flat_core, mask, matrices = ctx.saved_tensors
-        bounds, core = ctx.bounds, ctx.core
-        with as_given(x):
-            grad = grad.contiguous()
-            grad_x = torch.empty_like(x)
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        padded, relations, flat_core, mask, matrices = ctx.saved_tensors
+        groups, core = ctx.groups, ctx.core
+        with as_given(grad):
+            grad_padded = torch.zeros_like(padded).index_copy_(0, groups.slots, grad)
+            grad_x = torch.empty_like(padded)
             grad_matrices = torch.empty_like(matrices)
-            for u in range(len(bounds) - 1):
-                rows = slice(bounds[u], bounds[u + 1])
-                torch.mm(grad[rows], matrices[u].T, out=grad_x[rows])
-                torch.mm(x[rows].T, grad[rows], out=grad_matrices[u])
+            for part, left, right in _each_block(groups, grad_padded, matrices):
+                torch.bmm(left, right.mT, out=grad_x[part].view_as(left))
+            for part, left, result in _each_block(groups, padded, grad_matrices):
+                torch.bmm(left.mT, grad_padded[part].view_as(left), out=result)
             if mask is not None:
                 grad_matrices.mul_(mask).mul_(ctx.scale)
             flat = grad_matrices.flatten(1).to(relations.dtype)  # [U, d * d]
@@ -99,7 +122,18 @@ class _GroupedProduct(torch.autograd.Function):
                 if core.grad is None:
                     core.grad = torch.zeros_like(core)
                 core.grad.flatten(1).addmm_(relations.T.to(core.dtype), flat.to(core.dtype))
-        return grad_x, grad_relations, None, None, None, None
+        return grad_x[groups.slots], grad_relations, None, None, None, None
+
+
+def _each_block(
+    groups: RelationGroups, padded: Tensor, matrices: Tensor
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Per block: its padded rows, those rows by relation [u, rows, d], its matrices [u, d, d]."""
+    start = 0
+    for first, end, size in groups.blocks:
+        part = slice(start, start + (end - first) * size)
+        yield part, padded[part].view(end - first, size, -1), matrices[first:end]
+        start = part.stop
 
 
 class TuckER(nn.Module):
@@ -148,12 +182,11 @@ class TuckER(nn.Module):
             mask = noise.keep_mask((len(relations), width, width), drop_matrix, x.device)
             scale = 1.0 / noise.keep_probability(drop_matrix, x.device)
         product = _GroupedProduct.apply(  # type: ignore[no-untyped-call]
-            x[groups.order].to(matmul_dtype(x)),
+            x.to(matmul_dtype(x)),
             relations.to(self.core.dtype),
             self.core,
             mask,
             scale,
-            groups.bounds,
+            groups,
         )
-        restored = torch.empty_like(product).index_copy(0, groups.order, product)
-        return noise.dropout(self.output_norm(restored.to(self.core.dtype)), drop_output)
+        return noise.dropout(self.output_norm(product.to(self.core.dtype)), drop_output)

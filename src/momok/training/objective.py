@@ -151,7 +151,7 @@ def _block_gradients(
     if form == "probabilities":
         return _saturating_gradients(q, c, scores, (rows, columns), share=share, positive=positive)
     cells = rows * scores.shape[1] + columns  # positives in the flattened block
-    loss = F.softplus(scores).sum(dtype=torch.float64)
+    loss = F.softplus(scores).sum(dtype=at_least_float32(scores[:0]).dtype).double()
     loss -= positive * scores.flatten()[cells].sum(dtype=torch.float64)
     query_sum, candidate_sum = at_least_float32(q).sum(dim=0), at_least_float32(c).sum(dim=0)
     loss -= share * torch.dot(query_sum, candidate_sum)
