@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from momok.errors import ConfigError
 
@@ -69,7 +69,8 @@ class ModelSettings(_Section):
     """Sizes and parts of the model; every part can be switched off for an ablation."""
 
     modalities: tuple[str, ...] = ()
-    """Which modalities are used, in order; none given: structure and all that the graph has."""
+    """Which modalities are used, in order (``structure,text``); none given: structure and all
+    that the graph has."""
     structure_width: int = Field(default=256, ge=1)
     """Width of the structure vectors."""
     relation_width: int = Field(default=256, ge=1)
@@ -97,6 +98,12 @@ class ModelSettings(_Section):
     query_dropout: float = Field(default=0.5, ge=0.0, lt=1.0)
     """Dropout on the query vector."""
 
+    @field_validator("modalities", mode="before")
+    @classmethod
+    def _split_names(cls, value: Any) -> Any:
+        """Also take ``structure,text``, which needs no quotes on a command line."""
+        return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
+
 
 class TrainingSettings(_Section):
     """How the model is trained."""
@@ -107,6 +114,10 @@ class TrainingSettings(_Section):
     """Queries in a batch; every query carries all of its training answers (1-N)."""
     learning_rate: float = Field(default=5e-4, gt=0)
     """Of Adam, for the model and the CLUB networks."""
+    beta2: float = Field(default=0.9, ge=0.0, lt=1.0)
+    """Adam's memory of squared gradients. The first steps, in which all scores fall from 0 to
+    about ``-log N``, have gradients a thousand times those that follow; 0.999 (the paper)
+    remembers them for thousands of steps and learns little meanwhile."""
     label_smoothing: float = Field(default=0.1, ge=0.0, lt=1.0)
     """Positives count ``1 - label_smoothing``, and every pair ``1/N``."""
     loss: Literal["logits", "probabilities"] = "logits"
@@ -176,6 +187,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "training": {
             "epochs": 2000,
             "loss": "probabilities",
+            "beta2": 0.999,
             "patience": 0,
         },
     },

@@ -53,12 +53,12 @@ def command(
     The result is also written into the run folder, with the rank of every query.
     """
     from momok.cli.console import console, error_console, make_printable
-    from momok.cli.ranking import show_ranking
     from momok.training import RunFolder, evaluate_run
+    from momok.training.progress import ProgressBars
 
     folder = RunFolder(run)
-    with show_ranking(error_console(), f"ranking {split}") as reporter:
-        evaluation = evaluate_run(folder, split, protocol=protocol, progress=reporter)
+    bars = ProgressBars(error_console())
+    evaluation = evaluate_run(folder, split, protocol=protocol, progress=bars)
     if as_json:
         click.echo(json.dumps(evaluation.to_json(), indent=2))
         return

@@ -11,12 +11,21 @@ from momok.graph.features import (
     save_features,
 )
 from momok.graph.formats import read_benchmark_folder, read_momok_folder, write_momok_folder
-from momok.graph.graph import Finding, MultimodalGraph, Split, SplitName, Triples, Vocabulary
+from momok.graph.graph import (
+    SPLIT_NAMES,
+    Finding,
+    MultimodalGraph,
+    Split,
+    SplitName,
+    Triples,
+    Vocabulary,
+)
 from momok.graph.splits import CLEAN_SPLIT_SEED, carve_validation, make_clean
 
 __all__ = [
     "CATALOG",
     "CLEAN_SPLIT_SEED",
+    "SPLIT_NAMES",
     "CatalogEntry",
     "FeatureManifest",
     "Features",

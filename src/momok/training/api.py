@@ -9,7 +9,7 @@ from typing import Any, Literal
 from momok.config import RunConfig, resolve_config
 from momok.errors import DataError, RunError
 from momok.evaluation import Evaluation, Metrics, best_of_each_metric, evaluate
-from momok.graph import MultimodalGraph, load_graph
+from momok.graph import SPLIT_NAMES, MultimodalGraph, load_graph
 from momok.runtime import Runtime, build_generator, describe_environment, start_runtime
 from momok.training.build import build_model
 from momok.training.checkpoint import load_model
@@ -49,8 +49,12 @@ def train(
         config = resolve_config(overrides={f"training.{k}": v for k, v in settings.items()})
     if not isinstance(graph, MultimodalGraph):
         graph = load_graph(graph, split=config.data.split)
-    if not len(graph.train):
-        raise DataError(f"graph {graph.name!r}: the train split has no facts to learn from")
+    for split in SPLIT_NAMES:
+        if not len(graph.facts(split)):
+            raise DataError(
+                f"graph {graph.name!r}: the {split} split has no facts; training needs facts to "
+                "learn from (train), to choose a checkpoint by (valid) and to judge it by (test)"
+            )
     runtime = start_runtime(config.runtime)
     model = build_model(graph, config, build_generator(config.seed, "weights"))
     reporter = _choose_reporter(progress)
@@ -132,10 +136,8 @@ def _fit(trainer: Trainer) -> RunFolder:
         if folder.state == "interrupted":
             reporter.say(f"interrupted and saved; go on with: momok resume {folder.path}")
         raise
-    if len(trainer.graph.valid):
-        evaluate_run(folder, "valid", progress=reporter)
-    if len(trainer.graph.test):
-        evaluate_run(folder, "test", progress=reporter)
+    evaluate_run(folder, "valid", progress=reporter)
+    evaluate_run(folder, "test", progress=reporter)
     folder.set_state("finished")
     return folder
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Protocol
 
 from rich.console import Console
@@ -72,7 +71,7 @@ class ProgressBars:
 
     def say(self, text: str) -> None:
         """A line above the bars."""
-        self.console.print(text, highlight=False)
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def begin(self, epochs: int, steps_per_epoch: int, done_steps: int) -> None:
         """Show the training bar."""
@@ -92,14 +91,18 @@ class ProgressBars:
 
     def ranking(self, what: str) -> RankingProgress:
         """Show a bar for an evaluation until it is done."""
-        if self._bars is None:
-            return lambda _done, _total: None
-        bars, task = self._bars, self._bars.add_task(what, total=None, note="")
+        alone = self._bars is None
+        bars = self._bars or build_progress(self.console)
+        task = bars.add_task(what, total=None, note="queries ranked")
+        if alone:
+            bars.start()
 
         def update(done: int, total: int) -> None:
-            bars.update(task, completed=done, total=total, note="queries ranked")
+            bars.update(task, completed=done, total=total)
             if done >= total:
                 bars.remove_task(task)
+                if alone:
+                    bars.stop()
 
         return update
 
@@ -123,13 +126,3 @@ def build_progress(console: Console) -> Progress:
         console=console,
         transient=True,
     )
-
-
-@contextmanager
-def ranking_bar(console: Console, what: str) -> Iterator[RankingProgress]:
-    """A progress bar for one evaluation outside training."""
-    with build_progress(console) as bars:
-        task = bars.add_task(what, total=None, note="")
-        yield lambda done, total: bars.update(
-            task, completed=done, total=total, note="queries ranked"
-        )

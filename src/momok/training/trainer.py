@@ -47,7 +47,7 @@ class _State:
     epoch: int = 1  # the one under way, from 1
     batch: int = 0  # batches of it that are done
     sums: dict[str, float] = field(default_factory=dict)  # of their losses
-    best: float = -math.inf  # the best MRR so far
+    best: float = -1.0  # the best MRR so far
     best_epoch: int = 0
     waited: int = 0  # validations since
     stopped: bool = False
@@ -77,6 +77,7 @@ class Trainer:
         self.optimizer = torch.optim.Adam(
             [p for p in self.model.parameters() if p.requires_grad],
             lr=settings.learning_rate,
+            betas=(0.9, settings.beta2),
             fused=True,
         )
         self.disentanglement = self._build_disentanglement()
@@ -91,7 +92,12 @@ class Trainer:
         seed = int(build_generator(self.config.seed, "clubs").initial_seed())
         clubs = ClubNetworks([m.width for m in self.model.spec.modalities], seed=seed)
         clubs.to(self.runtime.device)
-        optimizer = torch.optim.Adam(clubs.parameters(), lr=settings.learning_rate, fused=True)
+        optimizer = torch.optim.Adam(
+            clubs.parameters(),
+            lr=settings.learning_rate,
+            betas=(0.9, settings.beta2),
+            fused=True,
+        )
         return Disentanglement(clubs=clubs, optimizer=optimizer, weight=settings.disentanglement)
 
     # -- the loop --------------------------------------------------------------------------
@@ -208,25 +214,21 @@ class Trainer:
     def _validate(self, epoch: int) -> None:
         """Rank the validation facts (under ``published``, the test facts too) and keep the best."""
         started = time.perf_counter()
-        published = self.config.evaluation.protocol == "published"
-        chosen: Evaluation | None = None
-        if len(self.graph.valid):
-            chosen = self._rank("valid", epoch)
-        if published:
+        chosen = self._rank("valid", epoch)
+        if self.config.evaluation.protocol == "published":
             chosen = self._rank("test", epoch)
         seconds = round(time.perf_counter() - started, 3)
         self.run.log_timing({"kind": "validation", "epoch": epoch, "seconds": seconds})
-        state, settings = self.state, self.config.training
-        mrr = -math.inf if chosen is None else chosen.overall[ANSWER].mrr
-        if chosen is not None and mrr is not None and mrr <= state.best:
+        state, patience = self.state, self.config.training.patience
+        mrr = chosen.overall[ANSWER].mrr
+        assert mrr is not None, "splits are not empty"
+        if mrr <= state.best:
             state.waited += 1
-            state.stopped = 0 < settings.patience <= state.waited
+            state.stopped = 0 < patience <= state.waited
             return
-        # without validation facts there is nothing to choose by: the last model is the best
-        state.best, state.best_epoch, state.waited = mrr if mrr is not None else 0.0, epoch, 0
+        state.best, state.best_epoch, state.waited = mrr, epoch, 0
         tensors, description = model_tensors(self.model)
-        best = None if chosen is None else state.best
-        selected = {"epoch": epoch, "mrr": best, "split": chosen.split if chosen else None}
+        selected = {"epoch": epoch, "mrr": mrr, "split": chosen.split}
         write_checkpoint(self.run.best_checkpoint, tensors, description | {"selected": selected})
 
     def _rank(self, split: Any, epoch: int) -> Evaluation:
@@ -264,10 +266,8 @@ class Trainer:
             tensors |= optimizer_tensors(self.disentanglement.optimizer, clubs, "clubs-optimizer/")
         tensors["generator/now"] = self.generator.get_state()
         tensors["generator/epoch_start"] = self.epoch_start
-        state = asdict(self.state)
-        if not math.isfinite(self.state.best):
-            state["best"] = None
-        write_checkpoint(self.run.last_checkpoint, tensors, description | {"training": state})
+        description |= {"training": asdict(self.state)}
+        write_checkpoint(self.run.last_checkpoint, tensors, description)
 
     def restore(self) -> None:
         """Take up the last checkpoint of the run; the model has been built from it already.

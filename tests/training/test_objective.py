@@ -1,0 +1,118 @@
+"""The blocked loss equals the plain form, in value and in every gradient, in float64."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from momok.model import MoMoK, MoMoKSpec, ModalitySpec
+from momok.training.objective import backward_candidates
+from momok.training.queries import QueryBatch
+
+N, R, B, SMOOTHING = 23, 3, 11, 0.1
+
+
+def build(projected: bool = False, joint: bool = True) -> MoMoK:
+    generator = torch.Generator().manual_seed(0)
+    spec = MoMoKSpec(
+        num_entities=N,
+        num_relations=R,
+        modalities=(
+            ModalitySpec(name="structure", width=6, table_width=6),
+            ModalitySpec(
+                name="text",
+                width=5,
+                table_width=9 if projected else 5,
+                trainable=not projected,
+                missing="learned",
+            ),
+        ),
+        relation_width=4,
+        joint_width=7 if joint else None,
+        experts=2,
+    )
+    features = torch.randn(N, spec.modalities[1].table_width, generator=generator)
+    present = torch.rand(N, generator=generator) < 0.7
+    model = MoMoK(
+        spec, features={"text": features}, present={"text": present}, generator=generator
+    ).double()
+    with torch.no_grad():  # zeros and tiny numbers hide mistakes
+        for parameter in model.parameters():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter.add_(noise, alpha=0.3)
+    return model.train()
+
+
+def build_batch() -> tuple[QueryBatch, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    labels = torch.rand(B, N, generator=generator) < 0.15
+    heads = torch.randint(N, (B,), generator=generator)
+    relations = torch.sort(torch.randint(2 * R, (B,), generator=generator)).values
+    answers, rows = torch.nonzero(labels.T, as_tuple=True)
+    return QueryBatch(heads=heads, relations=relations, rows=rows, answers=answers), labels.double()
+
+
+def plain_losses(model: MoMoK, batch: QueryBatch, labels: Tensor) -> dict[str, Tensor]:
+    targets = (1 - SMOOTHING) * labels + 1 / N
+    return {
+        head: F.binary_cross_entropy_with_logits(scores, targets)
+        for head, scores in model.score(batch.heads, batch.relations).items()
+    }
+
+
+@pytest.mark.parametrize("block", [16, 5, 1000])
+@pytest.mark.parametrize("form", ["logits", "probabilities"])
+@pytest.mark.parametrize(("projected", "joint"), [(False, True), (True, True), (False, False)])
+def test_loss_and_gradients_equal_autograd(block, form, projected, joint) -> None:
+    batch, labels = build_batch()
+    expected_model, model = build(projected, joint), build(projected, joint)
+    expected = plain_losses(expected_model, batch, labels)
+    torch.stack(list(expected.values())).sum().backward()
+
+    rows = {
+        name: table.detach().requires_grad_(table.requires_grad)
+        for name, table in model.entity_rows(batch.heads).items()
+    }
+    queries = model.encode_queries(rows, batch.heads, batch.relations).vectors
+    loss = backward_candidates(
+        model, queries, batch, smoothing=SMOOTHING, form=form, block=block
+    )
+    torch.autograd.backward(
+        list(queries.values()), [loss.query_gradients[head] for head in queries]
+    )
+    model.add_row_gradients(rows, batch.heads)
+
+    for head, value in expected.items():
+        torch.testing.assert_close(loss.per_head[head], value, rtol=1e-10, atol=1e-12)
+    gradients = dict(expected_model.named_parameters())
+    for name, parameter in model.named_parameters():
+        if gradients[name].grad is None:
+            assert parameter.grad is None or not parameter.grad.any(), name
+        else:
+            assert parameter.grad is not None, name
+            torch.testing.assert_close(
+                parameter.grad, gradients[name].grad, rtol=1e-9, atol=1e-14, msg=name
+            )
+
+
+def test_a_saturated_score_costs_a_hundred_and_teaches_nothing() -> None:
+    """What float32 probabilities do beyond a score of 16.6, reproduced on request."""
+    model = build().float()
+    batch, labels = build_batch()
+    queries = {
+        head: vectors.detach() * 1e4
+        for head, vectors in model.encode_queries(
+            model.entity_rows(batch.heads), batch.heads, batch.relations
+        ).vectors.items()
+    }
+    candidates = model.candidates().vectors
+    targets = ((1 - SMOOTHING) * labels + 1 / N).float()
+    loss = backward_candidates(model, queries, batch, form="probabilities")
+    for head, q in queries.items():
+        p = torch.sigmoid(q @ candidates[head].T).detach()
+        assert (p == 1.0).any()
+        expected = F.binary_cross_entropy(p, targets)
+        torch.testing.assert_close(loss.per_head[head].float(), expected, rtol=1e-5, atol=1e-6)
+        assert loss.query_gradients[head].isfinite().all()
