@@ -1,0 +1,37 @@
+# make demo   train on the bundled world graph and look at the result
+# make test   the whole test suite
+# make check  format, lint, types, import direction
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test check clean
+
+demo: $(VENV)/.momok
+	$(BIN)/momok demo
+
+test: $(VENV)/.momok-dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.momok-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# Installed anew when what is to be installed changes.
+$(VENV)/.momok: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.momok-dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) -e '.[dev,tensorboard]'
+	touch $@ $(VENV)/.momok
