@@ -64,8 +64,9 @@ class ExpertBank(nn.Module):
             [n, K], rows that sum to one, in the precision of the parameters.
         """
         if self.experts == 1:
-            return entities.new_ones(entities.shape[0], 1)
-        with as_given(entities):  # K columns: nothing to gain from a cast
+            return self.gate_weight.new_ones(entities.shape[0], 1)
+        with as_given(entities):  # K columns: nothing to gain from a narrow product
+            entities = entities.to(self.gate_weight.dtype)  # a projection may have narrowed them
             logits = entities @ self.gate_weight  # [n, K]
             if self.noise_weight is not None and not noise.off:
                 scale = F.softplus(entities @ self.noise_weight) + _NOISE_FLOOR
