@@ -38,6 +38,7 @@ LossForm = Literal["logits", "probabilities"]
 # one, the cell costs 100 (1 - t) and has no gradient; below -27.6 the gradient fades.
 
 _BCE_EPSILON = 1e-12  # PyTorch's guard in the derivative of binary_cross_entropy
+_LOG_FLOOR = -100.0  # and in its logarithms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,8 +178,13 @@ def _saturating_gradients(
     """The same from float32 probabilities, as the published code has it."""
     p = torch.sigmoid(at_least_float32(scores))
     target = torch.full_like(p, share)
-    target[cells] += positive
     loss = F.binary_cross_entropy(p, target, reduction="none").sum(dtype=torch.float64)
+    # The loss is linear in the target, which PyTorch takes up to one only: a positive's exceeds
+    # that where 1/N is more than the smoothing.
+    yes, no = p[cells], 1.0 - p[cells]
+    gain = no.log().clamp_min(_LOG_FLOOR) - yes.log().clamp_min(_LOG_FLOOR)
+    loss += positive * gain.sum(dtype=torch.float64)
+    target[cells] += positive
     slope = p * (1.0 - p)
     error = (p - target).mul_(slope).div_(slope.clamp_min(_BCE_EPSILON)).to(q.dtype)
     return _BlockGradients(
