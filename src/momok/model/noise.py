@@ -17,6 +17,11 @@ __all__ = ["Noise"]
 _LEVELS = 256  # a byte's worth of probabilities
 
 
+def _dropped_levels(p: float) -> int:
+    """How many of a byte's values mean dropped; one at least means kept."""
+    return min(round(p * _LEVELS), _LEVELS - 1)
+
+
 class _MaskedScale(torch.autograd.Function):
     """``x * mask * scale``, keeping only the mask (one byte a cell) for the backward pass."""
 
@@ -57,12 +62,12 @@ class Noise:
         words = torch.empty((cells + 7) // 8, dtype=torch.int64)
         words.random_(-(2**63), None, generator=self.generator)
         drawn = words.view(torch.uint8)[:cells]
-        return (drawn >= round(p * _LEVELS)).view(shape)
+        return (drawn >= _dropped_levels(p)).view(shape)
 
     @staticmethod
     def keep_probability(p: float, device: torch.device) -> float:
         """The probability with which a cell is kept, as the device draws it."""
-        return 1.0 - (p if device.type != "cpu" else round(p * _LEVELS) / _LEVELS)
+        return 1.0 - (p if device.type != "cpu" else _dropped_levels(p) / _LEVELS)
 
     def dropout(self, x: Tensor, p: float) -> Tensor:
         """Zero cells of ``x`` with probability ``p`` and scale the others to the same mean."""
