@@ -55,7 +55,7 @@ def group_by_relation(relations: Tensor) -> RelationGroups:
     for size in sorted(set(sizes)):
         first = sizes.index(size)
         blocks.append((first, first + sizes.count(size), size))
-    padded = torch.tensor(sizes, device=relations.device)
+    padded = torch.tensor(sizes, dtype=torch.int64, device=relations.device)
     order = torch.argsort(group, stable=True)
     within = (
         torch.arange(len(order), device=order.device) - (counts.cumsum(0) - counts)[group[order]]
