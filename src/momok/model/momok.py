@@ -238,7 +238,8 @@ class MoMoK(nn.Module):
         noise = self._noise
         temperature = None
         if self.temperature is not None:
-            temperature = torch.sigmoid(self.temperature[relations])
+            # not by indexing, whose gradient adds in any order on several threads
+            temperature = torch.sigmoid(self.temperature.index_select(0, relations))
         vectors: dict[str, Tensor] = {}
         gates: dict[str, Tensor] = {}
         outputs: dict[str, Tensor] = {}
