@@ -26,6 +26,7 @@ __all__ = [
     "TrainingSettings",
     "list_settings",
     "resolve_config",
+    "validate_config",
 ]
 
 
@@ -102,7 +103,9 @@ class ModelSettings(_Section):
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         """Also take ``structure,text``, which needs no quotes on a command line."""
-        return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(filter(None, (name.strip() for name in value.split(","))))
 
 
 class TrainingSettings(_Section):
@@ -153,7 +156,7 @@ class RuntimeSettings(_Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products in training; losses, weights and ranks are float32 always. ``auto``
     takes bfloat16 where the hardware has it."""
-    threads: int = Field(default=0, ge=0)
+    threads: int = Field(default=0, ge=0, le=1024)
     """CPU threads; 0 takes one per core that the process may use."""
 
 
@@ -215,7 +218,7 @@ def resolve_config(
     for source in (given, changes):
         _check_keys(source, RunConfig, ())
     chosen = preset or changes.get("preset") or given.get("preset") or "default"
-    if chosen not in PRESETS:
+    if not isinstance(chosen, str) or chosen not in PRESETS:
         raise ConfigError(f"preset {chosen!r} does not exist: choose {' or '.join(PRESETS)}")
     values = _merge(_merge(PRESETS[chosen], given), changes)
     values["preset"] = chosen
@@ -314,22 +317,28 @@ def _check_keys(values: Mapping[str, Any], section: type[BaseModel], path: tuple
         if key not in section.model_fields:
             raise ConfigError(_unknown(".".join(here)))
         inner = section.model_fields[key].annotation
-        if key == "modality" and isinstance(value, Mapping):
-            for name, own in value.items():
-                if isinstance(own, Mapping):
-                    _check_keys(own, FeatureSettings, (*here, name))
+        if section is RunConfig and key == "modality":
+            for name, own in _check_section(value, here).items():
+                if not isinstance(own, BaseModel):
+                    _check_keys(_check_section(own, (*here, name)), FeatureSettings, (*here, name))
         elif isinstance(inner, type) and issubclass(inner, BaseModel):
-            if not isinstance(value, Mapping):
-                if not isinstance(value, BaseModel):
-                    raise ConfigError(f"{'.'.join(here)} is a section: set one of its settings")
-            else:
-                _check_keys(value, inner, here)
+            if not isinstance(value, BaseModel):
+                _check_keys(_check_section(value, here), inner, here)
+
+
+def _check_section(value: Any, path: tuple[str, ...]) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{'.'.join(path)} is a section: set one of its settings")
+    return value
 
 
 def _unknown(key: str) -> str:
     from rapidfuzz import process
 
     names = [name for name, _, _ in list_settings()]
+    if key.startswith("modality."):
+        modality = key.split(".")[1]
+        names = [f"modality.{modality}.{name}" for name in FeatureSettings.model_fields]
     best = process.extractOne(key, names, score_cutoff=50)
     hint = f"; did you mean {best[0]}?" if best else ""
     return f"unknown setting {key!r}{hint} (momok config lists all settings)"
