@@ -6,12 +6,23 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from momok.errors import DataError, StorageError
 
-__all__ = ["append_line", "truncate_file", "write_file", "write_folder", "write_through"]
+__all__ = [
+    "append_line",
+    "name_draft",
+    "remove_drafts",
+    "settle_file",
+    "truncate_file",
+    "write_file",
+    "write_folder",
+    "write_through",
+]
+
+_DRAFT = ".partial"
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -20,13 +31,15 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         StorageError: the disk refused; what was there before is untouched.
     """
-    draft = _name_draft(path)
+    draft = name_draft(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_through(draft, content)
-        draft.replace(path)
+        try:
+            write_through(draft, content)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise StorageError(f"{path}: could not be written: {error.strerror or error}") from error
 
 
@@ -42,7 +55,7 @@ def write_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """
     if path.exists() and not overwrite and not (path.is_dir() and not any(path.iterdir())):
         raise DataError(f"{path}: exists already; remove it or choose another folder")
-    draft = _name_draft(path)
+    draft = name_draft(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft.mkdir()
@@ -56,7 +69,7 @@ def write_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 def _put_in_place(draft: Path, path: Path) -> None:
     """Rename the draft to ``path``; an old folder is set aside until that has worked."""
-    aside = _name_draft(path)
+    aside = name_draft(path)
     try:
         path.rename(aside)
     except FileNotFoundError:
@@ -73,9 +86,19 @@ def _put_in_place(draft: Path, path: Path) -> None:
         aside.unlink()
 
 
-def _name_draft(path: Path) -> Path:
+def name_draft(path: Path) -> Path:
     """Name a path in the same folder, so that renaming never crosses file systems."""
-    return path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.partial")
+    stem = os.fsencode(path.name)[:100].decode(errors="ignore")  # names end at 255 bytes
+    return path.with_name(f".{stem}.{secrets.token_hex(6)}{_DRAFT}")
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what writers that were killed have left in a folder."""
+    for draft in folder.glob(f".*{_DRAFT}"):
+        if draft.is_dir():
+            shutil.rmtree(draft, ignore_errors=True)
+        else:
+            draft.unlink(missing_ok=True)
 
 
 def write_through(path: Path, content: bytes) -> None:
@@ -87,14 +110,33 @@ def write_through(path: Path, content: bytes) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a log.
+    """Add a line to a log, all of it or nothing.
 
     Raises:
         StorageError: the disk refused.
     """
+    size = None
     try:
         with path.open("a", encoding="utf-8", newline="\n") as file:
+            size = os.fstat(file.fileno()).st_size
             file.write(line + "\n")
+    except OSError as error:
+        if size is not None:
+            with suppress(OSError):
+                os.truncate(path, size)
+        raise StorageError(f"{path}: could not be written: {error.strerror or error}") from error
+
+
+def settle_file(path: Path) -> int:
+    """Wait until the disk has a file, and give its size.
+
+    Raises:
+        StorageError: the file is missing or the disk refused.
+    """
+    try:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            return os.fstat(file.fileno()).st_size
     except OSError as error:
         raise StorageError(f"{path}: could not be written: {error.strerror or error}") from error
 

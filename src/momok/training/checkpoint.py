@@ -7,8 +7,6 @@ is no tensor is JSON in the file's header.
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +19,7 @@ from torch import Tensor, nn
 
 from momok.errors import CheckpointError, StorageError
 from momok.model import ModalitySpec, MoMoK, MoMoKSpec
+from momok.storage import name_draft, settle_file
 
 __all__ = [
     "load_model",
@@ -41,22 +40,22 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[s
     Raises:
         StorageError: the disk refused; the old checkpoint is untouched.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
+    draft = name_draft(path)
     header = {"format": _FORMAT, "version": str(_VERSION), "state": json.dumps(state)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-        save_file(contiguous, draft, metadata=header)
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())  # a rename must not overtake the content
-        draft.replace(path)
-    except (OSError, SafetensorError) as error:
+        try:
+            save_file(contiguous, draft, metadata=header)
+            settle_file(draft)  # a rename must not overtake the content
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except (OSError, SafetensorError, StorageError) as error:
         reason = getattr(error, "strerror", None) or error
         raise StorageError(
             f"{path}: the checkpoint could not be written: {reason}; the one before is kept"
         ) from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def read_checkpoint(
@@ -105,8 +104,8 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[MoMoK, d
     try:
         model = _empty_model(state["model"], tensors)
         model.load_state_dict(tensors, assign=True)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        first = str(error).splitlines()[0]
+    except (KeyError, TypeError, ValueError, RuntimeError, AssertionError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{path}: its tensors do not fit its sizes ({first})") from error
     return model.eval(), state
 
@@ -124,7 +123,11 @@ def _empty_model(spec: dict[str, Any], tensors: Mapping[str, Tensor]) -> MoMoK:
 
 
 def load_prefixed(module: nn.Module, path: Path, prefix: str) -> None:
-    """Fill a module from the tensors under ``prefix``."""
+    """Fill a module from the tensors under ``prefix``.
+
+    Raises:
+        CheckpointError: as ``read_checkpoint``; also tensors of another module.
+    """
     tensors, _ = read_checkpoint(path, prefix)
     try:
         module.load_state_dict(tensors)
@@ -147,17 +150,19 @@ def optimizer_tensors(
 def load_optimizer(
     optimizer: torch.optim.Optimizer, module: nn.Module, path: Path, prefix: str
 ) -> None:
-    """Give an optimiser back the moments that ``optimizer_tensors`` saved."""
+    """Give an optimiser back the moments that ``optimizer_tensors`` saved.
+
+    Raises:
+        CheckpointError: as ``read_checkpoint``; also moments of other parameters.
+    """
     tensors, _ = read_checkpoint(path, prefix)
-    by_parameter: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        parameter, _, key = name.rpartition("/")
-        by_parameter.setdefault(parameter, {})[key] = tensor
-    for name, parameter_tensor in _optimised(module):
-        if name in by_parameter:
-            optimizer.state[parameter_tensor] = {
-                key: value.to(parameter_tensor.device) for key, value in by_parameter[name].items()
-            }
+    parameters = dict(_optimised(module))
+    for name, value in tensors.items():
+        owner, _, key = name.rpartition("/")
+        parameter = parameters.get(owner)
+        if parameter is None or (value.ndim and value.shape != parameter.shape):
+            raise CheckpointError(f"{path}: {prefix}{name} does not fit the model's parameters")
+        optimizer.state[parameter][key] = value.to(parameter.device)
 
 
 def _optimised(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:

@@ -15,7 +15,7 @@ from momok.model import ClubNetworks, MoMoK
 from momok.training.objective import LossForm, backward_candidates
 from momok.training.queries import QueryBatch
 
-__all__ = ["Disentanglement", "StepLosses", "training_step"]
+__all__ = ["Disentanglement", "ExpertDraw", "StepLosses", "training_step"]
 
 
 @dataclass(frozen=True, kw_only=True)
