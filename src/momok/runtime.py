@@ -45,7 +45,7 @@ class Runtime:
 
 
 def start_runtime(settings: RuntimeSettings) -> Runtime:
-    """Apply the settings to this process: threads, memory reuse, deterministic algorithms.
+    """Apply the settings to this process: threads, memory reuse, precision of products.
 
     Raises:
         ConfigError: a GPU was asked for and there is none.
