@@ -51,6 +51,8 @@ def load_reference(path: str | Path) -> MoMoK:
         raise CheckpointError(
             f"{source}: no tensor {error}: this is not a MoMoK checkpoint of the authors' code"
         ) from error
+    except (ValueError, IndexError) as error:
+        raise CheckpointError(f"{source}: a tensor has the wrong number of axes") from error
     return model.eval()
 
 
@@ -170,8 +172,8 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of odd pickles before it refuses them
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: no such file") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"{path}: not a plain PyTorch state dict ({type(error).__name__}); files that hold "
