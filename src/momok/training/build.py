@@ -101,9 +101,12 @@ def _prepare(graph: MultimodalGraph, name: str, settings: FeatureSettings) -> ND
         raise FeatureError(f"modality {name!r}: no entity has features; leave it out")
     matrix = l2_normalise(features.matrix) if settings.normalise else features.matrix
     width = matrix.shape[1]
-    if settings.reduce == "pool" and (settings.pool_target or width > settings.width):
-        grid = settings.pool_grid or (1, width)
-        return pool(matrix, grid, settings.pool_target or (1, settings.width))
-    if settings.reduce == "pca" and width > settings.width:
-        return reduce_pca(matrix, features.present, settings.width)
+    try:
+        if settings.reduce == "pool" and (settings.pool_target or width > settings.width):
+            grid = settings.pool_grid or (1, width)
+            return pool(matrix, grid, settings.pool_target or (1, settings.width))
+        if settings.reduce == "pca" and width > settings.width:
+            return reduce_pca(matrix, features.present, settings.width)
+    except FeatureError as error:
+        raise FeatureError(f"modality {name!r}: {error}") from error
     return np.ascontiguousarray(matrix, dtype=np.float32)
