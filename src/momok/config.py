@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -255,7 +255,7 @@ def list_settings(
         if name == "modality":
             continue
         inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        if _is_section(inner):
             rows += list_settings(inner, f"{prefix}{name}.")
         else:
             rows.append((prefix + name, field.default, " ".join((field.description or "").split())))
@@ -321,9 +321,12 @@ def _check_keys(values: Mapping[str, Any], section: type[BaseModel], path: tuple
             for name, own in _check_section(value, here).items():
                 if not isinstance(own, BaseModel):
                     _check_keys(_check_section(own, (*here, name)), FeatureSettings, (*here, name))
-        elif isinstance(inner, type) and issubclass(inner, BaseModel):
-            if not isinstance(value, BaseModel):
-                _check_keys(_check_section(value, here), inner, here)
+        elif _is_section(inner) and not isinstance(value, BaseModel):
+            _check_keys(_check_section(value, here), inner, here)
+
+
+def _is_section(kind: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _check_section(value: Any, path: tuple[str, ...]) -> Mapping[str, Any]:

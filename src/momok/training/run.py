@@ -18,6 +18,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,10 +28,10 @@ from safetensors.numpy import save as save_arrays
 
 import momok
 from momok.config import RunConfig, validate_config
-from momok.errors import RunError
+from momok.errors import ConfigError, RunError
 from momok.evaluation import Evaluation
-from momok.graph import MultimodalGraph, load_graph, write_momok_folder
-from momok.storage import append_line, truncate_file, write_file
+from momok.graph import CATALOG, MultimodalGraph, load_graph, write_momok_folder
+from momok.storage import append_line, settle_file, truncate_file, write_file
 
 __all__ = ["RunFolder"]
 
@@ -51,7 +52,7 @@ class RunFolder:
         self.path = Path(path)
         if not self.path.is_dir():
             raise RunError(f"{self.path}: no such run folder; momok train makes one")
-        about = self._read_json("run.json")
+        about = self._read_json("run.json", "state")
         if about.get("format") != _FORMAT:
             raise RunError(f"{self.path}: not a run folder of momok (run.json says otherwise)")
         if about.get("version") != _VERSION:
@@ -71,6 +72,7 @@ class RunFolder:
 
         Raises:
             RunError: the folder exists and is not empty.
+            StorageError: the disk refused; nothing is left behind.
         """
         folder = Path(path)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -78,22 +80,15 @@ class RunFolder:
                 f"{folder}: exists already; resume it (momok resume {folder}) or choose another "
                 "folder with --run"
             )
-        write_momok_folder(graph, folder / "graph", with_features=False)
-        _write_json(folder / "config.json", config.model_dump(mode="json"))
-        _write_json(folder / "environment.json", dict(environment))
-        _write_json(folder / "data.json", _describe_data(graph))
-        write_file(folder / "metrics.jsonl", b"")
-        write_file(folder / "timing.jsonl", b"")
-        _write_json(
-            folder / "run.json",
-            {
-                "format": _FORMAT,
-                "version": _VERSION,
-                "momok": momok.__version__,
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "state": "training",
-            },
-        )
+        existed = folder.exists()
+        try:
+            _fill(folder, graph, config, environment)
+        except BaseException:  # half a run folder could neither be resumed nor begun again
+            for part in folder.iterdir() if folder.is_dir() else ():
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
+            if folder.is_dir() and not existed:
+                folder.rmdir()
+            raise
         return RunFolder(folder)
 
     # -- what was decided at the start -----------------------------------------------------
@@ -101,12 +96,15 @@ class RunFolder:
     @property
     def config(self) -> RunConfig:
         """The settings of the run."""
-        return validate_config(self._read_json("config.json"))
+        try:
+            return validate_config(self._read_json("config.json"))
+        except ConfigError as error:
+            raise RunError(f"{self.path / 'config.json'}: {error}") from error
 
     @property
     def data(self) -> dict[str, Any]:
         """Which graph and split, with counts and findings."""
-        return self._read_json("data.json")
+        return self._read_json("data.json", "name", "source", "fingerprint", "split", "facts")
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -122,7 +120,7 @@ class RunFolder:
     @property
     def state(self) -> str:
         """``training`` (running, or killed), ``interrupted`` or ``finished``."""
-        return str(self._read_json("run.json")["state"])
+        return str(self._read_json("run.json", "state")["state"])
 
     def set_state(self, state: str) -> None:
         """Write down how far the run is."""
@@ -136,30 +134,47 @@ class RunFolder:
         """Append a record to ``timing.jsonl``."""
         append_line(self.path / "timing.jsonl", json.dumps(record))
 
-    @property
-    def log_size(self) -> int:
-        """Bytes of ``metrics.jsonl``: a checkpoint remembers them."""
-        return (self.path / "metrics.jsonl").stat().st_size
+    def settle_log(self) -> int:
+        """Bytes of ``metrics.jsonl``, on the disk for sure: a checkpoint remembers them."""
+        return settle_file(self.path / "metrics.jsonl")
 
     def rewind_log(self, size: int) -> None:
-        """Forget what was logged after a checkpoint."""
-        truncate_file(self.path / "metrics.jsonl", size)
+        """Forget what was logged after a checkpoint.
+
+        Raises:
+            RunError: the log is missing or shorter than it was then.
+        """
+        path = self.path / "metrics.jsonl"
+        if not path.is_file() or path.stat().st_size < size:
+            raise RunError(
+                f"{path}: missing, or shorter than at the last checkpoint; it was changed or cut "
+                "after the run, so the run cannot be continued exactly. Restore it from a copy"
+            )
+        truncate_file(path, size)
 
     def records(
         self, kind: str | None = None, file: str = "metrics.jsonl"
     ) -> Iterator[dict[str, Any]]:
-        """The logged records, of one kind or all."""
+        """The logged records, of one kind or all.
+
+        Raises:
+            RunError: the log is missing or malformed.
+        """
         path = self.path / file
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                try:
-                    record = json.loads(line)
-                except ValueError as error:
-                    if not line.endswith("\n"):
-                        return  # cut off by a crash while it was written
-                    raise RunError(f"{path}:{number}: not a JSON record") from error
-                if kind is None or record["kind"] == kind:
-                    yield record
+        try:
+            lines = path.read_bytes().splitlines(keepends=True)
+        except OSError as error:
+            raise RunError(f"{path}: cannot be read: {error.strerror or error}") from error
+        for number, line in enumerate(lines, start=1):
+            try:
+                record = json.loads(line)
+                wanted = kind is None or record["kind"] == kind
+            except (ValueError, TypeError, KeyError) as error:
+                if not line.endswith(b"\n"):
+                    return  # cut off by a crash while it was written
+                raise RunError(f"{path}:{number}: not a JSON record") from error
+            if wanted:
+                yield record
 
     # -- results ---------------------------------------------------------------------------
 
@@ -189,12 +204,22 @@ class RunFolder:
         """An evaluation written before.
 
         Raises:
-            RunError: there is none.
+            RunError: there is none, or it is damaged.
         """
         stem = split + ("" if protocol == "clean" else "-published")
-        return Evaluation.from_json(self._read_json(f"results/{stem}.json"))
+        path = self.path / "results" / f"{stem}.json"
+        if not path.is_file():
+            raise RunError(
+                f"{self.path}: {split} has not been evaluated under the {protocol} protocol; "
+                f"momok evaluate {self.path} --split {split} --protocol {protocol} does it"
+            )
+        value = self._read_json(f"results/{stem}.json")
+        try:
+            return Evaluation.from_json(value)
+        except RunError as error:
+            raise RunError(f"{path}: {error}") from error
 
-    def _read_json(self, name: str) -> dict[str, Any]:
+    def _read_json(self, name: str, *required: str) -> dict[str, Any]:
         path = self.path / name
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
@@ -206,13 +231,42 @@ class RunFolder:
             raise RunError(f"{path}: cannot be read as JSON: {error}") from error
         if not isinstance(value, dict):
             raise RunError(f"{path}: expected a JSON object, found {type(value).__name__}")
+        for key in required:
+            if key not in value:
+                raise RunError(f"{path}: no {key!r} in it; it was changed after the run began")
         return value
+
+
+def _fill(
+    folder: Path, graph: MultimodalGraph, config: RunConfig, environment: Mapping[str, Any]
+) -> None:
+    """Write what is known before training; ``run.json`` last, it makes the folder a run."""
+    write_momok_folder(graph, folder / "graph", with_features=False)
+    _write_json(folder / "config.json", config.model_dump(mode="json"))
+    _write_json(folder / "environment.json", environment)
+    _write_json(folder / "data.json", _describe_data(graph))
+    write_file(folder / "metrics.jsonl", b"")
+    write_file(folder / "timing.jsonl", b"")
+    about = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "momok": momok.__version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "state": "training",
+    }
+    _write_json(folder / "run.json", about)
+
+
+def _locate_source(source: str) -> str:
+    """A folder as an absolute path, so that a run can be resumed from anywhere; else a name."""
+    is_name = not source or source in {entry.name for entry in CATALOG}
+    return source if is_name else str(Path(source).absolute())
 
 
 def _describe_data(graph: MultimodalGraph) -> dict[str, Any]:
     return {
         "name": graph.name,
-        "source": str(graph.source),
+        "source": _locate_source(graph.source),
         "fingerprint": graph.fingerprint(),
         "split": graph.split,
         "split_notes": list(graph.split_notes),

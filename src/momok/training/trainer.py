@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from momok.config import RunConfig
-from momok.errors import RunError, TrainingError
+from momok.errors import CheckpointError, TrainingError
 from momok.evaluation import ANSWER, Evaluation, evaluate
 from momok.graph import MultimodalGraph
 from momok.model import ClubNetworks, MoMoK
@@ -124,6 +124,8 @@ class Trainer:
             if self.board is not None:
                 self.board.close()
         self.run.set_state("trained")
+                    if interruption.requested:  # during the validation
+                        self._save_interrupted()
 
     def _epoch(self, interruption: Interruption) -> None:
         state, size = self.state, self.config.training.batch_size
@@ -191,9 +193,7 @@ class Trainer:
                 "finite; the last good checkpoint is kept. Lower training.learning_rate, set "
                 "runtime.precision=float32, or look for extreme values in the features"
             )
-        return float(
-            sum(v for name, v in zip(named, values, strict=True) if name.startswith("loss/"))
-        )
+        return math.fsum(values[: len(losses.per_head)])
 
     def _finish_epoch(self) -> None:
         state, settings = self.state, self.config.training
@@ -227,6 +227,7 @@ class Trainer:
             state.stopped = 0 < patience <= state.waited
             return
         state.best, state.best_epoch, state.waited = mrr, epoch, 0
+        self._check_weights(epoch)
         tensors, description = model_tensors(self.model)
         selected = {"epoch": epoch, "mrr": mrr, "split": chosen.split}
         write_checkpoint(self.run.best_checkpoint, tensors, description | {"selected": selected})
@@ -257,14 +258,28 @@ class Trainer:
 
     def _save_last(self) -> None:
         """Write everything that going on needs."""
-        self.state.log_size = self.run.log_size
+        self.state.log_size = self.run.settle_log()
         tensors, description = model_tensors(self.model)
         tensors |= optimizer_tensors(self.optimizer, self.model, "optimizer/")
         if self.disentanglement is not None:
             clubs = self.disentanglement.clubs
             tensors |= {f"clubs/{name}": tensor for name, tensor in clubs.state_dict().items()}
             tensors |= optimizer_tensors(self.disentanglement.optimizer, clubs, "clubs-optimizer/")
+    def _check_weights(self, epoch: int) -> None:
+        """A finite loss says nothing of the weights after its step: look before they are kept.
+
+        Raises:
+            TrainingError: one is not finite.
+        """
+        tensors = dict(self.model.state_dict())
+        if self.disentanglement is not None:
+            tensors |= self.disentanglement.clubs.state_dict(prefix="clubs.")
+        for name, tensor in tensors.items():
+            if not bool(tensor.isfinite().all()):
+                raise TrainingError(f"epoch {epoch}: {name} is not finite; {_CURE}")
+
         tensors["generator/now"] = self.generator.get_state()
+        self._check_weights(self.state.epoch)
         tensors["generator/epoch_start"] = self.epoch_start
         description |= {"training": asdict(self.state)}
         write_checkpoint(self.run.last_checkpoint, tensors, description)
@@ -286,16 +301,22 @@ class Trainer:
                 "clubs-optimizer/",
             )
         generators, description = read_checkpoint(path, "generator/")
-        self.generator.set_state(generators["now"])
+        try:
+            self.generator.set_state(generators["epoch_start"])  # tried now, needed later
+            self.generator.set_state(generators["now"])
+            self.state = _State(**description["training"])
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{path}: no state of training on {self.runtime.device.type} is in it "
+                f"({type(error).__name__}: {str(error).splitlines()[0]}); a run goes on from the "
+                "last.safetensors that it wrote, on the kind of device that it began on"
+            ) from error
         self.epoch_start = generators["epoch_start"]
-        saved: Mapping[str, Any] = description["training"]
-        self.state = _State(
-            **{**saved, "best": -math.inf if saved["best"] is None else saved["best"]}
-        )
-        if self.run.log_size < self.state.log_size:
-            raise RunError(
-                f"{self.run.path}/metrics.jsonl: shorter than at the last checkpoint; it was "
-                "changed or cut after the run, so the run cannot be continued exactly"
+            RunError: the log ends before the checkpoint does.
+        if self.state.best_epoch and not self.run.best_checkpoint.is_file():
+            raise CheckpointError(
+                f"{self.run.best_checkpoint}: missing, though epoch {self.state.best_epoch} was "
+                "the best so far; restore it from a copy or train again"
             )
         self.run.rewind_log(self.state.log_size)
 
