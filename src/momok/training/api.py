@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from momok.errors import DataError, RunError
 from momok.evaluation import Evaluation, Metrics, best_of_each_metric, evaluate
 from momok.graph import SPLIT_NAMES, MultimodalGraph, load_graph
 from momok.runtime import Runtime, build_generator, describe_environment, start_runtime
+from momok.storage import remove_drafts
 from momok.training.build import build_model
 from momok.training.checkpoint import load_model
 from momok.training.progress import ProgressBars, Reporter, Silent
@@ -78,6 +80,7 @@ def resume(run: str | Path, *, progress: bool | Reporter = True) -> RunFolder:
     runtime = start_runtime(config.runtime)
     graph = folder.load_graph()
     reporter = _choose_reporter(progress)
+    remove_drafts(folder.last_checkpoint.parent)
     if folder.last_checkpoint.exists():
         model, _ = load_model(folder.last_checkpoint)
         trainer = Trainer(folder, graph, model, runtime, reporter)
@@ -106,14 +109,21 @@ def evaluate_run(
             epochs at which a run trained under that protocol ranked the split.
 
     Raises:
-        RunError: ``published`` for a run that did not rank the split while it trained.
+        RunError: ``published`` for a run that did not rank the split while it trained, or
+            ``clean`` for one that chose its checkpoint on test.
     """
     folder = run if isinstance(run, RunFolder) else RunFolder(run)
     config = folder.config
-    runtime = start_runtime(config.runtime)
-    model, _ = load_model(folder.best_checkpoint, runtime.device)
-    reporter = _choose_reporter(progress)
     chosen = protocol or config.evaluation.protocol
+    best = _best_over_epochs(folder, split) if chosen == "published" else None
+    runtime = start_runtime(config.runtime)
+    model, state = load_model(folder.best_checkpoint, runtime.device)
+    if chosen == "clean" and state.get("selected", {}).get("split") == "test":
+        raise RunError(
+            f"{folder.path}: this run chose its checkpoint on test, so it has no clean result; "
+            "train with --set evaluation.protocol=clean for one"
+        )
+    reporter = _choose_reporter(progress)
     evaluation = evaluate(
         model,
         folder.load_graph(),
@@ -122,8 +132,8 @@ def evaluate_run(
         memory_budget=config.evaluation.memory_mb << 20,
         progress=reporter.ranking(f"ranking {split}"),
     )
-    if chosen == "published":
-        evaluation = evaluation.with_overall(_best_over_epochs(folder, split))
+    if best is not None:
+        evaluation = evaluation.with_overall(best)
     folder.save_evaluation(evaluation)
     return evaluation
 
@@ -132,12 +142,12 @@ def _fit(trainer: Trainer) -> RunFolder:
     folder, reporter = trainer.run, trainer.reporter
     try:
         trainer.fit()
+        evaluate_run(folder, "valid", progress=reporter)
+        evaluate_run(folder, "test", progress=reporter)
     except KeyboardInterrupt:
-        if folder.state == "interrupted":
-            reporter.say(f"interrupted and saved; go on with: momok resume {folder.path}")
+        what = "interrupted and saved" if folder.state == "interrupted" else "interrupted"
+        reporter.say(f"{what}; go on with: momok resume {folder.path}")
         raise
-    evaluate_run(folder, "valid", progress=reporter)
-    evaluate_run(folder, "test", progress=reporter)
     folder.set_state("finished")
     return folder
 
@@ -185,7 +195,12 @@ def _choose_reporter(progress: bool | Reporter) -> Reporter:
 
 def _reload_source(folder: RunFolder) -> MultimodalGraph:
     data = folder.data
-    graph = load_graph(data["source"], split=folder.config.data.split)
+    if not data["source"]:
+        raise RunError(
+            f"{folder.path}: stopped before its first checkpoint, and its graph was made in "
+            "memory, so its features are gone; start a new run"
+        )
+    graph = load_graph(data["source"], split=data["split"])
     if graph.fingerprint() != data["fingerprint"]:
         raise RunError(
             f"{folder.path}: graph {data['source']} is not the one the run began with "
@@ -196,9 +211,10 @@ def _reload_source(folder: RunFolder) -> MultimodalGraph:
 
 def _new_path(name: str) -> Path:
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    path = RUNS / f"{name.lower()}-{stamp}"
+    word = re.sub(r"[^\w.-]+", "-", name.lower()).strip(".-")[:60]  # a name is not a path
+    path = RUNS / f"{word or 'graph'}-{stamp}"
     number = 2
     while path.exists():
-        path = RUNS / f"{name.lower()}-{stamp}-{number}"
+        path = RUNS / f"{word or 'graph'}-{stamp}-{number}"
         number += 1
     return path
