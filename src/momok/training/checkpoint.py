@@ -1,7 +1,8 @@
 """Checkpoints: one safetensors file each, written whole or not at all, never a pickle.
 
 Tensors are named ``model/...``, ``optimizer/<parameter>/<state>``, ``clubs/...`` and so on; what
-is no tensor is JSON in the file's header.
+is no tensor is JSON in the file's header, under one key: safetensors writes several in a random
+order, and one run with one seed has the same bytes.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ __all__ = [
     "write_checkpoint",
 ]
 
-_FORMAT, _VERSION = "momok-checkpoint", 1
+_KEY, _VERSION = "momok-checkpoint", 1
 
 
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -41,7 +42,7 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[s
         StorageError: the disk refused; the old checkpoint is untouched.
     """
     draft = name_draft(path)
-    header = {"format": _FORMAT, "version": str(_VERSION), "state": json.dumps(state)}
+    header = {_KEY: json.dumps({"version": _VERSION, "state": dict(state)})}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
@@ -71,17 +72,18 @@ def read_checkpoint(
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             header = file.metadata() or {}
-            if header.get("format") != _FORMAT:
+            if _KEY not in header:
                 raise CheckpointError(f"{path}: a safetensors file, but no checkpoint of momok")
-            if header.get("version") != str(_VERSION):
+            about = json.loads(header[_KEY])
+            if about["version"] != _VERSION:
                 raise CheckpointError(
-                    f"{path}: checkpoint version {header.get('version')}, this momok reads "
+                    f"{path}: checkpoint version {about['version']}, this momok reads "
                     f"{_VERSION}; use the momok that wrote it"
                 )
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
             tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
-            return tensors, json.loads(header["state"])
-    except (SafetensorError, ValueError, KeyError, OSError) as error:
+            return tensors, about["state"]
+    except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
         raise CheckpointError(
             f"{path}: not a readable checkpoint ({error}): the file is corrupt, truncated or a "
             "pickle; expected safetensors. Restore it from a copy or train again"
