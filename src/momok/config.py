@@ -117,6 +117,8 @@ class TrainingSettings(_Section):
     """Queries in a batch; every query carries all of its training answers (1-N)."""
     learning_rate: float = Field(default=5e-4, gt=0)
     """Of Adam, for the model and the CLUB networks."""
+    learning_rate_decay: float = Field(default=1.0, gt=0.0, le=1.0)
+    """What the learning rate is multiplied by after every epoch."""
     beta2: float = Field(default=0.9, ge=0.0, lt=1.0)
     """Adam's memory of squared gradients. The first steps, in which all scores fall from 0 to
     about ``-log N``, have gradients a thousand times those that follow; 0.999 (the paper)

@@ -9,7 +9,6 @@ from rich.console import Console
 
 from momok.cli.console import console, make_printable
 from momok.cli.tables import describe_protocol, heads_table
-from momok.evaluation import Evaluation
 from momok.reporting import draw_plots
 from momok.training import RunFolder
 
@@ -32,26 +31,12 @@ def show_outcome(run: RunFolder) -> None:
 
 
 def show_result(run: RunFolder, out: Console) -> None:
-    """Print the headline of a finished run: test where there is one."""
-    evaluation = _load_headline(run)
-    if evaluation is None:
-        out.print("The graph has neither test nor validation facts: nothing is measured.")
-        return
+    """Print the test table of a finished run, under the run's own protocol."""
+    evaluation = run.load_evaluation("test", run.config.evaluation.protocol)
     out.print(heads_table(evaluation, str(run.data["name"])))
     out.print(describe_protocol(evaluation))
-    if evaluation.split == "valid":
-        out.print("The graph has no test facts: these are the validation facts.")
 
 
 def quote_path(path: Path) -> str:
     """A path as a shell takes it, safe to print."""
     return make_printable(shlex.quote(str(path)))
-
-
-def _load_headline(run: RunFolder) -> Evaluation | None:
-    """The test result of a run, else its validation result, under the run's own protocol."""
-    facts, protocol = run.data["facts"], run.config.evaluation.protocol
-    for split in ("test", "valid"):
-        if facts[split]:
-            return run.load_evaluation(split, protocol)
-    return None

@@ -39,6 +39,11 @@ from momok.training.step import Disentanglement, StepLosses, training_step
 
 __all__ = ["Trainer"]
 
+_CURE = (
+    "the last good checkpoint is kept. Lower training.learning_rate, set "
+    "runtime.precision=float32, or look for extreme values in the features"
+)
+
 
 @dataclass(kw_only=True)
 class _State:
@@ -119,18 +124,19 @@ class Trainer:
             with Interruption() as interruption:
                 while not self.state.stopped and self.state.epoch <= self.config.training.epochs:
                     self._epoch(interruption)
+                    if interruption.requested:  # during the validation
+                        self._save_interrupted()
         finally:
             self.reporter.end()
             if self.board is not None:
                 self.board.close()
         self.run.set_state("trained")
-                    if interruption.requested:  # during the validation
-                        self._save_interrupted()
 
     def _epoch(self, interruption: Interruption) -> None:
         state, size = self.state, self.config.training.batch_size
         if state.batch == 0:
             self.epoch_start = self.generator.get_state()
+        self._set_learning_rate()
         order = self._epoch_order()
         started, first = time.perf_counter(), state.batch
         for batch in self.queries.batches(order, size, start=state.batch):
@@ -161,6 +167,15 @@ class Trainer:
         )
         self._finish_epoch()
 
+    def _set_learning_rate(self) -> None:
+        settings = self.config.training
+        rate = settings.learning_rate * settings.learning_rate_decay ** (self.state.epoch - 1)
+        optimizers = [self.optimizer]
+        if self.disentanglement is not None:
+            optimizers.append(self.disentanglement.optimizer)
+        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+            group["lr"] = rate
+
     def _epoch_order(self) -> Tensor:
         """The order of this epoch's queries, drawn from the state at its start.
 
@@ -190,8 +205,7 @@ class Trainer:
             bad = [name for name, v in zip(named, values, strict=True) if not math.isfinite(v)]
             raise TrainingError(
                 f"epoch {self.state.epoch}, batch {self.state.batch + 1}: {', '.join(bad)} is not "
-                "finite; the last good checkpoint is kept. Lower training.learning_rate, set "
-                "runtime.precision=float32, or look for extreme values in the features"
+                f"finite; {_CURE}"
             )
         return math.fsum(values[: len(losses.per_head)])
 
@@ -213,6 +227,7 @@ class Trainer:
 
     def _validate(self, epoch: int) -> None:
         """Rank the validation facts (under ``published``, the test facts too) and keep the best."""
+        self._check_weights(epoch)
         started = time.perf_counter()
         chosen = self._rank("valid", epoch)
         if self.config.evaluation.protocol == "published":
@@ -227,7 +242,6 @@ class Trainer:
             state.stopped = 0 < patience <= state.waited
             return
         state.best, state.best_epoch, state.waited = mrr, epoch, 0
-        self._check_weights(epoch)
         tensors, description = model_tensors(self.model)
         selected = {"epoch": epoch, "mrr": mrr, "split": chosen.split}
         write_checkpoint(self.run.best_checkpoint, tensors, description | {"selected": selected})
@@ -251,20 +265,6 @@ class Trainer:
 
     # -- saving and going on -------------------------------------------------------------------
 
-    def _save_interrupted(self) -> None:
-        self._save_last()
-        self.run.set_state("interrupted")
-        raise KeyboardInterrupt
-
-    def _save_last(self) -> None:
-        """Write everything that going on needs."""
-        self.state.log_size = self.run.settle_log()
-        tensors, description = model_tensors(self.model)
-        tensors |= optimizer_tensors(self.optimizer, self.model, "optimizer/")
-        if self.disentanglement is not None:
-            clubs = self.disentanglement.clubs
-            tensors |= {f"clubs/{name}": tensor for name, tensor in clubs.state_dict().items()}
-            tensors |= optimizer_tensors(self.disentanglement.optimizer, clubs, "clubs-optimizer/")
     def _check_weights(self, epoch: int) -> None:
         """A finite loss says nothing of the weights after its step: look before they are kept.
 
@@ -278,8 +278,22 @@ class Trainer:
             if not bool(tensor.isfinite().all()):
                 raise TrainingError(f"epoch {epoch}: {name} is not finite; {_CURE}")
 
-        tensors["generator/now"] = self.generator.get_state()
+    def _save_interrupted(self) -> None:
         self._check_weights(self.state.epoch)
+        self._save_last()
+        self.run.set_state("interrupted")
+        raise KeyboardInterrupt
+
+    def _save_last(self) -> None:
+        """Write everything that going on needs."""
+        self.state.log_size = self.run.settle_log()
+        tensors, description = model_tensors(self.model)
+        tensors |= optimizer_tensors(self.optimizer, self.model, "optimizer/")
+        if self.disentanglement is not None:
+            clubs = self.disentanglement.clubs
+            tensors |= {f"clubs/{name}": tensor for name, tensor in clubs.state_dict().items()}
+            tensors |= optimizer_tensors(self.disentanglement.optimizer, clubs, "clubs-optimizer/")
+        tensors["generator/now"] = self.generator.get_state()
         tensors["generator/epoch_start"] = self.epoch_start
         description |= {"training": asdict(self.state)}
         write_checkpoint(self.run.last_checkpoint, tensors, description)
@@ -289,6 +303,7 @@ class Trainer:
 
         Raises:
             CheckpointError: it cannot be read or does not fit.
+            RunError: the log ends before the checkpoint does.
         """
         path = self.run.last_checkpoint
         load_optimizer(self.optimizer, self.model, path, "optimizer/")
@@ -312,7 +327,6 @@ class Trainer:
                 "last.safetensors that it wrote, on the kind of device that it began on"
             ) from error
         self.epoch_start = generators["epoch_start"]
-            RunError: the log ends before the checkpoint does.
         if self.state.best_epoch and not self.run.best_checkpoint.is_file():
             raise CheckpointError(
                 f"{self.run.best_checkpoint}: missing, though epoch {self.state.best_epoch} was "

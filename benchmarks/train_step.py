@@ -1,0 +1,247 @@
+"""Time and memory of a training step: momok against the plain method, and against the floor.
+
+    python -m benchmarks.train_step --size MKG-Y --steps 7 --out train_step.json
+
+Every implementation runs in a process of its own (its peak memory is its own) and takes its steps
+in turn with the others, so that a machine whose speed drifts slows all of them. Graphs and features
+are random, of the published sizes: structure, image and text at width 256, K = 3, batch 1024, CLUB
+included. The floor is the arithmetic of one step, where shared work is done once, over the rate of
+a large matrix product measured in the same run.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+from momok.config import RuntimeSettings
+from momok.runtime import describe_environment, start_runtime
+
+SIZES = {  # entities, relations, training facts
+    "MKG-Y": (15_000, 28, 21_310),
+    "MKG-W": (15_000, 169, 34_196),
+    "DB15K": (12_842, 279, 71_814),
+    "KVC16K": (16_015, 4, 179_936),
+    "tiny": (500, 5, 2_000),
+}
+MODALITIES = ("structure", "image", "text")
+WIDTH, BATCH, EXPERTS = 256, 1024, 3
+
+
+def random_facts(size: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Random facts with entity frequencies that fall off as in real graphs."""
+    entities, relations, facts = SIZES[size]
+    generator = np.random.default_rng(0)
+    weights = 1.0 / np.arange(1, entities + 1) ** 0.8
+    ids = generator.choice(entities, size=(facts, 2), p=weights / weights.sum())
+    kinds = generator.integers(relations, size=facts)
+    return np.unique(np.stack([ids[:, 0], kinds, ids[:, 1]], axis=1), axis=0)
+
+
+def random_features(size: str) -> dict[str, torch.Tensor]:
+    """Random unit vectors for the modalities that have features."""
+    generator = torch.Generator().manual_seed(0)
+    return {
+        name: torch.nn.functional.normalize(
+            torch.randn(SIZES[size][0], WIDTH, generator=generator), dim=1
+        )
+        for name in MODALITIES[1:]
+    }
+
+
+def build_plain(size: str, precision: str) -> Callable[[], None]:  # noqa: ARG001
+    """A function that takes one step of the plain method."""
+    from benchmarks.plain import (
+        PlainMoMoK,
+        PlainSizes,
+        build_clubs,
+        build_labels,
+        build_optimizers,
+        collect_answers,
+        plain_train_step,
+    )
+
+    entities, relations, _ = SIZES[size]
+    sizes = PlainSizes(
+        num_entities=entities,
+        num_relations=relations,
+        widths=dict.fromkeys(MODALITIES, WIDTH),
+        joint_width=WIDTH,
+        relation_width=WIDTH,
+        num_experts=EXPERTS,
+    )
+    model = PlainMoMoK(sizes, random_features(size)).train()
+    clubs = build_clubs(sizes)
+    optimizers = build_optimizers(model, clubs, 5e-4)
+    answers = collect_answers(random_facts(size).tolist(), relations)
+    queries = torch.tensor(list(answers.keys()))
+    generator = torch.Generator().manual_seed(0)
+
+    def step() -> None:
+        chosen = queries[torch.randperm(len(queries), generator=generator)[:BATCH]]
+        labels = build_labels(answers, chosen[:, 0], chosen[:, 1], entities)
+        plain_train_step(model, clubs, optimizers, (chosen[:, 0], chosen[:, 1], labels))
+
+    return step
+
+
+def build_momok(size: str, precision: str) -> Callable[[], None]:
+    """A function that takes one step of momok's engine, with the settings of a default run."""
+    from momok.config import TrainingSettings
+    from momok.model import ClubNetworks, ModalitySpec, MoMoK, MoMoKSpec
+    from momok.training.queries import TrainingQueries
+    from momok.training.step import Disentanglement, training_step
+
+    settings = TrainingSettings()
+    runtime = start_runtime(RuntimeSettings.model_validate({"precision": precision}))
+    entities, relations, _ = SIZES[size]
+    generator = torch.Generator().manual_seed(0)
+    spec = MoMoKSpec(
+        num_entities=entities,
+        num_relations=relations,
+        modalities=tuple(
+            ModalitySpec(name=name, width=WIDTH, table_width=WIDTH) for name in MODALITIES
+        ),
+        experts=EXPERTS,
+    )
+    model = MoMoK(spec, features=random_features(size), generator=generator).train()
+    model.noise_generator = generator
+    clubs = ClubNetworks([WIDTH] * len(MODALITIES))
+    exid = Disentanglement(
+        clubs=clubs,
+        optimizer=torch.optim.Adam(clubs.parameters(), lr=5e-4, fused=True),
+        weight=1e-4,
+    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-4, fused=True)
+    queries = TrainingQueries(random_facts(size), relations)
+
+    def step() -> None:
+        batch = queries.batch(queries.permutation(generator)[:BATCH])
+        with runtime.autocast():
+            training_step(
+                model,
+                batch,
+                optimizer,
+                exid,
+                generator=generator,
+                block=settings.candidate_block,
+            )
+
+    return step
+
+
+IMPLEMENTATIONS: dict[str, tuple[Callable[[str, str], Callable[[], None]], str]] = {
+    "plain float32": (build_plain, "float32"),
+    "momok float32": (build_momok, "float32"),
+    "momok auto": (build_momok, "auto"),
+}
+
+
+def work(connection: Connection, name: str, size: str) -> None:
+    """The process of one implementation: a step per message, then its peak memory."""
+    build, precision = IMPLEMENTATIONS[name]
+    start_runtime(RuntimeSettings(precision="float32"))
+    step = build(size, precision)
+    while connection.recv() == "step":
+        before = time.perf_counter()
+        step()
+        connection.send(time.perf_counter() - before)
+    connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+def measure_product_rate(dtype: torch.dtype) -> float:
+    """FLOP/s of the score product [B, d] x [d, 4096], the shape most of a step's arithmetic has."""
+    left, right = torch.randn(BATCH, WIDTH).to(dtype), torch.randn(WIDTH, 4096).to(dtype)
+    times = []
+    for _ in range(15):
+        before = time.perf_counter()
+        left @ right
+        times.append(time.perf_counter() - before)
+    return 2 * BATCH * WIDTH * 4096 / statistics.median(times)
+
+
+def count_flops(size: str) -> float:
+    """Multiplications and additions of one step's matrix products, shared work done once."""
+    entities, relations, _ = SIZES[size]
+    heads = len(MODALITIES) + 1
+    square = 2 * WIDTH * WIDTH
+    rows = entities + BATCH  # both towers
+    experts = len(MODALITIES) * rows * EXPERTS * square
+    fusion = len(MODALITIES) * rows * 2 * square
+    scores = heads * 2 * BATCH * entities * WIDTH
+    matrices = heads * min(2 * relations, BATCH) * WIDTH * square
+    queries = heads * BATCH * square
+    clubs = 2 * len(MODALITIES) * BATCH * 2 * square
+    return 3.0 * (experts + fusion + scores + matrices + queries + clubs)
+
+
+@click.command()
+@click.option("--size", type=click.Choice(list(SIZES)), default="MKG-Y", show_default=True)
+@click.option("--steps", default=5, show_default=True, help="Counted steps, after two others.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the result as JSON.")
+def main(size: str, steps: int, out: Path | None) -> None:
+    """Measure training steps of every implementation in turn."""
+    context = multiprocessing.get_context("spawn")
+    workers: dict[str, Connection] = {}
+    for name in IMPLEMENTATIONS:
+        ours, theirs = context.Pipe()
+        context.Process(target=work, args=(theirs, name, size), daemon=True).start()
+        workers[name] = ours
+    seconds: dict[str, list[float]] = {name: [] for name in workers}
+    for turn in range(steps + 2):
+        for name, connection in workers.items():
+            connection.send("step")
+            taken = connection.recv()
+            if turn >= 2:
+                seconds[name].append(taken)
+            click.echo(f"{'warm-up ' if turn < 2 else ''}{name}: {taken:.3f} s", err=True)
+    memory = {}
+    for name, connection in workers.items():
+        connection.send("stop")
+        memory[name] = connection.recv()
+    runtime = start_runtime(RuntimeSettings())
+    rates = {
+        "float32": measure_product_rate(torch.float32),
+        "bfloat16": measure_product_rate(torch.bfloat16),
+    }
+    flops = count_flops(size)
+    plain = seconds["plain float32"]
+    result = {
+        "size": size,
+        "steps": steps,
+        "environment": describe_environment(runtime),
+        "flops_per_step": flops,
+        "product_rate": rates,
+        "floor_seconds": {name: flops / rate for name, rate in rates.items()},
+        "implementations": {
+            name: {
+                "seconds": taken,
+                "median_seconds": statistics.median(taken),
+                "peak_memory_bytes": memory[name],
+                "speedup_median": statistics.median(
+                    p / t for p, t in zip(plain, taken, strict=True)
+                ),
+                "memory_ratio": memory["plain float32"] / memory[name],
+            }
+            for name, taken in seconds.items()
+        },
+    }
+    text = json.dumps(result, indent=2)
+    if out is not None:
+        out.write_text(text + "\n", encoding="utf-8")
+    click.echo(text)
+
+
+if __name__ == "__main__":
+    main()
