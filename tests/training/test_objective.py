@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from momok.model import MoMoK, MoMoKSpec, ModalitySpec
+from momok.model import ModalitySpec, MoMoK, MoMoKSpec
 from momok.training.objective import backward_candidates
 from momok.training.queries import QueryBatch
 
@@ -76,9 +76,7 @@ def test_loss_and_gradients_equal_autograd(block, form, projected, joint) -> Non
         for name, table in model.entity_rows(batch.heads).items()
     }
     queries = model.encode_queries(rows, batch.heads, batch.relations).vectors
-    loss = backward_candidates(
-        model, queries, batch, smoothing=SMOOTHING, form=form, block=block
-    )
+    loss = backward_candidates(model, queries, batch, smoothing=SMOOTHING, form=form, block=block)
     torch.autograd.backward(
         list(queries.values()), [loss.query_gradients[head] for head in queries]
     )

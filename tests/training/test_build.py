@@ -1,0 +1,258 @@
+"""From a graph and settings to a model, and what every switch changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from momok.config import RunConfig, resolve_config
+from momok.errors import ConfigError, FeatureError
+from momok.graph import Features, l2_normalise, pool, reduce_pca
+from momok.training.build import build_model, choose_modalities
+from tests.training.small_training import (
+    build_graph,
+    build_small,
+    configure,
+    copy_state,
+    expect_line,
+    find_changes,
+    take_step,
+)
+
+GRAPH = build_graph()
+
+
+# -- which modalities ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ((), ("structure", "image", "text")),
+        (("text", "structure"), ("text", "structure")),
+        ("image,structure", ("image", "structure")),
+        (("image",), ("image",)),
+    ],
+)
+def test_modalities_in_the_order_asked_for(chosen, expected) -> None:
+    model = build_small(model__modalities=chosen)
+    assert model.modalities == expected
+    assert model.heads == (*expected, "joint")
+    assert [int(table.weight.shape[1]) for table in model.tables] == [
+        {"structure": 8, "image": 10, "text": 12}[name] for name in expected
+    ]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "named"),
+    [
+        (("structure", "sound"), "'sound'"),
+        (("text", "text"), "'text'"),
+        (("joint",), "'joint'"),
+        (("answer", "structure"), "'answer'"),
+    ],
+)
+def test_modalities_that_cannot_be_used(chosen, named) -> None:
+    config = configure(model__modalities=chosen)
+    with expect_line(ConfigError, f"model.modalities: {named}", "has structure, image, text"):
+        choose_modalities(GRAPH, config)
+
+
+@pytest.mark.parametrize("name", ["joint", "answer", "structure"])
+def test_features_with_the_name_of_a_head(name) -> None:
+    graph = GRAPH.with_features({name: GRAPH.features["text"]})
+    with expect_line(ConfigError, f"model.modalities: {name!r}"):
+        choose_modalities(graph, configure())
+
+
+def test_settings_of_a_modality_that_is_not_there() -> None:
+    with expect_line(ConfigError, "modality.sound", "it has image, text"):
+        build_small(modality__sound__width=3)
+
+
+def test_features_of_no_entity() -> None:
+    text = GRAPH.features["text"]
+    nothing = Features(np.zeros_like(text.matrix), np.zeros_like(text.present), text.manifest)
+    graph = GRAPH.with_features({"text": nothing})
+    with expect_line(FeatureError, "modality 'text': no entity has features"):
+        build_small(graph)
+    assert build_small(graph, model__modalities=("structure", "image")).modalities[1] == "image"
+
+
+def test_a_further_modality_is_data_alone() -> None:
+    graph = build_graph(facts=120, image=10, text=12, audio=7)
+    model = build_small(graph, modality__audio__trainable=False)
+    assert model.heads == ("structure", "image", "text", "audio", "joint")
+    before = copy_state(model)
+    losses = take_step(model, graph)
+    assert list(losses.per_head) == list(model.heads)
+    changes = find_changes(before, model)
+    assert "tables.2.weight" in changes
+    assert "tables.3.weight" not in changes
+    assert "banks.3.weight" in changes
+
+
+# -- what stands for a missing vector ------------------------------------------------------------
+
+
+def get_rows(policy: str, **more: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """The normalised features of the text, which are present, and what the experts see."""
+    model = build_small(features__missing=policy, **more)
+    features = GRAPH.features["text"]
+    table = model.tables[2]
+    given = torch.from_numpy(l2_normalise(features.matrix))
+    return given, torch.from_numpy(features.present), table.vectors(table.rows()).detach()
+
+
+@pytest.mark.parametrize("policy", ["mean", "zero", "learned", "random"])
+def test_present_rows_are_the_features(policy) -> None:
+    given, present, seen = get_rows(policy)
+    assert not bool(present.all())
+    assert torch.equal(seen[present], given[present])
+
+
+def test_mean() -> None:
+    given, present, seen = get_rows("mean")
+    expected = given[present].mean(dim=0)
+    torch.testing.assert_close(seen[~present], expected.expand(int((~present).sum()), -1))
+
+
+def test_zero() -> None:
+    _, present, seen = get_rows("zero")
+    assert not seen[~present].any()
+
+
+def test_random_has_the_length_of_the_others() -> None:
+    _, present, seen = get_rows("random")
+    absent = seen[~present]
+    torch.testing.assert_close(absent.norm(dim=1), torch.ones(len(absent)))
+    assert len(torch.unique(absent, dim=0)) == len(absent)
+
+
+def test_random_has_the_length_of_the_others_without_normalisation() -> None:
+    model = build_small(features__missing="random", features__normalise=False)
+    features = GRAPH.features["text"]
+    present = torch.from_numpy(features.present)
+    lengths = torch.from_numpy(features.matrix)[present].norm(dim=1)
+    seen = model.tables[2].rows().detach()
+    torch.testing.assert_close(seen[present].norm(dim=1), lengths)
+    absent = seen[~present].norm(dim=1)
+    torch.testing.assert_close(absent, lengths.mean().expand(len(absent)))
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_learned_is_one_vector_that_learns(trainable) -> None:
+    model = build_small(features__missing="learned", features__trainable=trainable)
+    table, present = model.tables[2], torch.from_numpy(GRAPH.features["text"].present)
+    take_step(model)
+    seen = table.vectors(table.rows()).detach()
+    assert table.missing is not None
+    assert table.missing.any()
+    assert torch.equal(seen[~present], table.missing.detach().expand(int((~present).sum()), -1))
+    full = build_small(features__missing="learned", model__modalities=("structure",))
+    assert full.tables[0].missing is None
+
+
+# -- how features are narrowed -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_reductions(normalise) -> None:
+    features = GRAPH.features["text"]
+    matrix = l2_normalise(features.matrix) if normalise else features.matrix
+    expected = {
+        "none": matrix,
+        "pca": reduce_pca(matrix, features.present, 5),
+        "pool": pool(matrix, (1, 12), (1, 5)),
+        "project": matrix,
+    }
+    for reduce, wanted in expected.items():
+        model = build_small(
+            features__reduce=reduce,
+            features__width=5,
+            features__normalise=normalise,
+            features__missing="zero",
+        )
+        table = model.tables[2]
+        np.testing.assert_array_equal(table.weight.detach().numpy(), wanted)
+        assert model.spec.modalities[2].width == (12 if reduce == "none" else 5)
+        if reduce == "project":
+            assert table.vectors(table.rows()).shape == (40, 5)
+
+
+def test_vectors_that_are_narrow_already_are_kept() -> None:
+    for reduce in ("none", "pca", "pool", "project"):
+        model = build_small(features__reduce=reduce, features__width=12)
+        assert [int(t.weight.shape[1]) for t in model.tables] == [8, 10, 12]
+        assert all(table.projection is None for table in model.tables)
+
+
+def test_pooling_by_grid() -> None:
+    grid = {"modality.text.pool_grid": (3, 4), "modality.text.pool_target": (1, 4)}
+    model = build_small(features__reduce="pool", features__missing="zero", **grid)
+    matrix = l2_normalise(GRAPH.features["text"].matrix)
+    expected = matrix.reshape(-1, 3, 4).mean(axis=1)
+    np.testing.assert_allclose(model.tables[2].weight.detach(), expected, atol=1e-7)
+
+
+def test_features_that_cannot_be_narrowed_are_named() -> None:
+    with expect_line(FeatureError, "modality 'text': pooling 5 x 5 to 1 x 4", "width 12"):
+        build_small(features__reduce="pool", features__width=4, modality__text__pool_grid=(5, 5))
+
+
+# -- trainable and frozen tables -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reduce", ["none", "project"])
+def test_frozen_tables_stay_and_trainable_ones_do_not(reduce) -> None:
+    model = build_small(
+        features__reduce=reduce, features__width=6, modality__image__trainable=False
+    )
+    before = copy_state(model)
+    take_step(model)
+    changes = find_changes(before, model)
+    assert {"tables.0.weight", "tables.2.weight"} <= changes
+    assert "tables.1.weight" not in changes
+    assert ("tables.1.projection" in changes) == (reduce == "project")
+    assert not any(name.endswith("present") for name in changes)
+
+
+# -- one seed, one model -------------------------------------------------------------------------
+
+
+def test_the_generator_fixes_the_weights() -> None:
+    first, second, other = (
+        build_small(seed=seed, features__missing="random") for seed in (1, 1, 2)
+    )
+    assert not find_changes(copy_state(first), second)
+    assert {"tables.0.weight", "tables.1.weight", "banks.0.weight", "relations.0"} <= find_changes(
+        copy_state(first), other
+    )
+
+
+def test_the_global_generator_is_left_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    take_step(build_small())
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_graph_is_left_alone() -> None:
+    before = {name: f.matrix.copy() for name, f in GRAPH.features.items()}
+    for _ in range(2):
+        take_step(build_small(features__normalise=False))
+    for name, matrix in before.items():
+        np.testing.assert_array_equal(GRAPH.features[name].matrix, matrix)
+
+
+def test_a_preset_gives_a_model_too() -> None:
+    config: RunConfig = resolve_config("paper", overrides={"model.structure_width": 16})
+    graph = replace(GRAPH, features={})
+    model = build_model(graph, config, torch.Generator())
+    assert model.heads == ("structure", "joint")
