@@ -26,7 +26,6 @@ DEMO_SETTINGS: dict[str, Any] = {
     "model.relation_dropout": 0.1,
     "model.query_dropout": 0.2,
     "model.fusion_dropout": 0.1,
-    "features.reduce": "pca",
     "features.width": 64,
     "training.batch_size": 256,
     "training.learning_rate": 1e-2,

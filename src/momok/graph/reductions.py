@@ -25,14 +25,16 @@ def l2_normalise(matrix: FloatMatrix) -> FloatMatrix:
 
 
 def reduce_pca(matrix: FloatMatrix, present: NDArray[np.bool_], width: int) -> FloatMatrix:
-    """Project rows ``[N, d]`` onto their first principal components ``[N, width]``.
+    """Project rows ``[N, d]`` onto their first principal components: ``[N, width]``.
+
+    Where the present rows vary in fewer than ``width`` directions, the result has that many columns.
 
     Mean and components are those of the present rows; absent rows become zeros. The sign of a
     component is chosen so that its largest weight is positive, so the result does not depend on
     the sign that the eigenvalue routine happens to return.
 
     Raises:
-        FeatureError: the present rows vary in fewer than ``width`` directions.
+        FeatureError: no row is present, or all present rows are the same.
     """
     rows = matrix[present].astype(np.float64)
     if width < 1:
@@ -48,11 +50,9 @@ def reduce_pca(matrix: FloatMatrix, present: NDArray[np.bool_], width: int) -> F
     # Eigenvalues are squares, and float32 input carries about 7 digits: below is rounding.
     noise = eigenvalues[0] * np.finfo(np.float32).eps ** 2 * max(centred.shape)
     rank = int((eigenvalues > noise).sum()) if eigenvalues[0] > 0 else 0
-    if width > rank:
-        raise FeatureError(
-            f"PCA to width {width}: the {len(rows)} vectors of width {matrix.shape[1]} vary in "
-            f"{rank} directions only; choose a width of at most {rank}"
-        )
+    if rank == 0:
+        raise FeatureError(f"PCA to width {width}: the {len(rows)} vectors are all the same")
+    width = min(width, rank)
     components = eigenvectors[:, :width]  # [d, width], or [n, width] where the rows are wide
     if wide:
         components = centred.T @ components / np.sqrt(eigenvalues[:width])
