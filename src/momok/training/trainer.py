@@ -170,7 +170,7 @@ class Trainer:
     def _set_learning_rate(self) -> None:
         settings = self.config.training
         rate = settings.learning_rate * settings.learning_rate_decay ** (self.state.epoch - 1)
-        optimizers = [self.optimizer]
+        optimizers: list[torch.optim.Optimizer] = [self.optimizer]
         if self.disentanglement is not None:
             optimizers.append(self.disentanglement.optimizer)
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
