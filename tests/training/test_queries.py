@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.training.queries import QueryBatch, TrainingQueries
@@ -42,6 +42,7 @@ def read(batch: QueryBatch) -> dict[tuple[int, int], set[int]]:
 
 
 @given(facts=facts_of, batch_size=st.integers(2, 12), seed=st.integers(0, 9))
+@settings(deadline=None)
 def test_an_epoch_asks_every_query_once_with_all_its_answers(facts, batch_size, seed) -> None:
     queries, expected = build(facts), collect(facts)
     assert len(queries) == len(expected)
@@ -62,6 +63,7 @@ def test_an_epoch_asks_every_query_once_with_all_its_answers(facts, batch_size, 
 
 
 @given(facts=facts_of, batch_size=st.integers(2, 6), start=st.integers(0, 8))
+@settings(deadline=None)
 def test_an_epoch_goes_on_where_it_was_left(facts, batch_size, start) -> None:
     queries = build(facts)
     order = queries.permutation(torch.Generator().manual_seed(1))
