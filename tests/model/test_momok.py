@@ -211,6 +211,22 @@ def test_training_is_fixed_by_its_generator(model, queries) -> None:
         assert not torch.equal(first[head], other[head])
 
 
+def test_threads_do_not_change_the_order_of_sums() -> None:
+    """Two threads adding to one relation's temperature would."""
+    model, before = build_model().float().train(), torch.get_num_threads()
+    heads, relations = draw_queries(model, 70_000, 0)
+    torch.set_num_threads(2)
+    gradients = []
+    for _ in range(3):
+        model.zero_grad()
+        gates = model.queries(heads, relations).gates
+        sum(gate[:, 0].sum() for gate in gates.values()).backward()
+        gradients.append(model.temperature.grad.clone())
+    torch.set_num_threads(before)
+    assert gradients[0].any()
+    assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)
+
+
 def test_presence() -> None:
     present = torch.arange(17) % 3 > 0
     spec = build_spec()

@@ -95,6 +95,25 @@ def test_loss_and_gradients_equal_autograd(block, form, projected, joint) -> Non
             )
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.01, 0.1])
+def test_targets_above_one(smoothing) -> None:
+    """Where 1/N is more than the smoothing, as in small graphs; PyTorch refuses such targets."""
+    model, (batch, labels) = build().float(), build_batch()
+    queries = model.queries(batch.heads, batch.relations).vectors
+    candidates = model.candidates().vectors
+    target = ((1 - smoothing) * labels + 1 / N).float()
+    assert bool((target > 1).any()) == (smoothing < 1 / N)
+    loss = backward_candidates(model, queries, batch, smoothing=smoothing, form="probabilities")
+    for head, vectors in queries.items():
+        q = vectors.detach().requires_grad_()
+        p = torch.sigmoid(q @ candidates[head].detach().T)
+        yes, no = (x.log().clamp_min(-100.0) for x in (p, 1.0 - p))
+        expected = -(target * yes + (1 - target) * no).mean()
+        expected.backward()
+        torch.testing.assert_close(loss.per_head[head].float(), expected.detach())
+        torch.testing.assert_close(loss.query_gradients[head], q.grad, rtol=1e-4, atol=1e-8)
+
+
 def test_a_saturated_score_costs_a_hundred_and_teaches_nothing() -> None:
     """What float32 probabilities do beyond a score of 16.6, reproduced on request."""
     model = build().float()

@@ -1,0 +1,103 @@
+"""The public surface: what there is, what importing costs, which way imports point."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import momok
+from momok import errors
+
+ROOT = Path(__file__).parent.parent
+
+
+def run_python(code: str) -> str:
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_the_names_of_the_package() -> None:
+    assert momok.__all__ == [
+        "MoMoK",
+        "MultimodalGraph",
+        "Predictor",
+        "RunConfig",
+        "RunFolder",
+        "__version__",
+        "evaluate",
+        "load_graph",
+        "resolve_config",
+        "resume",
+        "train",
+    ]
+    assert dir(momok) == sorted(momok.__all__)
+    for name in momok.__all__:
+        value = getattr(momok, name)
+        assert isinstance(value, str) or value.__doc__, name
+
+
+def test_an_unknown_name() -> None:
+    with pytest.raises(AttributeError, match="module 'momok' has no attribute 'trian'"):
+        _ = momok.trian  # type: ignore[attr-defined]
+
+
+def test_importing_costs_nothing() -> None:
+    code = "import sys, momok; print(*[m for m in sys.modules if m.split('.')[0] in {}])"
+    heavy = {"torch", "numpy", "rich", "pydantic", "safetensors", "matplotlib"}
+    assert run_python(code.replace("{}", repr(heavy))) == ""
+
+
+def test_reading_a_graph_needs_no_torch() -> None:
+    code = "import sys, momok; momok.load_graph('world'); print('torch' in sys.modules)"
+    assert run_python(code) == "False"
+
+
+PUBLIC = sorted(
+    f"momok.{'.'.join(path.relative_to(ROOT / 'src' / 'momok').with_suffix('').parts)}"
+    for path in (ROOT / "src" / "momok").rglob("*.py")
+    if path.name not in {"__init__.py", "__main__.py"}
+)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_module_says_what_is_public(name) -> None:
+    module = import_module(name)
+    assert module.__doc__
+    for public in module.__all__:
+        assert hasattr(module, public), public
+
+
+def test_the_tree_of_errors_is_as_drawn() -> None:
+    drawn: dict[str, str] = {}
+    path: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        match = re.match(r"    ([│ ├└─]*)(\w+Error)\s{2,}\S", line)
+        if match:
+            depth = len(match[1]) // 4
+            path[depth:] = [match[2]]
+            drawn[match[2]] = path[depth - 1] if depth else "Exception"
+    classes = {name: getattr(errors, name) for name in errors.__all__}
+    assert drawn == {name: kind.__base__.__name__ for name, kind in classes.items()}
+    defined = {n for n, v in vars(errors).items() if isinstance(v, type)}
+    assert defined == set(classes)
+    assert all(kind.__doc__ for kind in classes.values())
+
+
+def test_a_missing_extra_says_how_to_get_it() -> None:
+    error = errors.MissingExtraError("tensorboard", "tensorboard", "training.tensorboard")
+    assert str(error) == (
+        "training.tensorboard needs tensorboard: pip install 'momok[tensorboard]'"
+    )
+
+
+def test_imports_point_one_way() -> None:
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"]
+    pytest.importorskip("importlinter")
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "1 kept, 0 broken" in done.stdout

@@ -1,0 +1,182 @@
+"""Files and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from momok import storage
+from momok.errors import DataError, StorageError
+from momok.storage import (
+    append_line,
+    name_draft,
+    remove_drafts,
+    settle_file,
+    truncate_file,
+    write_file,
+    write_folder,
+)
+
+
+@pytest.fixture
+def full_disk() -> Iterator[Callable[[int], None]]:
+    """Makes every write beyond a size fail, as a full disk does; gives the function."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def read_tree(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_file_is_written_and_replaced(tmp_path) -> None:
+    path = tmp_path / "deep" / "er" / "file.bin"
+    for content in (b"one", b"", b"\x00\xff" * 1000):
+        write_file(path, content)
+        assert read_tree(tmp_path) == {"deep/er/file.bin": content}
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path, full_disk) -> None:
+    path = tmp_path / "file"
+    write_file(path, b"old")
+    full_disk(100)
+    with pytest.raises(StorageError, match=f"{path}: could not be written: File too large"):
+        write_file(path, b"new" * 100)
+    assert read_tree(tmp_path) == {"file": b"old"}
+
+
+def test_an_interruption_leaves_the_old_file(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "file"
+    write_file(path, b"old")
+
+    def interrupt(draft: Path, content: bytes) -> None:
+        draft.write_bytes(content[:1])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(storage, "write_through", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_file(path, b"new")
+    assert read_tree(tmp_path) == {"file": b"old"}
+
+
+def test_places_that_cannot_be_written(tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    for path in (tmp_path / "file" / "below", tmp_path / "folder", tmp_path / ("x" * 300)):
+        with pytest.raises(StorageError) as caught:
+            write_file(path, b"new")
+        assert str(caught.value).startswith(f"{path}: could not be written: ")
+        assert "\n" not in str(caught.value)
+    assert read_tree(tmp_path) == {"file": b"x"}
+    with pytest.raises(StorageError), write_folder(tmp_path / "file" / "below"):
+        raise AssertionError("not reached")
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 255, "知" * 85, os.fsdecode(b"caf\xe9"), ".hidden", "a b\n"]
+)
+def test_any_name_that_a_file_may_have(tmp_path, name) -> None:
+    write_file(tmp_path / name, b"content")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_appears_whole(tmp_path) -> None:
+    path = tmp_path / "new" / "folder"
+    with write_folder(path) as draft:
+        (draft / "a").write_bytes(b"1")
+        assert not path.exists()
+        assert draft.parent == path.parent
+    assert read_tree(tmp_path) == {"new/folder/a": b"1"}
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, OSError])
+def test_a_folder_that_fails_leaves_what_was_there(tmp_path, error) -> None:
+    path = tmp_path / "folder"
+    with write_folder(path) as draft:
+        (draft / "a").write_bytes(b"1")
+
+    def fail() -> None:
+        with write_folder(path, overwrite=True) as draft:
+            (draft / "b").write_bytes(b"2")
+            raise error
+
+    with pytest.raises(StorageError if error is OSError else error):
+        fail()
+    assert read_tree(tmp_path) == {"folder/a": b"1"}
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_folder_is_not_overwritten_unasked(tmp_path) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
+    with write_folder(path) as draft:  # an empty one is free
+        (draft / "a").write_bytes(b"1")
+    with pytest.raises(DataError, match="exists already"), write_folder(path):
+        raise AssertionError("not reached")
+    with write_folder(path, overwrite=True) as draft:
+        (draft / "b").write_bytes(b"2")
+    assert read_tree(tmp_path) == {"folder/b": b"2"}
+
+
+def test_an_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
+    tmp_path, monkeypatch
+) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "a").write_bytes(b"1")
+    rename, calls = Path.rename, []
+
+    def fail_once(source: Path, target: Path) -> Path:
+        calls.append(source)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", fail_once)
+    with pytest.raises(StorageError, match="No space left"), write_folder(path, overwrite=True):
+        pass
+    assert read_tree(tmp_path) == {"folder/a": b"1"}
+
+
+def test_a_log_grows_by_whole_lines(tmp_path, full_disk) -> None:
+    log = tmp_path / "log.jsonl"
+    append_line(log, "one")
+    append_line(log, "zwei é")
+    whole = "one\nzwei é\n".encode()
+    assert log.read_bytes() == whole
+    full_disk(len(whole) + 5)
+    with pytest.raises(StorageError, match=r"log\.jsonl: could not be written: File too large"):
+        append_line(log, "three and more")
+    assert log.read_bytes() == whole
+    append_line(log, "4")
+    assert log.read_bytes() == whole + b"4\n"
+
+
+def test_a_log_is_cut_back(tmp_path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"one\ntwo\n")
+    assert settle_file(log) == 8
+    truncate_file(log, 4)
+    assert log.read_bytes() == b"one\n"
+    for change in (settle_file, lambda path: truncate_file(path, 0), lambda p: append_line(p, "x")):
+        with pytest.raises(StorageError, match="nowhere"):
+            change(tmp_path / "nowhere" / "log")
+
+
+def test_drafts_of_killed_writers_are_removed(tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"kept")
+    (tmp_path / ".hidden").write_bytes(b"kept")
+    (tmp_path / "my.partial").write_bytes(b"kept")
+    name_draft(tmp_path / "file").write_bytes(b"half")
+    draft = name_draft(tmp_path / "folder")
+    draft.mkdir()
+    (draft / "inner").write_bytes(b"half")
+    remove_drafts(tmp_path)
+    assert set(read_tree(tmp_path)) == {"file", ".hidden", "my.partial"}
+    remove_drafts(tmp_path / "nowhere")
