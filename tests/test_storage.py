@@ -13,6 +13,7 @@ from momok import storage
 from momok.errors import DataError, StorageError
 from momok.storage import (
     append_line,
+    lock_file,
     name_draft,
     remove_drafts,
     settle_file,
@@ -142,6 +143,18 @@ def test_an_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
     with pytest.raises(StorageError, match="No space left"), write_folder(path, overwrite=True):
         pass
     assert read_tree(tmp_path) == {"folder/a": b"1"}
+
+
+def test_a_lock_is_held_by_one(tmp_path) -> None:
+    path = tmp_path / "lock"
+    with lock_file(path) as first:
+        assert first
+        with lock_file(path) as second:
+            assert not second
+    with lock_file(path) as third:
+        assert third
+    with pytest.raises(StorageError), lock_file(tmp_path / "nowhere" / "lock"):
+        raise AssertionError("not reached")
 
 
 def test_a_log_grows_by_whole_lines(tmp_path, full_disk) -> None:

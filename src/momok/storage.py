@@ -13,6 +13,7 @@ from momok.errors import DataError, StorageError
 
 __all__ = [
     "append_line",
+    "lock_file",
     "name_draft",
     "remove_drafts",
     "settle_file",
@@ -125,6 +126,37 @@ def append_line(path: Path, line: str) -> None:
             with suppress(OSError):
                 os.truncate(path, size)
         raise StorageError(f"{path}: could not be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def lock_file(path: Path) -> Iterator[bool]:
+    """Hold a lock by a file while the block runs; gives False where another process holds it.
+
+    The system lets go of it when the process ends, however it ends.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    try:
+        file = path.open("ab")
+    except OSError as error:
+        raise StorageError(f"{path}: could not be written: {error.strerror or error}") from error
+    with file:
+        yield _try_lock(file.fileno())
+
+
+def _try_lock(number: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows: without protection, but not without the work
+        return True
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
 
 
 def settle_file(path: Path) -> int:

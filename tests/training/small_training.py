@@ -45,6 +45,7 @@ SETTINGS: dict[str, Any] = {  # all that matters here: defaults are free to chan
     "training.validate_every": 2,
     "training.patience": 0,
     "training.learning_rate": 0.01,
+    "training.learning_rate_decay": 0.95,
     "training.beta2": 0.9,
     "training.disentanglement": 0.0001,
     "runtime.threads": 1,

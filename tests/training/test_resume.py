@@ -248,6 +248,22 @@ def test_a_finished_run_is_not_resumed(tmp_path) -> None:
     assert "\n" not in str(e.value)
 
 
+def test_a_run_under_way_is_not_resumed(tmp_path) -> None:
+    class Meddler(Silent):
+        tried = 0
+
+        def step(self, epoch: int, loss: float, queries_per_second: float) -> None:  # noqa: ARG002
+            if not self.tried:
+                self.tried += 1
+                with pytest.raises(RunError, match="another process is training in this run"):
+                    momok.resume(tmp_path / "run", progress=False)
+
+    meddler = Meddler()
+    run = train_small(tmp_path / "run", reporter=meddler)
+    assert meddler.tried
+    assert read_outcome(run) == read_outcome(train_small(tmp_path / "whole"))
+
+
 def test_a_run_is_resumed_from_another_folder(tmp_path, monkeypatch) -> None:
     """Killed before its first checkpoint, trained on a graph given by a relative path."""
     write_graph(tmp_path / "shifts")

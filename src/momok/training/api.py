@@ -63,36 +63,22 @@ def train(
     path = Path(run) if run is not None else _new_path(graph.name)
     folder = RunFolder.create(path, graph, config, describe_environment(runtime))
     _introduce(reporter, folder, graph, runtime, model)
-    return _fit(Trainer(folder, graph, model, runtime, reporter))
+    with folder.lock():
+        return _fit(Trainer(folder, graph, model, runtime, reporter))
 
 
 def resume(run: str | Path, *, progress: bool | Reporter = True) -> RunFolder:
     """Go on with an interrupted or killed run from its last checkpoint, bit for bit on CPU.
 
     Raises:
-        RunError: the run is finished, or its graph has changed.
+        RunError: the run is finished or under way, or its graph has changed.
         CheckpointError: the last checkpoint cannot be read.
     """
     folder = RunFolder(run)
     if folder.state == "finished":
         raise RunError(f"{folder.path}: this run is finished; there is nothing to resume")
-    config = folder.config
-    runtime = start_runtime(config.runtime)
-    graph = folder.load_graph()
-    reporter = _choose_reporter(progress)
-    remove_drafts(folder.last_checkpoint.parent)
-    if folder.last_checkpoint.exists():
-        model, _ = load_model(folder.last_checkpoint)
-        trainer = Trainer(folder, graph, model, runtime, reporter)
-        trainer.restore()
-        reporter.say(f"resuming {folder.path} in epoch {trainer.state.epoch}")
-    else:  # killed before the first checkpoint: the features are needed again
-        graph = _reload_source(folder)
-        model = build_model(graph, config, build_generator(config.seed, "weights"))
-        folder.rewind_log(0)
-        trainer = Trainer(folder, graph, model, runtime, reporter)
-        reporter.say(f"resuming {folder.path} from the start: it had saved no checkpoint")
-    return _fit(trainer)
+    with folder.lock():
+        return _fit(_restore(folder, _choose_reporter(progress)))
 
 
 def evaluate_run(
@@ -136,6 +122,26 @@ def evaluate_run(
         evaluation = evaluation.with_overall(best)
     folder.save_evaluation(evaluation)
     return evaluation
+
+
+def _restore(folder: RunFolder, reporter: Reporter) -> Trainer:
+    """The trainer of a run as it was at its last checkpoint, or at the start."""
+    config = folder.config
+    runtime = start_runtime(config.runtime)
+    graph = folder.load_graph()
+    remove_drafts(folder.last_checkpoint.parent)
+    if folder.last_checkpoint.exists():
+        model, _ = load_model(folder.last_checkpoint)
+        trainer = Trainer(folder, graph, model, runtime, reporter)
+        trainer.restore()
+        reporter.say(f"resuming {folder.path} in epoch {trainer.state.epoch}")
+    else:  # killed before the first checkpoint: the features are needed again
+        graph = _reload_source(folder)
+        model = build_model(graph, config, build_generator(config.seed, "weights"))
+        folder.rewind_log(0)
+        trainer = Trainer(folder, graph, model, runtime, reporter)
+        reporter.say(f"resuming {folder.path} from the start: it had saved no checkpoint")
+    return trainer
 
 
 def _fit(trainer: Trainer) -> RunFolder:

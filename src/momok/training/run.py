@@ -13,6 +13,7 @@
       checkpoints/        last.safetensors (resume), best.safetensors (predict, evaluate)
       results/            test.json, valid.json, their ranks as safetensors
       plots/              curves and bars
+      .lock               held by the process that trains
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ from momok.config import RunConfig, validate_config
 from momok.errors import ConfigError, RunError
 from momok.evaluation import Evaluation
 from momok.graph import CATALOG, MultimodalGraph, load_graph, write_momok_folder
-from momok.storage import append_line, settle_file, truncate_file, write_file
+from momok.storage import append_line, lock_file, settle_file, truncate_file, write_file
 
 __all__ = ["RunFolder"]
 
@@ -114,6 +116,21 @@ class RunFolder:
     def load_graph(self) -> MultimodalGraph:
         """The graph as used: labels, names and facts; features and pictures stay at the source."""
         return load_graph(self.path / "graph")
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from training in this folder while the block runs.
+
+        Raises:
+            RunError: another one does already.
+        """
+        with lock_file(self.path / ".lock") as held:
+            if not held:
+                raise RunError(
+                    f"{self.path}: another process is training in this run folder; wait for it, "
+                    "or stop it and resume"
+                )
+            yield
 
     # -- progress --------------------------------------------------------------------------
 
