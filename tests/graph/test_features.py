@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 from small_graph import as_features
 
+from momok import storage
 from momok.errors import FeatureError, StorageError
 from momok.graph import (
     Vocabulary,
     load_features,
     load_graph,
     save_features,
-    storage,
     write_momok_folder,
 )
 

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_graph import as_features, as_triples
 
+from momok import storage
 from momok.errors import DataError, FormatError, StorageError
 from momok.graph import (
     MultimodalGraph,
     Vocabulary,
     load_graph,
     read_momok_folder,
-    storage,
     write_momok_folder,
 )
 

@@ -27,7 +27,8 @@ def l2_normalise(matrix: FloatMatrix) -> FloatMatrix:
 def reduce_pca(matrix: FloatMatrix, present: NDArray[np.bool_], width: int) -> FloatMatrix:
     """Project rows ``[N, d]`` onto their first principal components: ``[N, width]``.
 
-    Where the present rows vary in fewer than ``width`` directions, the result has that many columns.
+    Where the present rows vary in fewer than ``width`` directions, the result has as many columns
+    as there are directions.
 
     Mean and components are those of the present rows; absent rows become zeros. The sign of a
     component is chosen so that its largest weight is positive, so the result does not depend on
