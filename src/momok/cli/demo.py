@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from momok.prediction import Prediction, Predictor
     from momok.training import RunFolder
 
-__all__ = ["DEMO_SETTINGS", "QUESTIONS", "command"]
+__all__ = ["DEMO_SETTINGS", "QUESTIONS", "command", "show_predictions"]
 
 # Settings fitted to a graph of 2,000 entities and to two minutes on two cores.
 DEMO_SETTINGS: dict[str, Any] = {
@@ -72,11 +72,12 @@ def command(run: str | None) -> None:
     draw_plots(folder)
     out = console()
     show_result(folder, out)
-    _show_predictions(Predictor(folder), out)
+    show_predictions(Predictor(folder), out)
     _show_next(folder, out)
 
 
-def _show_predictions(predictor: Predictor, out: Console) -> None:
+def show_predictions(predictor: Predictor, out: Console) -> None:
+    """Print the best new answers to the demo's questions, and where the held-out ones stand."""
     questions = [(head, relation, None) for head, relation in QUESTIONS]
     table = _build_table(predictor)
     for answers in predictor.predict_many(questions, predictor.graph.num_entities):
