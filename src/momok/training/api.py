@@ -13,6 +13,7 @@ from momok.evaluation import Evaluation, Metrics, best_of_each_metric, evaluate
 from momok.graph import SPLIT_NAMES, MultimodalGraph, load_graph
 from momok.runtime import Runtime, build_generator, describe_environment, start_runtime
 from momok.storage import remove_drafts
+from momok.training.board import require_tensorboard
 from momok.training.build import build_model
 from momok.training.checkpoint import load_model
 from momok.training.progress import ProgressBars, Reporter, Silent
@@ -57,6 +58,8 @@ def train(
                 f"graph {graph.name!r}: the {split} split has no facts; training needs facts to "
                 "learn from (train), to choose a checkpoint by (valid) and to judge it by (test)"
             )
+    if config.training.tensorboard:
+        require_tensorboard()  # before anything is written
     runtime = start_runtime(config.runtime)
     model = build_model(graph, config, build_generator(config.seed, "weights"))
     reporter = _choose_reporter(progress)

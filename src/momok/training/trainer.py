@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -23,6 +22,7 @@ from momok.evaluation import ANSWER, Evaluation, evaluate
 from momok.graph import MultimodalGraph
 from momok.model import ClubNetworks, MoMoK
 from momok.runtime import Runtime, build_generator
+from momok.training.board import Board
 from momok.training.checkpoint import (
     load_optimizer,
     load_prefixed,
@@ -88,7 +88,7 @@ class Trainer:
         self.disentanglement = self._build_disentanglement()
         self.epoch_start = self.generator.get_state()
         self.state = _State()
-        self.board = _open_board(run, settings.tensorboard)
+        self.board = Board(run.path / "tensorboard", wanted=settings.tensorboard)
 
     def _build_disentanglement(self) -> Disentanglement | None:
         settings = self.config.training
@@ -128,8 +128,7 @@ class Trainer:
                         self._save_interrupted()
         finally:
             self.reporter.end()
-            if self.board is not None:
-                self.board.close()
+            self.board.close()
         self.run.set_state("trained")
 
     def _epoch(self, interruption: Interruption) -> None:
@@ -213,9 +212,10 @@ class Trainer:
         state, settings = self.state, self.config.training
         means = {name: total / state.batch for name, total in state.sums.items()}
         task = sum(value for name, value in means.items() if name.startswith("loss/"))
-        record = {"kind": "epoch", "epoch": state.epoch, "loss": task, **means}
-        self.run.log(record)
-        self._show(record)
+        self.run.log({"kind": "epoch", "epoch": state.epoch, "loss": task, **means})
+        self.board.add(
+            {"train/loss": task, **{f"train/{k}": v for k, v in means.items()}}, state.epoch
+        )
         finished = state.epoch
         state.epoch, state.batch, state.sums = finished + 1, 0, {}
         if finished % settings.validate_every == 0 or finished == settings.epochs:
@@ -258,9 +258,7 @@ class Trainer:
         metrics = {head: m.to_json() for head, m in evaluation.overall.items()}
         record = {"kind": split, "epoch": epoch, "metrics": metrics}
         self.run.log(record)
-        if self.board is not None:
-            for head, m in evaluation.overall.items():
-                self.board.add_scalar(f"{split}/mrr/{head}", m.mrr, epoch)
+        self.board.add({f"{split}/mrr/{h}": m.mrr for h, m in evaluation.overall.items()}, epoch)
         return evaluation
 
     # -- saving and going on -------------------------------------------------------------------
@@ -333,22 +331,3 @@ class Trainer:
                 "the best so far; restore it from a copy or train again"
             )
         self.run.rewind_log(self.state.log_size)
-
-    def _show(self, record: Mapping[str, Any]) -> None:
-        if self.board is not None:
-            for name, value in record.items():
-                if name not in {"kind", "epoch"}:
-                    self.board.add_scalar(f"train/{name}", value, record["epoch"])
-
-
-def _open_board(run: RunFolder, wanted: bool) -> Any:
-    """A TensorBoard writer, when asked for."""
-    if not wanted:
-        return None
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        from momok.errors import MissingExtraError
-
-        raise MissingExtraError("tensorboard", "tensorboard", "training.tensorboard") from error
-    return SummaryWriter(str(run.path / "tensorboard"))
