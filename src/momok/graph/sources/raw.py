@@ -1,0 +1,78 @@
+"""What every source of facts gives, before it is split and written as a graph.
+
+Notation: N entities, R relations, n facts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from momok.errors import DataError
+from momok.graph.graph import SPLIT_NAMES, Finding
+from momok.graph.triples import Triples
+
+__all__ = ["UNSPLIT", "RawGraph"]
+
+UNSPLIT = "all"
+"""The key of ``RawGraph.triples`` for facts that their source does not split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawGraph:
+    """Facts and what is known of the entities besides, as a source has them.
+
+    Attributes:
+        entities: the labels of the N entities, each once; the position is the id.
+        relations: the labels of the R relations, each once.
+        triples: facts ``[n, 3]``, head, relation and tail ids, which may repeat: under ``train``
+            and, where the source has them, ``valid`` and ``test``, or else all under ``all``.
+        names: display names by label, of entities and relations.
+        descriptions: longer texts by entity label.
+        types: the kind of thing by entity label.
+        pictures: by entity label: paths of files, or URLs.
+        numbers: by attribute and entity label: a value; dates are decimal years.
+        findings: what reading found in the files.
+        notes: what was taken for what, in sentences: the format and why, columns, dialect.
+        features: a folder of feature files by label (see ``momok.graph.features``) to be copied.
+        name: the name of the graph, "" where the source does not say.
+        about: a sentence on the graph.
+        licence: under which terms it may be used.
+
+    Raises:
+        DataError: ids are out of range, or the splits are neither ``all`` nor with ``train``.
+    """
+
+    entities: list[str]
+    relations: list[str]
+    triples: dict[str, Triples]
+    names: dict[str, str] = field(default_factory=dict)
+    descriptions: dict[str, str] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
+    pictures: dict[str, list[str]] = field(default_factory=dict)
+    numbers: dict[str, dict[str, float]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    features: Path | None = None
+    name: str = ""
+    about: str = ""
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the splits and the ids."""
+        splits = set(self.triples)
+        if splits != {UNSPLIT} and not {"train"} <= splits <= set(SPLIT_NAMES):
+            raise DataError(
+                f"facts are given as {', '.join(sorted(splits)) or 'nothing'}; "
+                f"expected '{UNSPLIT}', or 'train' with 'valid' and 'test'"
+            )
+        limits = np.array([len(self.entities), len(self.relations), len(self.entities)])
+        for split, triples in self.triples.items():
+            if triples.ndim != 2 or triples.shape[1] != 3 or triples.dtype != np.int64:
+                raise DataError(
+                    f"{split} facts are {triples.dtype} {triples.shape}, expected int64 [n, 3]"
+                )
+            if len(triples) and ((triples.min(0) < 0) | (triples.max(0) >= limits)).any():
+                raise DataError(f"{split} facts have ids that no label has")
