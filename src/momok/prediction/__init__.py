@@ -1,7 +1,39 @@
 """Using a trained model: predictions and what led to them."""
 
+from momok.prediction.explanation import (
+    Evidence,
+    ExpertGates,
+    ExplainedEntity,
+    ExplainedFact,
+    Explanation,
+    FusionWeights,
+    HeadPart,
+    ModalityPart,
+    SimilarEntity,
+    SourceState,
+    SupportingFact,
+)
+from momok.prediction.model_explanation import ModelExplanation
 from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Question
 from momok.prediction.results import FactScores, Prediction, Predictions
 
-__all__ = ["FactScores", "Prediction", "Predictions", "Predictor", "Question"]
+__all__ = [
+    "Evidence",
+    "ExpertGates",
+    "ExplainedEntity",
+    "ExplainedFact",
+    "Explanation",
+    "FactScores",
+    "FusionWeights",
+    "HeadPart",
+    "ModalityPart",
+    "ModelExplanation",
+    "Prediction",
+    "Predictions",
+    "Predictor",
+    "Question",
+    "SimilarEntity",
+    "SourceState",
+    "SupportingFact",
+]

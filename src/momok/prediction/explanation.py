@@ -1,4 +1,7 @@
-"""Which heads, modalities and experts an answer came from.
+"""Why an answer has its score: heads, modalities, experts, similar entities, train facts.
+
+``Predictor.explain`` gives an ``Explanation``; ``docs/explanations.md`` says what each number
+means, from which equation, and what it does not mean.
 
 The answer of the model is the mean over decision heads of ``p_h = sigmoid(score_h)``. It is a sum,
 so it can be cut into the parts that its heads put in:
@@ -17,19 +20,264 @@ Shares of an answer sum to one. They say how the number came about, and no more 
 - not that the answer is likely: shares are relative, and those of a bad answer also sum to one;
 - attention says how much of a modality enters the joint vector, not which way it pulls the score.
 
-Shapes: P pairs of query and candidate, n rows, H heads, M modalities, G branches of the fusion.
+Shapes: P pairs of query and candidate, n rows, H heads, M modalities, K experts, G branches of
+the fusion.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from momok.graph import SplitName
 from momok.model import JOINT
+from momok.prediction.questions import Side, Thing
 
-__all__ = ["average_branches", "compute_modality_shares", "leading_expert"]
+__all__ = [
+    "Evidence",
+    "ExpertGates",
+    "ExplainedEntity",
+    "ExplainedFact",
+    "Explanation",
+    "FusionWeights",
+    "HeadPart",
+    "ModalityPart",
+    "Reason",
+    "SimilarEntity",
+    "SourceState",
+    "SourceStatus",
+    "SupportingFact",
+    "average_branches",
+    "compute_head_shares",
+    "compute_modality_shares",
+    "leading_expert",
+    "to_plain",
+]
+
+SourceStatus = Literal["found", "changed", "missing", "memory"]
+"""What became of the graph a run was trained on: as it was; other facts or features now; not
+there or not readable; made in memory, so that there is no folder."""
+
+Reason = Literal["direct", "path", "relation", "other"]
+"""Why a train fact is listed as support: it joins head and tail; its other end has a train fact
+with the other side; it has the same relation; it is about the entity."""
+
+
+@dataclass(frozen=True)
+class ExplainedEntity(Thing):
+    """An entity as people want to see it.
+
+    Attributes:
+        title: the name, with the label where other entities share the name.
+        picture: its picture file, where the graph's folder is found and has one.
+    """
+
+    title: str
+    picture: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadPart:
+    """What one decision head says of the fact.
+
+    Attributes:
+        name: the modality, or ``joint``.
+        probability: sigmoid of its score.
+        calibrated: the same, calibrated on validation; None where the run is not calibrated.
+        share: its part in the sum of the probabilities; the shares sum to one.
+    """
+
+    name: str
+    probability: float
+    calibrated: float | None
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModalityPart:
+    """What one modality puts in.
+
+    Attributes:
+        name: the modality.
+        share: its part of the answer, its own head and its part in the joint head; they sum to one.
+        present_head, present_tail: whether the head and the tail entity have features of it.
+    """
+
+    name: str
+    share: float
+    present_head: bool
+    present_tail: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpertGates:
+    """The weights of the K experts of one modality; each tuple sums to one.
+
+    Attributes:
+        query_gates: of the entity asked about, under this relation (ReMoKE).
+        relation_average: the mean of the query gates over the relation's train queries in the
+            direction asked; None where train has no such query.
+        candidate_gates: of the answer, which knows no relation.
+    """
+
+    query_gates: tuple[float, ...]
+    relation_average: tuple[float, ...] | None
+    candidate_gates: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionWeights:
+    """The joint head's attention over modalities (MuJoD), averaged over its branches.
+
+    Attributes:
+        query: by modality, of the entity asked about; they sum to one.
+        candidate: by modality, of the answer.
+    """
+
+    query: dict[str, float]
+    candidate: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarEntity:
+    """An entity that resembles one side of the fact and holds the relation to the other in train.
+
+    Attributes:
+        entity: which.
+        similarity: cosine, -1 to 1.
+        rank: its place among all entities with the modality, by similarity; 1 is the nearest.
+    """
+
+    entity: ExplainedEntity
+    similarity: float
+    rank: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What one modality shows of similar facts in train.
+
+    Attributes:
+        vectors: what was compared: the modality's ``features`` as given, or the vectors
+            ``trained`` from them (structure has no others).
+        compared: how many entities have the modality; ``rank`` is a place among them.
+        like_head: entities that resemble the head and hold the relation to the same tail.
+        like_tail: entities that resemble the tail and to which the head holds the relation.
+        remark: why a list is empty or other than one might expect; "" where all is plain.
+    """
+
+    vectors: Literal["features", "trained"]
+    compared: int
+    like_head: tuple[SimilarEntity, ...]
+    like_tail: tuple[SimilarEntity, ...]
+    remark: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainedFact:
+    """A fact as people want to see it."""
+
+    head: ExplainedEntity
+    relation: Thing
+    tail: ExplainedEntity
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupportingFact(ExplainedFact):
+    """A train fact about one side of the fact.
+
+    Attributes:
+        reason: the most telling reason to list it.
+        via: for ``path``, a train fact that joins its other end to the other side.
+    """
+
+    reason: Reason
+    via: ExplainedFact | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceState:
+    """Where features and pictures come from: the graph that the run was trained on.
+
+    Attributes:
+        status: see ``SourceStatus``.
+        folder: its folder, where it could be read.
+        remark: in words what is missing here for it; "" when it is as it was.
+    """
+
+    status: SourceStatus
+    folder: Path | None
+    remark: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation(ExplainedFact):
+    """Why the model gives a fact the probability it gives.
+
+    The model was trained for two questions, and they give two numbers: with ``asked`` = ``tail``
+    the query is (head, relation, ?) and the tail is the candidate; with ``head`` it is the other
+    way round.
+
+    Attributes:
+        asked: the side taken as the answer.
+        known: the split that has the fact already, or None.
+        probability: the answer of the model, the mean of the heads' probabilities.
+        calibrated: the same, calibrated on validation; None where the run is not calibrated.
+        rank: the place of the answer among all candidates, other known answers left out.
+        candidates: how many candidates that are.
+        heads: by decision head.
+        modalities: by modality.
+        experts: by modality.
+        relation_queries: how many train queries the relation has in this direction.
+        fusion: None for a model without the joint head.
+        evidence: by modality.
+        head_facts, tail_facts: train facts about the two sides, most telling first, capped.
+        head_fact_count, tail_fact_count: how many train facts there are about each.
+        source: where features and pictures come from.
+    """
+
+    asked: Side
+    known: SplitName | None
+    probability: float
+    calibrated: float | None
+    rank: int
+    candidates: int
+    heads: tuple[HeadPart, ...]
+    modalities: tuple[ModalityPart, ...]
+    experts: dict[str, ExpertGates]
+    relation_queries: int
+    fusion: FusionWeights | None
+    evidence: dict[str, Evidence]
+    head_facts: tuple[SupportingFact, ...]
+    tail_facts: tuple[SupportingFact, ...]
+    head_fact_count: int
+    tail_fact_count: int
+    source: SourceState
+
+    def __str__(self) -> str:
+        return f"{self.head.name} — {self.relation.name} → {self.tail.name}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain form: the attributes by name, pictures as paths."""
+        plain = to_plain(self)
+        assert isinstance(plain, dict)
+        return plain
+
+
+def to_plain(value: Any) -> Any:
+    """Records as dicts by attribute, tuples as lists, paths as texts: what JSON can hold."""
+    if is_dataclass(value):
+        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {key: to_plain(part) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_plain(part) for part in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def average_branches(fusion_weights: Tensor | None) -> Tensor | None:
@@ -38,6 +286,17 @@ def average_branches(fusion_weights: Tensor | None) -> Tensor | None:
         return None
     mean = fusion_weights.double().mean(dim=0)
     return mean / mean.sum(dim=1, keepdim=True)  # the softmax's sum is one in float32 only
+
+
+def compute_head_shares(logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The part of every head in the sum of the probabilities: per head [P], sums to one.
+
+    Args:
+        logits: per head [P], float64.
+    """
+    # As a softmax of log-probabilities: exact where every probability underflows to zero.
+    stacked = torch.stack([torch.nn.functional.logsigmoid(x) for x in logits.values()])
+    return dict(zip(logits, torch.softmax(stacked, dim=0), strict=True))
 
 
 def compute_modality_shares(
