@@ -1,0 +1,214 @@
+"""How sure the model really is: probabilities calibrated on the validation split.
+
+The model's own numbers are sigmoids of scores that were trained against smoothed targets; they rank
+well and mean little. Calibration maps each to the share of candidates with that number that turned
+out to be true among held-out facts. What exactly is counted (``momok calibrate`` does it):
+
+- For a decision head and for the ``answer`` (the mean over heads): take every question that
+  validation facts answer, and all N candidates of it but the known train facts. A candidate is true
+  if the fact is in validation. So the calibrated number is the *probability that a candidate with
+  this score is a held-out fact, for a question that has at least one held-out answer*.
+- For ``fact`` (the mean of the answers to a fact's two questions, which ranks facts over the whole
+  graph): take all facts (h, r, t) that are not in train, whether or not anything is missing there.
+  One is true if it is in validation. So it is the *probability that a fact which train does not
+  have, with this score, is one of those held out*.
+
+Facts of test are treated as what they are when a model is used, facts nobody knows: they count as
+not true. Nothing of test enters the fit or the choice of the method; the probabilities are a little
+too low for it. The report on test leaves out the facts of train and validation.
+
+Shapes: n candidates, bins as in ``momok.prediction.calibrators``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from momok.errors import RunError
+from momok.prediction.calibrators import CalibrationMap, Method
+from momok.storage import write_file
+from momok.training import RunFolder
+
+__all__ = ["FACT", "Calibration", "Reliability", "ReliabilityBin", "load_calibration"]
+
+Floats: TypeAlias = NDArray[np.float64]
+
+FACT = "fact"  # the name of a fact's score in both directions, beside the heads' and "answer"
+_FORMAT, _VERSION = "momok-calibration", 1
+_FILE = "calibration.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReliabilityBin:
+    """Candidates of about the same probability.
+
+    Attributes:
+        low: the least probability of the bin.
+        high: where the next one begins.
+        count: how many candidates; for ``fact`` an estimate, from a sample of questions.
+        predicted: their mean probability.
+        observed: the share of them that is true.
+    """
+
+    low: float
+    high: float
+    count: float
+    predicted: float
+    observed: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reliability:
+    """How well probabilities of one output agree with the test facts.
+
+    Attributes:
+        log_loss: negative log-likelihood per question (per relation for ``fact``), in nats, summed
+            over its candidates.
+        ece: expected calibration error over all candidates: the mean over bins, by their counts, of
+            |predicted - observed|. Most candidates are in the lowest bins; the next one tells more.
+        ece_shown: the same over candidates of a probability of at least 1 %.
+        ece_top: the same over the best candidate of every question; None for ``fact``.
+        bins: the reliability diagram.
+        top_bins: that of the best candidates; empty for ``fact``.
+    """
+
+    log_loss: float
+    ece: float
+    ece_shown: float
+    ece_top: float | None
+    bins: tuple[ReliabilityBin, ...]
+    top_bins: tuple[ReliabilityBin, ...]
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Reliability:
+        """Read the plain form, which ``dataclasses.asdict`` gives."""
+        parts = {
+            key: tuple(ReliabilityBin(**each) for each in value[key])
+            for key in ("bins", "top_bins")
+        }
+        return Reliability(**{**value, **parts})
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibratedOutput:
+    """One calibrated number of the model.
+
+    Attributes:
+        map: from the raw to the calibrated probability.
+        choices: log-loss of every method on validation, cross-fitted: each question is judged by
+            maps fitted without its fold. The least one was chosen.
+        raw: reliability of the raw probabilities on test; None without test facts.
+        calibrated: that of the calibrated ones.
+    """
+
+    map: CalibrationMap
+    choices: Mapping[Method, float]
+    raw: Reliability | None
+    calibrated: Reliability | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """The calibrated outputs of a run's chosen checkpoint.
+
+    Attributes:
+        outputs: by name: every head, ``answer`` and ``fact``.
+        about: how it was fitted: counts of questions and candidates, folds, seed.
+        selected: which checkpoint: what it says of how it was chosen.
+    """
+
+    outputs: Mapping[str, CalibratedOutput]
+    about: Mapping[str, Any]
+    selected: Mapping[str, Any]
+
+    def apply(self, name: str, probabilities: ArrayLike) -> Floats:
+        """Calibrate raw probabilities, of any shape, of a head, of ``answer`` or of ``fact``.
+
+        The order of any two is kept; different ones may become equal.
+        """
+        return self.outputs[name].map.apply(probabilities)
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain form."""
+        return {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "selected": dict(self.selected),
+            "about": dict(self.about),
+            "outputs": {
+                name: {
+                    "map": output.map.to_json(),
+                    "choices": dict(output.choices),
+                    "raw": None if output.raw is None else asdict(output.raw),
+                    "calibrated": None if output.calibrated is None else asdict(output.calibrated),
+                }
+                for name, output in self.outputs.items()
+            },
+        }
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Calibration:
+        """Read the plain form.
+
+        Raises:
+            RunError: it is not one, or of another version.
+        """
+        if value.get("format") != _FORMAT or value.get("version") != _VERSION:
+            raise RunError(
+                f"found format {value.get('format')!r} version {value.get('version')!r}, expected "
+                f"{_FORMAT!r} version {_VERSION}"
+            )
+        try:
+            outputs = {
+                name: CalibratedOutput(
+                    map=CalibrationMap.from_json(output["map"]),
+                    choices=dict(output["choices"]),
+                    **{
+                        key: None if output[key] is None else Reliability.from_json(output[key])
+                        for key in ("raw", "calibrated")
+                    },
+                )
+                for name, output in value["outputs"].items()
+            }
+            return Calibration(
+                outputs=outputs, about=dict(value["about"]), selected=dict(value["selected"])
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RunError(f"not a calibration ({type(error).__name__}: {error})") from error
+
+    def save(self, run: RunFolder) -> Path:
+        """Write it into the run folder, whole or not at all; gives the path."""
+        path = run.path / "results" / _FILE
+        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+        write_file(path, text.encode() + b"\n")
+        return path
+
+
+def load_calibration(run: RunFolder | str | Path) -> Calibration | None:
+    """The calibration that ``momok calibrate`` left in a run folder; None where there is none.
+
+    Raises:
+        RunError: it is damaged or of another version, or there is no such run.
+    """
+    folder = run if isinstance(run, RunFolder) else RunFolder(run)
+    path = folder.path / "results" / _FILE
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read as JSON: {error}") from error
+    again = f"momok calibrate {folder.path} makes it again"
+    if not isinstance(value, dict):
+        raise RunError(f"{path}: expected a JSON object, found {type(value).__name__}; {again}")
+    try:
+        return Calibration.from_json(value)
+    except RunError as error:
+        raise RunError(f"{path}: {error}; {again}") from error
