@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -20,7 +19,15 @@ from momok.graph.graph import MultimodalGraph, Split
 from momok.graph.names import say_near_misses
 from momok.graph.splits import make_clean
 
-__all__ = ["CATALOG", "DATA_VARIABLE", "CatalogEntry", "load_graph"]
+__all__ = [
+    "CATALOG",
+    "DATA_VARIABLE",
+    "CatalogEntry",
+    "find_entry",
+    "find_folder",
+    "list_places",
+    "load_graph",
+]
 
 DATA_VARIABLE = "MOMOK_DATA"
 _BUNDLED = Path(__file__).parent
@@ -71,8 +78,8 @@ def load_graph(
     """
     if split not in get_args(Split):
         raise DataError(f"split {split!r}: expected 'clean' or 'published'")
-    entry = None if isinstance(source, Path) else _find_entry(source)
-    folder = _locate(entry) if entry else _check_folder(source)
+    entry = None if isinstance(source, Path) else find_entry(source)
+    folder = _require_folder(entry) if entry else _check_folder(source)
     if is_momok_folder(folder):
         graph = read_momok_folder(folder, strict=strict)
     elif is_benchmark_folder(folder):
@@ -92,7 +99,8 @@ def _normalise(name: str) -> str:
     return re.sub(r"[-_ ]", "", name).casefold()
 
 
-def _find_entry(source: str) -> CatalogEntry | None:
+def find_entry(source: str) -> CatalogEntry | None:
+    """Find a graph of the catalog by its name, in any case, with or without hyphens."""
     return next((e for e in CATALOG if _normalise(e.name) == _normalise(source)), None)
 
 
@@ -109,11 +117,17 @@ def _check_folder(source: str | Path) -> Path:
     raise DataError(f"{folder}: there is no such folder")
 
 
-def _locate(entry: CatalogEntry) -> Path:
-    looked = list(_list_places(entry))
-    for folder in looked:
-        if is_benchmark_folder(folder) or is_momok_folder(folder):
-            return folder
+def find_folder(entry: CatalogEntry) -> Path | None:
+    """Find the folder of a graph of the catalog on this machine, if it is here."""
+    places = list_places(entry)
+    return next((p for p in places if is_benchmark_folder(p) or is_momok_folder(p)), None)
+
+
+def _require_folder(entry: CatalogEntry) -> Path:
+    folder = find_folder(entry)
+    if folder is not None:
+        return folder
+    looked = list_places(entry)
     if entry.bundled:
         raise DataError(f"{looked[0]}: the bundled graph is missing; install momok again")
     raise DataError(
@@ -123,14 +137,13 @@ def _locate(entry: CatalogEntry) -> Path:
     )
 
 
-def _list_places(entry: CatalogEntry) -> Iterator[Path]:
-    """List where a graph may lie: beside momok if bundled, else in the folders for data."""
+def list_places(entry: CatalogEntry) -> list[Path]:
+    """List where a graph may lie: beside momok if bundled, else in the folders for data.
+
+    The first place is where ``momok data fetch`` puts it.
+    """
     if entry.bundled:
-        yield _BUNDLED / entry.name
-        return
+        return [_BUNDLED / entry.name]
     given = os.environ.get(DATA_VARIABLE)
-    if given:
-        yield Path(given).expanduser() / entry.name
-    else:
-        yield Path.home() / ".local" / "share" / "momok" / entry.name
-    yield Path(entry.name)
+    home = Path(given).expanduser() if given else Path.home() / ".local" / "share" / "momok"
+    return [home / entry.name, Path(entry.name)]

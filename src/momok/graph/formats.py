@@ -56,12 +56,15 @@ def is_momok_folder(path: Path) -> bool:
     return (path / "graph.json").is_file()
 
 
-def read_benchmark_folder(path: Path, *, strict: bool = False) -> MultimodalGraph:
+def read_benchmark_folder(
+    path: Path, *, strict: bool = False, modalities: bool = True
+) -> MultimodalGraph:
     """Read a graph as the benchmarks are published, split as published.
 
     Args:
         path: the folder.
         strict: malformed lines and unknown labels are errors.
+        modalities: read features; without, a folder whose features do not fit can be looked at.
 
     Raises:
         DataError: a file is missing.
@@ -79,7 +82,7 @@ def read_benchmark_folder(path: Path, *, strict: bool = False) -> MultimodalGrap
     sizes = len(entities), len(relations)
     # Both spellings are looked up, which is cheaper than taking brackets off millions of labels.
     triples = index_splits(files, _with_brackets(entities), _with_brackets(relations), sizes, log)
-    features = _read_features(path, entities, log)
+    features = _read_features(path, entities, log) if modalities else {}
     return MultimodalGraph(
         name=path.resolve().name,
         entities=entities,
@@ -94,13 +97,17 @@ def read_benchmark_folder(path: Path, *, strict: bool = False) -> MultimodalGrap
     )
 
 
-def read_momok_folder(path: Path, *, strict: bool = False) -> MultimodalGraph:
+def read_momok_folder(
+    path: Path, *, strict: bool = False, modalities: bool = True
+) -> MultimodalGraph:
     """Read a graph in momok's own format; a split recorded in ``graph.json`` is kept.
 
     Args:
         path: the folder.
         strict: malformed lines, unknown labels, missing pictures and feature rows of unknown
             entities are errors.
+        modalities: read features and find pictures; without, a folder where these do not fit can
+            be looked at.
 
     Raises:
         DataError: a file is missing.
@@ -120,8 +127,8 @@ def read_momok_folder(path: Path, *, strict: bool = False) -> MultimodalGraph:
     relations = Vocabulary(relation_table.labels)
     sizes = len(entities), len(relations)
     triples = index_splits(files, entities.ids, relations.ids, sizes, log)
-    pictures = read_pictures(path, table, log)
-    features = _read_features(path, entities, log)
+    pictures = read_pictures(path, table, log) if modalities else {}
+    features = _read_features(path, entities, log) if modalities else {}
     return MultimodalGraph(
         name=about.get("name") or path.resolve().name,
         entities=entities,
