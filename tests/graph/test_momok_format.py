@@ -235,6 +235,40 @@ def test_a_missing_picture_is_a_finding(folder):
         load_graph(folder, strict=True)
 
 
+def test_several_pictures_stand_in_one_cell(folder):
+    (folder / "pictures").mkdir()
+    for name in ("a.png", "b.png"):
+        (folder / "pictures" / name).write_bytes(name.encode())
+    (folder / "entities.tsv").write_text(
+        "label\tpicture\nFrance\tpictures/b.png|pictures/a.png|pictures/c.png\n"
+        "Spain\tpictures/a.png\nGermany\nEurope\n"
+    )
+    read = load_graph(folder)
+    names = {e: [p.name for p in several] for e, several in read.all_pictures.items()}
+    assert names == {0: ["b.png", "a.png"], 1: ["a.png"]}
+    assert {e: p.name for e, p in read.pictures.items()} == {0: "b.png", 1: "a.png"}
+    assert [f.count for f in read.findings if f.kind == "missing-picture"] == [1]
+
+    write_momok_folder(read, folder.parent / "copy")
+    again = load_graph(folder.parent / "copy")
+    content = {e: [p.read_bytes() for p in several] for e, several in again.all_pictures.items()}
+    assert content == {0: [b"b.png", b"a.png"], 1: [b"a.png"]}
+
+
+def test_the_second_of_several_pictures_stays_in_the_folder(folder):
+    (folder / "flag.png").write_bytes(b"")
+    (folder / "entities.tsv").write_text(
+        "label\tpicture\nFrance\tflag.png|../flag.png\nSpain\nGermany\nEurope\n"
+    )
+    with pytest.raises(FormatError, match=r"entities.tsv:2: the picture .* is not inside"):
+        load_graph(folder)
+
+
+def test_pictures_that_contradict_each_other_are_refused(small, tmp_path):
+    with pytest.raises(DataError, match="all_pictures"):
+        replace(small, pictures={0: tmp_path / "a"}, all_pictures={0: (tmp_path / "b",)})
+
+
 @pytest.mark.parametrize("path", ["loop.png", "x" * 300, "pictures"])
 def test_a_path_that_is_no_file_is_a_missing_picture(folder, path):
     (folder / "loop.png").symlink_to(folder / "loop.png")

@@ -16,7 +16,8 @@ momok's own folder::
     relations.tsv                   optional; header: label, name
     train.tsv valid.tsv test.tsv    head, relation and tail label, no header
     features/                       see momok.graph.features
-    pictures/                       the files that entities.tsv names
+    pictures/                       the files that entities.tsv names, "|" between several
+    numbers.tsv                     optional, see momok.graph.numbers
 
 Columns are separated by tabs and never quoted; only ``label`` is required. Both are UTF-8.
 """
@@ -142,7 +143,8 @@ def read_momok_folder(
         descriptions=table.column("description"),
         entity_types=table.column("type"),
         attributes=table.others("name", "description", "picture", "type"),
-        pictures=pictures,
+        pictures={row: several[0] for row, several in pictures.items()},
+        all_pictures=pictures,
         split=about.get("split", "published"),
         split_notes=tuple(about.get("split_notes", ())),
         findings=(*log.findings, *_find_recorded_split(about)),

@@ -74,7 +74,8 @@ class MultimodalGraph:
         descriptions: longer texts, "" where there is none.
         entity_types: the kind of thing, "" where it is not said.
         attributes: further columns of texts per entity, by column name.
-        pictures: entity id to picture file.
+        pictures: entity id to picture file, the first where there are several.
+        all_pictures: entity id to all of its picture files; may be left out where there is one.
         split: whether the facts are split as published or were mended.
         split_notes: what mending changed, in words with counts.
         findings: what reading found in the files.
@@ -99,6 +100,7 @@ class MultimodalGraph:
     entity_types: tuple[str, ...] = ()
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pictures: Mapping[int, Path] = field(default_factory=dict)
+    all_pictures: Mapping[int, tuple[Path, ...]] = field(default_factory=dict)
     split: Split = "published"
     split_notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -121,6 +123,11 @@ class MultimodalGraph:
             self._check_length(column, getattr(self, column), len(fallback))
         for column, values in self.attributes.items():
             self._check_length(f"attribute {column!r}", values, self.num_entities)
+        if not self.all_pictures:
+            alone = {entity: (picture,) for entity, picture in self.pictures.items()}
+            object.__setattr__(self, "all_pictures", alone)
+        if {entity: several[0] for entity, several in self.all_pictures.items()} != self.pictures:
+            raise DataError(f"graph {self.name!r}: pictures are not the first of all_pictures")
         for split in SPLIT_NAMES:
             self._check_triples(split, self.facts(split))
         for modality, features in self.features.items():

@@ -10,7 +10,9 @@ from pathlib import Path
 from momok.errors import FormatError
 from momok.graph.parsing import FindingLog, read_lines
 
-__all__ = ["Table", "read_pictures", "read_table"]
+__all__ = ["PICTURE_SEPARATOR", "Table", "read_pictures", "read_table"]
+
+PICTURE_SEPARATOR = "|"  # between the paths of one entity
 
 
 @dataclass(frozen=True)
@@ -74,34 +76,37 @@ def read_table(path: Path) -> Table:
     return Table(tuple(rows), columns, line_numbers)
 
 
-def read_pictures(folder: Path, table: Table, log: FindingLog) -> dict[int, Path]:
-    """Find the picture files that the column ``picture`` names, by row.
+def read_pictures(folder: Path, table: Table, log: FindingLog) -> dict[int, tuple[Path, ...]]:
+    """Find the picture files that the column ``picture`` names, by row; ``|`` stands between them.
 
     Raises:
         FormatError: a path is absolute or leads out of the folder, by ``..`` or by a link; or a
             file is missing and reading is strict.
     """
     root = folder.resolve()
-    pictures: dict[int, Path] = {}
+    pictures: dict[int, tuple[Path, ...]] = {}
     missing: list[str] = []
-    for row, text in enumerate(table.column("picture")):
-        if not text:
-            continue
+    for row, cell in enumerate(table.column("picture")):
         place = f"entities.tsv:{table.line_numbers[row]}"
-        picture = Path(text)
-        outside = picture.is_absolute() or ".." in picture.parts or "\0" in text
-        # realpath and not Path.resolve, which fails on a loop of links.
-        if outside or not Path(os.path.realpath(root / picture)).is_relative_to(root):
-            raise FormatError(
-                f"{folder / place}: the picture {text!r} is not inside the folder; "
-                f"give a path relative to it, as in pictures/flag.png"
-            )
-        if _is_file(root / picture):
-            pictures[row] = folder / picture
-        else:
-            missing.append(f"{place}: no file {text!r}")
+        for text in filter(None, cell.split(PICTURE_SEPARATOR)):
+            _check_inside(root, text, folder / place)
+            if _is_file(root / text):
+                pictures[row] = (*pictures.get(row, ()), folder / text)
+            else:
+                missing.append(f"{place}: no file {text!r}")
     log.reject("missing-picture", "pictures are missing", missing, len(missing))
     return pictures
+
+
+def _check_inside(root: Path, text: str, place: Path) -> None:
+    picture = Path(text)
+    outside = picture.is_absolute() or ".." in picture.parts or "\0" in text
+    # realpath and not Path.resolve, which fails on a loop of links.
+    if outside or not Path(os.path.realpath(root / picture)).is_relative_to(root):
+        raise FormatError(
+            f"{place}: the picture {text!r} is not inside the folder; "
+            f"give a path relative to it, as in pictures/flag.png"
+        )
 
 
 def _is_file(path: Path) -> bool:

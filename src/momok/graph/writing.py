@@ -12,6 +12,7 @@ from momok.errors import DataError
 from momok.graph.features import save_features
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.names import flatten
+from momok.graph.tables import PICTURE_SEPARATOR
 from momok.storage import write_folder, write_through
 
 __all__ = ["FORMAT", "VERSION", "write_momok_folder"]
@@ -115,14 +116,16 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _copy_pictures(graph: MultimodalGraph, folder: Path) -> tuple[str, ...]:
-    """Copy each picture file once, and give its path in the folder for each entity."""
-    paths = [""] * graph.num_entities
+    """Copy each picture file once, and give the paths in the folder for each entity."""
+    cells = [""] * graph.num_entities
     copied: dict[Path, str] = {}
-    for entity, picture in graph.pictures.items():
-        if picture not in copied:
-            suffix = picture.suffix if _SUFFIX.fullmatch(picture.suffix) else ""
-            copied[picture] = f"pictures/{entity}{suffix}"
-            (folder / "pictures").mkdir(exist_ok=True)
-            shutil.copyfile(picture, folder / copied[picture])
-        paths[entity] = copied[picture]
-    return tuple(paths)
+    for entity, pictures in graph.all_pictures.items():
+        for number, picture in enumerate(pictures):
+            if picture not in copied:
+                suffix = picture.suffix if _SUFFIX.fullmatch(picture.suffix) else ""
+                place = f"{entity}_{number}" if number else str(entity)
+                copied[picture] = f"pictures/{place}{suffix}"
+                (folder / "pictures").mkdir(exist_ok=True)
+                shutil.copyfile(picture, folder / copied[picture])
+        cells[entity] = PICTURE_SEPARATOR.join(copied[picture] for picture in pictures)
+    return tuple(cells)
