@@ -166,16 +166,16 @@ class Evidence:
         vectors: what was compared: the modality's ``features`` as given, or the vectors
             ``trained`` from them (structure has no others).
         compared: how many entities have the modality; ``rank`` is a place among them.
-        like_head: entities that resemble the head and hold the relation to the same tail.
-        like_tail: entities that resemble the tail and to which the head holds the relation.
-        remark: why a list is empty or other than one might expect; "" where all is plain.
+        like_head: entities that resemble the head and hold the relation to the same tail; None
+            where the head does not have the modality, so that nothing can be compared.
+        like_tail: entities that resemble the tail and to which the head holds the relation; None
+            where the tail does not have the modality.
     """
 
     vectors: Literal["features", "trained"]
     compared: int
-    like_head: tuple[SimilarEntity, ...]
-    like_tail: tuple[SimilarEntity, ...]
-    remark: str
+    like_head: tuple[SimilarEntity, ...] | None
+    like_tail: tuple[SimilarEntity, ...] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,12 +206,12 @@ class SourceState:
 
     Attributes:
         status: see ``SourceStatus``.
-        folder: its folder, where it could be read.
+        location: where it was looked for: a folder or a name of the catalog.
         remark: in words what is missing here for it; "" when it is as it was.
     """
 
     status: SourceStatus
-    folder: Path | None
+    location: str
     remark: str
 
 

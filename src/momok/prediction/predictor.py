@@ -20,7 +20,8 @@ from momok.errors import CheckpointError, ConfigError, RunError
 from momok.evaluation import DEFAULT_MEMORY_BUDGET
 from momok.graph import MultimodalGraph
 from momok.model import MoMoK
-from momok.prediction.explanation import average_branches, compute_modality_shares
+from momok.prediction.explainer import Explainer
+from momok.prediction.explanation import Explanation, average_branches, compute_modality_shares
 from momok.prediction.known import KnownFacts
 from momok.prediction.questions import (
     Name,
@@ -32,6 +33,7 @@ from momok.prediction.questions import (
 )
 from momok.prediction.results import Answers, FactScores, Predictions
 from momok.prediction.search import NOTHING, find_best, score_pairs
+from momok.prediction.source import GraphSource, find_source
 from momok.training import RunFolder
 from momok.training.checkpoint import load_model
 
@@ -54,6 +56,8 @@ class Predictor:
         run: a run folder or its path; the checkpoint chosen on validation is used.
         device: ``auto`` takes a GPU when there is one.
         memory_budget: bytes of score buffers; answers do not depend on it.
+        source: where the graph of the run lies now, if not where it was: a folder or a name.
+            Only explanations need it, for features and pictures.
 
     Attributes:
         run: the run folder.
@@ -73,13 +77,15 @@ class Predictor:
         *,
         device: Literal["auto", "cpu", "cuda"] = "auto",
         memory_budget: int = DEFAULT_MEMORY_BUDGET,
+        source: str | Path | None = None,
     ) -> None:
+        self._moved_to = source
         self.run = run if isinstance(run, RunFolder) else RunFolder(run)
         self.graph = self.run.load_graph()
         self.model, _ = load_model(self.run.best_checkpoint, _choose_device(device))
         self.memory_budget = memory_budget
         _check_sizes(self.run, self.graph, self.model)
-        self._candidates, self._attention = _encode_candidates(self.model)
+        self._candidates, self._gates, self._attention = _encode_candidates(self.model)
         for head, vectors in self._candidates.items():
             self._check_finite(head, vectors)
         self._present = {m: p.cpu().numpy().astype(bool) for m, p in self.model.present.items()}
@@ -186,6 +192,29 @@ class Predictor:
         answer = np.mean(list(probabilities.values()), axis=0)
         return FactScores(answer=answer, heads=probabilities)
 
+    def explain(
+        self, head: Name, relation: Name, tail: Name, *, asked: Side = "tail", limit: int = 5
+    ) -> Explanation:
+        """Say what led to the probability of a fact, known or not.
+
+        The first call makes what all explanations of a run share, and looks for the graph that
+        the run was trained on. What is not there any more is said (``Explanation.source``).
+
+        Args:
+            head, relation, tail: the fact, by label, name or id.
+            asked: the side taken as the answer, as for ``score_facts``.
+            limit: how many similar entities and train facts to list, per list.
+
+        Raises:
+            MomokError: as ``predict``.
+        """
+        if asked not in get_args(Side):
+            raise ConfigError(f"asked = {asked!r}: expected 'head' or 'tail'")
+        if limit < 0:
+            raise ConfigError(f"limit = {limit}: expected 0 or more")
+        h, r, t = resolve_facts(self.graph, [(head, relation, tail)])[0].tolist()
+        return self.explainer.explain(h, r, t, asked, limit)
+
     # -- the arithmetic --------------------------------------------------------------------
 
     def _answer(self, entities: Ints, relations: Ints, k: int, known: Known) -> Answers:
@@ -267,6 +296,16 @@ class Predictor:
     # -- made when first needed ------------------------------------------------------------
 
     @cached_property
+    def source(self) -> GraphSource:
+        """Features and pictures of the graph that the run was trained on, as far as they are."""
+        return find_source(self.run, self.graph, self._moved_to)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """Explains facts by id; keeps what all explanations share."""
+        return Explainer(self)
+
+    @cached_property
     def _known(self) -> KnownFacts:
         return KnownFacts(self.graph)
 
@@ -294,16 +333,19 @@ def _check_sizes(run: RunFolder, graph: MultimodalGraph, model: MoMoK) -> None:
 
 
 @torch.no_grad()
-def _encode_candidates(model: MoMoK) -> tuple[dict[str, Tensor], Tensor | None]:
-    """All entities: vectors per head [N, d], and the joint head's attention [N, M]."""
+def _encode_candidates(
+    model: MoMoK,
+) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor | None]:
+    """All entities: vectors per head [N, d], gates per modality [N, K], attention [N, M]."""
     pieces = [
         model.candidates(slice(start, start + _CANDIDATE_BATCH))
         for start in range(0, model.num_entities, _CANDIDATE_BATCH)
     ]
     vectors = {head: torch.cat([p.vectors[head].float() for p in pieces]) for head in model.heads}
+    gates = {m: torch.cat([p.gates[m].float() for p in pieces]) for m in model.modalities}
     attention = [average_branches(piece.fusion_weights) for piece in pieces]
     present = [part for part in attention if part is not None]
-    return vectors, torch.cat(present) if present else None
+    return vectors, gates, torch.cat(present) if present else None
 
 
 def _batch_by_relation(relations: Ints) -> Iterator[Ints]:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["NOTHING", "find_best", "score_pairs"]
+__all__ = ["NOTHING", "find_best", "find_rank", "score_pairs"]
 
 Ints = NDArray[np.int64]
 
@@ -68,6 +68,40 @@ def find_best(
             best = best.topk(min(k, best.shape[1]), dim=1).values
     ids = num_candidates - 1 - (best & (2**32 - 1))
     return torch.where(best == NOTHING, NOTHING, ids)
+
+
+def find_rank(
+    query_vectors: Mapping[str, Tensor],
+    candidate_vectors: Mapping[str, Tensor],
+    answer: int,
+    *,
+    hidden: Ints,
+    memory_budget: int,
+) -> int:
+    """The place of one candidate by mean probability over heads, from 1; ties do not worsen it.
+
+    Scores are float32, as in ``find_best``.
+
+    Args:
+        query_vectors: per head [1, d].
+        candidate_vectors: per head [N, d].
+        answer: the candidate.
+        hidden: ids of candidates to leave out.
+        memory_budget: bytes of the buffers, beside one number per candidate.
+    """
+    query_vectors = {head: q.expand(_MIN_ROWS, -1) for head, q in query_vectors.items()}
+    columns = max(memory_budget // (_BYTES_PER_CELL * _MIN_ROWS), _MIN_COLUMNS)
+    blocks = zip(*(torch.split(c, columns) for c in candidate_vectors.values()), strict=True)
+    with _full_precision():
+        scores = torch.cat(
+            [
+                _sum_probabilities(query_vectors, dict(zip(candidate_vectors, b, strict=True)))[0]
+                for b in blocks
+            ]
+        )  # [N]
+    better = scores > scores[answer]
+    better[torch.from_numpy(hidden).to(better.device)] = False
+    return 1 + int(better.sum())
 
 
 def score_pairs(

@@ -1,0 +1,303 @@
+"""Explanations of facts: what is made once per run, and what is put together per fact.
+
+``Predictor.explain`` is the way in; this is a part of the predictor in a file of its own.
+
+Shapes: N entities, R relations (2R with reciprocals), M modalities, K experts, d width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from momok.evaluation import SparseFilter, build_filter
+from momok.prediction.calibration import Calibration, load_calibration
+from momok.prediction.explanation import (
+    Evidence,
+    ExpertGates,
+    ExplainedEntity,
+    ExplainedFact,
+    Explanation,
+    FusionWeights,
+    HeadPart,
+    ModalityPart,
+    SimilarEntity,
+    SupportingFact,
+    compute_head_shares,
+    compute_modality_shares,
+)
+from momok.prediction.gates import average_query_gates, count_queries
+from momok.prediction.known import SPLITS, UNKNOWN
+from momok.prediction.questions import Side, Thing
+from momok.prediction.search import find_rank
+from momok.prediction.similarity import SimilarityTable, build_table
+from momok.prediction.support import Support, TrainFacts
+from momok.training.queries import TrainingQueries
+
+if TYPE_CHECKING:
+    from momok.model.tables import EntityTable
+    from momok.prediction.predictor import Predictor
+
+__all__ = ["Explainer"]
+
+Ints = NDArray[np.int64]
+
+
+class Explainer:
+    """Explains facts with the model of a predictor; what all facts share is made once."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        self._graph, self._model = predictor.graph, predictor.model
+        self._similarities: dict[str, SimilarityTable] = {}
+
+    def explain(self, head: int, relation: int, tail: int, asked: Side, limit: int) -> Explanation:
+        """Explain one fact, by ids; ``limit`` is the length of every list."""
+        reverse = asked == "head"
+        entity, answer = (tail, head) if reverse else (head, tail)
+        query = relation + (self._graph.num_relations if reverse else 0)
+        vectors, gates, attention = self._predictor._encode_queries(_one(entity), _one(query))
+        logits = self._predictor._score_pairs(vectors, _one(0), _one(answer))
+        fusion = self._weigh_modalities(attention, answer)
+        parts = self._describe_heads(logits)
+        probability = float(np.mean([part.probability for part in parts]))
+        split = int(self._predictor._known.find_splits(_one(entity), _one(query), _one(answer))[0])
+        rank, candidates = self._rank(vectors, entity, query, answer)
+        support = [
+            self._support(side, other, (head, relation, tail), limit)
+            for side, other in ((head, tail), (tail, head))
+        ]
+        return Explanation(
+            head=self._describe_entity(head),
+            relation=self._describe_relation(relation),
+            tail=self._describe_entity(tail),
+            asked=asked,
+            known=None if split == UNKNOWN else SPLITS[split],
+            probability=probability,
+            calibrated=self._calibrate("answer", probability),
+            rank=rank,
+            candidates=candidates,
+            heads=parts,
+            modalities=self._describe_modalities(logits, fusion, head, tail),
+            experts=self._describe_experts(gates, query, answer),
+            relation_queries=int(self._query_counts[query]),
+            fusion=fusion,
+            evidence=self._find_evidence(head, relation, tail, limit),
+            head_facts=support[0][0],
+            tail_facts=support[1][0],
+            head_fact_count=support[0][1],
+            tail_fact_count=support[1][1],
+            source=self._predictor.source.state,
+        )
+
+    # -- the number and its parts ----------------------------------------------------------
+
+    def _describe_heads(self, logits: Mapping[str, Tensor]) -> tuple[HeadPart, ...]:
+        shares = compute_head_shares(logits)
+        parts = []
+        for head, logit in logits.items():
+            probability = float(torch.sigmoid(logit))
+            parts.append(
+                HeadPart(
+                    name=head,
+                    probability=probability,
+                    calibrated=self._calibrate(head, probability),
+                    share=float(shares[head]),
+                )
+            )
+        return tuple(parts)
+
+    def _calibrate(self, name: str, probability: float) -> float | None:
+        if self._calibration is None:
+            return None
+        return float(self._calibration.apply(name, probability))
+
+    def _rank(
+        self, vectors: Mapping[str, Tensor], entity: int, query: int, answer: int
+    ) -> tuple[int, int]:
+        """The filtered rank of the answer, and among how many candidates."""
+        _, known = self._predictor._known.answers(_one(entity), _one(query))
+        hidden = known[known != answer]
+        rank = find_rank(
+            vectors,
+            self._predictor._candidates,
+            answer,
+            hidden=hidden,
+            memory_budget=self._predictor.memory_budget,
+        )
+        return rank, self._graph.num_entities - len(hidden)
+
+    def _weigh_modalities(self, attention: Tensor | None, answer: int) -> FusionWeights | None:
+        if attention is None or self._predictor._attention is None:
+            return None
+        query, candidate = (
+            dict(zip(self._model.modalities, weights.tolist(), strict=True))
+            for weights in (attention[0], self._predictor._attention[answer])
+        )
+        return FusionWeights(query=query, candidate=candidate)
+
+    def _describe_modalities(
+        self, logits: Mapping[str, Tensor], fusion: FusionWeights | None, head: int, tail: int
+    ) -> tuple[ModalityPart, ...]:
+        names = self._model.modalities
+        weights = None
+        if fusion is not None:
+            both = [[side[m] for m in names] for side in (fusion.query, fusion.candidate)]
+            weights = torch.tensor(both, dtype=torch.float64).mean(dim=0, keepdim=True)
+            weights = weights.to(self._model.device)
+        shares = compute_modality_shares(logits, names, weights)[0].tolist()
+        present = self._predictor._present
+        return tuple(
+            ModalityPart(
+                name=name,
+                share=share,
+                present_head=bool(present[name][head]),
+                present_tail=bool(present[name][tail]),
+            )
+            for name, share in zip(names, shares, strict=True)
+        )
+
+    def _describe_experts(
+        self, gates: Mapping[str, NDArray[np.float64]], query: int, answer: int
+    ) -> dict[str, ExpertGates]:
+        averaged = bool(self._query_counts[query])
+        return {
+            name: ExpertGates(
+                query_gates=tuple(gate[0].tolist()),
+                relation_average=tuple(self.average_gates[name][query].tolist())
+                if averaged
+                else None,
+                candidate_gates=tuple(self._predictor._gates[name][answer].double().tolist()),
+            )
+            for name, gate in gates.items()
+        }
+
+    # -- similar entities and train facts --------------------------------------------------
+
+    def _find_evidence(
+        self, head: int, relation: int, tail: int, limit: int
+    ) -> dict[str, Evidence]:
+        """Per modality, the entities like one side that hold the relation to the other."""
+        reverse = relation + self._graph.num_relations
+        _, heads = self._train.lookup(_one(tail), _one(reverse))
+        _, tails = self._train.lookup(_one(head), _one(relation))
+        evidence = {}
+        for modality in self._model.modalities:
+            table = self._find_table(modality)
+            evidence[modality] = Evidence(
+                vectors=table.vectors,
+                compared=table.compared,
+                like_head=self._find_similar(table, head, heads, limit),
+                like_tail=self._find_similar(table, tail, tails, limit),
+            )
+        return evidence
+
+    def _find_similar(
+        self, table: SimilarityTable, entity: int, among: Ints, limit: int
+    ) -> tuple[SimilarEntity, ...] | None:
+        if not table.present[entity]:
+            return None
+        return tuple(
+            SimilarEntity(entity=self._describe_entity(e), similarity=cosine, rank=rank)
+            for e, cosine, rank in table.find_similar(entity, among, limit)
+        )
+
+    def _support(
+        self, entity: int, other: int, fact: tuple[int, int, int], limit: int
+    ) -> tuple[tuple[SupportingFact, ...], int]:
+        found, count = self._train_facts.find_support(
+            entity, other, fact[1], np.array(fact, dtype=np.int64), limit
+        )
+        return tuple(map(self._describe_support, found)), count
+
+    def _describe_support(self, support: Support) -> SupportingFact:
+        fact = self._describe_fact(support.fact)
+        via = None if support.via is None else self._describe_fact(support.via)
+        return SupportingFact(
+            head=fact.head, relation=fact.relation, tail=fact.tail, reason=support.reason, via=via
+        )
+
+    def _describe_fact(self, row: int) -> ExplainedFact:
+        head, relation, tail = self._graph.train[row].tolist()
+        return ExplainedFact(
+            head=self._describe_entity(head),
+            relation=self._describe_relation(relation),
+            tail=self._describe_entity(tail),
+        )
+
+    def _describe_entity(self, entity: int) -> ExplainedEntity:
+        label, name = self._graph.entities.labels[entity], self._graph.entity_names[entity]
+        shared = name.casefold() in self._predictor._shared_names
+        return ExplainedEntity(
+            label=label,
+            name=name,
+            title=f"{name} ({label})" if shared else name,
+            picture=self._predictor.source.pictures.get(entity),
+        )
+
+    def _describe_relation(self, relation: int) -> Thing:
+        labels, names = self._graph.relations.labels, self._graph.relation_names
+        return Thing(labels[relation], names[relation])
+
+    # -- made once per run -----------------------------------------------------------------
+
+    def _find_table(self, modality: str) -> SimilarityTable:
+        if modality not in self._similarities:
+            self._similarities[modality] = self._build_table(modality)
+        return self._similarities[modality]
+
+    def _build_table(self, modality: str) -> SimilarityTable:
+        given = self._predictor.source.features.get(modality)
+        if given is not None:
+            return build_table(given.matrix, given.present, "features")
+        place = self._model.modalities.index(modality)
+        table = cast("EntityTable", self._model.tables[place])
+        with torch.no_grad():
+            trained = table.vectors(table.rows()).float().cpu().numpy()
+        return build_table(trained, self._predictor._present[modality], "trained")
+
+    @cached_property
+    def average_gates(self) -> dict[str, Tensor]:
+        """The mean gate over the train queries of every relation: per modality [2R, K]."""
+        tau = self._model.temperature
+        with torch.no_grad():
+            return average_query_gates(
+                self._predictor._gates,
+                None if tau is None else torch.sigmoid(tau),
+                self.queries.heads,
+                self.queries.relations,
+                2 * self._graph.num_relations,
+            )
+
+    @cached_property
+    def queries(self) -> TrainingQueries:
+        """The distinct train queries in both directions, as training asked them."""
+        return TrainingQueries(self._graph.train, self._graph.num_relations, self._model.device)
+
+    @cached_property
+    def _query_counts(self) -> Ints:
+        counts = count_queries(self.queries.relations, 2 * self._graph.num_relations)
+        return cast(Ints, counts.cpu().numpy())
+
+    @cached_property
+    def _train(self) -> SparseFilter:
+        graph = self._graph
+        return build_filter([graph.train], graph.num_entities, graph.num_relations)
+
+    @cached_property
+    def _train_facts(self) -> TrainFacts:
+        return TrainFacts(self._graph.train, self._graph.num_entities)
+
+    @cached_property
+    def _calibration(self) -> Calibration | None:
+        return load_calibration(self._predictor.run)
+
+
+def _one(value: int) -> Ints:
+    return np.array([value], dtype=np.int64)
