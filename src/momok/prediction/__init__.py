@@ -13,7 +13,7 @@ from momok.prediction.explanation import (
     SourceState,
     SupportingFact,
 )
-from momok.prediction.model_explanation import ModelExplanation
+from momok.prediction.model_explanation import ModelExplanation, explain_model
 from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Question
 from momok.prediction.results import FactScores, Prediction, Predictions
@@ -36,4 +36,5 @@ __all__ = [
     "SimilarEntity",
     "SourceState",
     "SupportingFact",
+    "explain_model",
 ]

@@ -1,26 +1,44 @@
 """What a trained model has learned of the relations: experts, modalities, how far experts differ.
 
-Shapes: R relations, K experts, M modalities.
+The case study of Zhang et al. 2025 (arXiv:2405.16869) for any graph.
+
+Shapes: N entities, R relations (2R with reciprocals), K experts, M modalities, B queries of a
+batch, P pairs of query and answer, d width.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from momok.model import MoMoK
+from momok.model.experts import ExpertBank
+from momok.model.noise import Noise
+from momok.model.tables import EntityTable
+from momok.prediction.expert_similarity import compute_cka, compute_random_cka
+from momok.prediction.explanation import compute_modality_shares
+from momok.prediction.gates import count_queries
+from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Side, Thing
+from momok.training import RunFolder
 
-__all__ = ["SIDES", "ModelExplanation"]
+__all__ = ["SIDES", "ModelExplanation", "explain_model"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 SIDES: tuple[Side, ...] = ("tail", "head")
 """The side that a query asks for: (head, relation, ?), then (?, relation, tail)."""
+
+_QUERY_BATCH = 256  # as in evaluation
+_ENTITY_BLOCK = 4096  # bounds what the experts hold per entity
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,6 +59,7 @@ class ModelExplanation:
         shares: by side [R, M], the average part of each modality in the answer, over the train
             facts; rows sum to one.
         cka: by modality [K, K], linear CKA of the experts' outputs over all entities, 0 to 1.
+        random_cka: by modality, the mean CKA of different experts if their maps were random.
         mutual_information: (epoch, CLUB estimate) over training, the mean over modalities of the
             estimate for one random pair of experts per step; empty where it was not estimated.
     """
@@ -53,6 +72,7 @@ class ModelExplanation:
     fusion: dict[Side, Floats] | None
     shares: dict[Side, Floats]
     cka: dict[str, Floats]
+    random_cka: dict[str, float]
     mutual_information: tuple[tuple[int, float], ...]
 
     @property
@@ -67,6 +87,7 @@ class ModelExplanation:
             "modalities": list(self.modalities),
             "relations": [self._describe_relation(row) for row in range(len(self.relations))],
             "cka": {modality: matrix.tolist() for modality, matrix in self.cka.items()},
+            "random_cka": dict(self.random_cka),
             "mutual_information": [
                 {"epoch": epoch, "estimate": value} for epoch, value in self.mutual_information
             ],
@@ -76,21 +97,128 @@ class ModelExplanation:
         return self.relations[row].to_json() | {
             "queries": {side: int(counts[row]) for side, counts in self.queries.items()},
             "experts": {
-                modality: {side: _as_list(matrix[row]) for side, matrix in by_side.items()}
+                modality: {
+                    side: matrix[row].tolist() if self.queries[side][row] else None
+                    for side, matrix in by_side.items()
+                }
                 for modality, by_side in self.experts.items()
             },
-            "fusion": None if self.fusion is None else self._by_modality(self.fusion, row),
-            "shares": self._by_modality(self.shares, row),
+            "fusion": None if self.fusion is None else self._name_weights(self.fusion, row),
+            "shares": self._name_weights(self.shares, row),
         }
 
-    def _by_modality(self, tables: dict[Side, Floats], row: int) -> dict[str, Any]:
+    def _name_weights(self, tables: dict[Side, Floats], row: int) -> dict[str, Any]:
         return {
-            side: dict(zip(self.modalities, _as_list(table[row]), strict=True))
+            side: dict(zip(self.modalities, table[row].tolist(), strict=True))
             if self.queries[side][row]
             else None
             for side, table in tables.items()
         }
 
 
-def _as_list(row: Floats) -> list[float | None]:
-    return [None if math.isnan(value) else value for value in row.tolist()]
+def explain_model(
+    run: Predictor | RunFolder | str | Path,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> ModelExplanation:
+    """Say what the chosen checkpoint of a run has learned of the relations.
+
+    Every train query passes through the model once, in batches.
+
+    Args:
+        run: a run folder, its path, or a predictor that has it open.
+        progress: is told (done, total) train queries.
+
+    Raises:
+        MomokError: as ``Predictor``.
+    """
+    predictor = run if isinstance(run, Predictor) else Predictor(run)
+    graph, model = predictor.graph, predictor.model
+    gates = {
+        modality: _by_side(average.cpu().numpy())
+        for modality, average in predictor.explainer.average_gates.items()
+    }
+    counts = count_queries(predictor.explainer.queries.relations, 2 * graph.num_relations)
+    fusion, shares = _average_modalities(predictor, progress)
+    modalities = list(enumerate(model.modalities))
+    labelled = zip(graph.relations.labels, graph.relation_names, strict=True)
+    with torch.no_grad():
+        return ModelExplanation(
+            graph=graph.name,
+            relations=tuple(Thing(label, name) for label, name in labelled),
+            modalities=model.modalities,
+            queries=_by_side(counts.cpu().numpy()),
+            experts=gates,
+            fusion=None if fusion is None else _by_side(fusion),
+            shares=_by_side(shares),
+            cka={m: compute_cka(_read_outputs(model, i)).numpy() for i, m in modalities},
+            random_cka={m: compute_random_cka(_read_vectors(model, i)) for i, m in modalities},
+            mutual_information=_read_estimates(predictor.run),
+        )
+
+
+@torch.no_grad()
+def _average_modalities(
+    predictor: Predictor, progress: Callable[[int, int], None] | None
+) -> tuple[Floats | None, Floats]:
+    """Per relation, the mean attention of its train queries and the mean shares of its facts.
+
+    Returns:
+        [2R, M] each, NaN where a relation has no query; the first is None without a joint head.
+    """
+    queries, modalities = predictor.explainer.queries, predictor.modalities
+    relations = 2 * predictor.graph.num_relations
+    attention = torch.zeros(
+        relations, len(modalities), dtype=torch.float64, device=queries.heads.device
+    )
+    shares = attention.clone()
+    order = torch.argsort(queries.relations, stable=True)
+    done, joint = 0, False
+    for chosen in torch.split(order, _QUERY_BATCH):
+        batch = queries.batch(chosen)
+        vectors, _, weights = predictor._encode_queries(
+            batch.heads.cpu().numpy(), batch.relations.cpu().numpy()
+        )
+        pair_weights = None
+        if weights is not None and predictor._attention is not None:
+            joint = True
+            attention.index_add_(0, batch.relations, weights)
+            pair_weights = (weights[batch.rows] + predictor._attention[batch.answers]) / 2
+        logits = predictor._score_pairs(vectors, batch.rows, batch.answers)
+        parts = compute_modality_shares(logits, modalities, pair_weights)  # [P, M]
+        shares.index_add_(0, batch.relations[batch.rows], parts)
+        done += len(chosen)
+        if progress is not None:
+            progress(done, len(order))
+    per_query = count_queries(queries.relations, relations).double().unsqueeze(1)
+    facts = torch.zeros_like(per_query[:, 0]).index_add_(
+        0, queries.relations, queries.counts.double()
+    )
+    mean_shares = (shares / facts.unsqueeze(1)).cpu().numpy()
+    return (attention / per_query).cpu().numpy() if joint else None, mean_shares
+
+
+def _by_side(table: NDArray[Any]) -> dict[Side, Any]:
+    """Rows of 2R relations, apart by the side their queries ask for."""
+    return dict(zip(SIDES, np.split(table, 2), strict=True))
+
+
+def _read_vectors(model: MoMoK, place: int) -> Iterator[Tensor]:
+    """What the experts of a modality read of all entities: blocks [n, d]."""
+    table = cast(EntityTable, model.tables[place])
+    return iter(torch.split(table.vectors(table.rows()), _ENTITY_BLOCK))
+
+
+def _read_outputs(model: MoMoK, place: int) -> Iterator[Tensor]:
+    """What the experts of a modality say of all entities: blocks [n, K, d]."""
+    bank = cast(ExpertBank, model.banks[place])
+    return (bank.outputs(block, Noise(None)) for block in _read_vectors(model, place))
+
+
+def _read_estimates(run: RunFolder) -> tuple[tuple[int, float], ...]:
+    """The CLUB estimates of the training log; none where the experts were not kept apart."""
+    return tuple(
+        (int(record["epoch"]), float(record["mutual_information"]))
+        for record in run.records("epoch")
+        if "mutual_information" in record
+    )
