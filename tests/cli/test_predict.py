@@ -95,7 +95,7 @@ def test_json_is_the_python_result_and_nothing_else(run: RunFolder) -> None:
     assert value["query"]["tail"] is None
     first = value["predictions"][0]
     keys = ["rank", "label", "name", "score", "known", "heads", "shares", "present"]
-    assert list(first) == keys
+    assert list(first) == [*keys, "probability", "head_probabilities"]
     assert list(first["heads"]) == ["structure", "image", "text", "joint"]
     assert result.stderr == ""
 

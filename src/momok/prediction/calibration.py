@@ -23,7 +23,7 @@ Shapes: n candidates, bins as in ``momok.prediction.calibrators``.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -134,6 +134,19 @@ class Calibration:
         The order of any two is kept; different ones may become equal.
         """
         return self.outputs[name].map.apply(probabilities)
+
+    def check_outputs(self, names: Sequence[str], run: RunFolder) -> None:
+        """Check that nothing is missing.
+
+        Raises:
+            RunError: an output is.
+        """
+        for name in names:
+            if name not in self.outputs:
+                raise RunError(
+                    f"{run.path / 'results' / _FILE}: has no output {name!r}; momok calibrate "
+                    f"{run.path} makes it again"
+                )
 
     def to_json(self) -> dict[str, Any]:
         """The plain form."""

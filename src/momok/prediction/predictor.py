@@ -6,10 +6,10 @@ Shapes: B queries, N entities, R relations, H heads, M modalities, P pairs, k an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.errors import CheckpointError, ConfigError, RunError
-from momok.evaluation import DEFAULT_MEMORY_BUDGET
+from momok.evaluation import ANSWER, DEFAULT_MEMORY_BUDGET
 from momok.graph import MultimodalGraph
 from momok.model import MoMoK
+from momok.prediction.calibration import FACT, Calibration, load_calibration
 from momok.prediction.explainer import Explainer
 from momok.prediction.explanation import Explanation, average_branches, compute_modality_shares
 from momok.prediction.known import KnownFacts
@@ -63,9 +64,11 @@ class Predictor:
         run: the run folder.
         graph: the facts and names that the run was trained on.
         model: the model, in evaluation mode.
+        calibration: what ``momok calibrate`` found for this checkpoint; None where it has not.
 
     Raises:
-        RunError: there is no such run, or its model and its graph do not fit.
+        RunError: there is no such run, its model and its graph do not fit, or its calibration is
+            damaged.
         CheckpointError: the checkpoint is missing, corrupt, or holds values that are not finite.
         DataError: the graph in the run folder cannot be read.
         ConfigError: a GPU was asked for and there is none.
@@ -82,12 +85,13 @@ class Predictor:
         self._moved_to = source
         self.run = run if isinstance(run, RunFolder) else RunFolder(run)
         self.graph = self.run.load_graph()
-        self.model, _ = load_model(self.run.best_checkpoint, _choose_device(device))
+        self.model, state = load_model(self.run.best_checkpoint, _choose_device(device))
         self.memory_budget = memory_budget
         _check_sizes(self.run, self.graph, self.model)
         self._candidates, self._gates, self._attention = _encode_candidates(self.model)
         for head, vectors in self._candidates.items():
             self._check_finite(head, vectors)
+        self.calibration = _load_calibration(self.run, state, self.heads)
         self._present = {m: p.cpu().numpy().astype(bool) for m, p in self.model.present.items()}
 
     @property
@@ -99,6 +103,19 @@ class Predictor:
     def modalities(self) -> tuple[str, ...]:
         """Names of the modalities."""
         return self.model.modalities
+
+    @property
+    def candidate_vectors(self) -> Mapping[str, Tensor]:
+        """What the candidates are, per head [N, d], float32."""
+        return self._candidates
+
+    def encode_queries(self, entities: Ints, relations: Ints) -> dict[str, Tensor]:
+        """Query vectors per head [B, d], float32, of ids [B]; relations in 0..2R-1.
+
+        Raises:
+            CheckpointError: the model gives values that are not finite.
+        """
+        return self._encode_queries(entities, relations)[0]
 
     # -- questions -------------------------------------------------------------------------
 
@@ -190,7 +207,8 @@ class Predictor:
             for head, values in logits.items():
                 probabilities[head][chosen] = torch.sigmoid(values).cpu().numpy()
         answer = np.mean(list(probabilities.values()), axis=0)
-        return FactScores(answer=answer, heads=probabilities)
+        calibrated = None if self.calibration is None else self.calibration.apply(ANSWER, answer)
+        return FactScores(answer=answer, heads=probabilities, probability=calibrated)
 
     def explain(
         self, head: Name, relation: Name, tail: Name, *, asked: Side = "tail", limit: int = 5
@@ -247,16 +265,23 @@ class Predictor:
 
         ids_in_order = np.take_along_axis(table_ids, order, axis=1)
         per_modality = [arrange(_scatter(part, cells, shape)) for part in shares.unbind(1)]
+        in_order = arrange(table_scores)
+        by_head = {h: arrange(_scatter(p, cells, shape)) for h, p in probabilities.items()}
+        calibration = self.calibration
         return Answers(
             ids=ids_in_order,
-            scores=arrange(table_scores),
+            scores=in_order,
             known=self._known.find_splits(
                 entities[:, None], relations[:, None], np.maximum(ids_in_order, 0)
             ),
-            heads={h: arrange(_scatter(p, cells, shape)) for h, p in probabilities.items()},
+            heads=by_head,
             shares=np.stack(per_modality, axis=2),
             gates=gates,
             present=self._present,
+            probabilities=None if calibration is None else calibration.apply(ANSWER, in_order),
+            head_probabilities=None
+            if calibration is None
+            else {head: calibration.apply(head, values) for head, values in by_head.items()},
         )
 
     @torch.no_grad()
@@ -320,6 +345,17 @@ def _choose_device(device: str) -> torch.device:
     if device == "cuda" and not available:
         raise ConfigError("device = 'cuda': PyTorch sees no GPU here; use 'auto' or 'cpu'")
     return torch.device("cuda" if available and device != "cpu" else "cpu")
+
+
+def _load_calibration(
+    run: RunFolder, state: Mapping[str, Any], heads: Sequence[str]
+) -> Calibration | None:
+    """That of the checkpoint in use: one made before training went on is not for this model."""
+    calibration = load_calibration(run)
+    if calibration is None or calibration.selected != state.get("selected", {}):
+        return None
+    calibration.check_outputs([*heads, ANSWER, FACT], run)
+    return calibration
 
 
 def _check_sizes(run: RunFolder, graph: MultimodalGraph, model: MoMoK) -> None:

@@ -31,9 +31,13 @@ class Prediction:
         label: the entity's label, its key in the graph.
         name: its display name.
         title: the name, with the label where other entities share the name.
-        score: the answer of the model, the mean of ``heads``: 0 to 1.
+        score: the answer of the model, the mean of ``heads``: 0 to 1, not calibrated.
+        probability: the calibrated score: how often such an answer was a held-out fact, for
+            questions that have one (``momok.prediction.calibration``); None in a run that is not
+            calibrated.
         known: the split that has this fact already, or None.
-        heads: the probability that every decision head gives.
+        heads: the probability that every decision head gives, not calibrated.
+        head_probabilities: the same, calibrated each by its own map; None as above.
         shares: the part of every modality in the score; they sum to one (see
             ``momok.prediction.explanation`` for what they mean and what they do not).
         present: whether the entity has features of the modality; without them its vector there
@@ -49,6 +53,8 @@ class Prediction:
     heads: dict[str, float]
     shares: dict[str, float]
     present: dict[str, bool]
+    probability: float | None = None
+    head_probabilities: dict[str, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The plain form, without ``title``."""
@@ -61,6 +67,8 @@ class Prediction:
             "heads": self.heads,
             "shares": self.shares,
             "present": self.present,
+            "probability": self.probability,
+            "head_probabilities": self.head_probabilities,
         }
 
 
@@ -76,6 +84,8 @@ class Answers:
         shares: [B, k, M].
         gates: per modality [B, K], of the query.
         present: per modality [N].
+        probabilities: [B, k] calibrated scores; None without a calibration.
+        head_probabilities: per head [B, k], likewise.
     """
 
     ids: Ints
@@ -85,6 +95,8 @@ class Answers:
     shares: Floats
     gates: dict[str, Floats]
     present: dict[str, NDArray[np.bool_]]
+    probabilities: Floats | None = None
+    head_probabilities: dict[str, Floats] | None = None
 
 
 class Predictions(Sequence[Prediction]):
@@ -152,6 +164,7 @@ class Predictions(Sequence[Prediction]):
         entity, split = int(answers.ids[cell]), int(answers.known[cell])
         label, name = self._graph.entities.labels[entity], self._graph.entity_names[entity]
         shares = answers.shares[cell].tolist()
+        calibrated, by_head = answers.probabilities, answers.head_probabilities
         return Prediction(
             rank=column + 1,
             label=label,
@@ -162,6 +175,10 @@ class Predictions(Sequence[Prediction]):
             heads={head: float(values[cell]) for head, values in answers.heads.items()},
             shares=dict(zip(answers.present, shares, strict=True)),
             present={name: bool(values[entity]) for name, values in answers.present.items()},
+            probability=None if calibrated is None else float(calibrated[cell]),
+            head_probabilities=None
+            if by_head is None
+            else {head: float(values[cell]) for head, values in by_head.items()},
         )
 
 
@@ -172,10 +189,13 @@ class FactScores:
     Attributes:
         answer: [n] the answer of the model, the mean over heads.
         heads: per head [n] probabilities.
+        probability: [n] the calibrated answer, for the question that was asked; None in a run that
+            is not calibrated.
     """
 
     answer: Floats
     heads: dict[str, Floats]
+    probability: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.answer)
