@@ -27,6 +27,7 @@ __all__ = [
     "find_folder",
     "list_places",
     "load_graph",
+    "open_folder",
 ]
 
 DATA_VARIABLE = "MOMOK_DATA"
@@ -78,12 +79,31 @@ def load_graph(
     """
     if split not in get_args(Split):
         raise DataError(f"split {split!r}: expected 'clean' or 'published'")
+    graph, _ = open_folder(source, strict=strict, modalities=True)
+    recorded = any(finding.kind == "recorded-split" for finding in graph.findings)
+    return make_clean(graph) if split == "clean" and not recorded else graph
+
+
+def open_folder(
+    source: str | Path, *, strict: bool = False, modalities: bool = False
+) -> tuple[MultimodalGraph, Path]:
+    """Read a graph by its name or from a folder, split as published, and give its folder.
+
+    Args:
+        source: as for ``load_graph``.
+        strict: as for ``load_graph``.
+        modalities: read features and find pictures too; without, files that do not fit are no
+            error.
+
+    Raises:
+        DataError: there is no such name or folder, a file is missing, or it is malformed.
+    """
     entry = None if isinstance(source, Path) else find_entry(source)
     folder = _require_folder(entry) if entry else _check_folder(source)
     if is_momok_folder(folder):
-        graph = read_momok_folder(folder, strict=strict)
+        graph = read_momok_folder(folder, strict=strict, modalities=modalities)
     elif is_benchmark_folder(folder):
-        graph = read_benchmark_folder(folder, strict=strict)
+        graph = read_benchmark_folder(folder, strict=strict, modalities=modalities)
     else:
         raise DataError(
             f"{folder}: is no graph: neither graph.json (momok's format) nor entity2id.txt "
@@ -91,8 +111,7 @@ def load_graph(
         )
     if entry:
         graph = replace(graph, name=entry.name, source=entry.name)
-    recorded = any(finding.kind == "recorded-split" for finding in graph.findings)
-    return make_clean(graph) if split == "clean" and not recorded else graph
+    return graph, folder
 
 
 def _normalise(name: str) -> str:

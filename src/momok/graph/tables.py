@@ -10,7 +10,7 @@ from pathlib import Path
 from momok.errors import FormatError
 from momok.graph.parsing import FindingLog, read_lines
 
-__all__ = ["PICTURE_SEPARATOR", "Table", "read_pictures", "read_table"]
+__all__ = ["PICTURE_SEPARATOR", "Table", "check_inside", "read_pictures", "read_table"]
 
 PICTURE_SEPARATOR = "|"  # between the paths of one entity
 
@@ -89,7 +89,7 @@ def read_pictures(folder: Path, table: Table, log: FindingLog) -> dict[int, tupl
     for row, cell in enumerate(table.column("picture")):
         place = f"entities.tsv:{table.line_numbers[row]}"
         for text in filter(None, cell.split(PICTURE_SEPARATOR)):
-            _check_inside(root, text, folder / place)
+            check_inside(root, text, folder / place)
             if _is_file(root / text):
                 pictures[row] = (*pictures.get(row, ()), folder / text)
             else:
@@ -98,7 +98,12 @@ def read_pictures(folder: Path, table: Table, log: FindingLog) -> dict[int, tupl
     return pictures
 
 
-def _check_inside(root: Path, text: str, place: Path) -> None:
+def check_inside(root: Path, text: str, place: Path) -> None:
+    """Check that a path which a file names at ``place`` stays inside the resolved folder ``root``.
+
+    Raises:
+        FormatError: it is absolute or leads out, by ``..`` or by a link.
+    """
     picture = Path(text)
     outside = picture.is_absolute() or ".." in picture.parts or "\0" in text
     # realpath and not Path.resolve, which fails on a loop of links.

@@ -1,0 +1,185 @@
+"""What an examination of a graph gives: its shape, and what ails it, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
+
+__all__ = [
+    "MAX_EXAMPLES",
+    "SEVERITIES",
+    "Ailment",
+    "Cardinality",
+    "Coverage",
+    "Degrees",
+    "Diagnosis",
+    "Overview",
+    "Progress",
+    "Severity",
+    "grade",
+    "rank_ailments",
+    "say_count",
+]
+
+Severity: TypeAlias = Literal["error", "warning", "note"]
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+"""From the worst."""
+
+MAX_EXAMPLES = 5
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Is told what is examined, how much of it is done, and of how much."""
+
+_ERROR_SHARE, _WARNING_SHARE = 0.1, 0.001
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ailment:
+    """Something wrong with a graph, counted, with what it does and what mends it.
+
+    Attributes:
+        check: the family of checks: splits, leakage, labels, features or pictures.
+        kind: a short name that stays the same, such as ``overlap`` or ``symmetric-leak``.
+        severity: ``error`` spoils results or cannot be read; ``warning`` shifts them; ``note`` is
+            worth knowing.
+        count: how many of ``unit``.
+        unit: what is counted: "test facts", "entities", ...
+        total: of how many, 0 where there is no such number.
+        message: one sentence: what was found.
+        effect: one sentence: what it does to results, with a bound where there is one.
+        impact: the share in [0, 1] of test queries, facts, entities or pictures concerned; within
+            a severity the larger stands first.
+        examples: the first few, not yet made safe to print.
+        remedy: what mends it, with the command where there is one.
+    """
+
+    check: str
+    kind: str
+    severity: Severity
+    count: int
+    unit: str
+    message: str
+    effect: str
+    remedy: str
+    total: int = 0
+    impact: float = 0.0
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Degrees:
+    """In how many facts entities are, all splits together (a fact with itself counts twice).
+
+    Attributes:
+        median: of all entities.
+        mean: of all entities.
+        largest: of all entities.
+        hub: the label of the entity with the largest.
+        histogram: (lowest, highest, entities) for 0, 1, 2-3, 4-7, 8-15, ... facts.
+    """
+
+    median: float
+    mean: float
+    largest: int
+    hub: str
+    histogram: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cardinality:
+    """How many relations, and train facts of them, are 1-1, 1-N, N-1 or N-N."""
+
+    kind: str
+    relations: int
+    facts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """How many entities have a modality, also by type where types are known.
+
+    Attributes:
+        modality: a modality of features, or ``pictures``, ``descriptions``.
+        entities: how many have it.
+        share: of all entities.
+        by_type: (type, entities that have it, entities of the type), the largest types first.
+    """
+
+    modality: str
+    entities: int
+    share: float
+    by_type: tuple[tuple[str, int, int], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """The sizes and the shape of a graph; facts are distinct, as published."""
+
+    entities: int
+    relations: int
+    facts: dict[str, int]
+    degrees: Degrees
+    cardinalities: tuple[Cardinality, ...]
+    coverage: tuple[Coverage, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """All that an examination found.
+
+    Attributes:
+        name: the graph.
+        source: where it was read.
+        overview: sizes and shape.
+        ailments: what is wrong, ranked: by severity, then impact, then count.
+        examined: the families of checks that were made.
+    """
+
+    name: str
+    source: str
+    overview: Overview
+    ailments: tuple[Ailment, ...] = ()
+    examined: tuple[str, ...] = field(default=())
+
+    @property
+    def worst(self) -> Severity | None:
+        """The worst severity found, None where nothing was."""
+        return self.ailments[0].severity if self.ailments else None
+
+    def reaches(self, level: Severity) -> bool:
+        """Tell whether anything as bad as ``level`` or worse was found."""
+        return self.worst is not None and SEVERITIES.index(self.worst) <= SEVERITIES.index(level)
+
+    def count(self, severity: Severity) -> int:
+        """Count the ailments of a severity."""
+        return sum(ailment.severity == severity for ailment in self.ailments)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain JSON types: every field under its own name, and ``worst``."""
+        return {"worst": self.worst, **asdict(self)}
+
+
+def grade(share: float) -> Severity:
+    """Grade by the share of test queries, facts or entities concerned.
+
+    From 10 % on nothing that is measured on them can be trusted (error); from 0.1 % on it shows
+    in the digits that results are published with (warning).
+    """
+    return "error" if share >= _ERROR_SHARE else "warning" if share >= _WARNING_SHARE else "note"
+
+
+def say_count(count: Any, noun: str) -> str:
+    """Say ``1 rule`` or ``2,000 rules``."""
+    return f"{int(count):,} {noun}{'' if int(count) == 1 else 's'}"
+
+
+def rank_ailments(ailments: Iterable[Ailment]) -> tuple[Ailment, ...]:
+    """Order by severity, then impact, then count, the worst first; the order is total."""
+    return tuple(
+        sorted(
+            ailments,
+            key=lambda a: (SEVERITIES.index(a.severity), -a.impact, -a.count, a.check, a.message),
+        )
+    )

@@ -1,0 +1,99 @@
+"""The examination: every check, one after the other, on one graph."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+
+from momok.graph.catalog import open_folder
+from momok.graph.doctor.diagnosis import Ailment, Coverage, Diagnosis, Progress, rank_ailments
+from momok.graph.doctor.features import VectorTable, check_table, read_tables
+from momok.graph.doctor.labels import check_labels
+from momok.graph.doctor.leakage import check_leakage
+from momok.graph.doctor.overview import compute_overview, measure_coverage
+from momok.graph.doctor.pictures import check_pictures, list_pictures
+from momok.graph.doctor.splits import check_splits
+from momok.graph.graph import MultimodalGraph
+
+__all__ = ["CHECKS", "diagnose"]
+
+CHECKS = ("splits", "leakage", "labels", "features", "pictures")
+"""The families of checks, in the order they are made."""
+
+
+def diagnose(
+    graph: MultimodalGraph | str | Path,
+    progress: Progress | None = None,
+    *,
+    skip: Collection[str] = (),
+) -> Diagnosis:
+    """Examine a graph: its shape, and all that is wrong with it.
+
+    Args:
+        graph: a graph in memory, examined as it is; or a folder or a name of the catalog, whose
+            files are examined as published, with features and pictures that loading would refuse.
+        progress: is told of each check as it goes on.
+        skip: families of ``CHECKS`` to leave out.
+
+    Raises:
+        DataError: there is no such graph, or its facts cannot be read.
+        MissingExtraError: it has pictures, Pillow is not installed, and pictures are not skipped.
+    """
+    tell: Progress = progress or (lambda _what, _done, _total: None)
+    folder = None
+    if not isinstance(graph, MultimodalGraph):
+        tell("reading", 0, 1)
+        graph, folder = open_folder(graph)
+        tell("reading", 1, 1)
+    examined = tuple(check for check in CHECKS if check not in skip)
+    ailments: list[Ailment] = []
+    for number, (check, examine) in enumerate(
+        (("splits", check_splits), ("leakage", check_leakage))
+    ):
+        tell("facts", number, 2)
+        ailments += examine(graph) if check in examined else ()
+    tell("facts", 2, 2)
+    if "labels" in examined:
+        ailments += check_labels(graph, tell)
+    coverage = _cover_texts(graph)
+    if "features" in examined:
+        found, covered = _examine_features(graph, folder, tell)
+        ailments += found
+        coverage += covered
+    pictures = list_pictures(folder, graph)
+    if "pictures" in examined:
+        ailments += check_pictures(pictures, graph, tell)
+        # Found again, file by file, by the check itself.
+        ailments = [a for a in ailments if (a.check, a.kind) != ("splits", "missing-picture")]
+    if pictures.paths:
+        coverage.append(measure_coverage(graph, "pictures", pictures.covered(graph.num_entities)))
+    return Diagnosis(
+        name=graph.name,
+        source=graph.source,
+        overview=compute_overview(graph, tuple(coverage)),
+        ailments=rank_ailments(ailments),
+        examined=examined,
+    )
+
+
+def _cover_texts(graph: MultimodalGraph) -> list[Coverage]:
+    has = np.array([bool(text) for text in graph.descriptions], dtype=np.bool_)
+    return [measure_coverage(graph, "descriptions", has)] if has.any() else []
+
+
+def _examine_features(
+    graph: MultimodalGraph, folder: Path | None, tell: Progress
+) -> tuple[list[Ailment], list[Coverage]]:
+    ailments: list[Ailment] = []
+    coverage: list[Coverage] = []
+    for number, table in enumerate(read_tables(folder and folder / "features", graph)):
+        tell("features", number, number + 1)
+        if isinstance(table, VectorTable):
+            ailments += check_table(table, graph)
+            has = table.covered(graph.num_entities)
+            coverage.append(measure_coverage(graph, table.modality, has))
+        else:
+            ailments.append(table)
+    return ailments, coverage

@@ -1,0 +1,316 @@
+"""Vectors that do not fit the graph, are no numbers, or say nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from momok.errors import FeatureError
+from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity, say_count
+from momok.graph.feature_files import read_manifest, read_tensors
+from momok.graph.features import list_modalities
+from momok.graph.graph import MultimodalGraph
+
+__all__ = ["VectorTable", "check_table", "find_duplicate_rows", "read_tables"]
+
+_BLOCK = 1 << 22  # numbers looked at once: 16 MB of float32
+
+
+@dataclass(frozen=True, eq=False)
+class VectorTable:
+    """The vectors of a modality as they lie on disk or in memory.
+
+    Attributes:
+        modality: its name.
+        vectors: ``[n, d]``, float16 or float32, not yet checked.
+        present: rows ``[n]`` that stand for something.
+        entities: entity id of each row ``[n]``, -1 where the label is unknown.
+        unknown: the first labels that are no entities.
+    """
+
+    modality: str
+    vectors: NDArray[Any]
+    present: NDArray[np.bool_]
+    entities: NDArray[np.int64]
+    unknown: tuple[str, ...] = ()
+
+    def covered(self, num_entities: int) -> NDArray[np.bool_]:
+        """Mark the entities ``[N]`` that have a vector."""
+        has = np.zeros(num_entities, dtype=np.bool_)
+        has[self.entities[self.present & (self.entities >= 0)]] = True
+        return has
+
+
+def read_tables(folder: Path | None, graph: MultimodalGraph) -> Iterator[VectorTable | Ailment]:
+    """Read each modality of a folder ``features`` as it is; what cannot be read is an ailment.
+
+    Without a folder, the features that the graph holds are taken.
+    """
+    if folder is None:
+        everyone = np.arange(graph.num_entities)
+        for modality, features in graph.features.items():
+            yield VectorTable(
+                modality, features.matrix, features.present, everyone, features.unmatched
+            )
+        return
+    for modality in list_modalities(folder):
+        try:
+            yield _read_table(folder, modality, graph)
+        except FeatureError as error:
+            yield Ailment(
+                check="features",
+                kind="unreadable-features",
+                severity="error",
+                count=1,
+                unit="modalities",
+                message=str(error),
+                effect="momok refuses to load the graph while this stands in its folder",
+                impact=1.0,
+                remedy="encode the modality again, or move its files out of the folder features",
+            )
+
+
+def _read_table(folder: Path, modality: str, graph: MultimodalGraph) -> VectorTable:
+    path = folder / f"{modality}.safetensors"
+    manifest, labels, sha256 = read_manifest(folder / f"{modality}.json", modality)
+    vectors, present = read_tensors(path, sha256)
+    if vectors.shape != (len(labels), manifest.width):
+        raise FeatureError(
+            f"{path}: {vectors.shape[0]:,} vectors of width {vectors.shape[1]:,}, but "
+            f"{modality}.json says {len(labels):,} rows of width {manifest.width:,}"
+        )
+    entities = np.array([graph.entities.ids.get(label, -1) for label in labels], dtype=np.int64)
+    unknown = tuple(labels[i] for i in np.flatnonzero(entities < 0))
+    return VectorTable(modality, vectors, present, entities, unknown)
+
+
+def check_table(table: VectorTable, graph: MultimodalGraph) -> Iterator[Ailment]:
+    """Examine one modality: its rows, its values, its columns."""
+    yield from _check_rows(table, graph)
+    rows = np.flatnonzero(table.present & (table.entities >= 0))
+    if not len(rows):
+        return
+    bad, zero, low, high = _scan(table.vectors, rows)
+    yield from _describe_rows(table, graph, rows[bad], len(rows), "not-finite")
+    yield from _describe_rows(table, graph, rows[zero], len(rows), "zero-vector")
+    yield from _check_columns(table, low, high, len(rows))
+    sound = rows[~(bad | zero)]
+    yield from _check_duplicates(table, graph, sound, len(rows))
+
+
+def _scan(
+    vectors: NDArray[Any], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[Any], NDArray[Any]]:
+    """Mark rows with NaN or infinity and rows of zeros; give column extremes of the finite rows."""
+    width = vectors.shape[1]
+    bad, zero = np.zeros(len(rows), dtype=np.bool_), np.zeros(len(rows), dtype=np.bool_)
+    low, high = np.full(width, np.inf, np.float32), np.full(width, -np.inf, np.float32)
+    step = max(1, _BLOCK // max(1, width))
+    for start in range(0, len(rows), step):
+        block = vectors[rows[start : start + step]].astype(np.float32, copy=False)
+        wrong = ~np.isfinite(block).all(axis=1)
+        bad[start : start + step] = wrong
+        zero[start : start + step] = ~block.any(axis=1)
+        np.minimum(low, block[~wrong].min(axis=0, initial=np.inf), out=low)
+        np.maximum(high, block[~wrong].max(axis=0, initial=-np.inf), out=high)
+    return bad, zero, low, high
+
+
+def _check_rows(table: VectorTable, graph: MultimodalGraph) -> Iterator[Ailment]:
+    unknown = int((table.entities < 0).sum()) or len(table.unknown)
+    covered = int(table.covered(graph.num_entities).sum())
+    modality = table.modality
+    if unknown:
+        total = len(table.entities) if (table.entities < 0).any() else covered + unknown
+        yield Ailment(
+            check="features",
+            kind="unknown-rows",
+            severity="warning" if covered else "error",
+            count=unknown,
+            unit="rows",
+            total=total,
+            message=f"{modality}: {unknown:,} of {total:,} rows name no entity of the graph",
+            effect=(
+                "these vectors are not used; where labels were changed, entities lost theirs"
+                if covered
+                else "no vector belongs to an entity: momok refuses to load the graph"
+            ),
+            impact=unknown / total,
+            examples=table.unknown[:MAX_EXAMPLES],
+            remedy="encode the modality again for the present labels",
+        )
+    missing = ~table.covered(graph.num_entities)
+    expected = missing & _mark_types_with(~missing, graph)
+    share = float(expected.sum() / max(1, (expected | ~missing).sum()))
+    if missing.any():
+        yield Ailment(
+            check="features",
+            kind="missing-vectors",
+            severity="warning" if share >= 0.5 else "note",
+            count=int(missing.sum()),
+            unit="entities",
+            total=graph.num_entities,
+            message=(
+                f"{modality}: {missing.sum():,} of {graph.num_entities:,} entities have no vector"
+                + (
+                    f", {int(expected.sum()):,} of them of a type of which others have"
+                    if any(graph.entity_types)
+                    else ""
+                )
+            ),
+            effect="the setting features.missing decides what stands for them",
+            impact=share,
+            examples=tuple(
+                graph.entities.labels[i] for i in np.flatnonzero(missing)[:MAX_EXAMPLES]
+            ),
+            remedy=f"encode more entities, or choose modality.{modality}.missing (momok config)",
+        )
+
+
+def _mark_types_with(has: NDArray[np.bool_], graph: MultimodalGraph) -> NDArray[np.bool_]:
+    """Mark the entities ``[N]`` of a type of which any entity has the modality.
+
+    That no currency has a flag is how things are; that some countries have none is a gap.
+    """
+    codes = np.unique(np.array(graph.entity_types, dtype=object), return_inverse=True)[1]
+    counts = np.bincount(codes[has], minlength=int(codes.max()) + 1)
+    marked: NDArray[np.bool_] = counts[codes] > 0
+    return marked
+
+
+_ROW_FAULTS: dict[str, tuple[Severity, str, str, str]] = {
+    "not-finite": (
+        "error",
+        "hold NaN or infinity",
+        "momok refuses to load the graph; one NaN spoils every score",
+        "encode these entities again, or mark the rows absent (present = 0)",
+    ),
+    "zero-vector": (
+        "warning",
+        "are zero, though marked present",
+        "a zero says 'nothing is known' but is learned from as if something were",
+        "mark the rows absent (present = 0), so that the setting features.missing applies",
+    ),
+}
+
+
+def _describe_rows(
+    table: VectorTable,
+    graph: MultimodalGraph,
+    rows: NDArray[np.int64],
+    total: int,
+    kind: str,
+) -> Iterator[Ailment]:
+    if not len(rows):
+        return
+    severity, what, effect, remedy = _ROW_FAULTS[kind]
+    yield Ailment(
+        check="features",
+        kind=kind,
+        severity=severity,
+        count=len(rows),
+        unit="vectors",
+        total=total,
+        message=f"{table.modality}: {len(rows):,} of {total:,} vectors {what}",
+        effect=effect,
+        impact=len(rows) / total,
+        examples=_name_rows(table, graph, rows),
+        remedy=remedy,
+    )
+
+
+def _name_rows(
+    table: VectorTable, graph: MultimodalGraph, rows: NDArray[np.int64]
+) -> tuple[str, ...]:
+    return tuple(graph.entities.labels[table.entities[row]] for row in rows[:MAX_EXAMPLES])
+
+
+def _check_columns(
+    table: VectorTable, low: NDArray[Any], high: NDArray[Any], rows: int
+) -> Iterator[Ailment]:
+    constant = np.flatnonzero(low == high)
+    width = len(low)
+    if rows < 2 or not len(constant):
+        return
+    share = len(constant) / width
+    yield Ailment(
+        check="features",
+        kind="constant-column",
+        severity="warning" if share >= 0.5 else "note",
+        count=len(constant),
+        unit="columns",
+        total=width,
+        message=f"{table.modality}: {len(constant):,} of {width:,} columns never change",
+        effect="they tell no entity from another and cost memory and time",
+        impact=share,
+        examples=tuple(f"column {c} is {low[c]:g}" for c in constant[:MAX_EXAMPLES]),
+        remedy="features.reduce=pca leaves them out; or encode without them",
+    )
+
+
+def find_duplicate_rows(
+    vectors: NDArray[Any], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Group the rows that hold equal vectors, by two random 64-bit sums of their bits.
+
+    Linear in the size; two unequal vectors share both sums with a chance below 2**-60.
+
+    Returns:
+        group of each of ``rows`` ``[n]`` and the size of each group.
+    """
+    generator = np.random.default_rng(0)
+    weights = generator.integers(1, 2**63, size=(2, vectors.shape[1]), dtype=np.uint64) * 2 + 1
+    sums = np.empty((2, len(rows)), dtype=np.uint64)
+    step = max(1, _BLOCK // max(1, vectors.shape[1]))
+    for start in range(0, len(rows), step):
+        block = vectors[rows[start : start + step]].astype(np.float32) + np.float32(0)  # -0 to 0
+        bits = block.view(np.uint32).astype(np.uint64)
+        bits ^= bits << np.uint64(32)  # differences reach the high half, where products mix least
+        for k in range(2):
+            sums[k, start : start + step] = (bits * weights[k]).sum(axis=1, dtype=np.uint64)
+    order = np.lexsort(sums)
+    ordered = sums[:, order]
+    fresh = np.ones(len(rows), dtype=np.bool_)
+    fresh[1:] = (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)
+    groups = np.empty(len(rows), dtype=np.int64)
+    groups[order] = np.cumsum(fresh) - 1
+    return groups, np.bincount(groups)
+
+
+def _check_duplicates(
+    table: VectorTable, graph: MultimodalGraph, rows: NDArray[np.int64], total: int
+) -> Iterator[Ailment]:
+    if len(rows) < 2:
+        return
+    groups, sizes = find_duplicate_rows(table.vectors, rows)
+    count = int(sizes[sizes > 1].sum())
+    if not count:
+        return
+    largest = np.argsort(-sizes, kind="stable")[:MAX_EXAMPLES]
+    examples = []
+    for group in largest[sizes[largest] > 1]:
+        names = _name_rows(table, graph, rows[np.flatnonzero(groups == group)[:3]])
+        more = f" and {sizes[group] - 3:,} more" if sizes[group] > 3 else ""
+        examples.append(" = ".join(names) + more)
+    share = count / total
+    yield Ailment(
+        check="features",
+        kind="duplicate-vector",
+        severity="warning" if share >= 0.1 else "note",
+        count=count,
+        unit="vectors",
+        total=total,
+        message=(
+            f"{table.modality}: {count:,} of {total:,} vectors are shared by several entities "
+            f"({say_count((sizes > 1).sum(), 'group')}, the largest of {int(sizes.max()):,})"
+        ),
+        effect="this modality cannot tell these entities apart; a large group is often a stand-in",
+        impact=share,
+        examples=tuple(examples),
+        remedy="mark stand-ins absent (present = 0); look whether texts or pictures repeat",
+    )

@@ -1,0 +1,90 @@
+"""The shape of a graph: degrees, cardinalities, and which entities have which modality."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from momok.graph.doctor.diagnosis import Cardinality, Coverage, Degrees, Overview
+from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
+from momok.graph.triples import Triples, encode_triples
+
+__all__ = ["CARDINALITIES", "compute_overview", "count_cardinalities", "measure_coverage"]
+
+CARDINALITIES = ("1-1", "1-N", "N-1", "N-N")
+
+# Bordes et al., "Translating Embeddings for Modeling Multi-relational Data" (NIPS 2013), sec. 4:
+# an end of a relation is "many" from 1.5 on average on.
+_MANY = 1.5
+
+_MOST_TYPES = 8
+
+
+def compute_overview(graph: MultimodalGraph, coverage: tuple[Coverage, ...]) -> Overview:
+    """Compute sizes and shape from the distinct facts of all splits."""
+    sizes = graph.num_entities, graph.num_relations
+    facts = np.concatenate([graph.facts(split) for split in SPLIT_NAMES])
+    keys = encode_triples(facts, *sizes)
+    distinct = facts[np.unique(keys, return_index=True)[1]]
+    return Overview(
+        entities=sizes[0],
+        relations=sizes[1],
+        facts={split: len(graph.facts(split)) for split in SPLIT_NAMES},
+        degrees=_measure_degrees(graph, distinct),
+        cardinalities=count_cardinalities(graph.train, *sizes),
+        coverage=coverage,
+    )
+
+
+def _measure_degrees(graph: MultimodalGraph, facts: Triples) -> Degrees:
+    degrees = np.bincount(facts[:, ::2].ravel(), minlength=graph.num_entities)
+    # Bin 0 holds degree 0, bin b the degrees from 2**(b-1) to 2**b - 1; frexp is exact.
+    bins = np.frexp(degrees.astype(np.float64))[1]
+    histogram = tuple(
+        (2 ** (int(b) - 1) if b else 0, 2 ** int(b) - 1, int(count))
+        for b, count in enumerate(np.bincount(bins))
+    )
+    hub = int(degrees.argmax())
+    return Degrees(
+        median=float(np.median(degrees)),
+        mean=float(degrees.mean()),
+        largest=int(degrees[hub]),
+        hub=graph.entities.labels[hub],
+        histogram=histogram,
+    )
+
+
+def count_cardinalities(
+    train: Triples, num_entities: int, num_relations: int
+) -> tuple[Cardinality, ...]:
+    """Count the relations and distinct train facts of each cardinality (Bordes et al. 2013)."""
+    heads, relations, tails = np.unique(train, axis=0).T
+    facts = np.bincount(relations, minlength=num_relations)
+
+    def count_distinct(entities: NDArray[np.int64]) -> NDArray[np.int64]:
+        pairs = np.unique(relations * num_entities + entities)
+        return np.bincount(pairs // num_entities, minlength=num_relations)
+
+    many_heads = facts >= _MANY * count_distinct(tails)
+    many_tails = facts >= _MANY * count_distinct(heads)
+    kinds = np.where(facts > 0, 2 * many_heads + many_tails, len(CARDINALITIES))
+    return tuple(
+        Cardinality(
+            kind=name, relations=int((kinds == i).sum()), facts=int(facts[kinds == i].sum())
+        )
+        for i, name in enumerate(CARDINALITIES)
+    )
+
+
+def measure_coverage(graph: MultimodalGraph, modality: str, has: NDArray[np.bool_]) -> Coverage:
+    """Measure which entities have a modality ``[N]``, in all and by type."""
+    types, codes = np.unique(np.array(graph.entity_types, dtype=object), return_inverse=True)
+    sizes = np.bincount(codes, minlength=len(types))
+    covered = np.bincount(codes[has], minlength=len(types))
+    largest = [i for i in np.argsort(-sizes, kind="stable") if types[i]][:_MOST_TYPES]
+    return Coverage(
+        modality=modality,
+        entities=int(has.sum()),
+        share=float(has.mean()),
+        by_type=tuple((str(types[i]), int(covered[i]), int(sizes[i])) for i in largest),
+    )

@@ -1,0 +1,226 @@
+"""Pictures that are missing, cannot be decoded, or look like those of another entity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from momok.errors import FormatError
+from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Progress, Severity, say_count
+from momok.graph.doctor.likeness import group_alike
+from momok.graph.doctor.looking import Look, look_at, silence_decoders
+from momok.graph.graph import MultimodalGraph
+from momok.graph.tables import PICTURE_SEPARATOR, check_inside, read_table
+
+__all__ = ["PictureList", "check_pictures", "list_pictures"]
+
+_BATCH = 256  # pictures between two words to the progress bar
+_THREADS = 4  # decoders let go of the interpreter; each holds one decoded picture
+
+
+@dataclass(frozen=True)
+class PictureList:
+    """The pictures that a graph names.
+
+    Attributes:
+        entities: entity id of each picture file that is there ``[n]``.
+        paths: the files ``[n]``; entities may share one.
+        missing: the others, with their place.
+        outside: paths that lead out of the folder, with their place.
+    """
+
+    entities: NDArray[np.int64]
+    paths: tuple[Path, ...]
+    missing: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
+
+    def covered(self, num_entities: int) -> NDArray[np.bool_]:
+        """Mark the entities ``[N]`` that have a picture file."""
+        has = np.zeros(num_entities, dtype=np.bool_)
+        has[self.entities] = True
+        return has
+
+
+def list_pictures(folder: Path | None, graph: MultimodalGraph) -> PictureList:
+    """List the pictures that ``entities.tsv`` of a folder names, or else those of the graph."""
+    if folder is None or not (folder / "entities.tsv").is_file():
+        held = [(entity, path) for entity, paths in graph.all_pictures.items() for path in paths]
+        return PictureList(
+            np.array([entity for entity, _ in held], np.int64), tuple(path for _, path in held)
+        )
+    root, table = folder.resolve(), read_table(folder / "entities.tsv")
+    found: list[tuple[int, Path]] = []
+    missing: list[str] = []
+    outside: list[str] = []
+    for row, cell in enumerate(table.column("picture")):
+        for text in filter(None, cell.split(PICTURE_SEPARATOR)):
+            place = f"entities.tsv:{table.line_numbers[row]}"
+            try:
+                check_inside(root, text, folder / place)
+            except FormatError:
+                outside.append(f"{place}: {text}")
+                continue
+            if _is_file(folder / text):
+                found.append((row, folder / text))
+            else:
+                missing.append(f"{place}: {text}")
+    return PictureList(
+        np.array([row for row, _ in found], np.int64),
+        tuple(path for _, path in found),
+        tuple(missing),
+        tuple(outside),
+    )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for the file system
+        return False
+
+
+def check_pictures(
+    pictures: PictureList, graph: MultimodalGraph, progress: Progress
+) -> Iterator[Ailment]:
+    """Examine the pictures; each file is decoded once.
+
+    Raises:
+        MissingExtraError: there are pictures and Pillow is not installed.
+    """
+    named = len(pictures.paths) + len(pictures.missing) + len(pictures.outside)
+    yield from _describe_paths(pictures, named)
+    if not pictures.paths:
+        return
+    files = {path: i for i, path in enumerate(dict.fromkeys(pictures.paths))}
+    looks = _look_at_all(list(files), progress)
+    faults: dict[str, list[str]] = {"undecodable": [], "too-large": []}
+    for path, look in zip(files, looks, strict=True):
+        if look.fault:
+            faults[look.fault].append(f"{_show_path(path)}: {look.message}")
+    for kind, examples in faults.items():
+        yield from _describe_faults(kind, examples, len(files))
+    rows = np.array([files[path] for path in pictures.paths], dtype=np.int64)
+    yield from _check_likeness(pictures, graph, looks, rows)
+
+
+def _look_at_all(paths: Sequence[Path], progress: Progress) -> list[Look]:
+    looks: list[Look] = []
+    with silence_decoders(), ThreadPoolExecutor(_THREADS) as pool:
+        for start in range(0, len(paths), _BATCH):
+            progress("pictures", start, len(paths))
+            looks += pool.map(look_at, paths[start : start + _BATCH])
+    progress("pictures", len(paths), len(paths))
+    return looks
+
+
+def _describe_paths(pictures: PictureList, named: int) -> Iterator[Ailment]:
+    severity: Severity
+    for kind, severity, places, what, effect, remedy in (
+        (
+            "picture-outside",
+            "error",
+            pictures.outside,
+            "lie outside the folder or are no relative paths",
+            "momok refuses to load the graph",
+            "copy the files into the folder and name them by relative paths (pictures/flag.png)",
+        ),
+        (
+            "missing-picture",
+            "warning",
+            pictures.missing,
+            "are not there",
+            "these entities count as having no picture",
+            "put the files there, or blank the column picture in entities.tsv",
+        ),
+    ):
+        if places:
+            yield Ailment(
+                check="pictures",
+                kind=kind,
+                severity=severity,
+                count=len(places),
+                unit="pictures",
+                total=named,
+                message=f"{len(places):,} of {named:,} pictures that entities.tsv names {what}",
+                effect=effect,
+                impact=len(places) / named,
+                examples=places[:MAX_EXAMPLES],
+                remedy=remedy,
+            )
+
+
+def _describe_faults(kind: str, examples: list[str], total: int) -> Iterator[Ailment]:
+    if not examples:
+        return
+    what = "cannot be decoded" if kind == "undecodable" else "are too large to be decoded safely"
+    remedy = "fetch the files again, or blank the column picture in entities.tsv"
+    if kind == "too-large":
+        remedy = "save them smaller: encoders look at a few hundred pixels a side"
+    yield Ailment(
+        check="pictures",
+        kind=f"{kind}-picture",
+        severity="warning",
+        count=len(examples),
+        unit="pictures",
+        total=total,
+        message=f"{len(examples):,} of {total:,} pictures {what}",
+        effect="an encoder leaves them out: these entities count as having no picture",
+        impact=len(examples) / total,
+        examples=tuple(examples[:MAX_EXAMPLES]),
+        remedy=remedy,
+    )
+
+
+def _check_likeness(
+    pictures: PictureList, graph: MultimodalGraph, looks: list[Look], rows: NDArray[np.int64]
+) -> Iterator[Ailment]:
+    sound = np.array([not look.fault for look in looks], dtype=np.bool_)
+    kept = np.flatnonzero(sound[rows])
+    if len(kept) < 2:
+        return
+    good = [look for look in looks if not look.fault]
+    groups = group_alike(
+        np.array([look.outline for look in good], dtype=np.uint64),
+        np.stack([look.colours for look in good]),
+    )
+    position = np.cumsum(sound) - 1
+    groups = groups[position[rows[kept]]]
+    entities = pictures.entities[kept]
+    pairs = np.unique(np.stack([groups, entities], axis=1), axis=0)
+    sizes = np.bincount(pairs[:, 0])
+    count = int(sizes[sizes > 1].sum())
+    if not count:
+        return
+    total = len(np.unique(entities))
+    share = count / total
+    largest = np.argsort(-sizes, kind="stable")[:MAX_EXAMPLES]
+    examples = []
+    for group in largest[sizes[largest] > 1]:
+        members = pairs[pairs[:, 0] == group, 1]
+        more = f" and {len(members) - 3:,} more" if len(members) > 3 else ""
+        examples.append(" = ".join(graph.entities.labels[i] for i in members[:3]) + more)
+    yield Ailment(
+        check="pictures",
+        kind="near-identical-pictures",
+        severity="warning" if share >= 0.1 else "note",
+        count=count,
+        unit="entities",
+        total=total,
+        message=(
+            f"{count:,} of {total:,} entities with pictures have one that looks like another's "
+            f"({say_count((sizes > 1).sum(), 'group')}, the largest of {int(sizes.max()):,})"
+        ),
+        effect="pictures cannot tell these entities apart; a large group is often a stand-in",
+        impact=share,
+        examples=tuple(examples),
+        remedy="blank the column picture of stand-ins in entities.tsv; else nothing to do",
+    )
+
+
+def _show_path(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}" if path.parent.name else path.name

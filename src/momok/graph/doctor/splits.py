@@ -1,0 +1,207 @@
+"""Facts that are in the wrong place: repeated, in two splits, about what train never shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity, grade
+from momok.graph.graph import SPLIT_NAMES, Finding, MultimodalGraph, SplitName
+from momok.graph.triples import Triples, encode_triples, is_member, mark_unseen
+
+__all__ = ["check_splits", "show_fact"]
+
+_KINDS: dict[str, tuple[Severity, str, str]] = {
+    "malformed": (
+        "error",
+        "these lines are no facts to momok: what they say is lost",
+        "mend the lines; momok data info GRAPH --strict stops at the first",
+    ),
+    "unknown-label": (
+        "error",
+        "these facts are lost",
+        "add the labels to the list of entities or relations, or mend their spelling",
+    ),
+    "duplicate": (
+        "note",
+        "none in momok, which keeps a fact once; programs that do not would weigh it twice",
+        "nothing to do; remove the lines if other programs read the folder",
+    ),
+    "missing-picture": (
+        "warning",
+        "these entities have no picture",
+        "put the files there, or blank the column picture in entities.tsv",
+    ),
+}
+# What is counted from facts and features themselves, or says nothing of their quality.
+_COUNTED_ELSEWHERE = ("overlap", "unseen-entity", "recorded-split", "feature-rows")
+
+
+def check_splits(graph: MultimodalGraph) -> Iterator[Ailment]:
+    """Examine the splits, and pass on what reading found."""
+    for finding in graph.findings:
+        if finding.kind not in _COUNTED_ELSEWHERE:
+            yield _pass_on(finding)
+    yield from _check_overlaps(graph)
+    yield from _check_unseen(graph)
+    yield from _check_isolated(graph)
+    yield from _check_loops(graph)
+
+
+def show_fact(graph: MultimodalGraph, fact: NDArray[np.int64]) -> str:
+    """A fact as its three labels."""
+    head, relation, tail = fact
+    labels = graph.entities.labels
+    return f"{labels[head]} | {graph.relations.labels[relation]} | {labels[tail]}"
+
+
+def _show_some(graph: MultimodalGraph, facts: Triples) -> tuple[str, ...]:
+    return tuple(show_fact(graph, fact) for fact in facts[:MAX_EXAMPLES])
+
+
+def _pass_on(finding: Finding) -> Ailment:
+    severity, effect, remedy = _KINDS.get(finding.kind, ("note", "not estimated", "see docs"))
+    return Ailment(
+        check="splits",
+        kind=finding.kind,
+        severity=severity,
+        count=finding.count,
+        unit="lines",
+        message=finding.message,
+        effect=effect,
+        remedy=remedy,
+        examples=finding.examples[:MAX_EXAMPLES],
+    )
+
+
+def _check_overlaps(graph: MultimodalGraph) -> Iterator[Ailment]:
+    sizes = graph.num_entities, graph.num_relations
+    keys = {split: encode_triples(graph.facts(split), *sizes) for split in SPLIT_NAMES}
+    pairs: tuple[tuple[SplitName, SplitName], ...] = (
+        ("test", "train"),
+        ("valid", "train"),
+        ("valid", "test"),
+    )
+    for split, other in pairs:
+        shared = is_member(keys[split], keys[other])
+        if not shared.any():
+            continue
+        count, total = int(shared.sum()), len(shared)
+        share = count / total
+        yield Ailment(
+            check="splits",
+            kind="overlap",
+            severity=grade(share),
+            count=count,
+            unit=f"{split} facts",
+            total=total,
+            message=f"{count:,} of {total:,} {split} facts are also in {other}",
+            effect=_say_overlap(split, other, share, _count_usable(keys)),
+            impact=share,
+            examples=_show_some(graph, graph.facts(split)[shared]),
+            remedy=(
+                "momok train mends this by default (data.split=clean); momok data info "
+                f"{graph.source or 'GRAPH'} shows how, --set data.split=published keeps it"
+            ),
+        )
+
+
+def _count_usable(keys: dict[SplitName, NDArray[np.int64]]) -> int:
+    """Count the validation facts that are in no other split."""
+    others = np.concatenate([keys["train"], keys["test"]])
+    return int((~is_member(keys["valid"], others)).sum())
+
+
+def _say_overlap(split: str, other: str, share: float, usable: int) -> str:
+    if split == "test":
+        return (
+            f"these questions were told in training: test MRR is at most {100 * share:.2f} points "
+            f"higher than on the others"
+        )
+    if other == "train":
+        return (
+            f"a model chosen on them is chosen for its memory; {usable:,} validation facts are "
+            f"in no other split"
+        )
+    return f"a model chosen on them has seen the test; {usable:,} are in no other split"
+
+
+def _check_unseen(graph: MultimodalGraph) -> Iterator[Ailment]:
+    shown = np.zeros(graph.num_relations, dtype=np.bool_)
+    shown[graph.train[:, 1]] = True
+    for split in ("test", "valid"):
+        facts = graph.facts(split)
+        for what, marks in (
+            ("entity", mark_unseen(graph.train, facts, graph.num_entities)),
+            ("relation", ~shown[facts[:, 1]]),
+        ):
+            if not marks.any():
+                continue
+            count, share = int(marks.sum()), float(marks.mean())
+            yield Ailment(
+                check="splits",
+                kind=f"unseen-{what}",
+                severity="warning" if split == "test" and grade(share) != "note" else "note",
+                count=count,
+                unit=f"{split} facts",
+                total=len(facts),
+                message=(
+                    f"{count:,} of {len(facts):,} {split} facts have "
+                    f"{'an entity' if what == 'entity' else 'a relation'} that is in no train fact"
+                ),
+                effect=(
+                    f"structure says nothing about them: they can lower MRR by at most "
+                    f"{100 * share:.2f} points; compare models with and without them"
+                ),
+                impact=share,
+                examples=_show_some(graph, facts[marks]),
+                remedy=(
+                    "momok evaluate RUN --by seen reports them apart; for new splits see "
+                    "momok data build"
+                ),
+            )
+
+
+def _check_isolated(graph: MultimodalGraph) -> Iterator[Ailment]:
+    used = np.zeros(graph.num_entities, dtype=np.bool_)
+    for split in SPLIT_NAMES:
+        used[graph.facts(split)[:, ::2]] = True
+    isolated = np.flatnonzero(~used)
+    if not len(isolated):
+        return
+    share = len(isolated) / graph.num_entities
+    yield Ailment(
+        check="splits",
+        kind="isolated-entity",
+        severity="warning" if share >= 0.1 else "note",
+        count=len(isolated),
+        unit="entities",
+        total=graph.num_entities,
+        message=f"{len(isolated):,} of {graph.num_entities:,} entities are in no fact of any split",
+        effect="they are candidates of every query and never an answer; they cost memory and time",
+        impact=share,
+        examples=tuple(graph.entities.labels[i] for i in isolated[:MAX_EXAMPLES]),
+        remedy="leave them if they are to be predicted; else take them out of the entity list",
+    )
+
+
+def _check_loops(graph: MultimodalGraph) -> Iterator[Ailment]:
+    facts = np.concatenate([graph.facts(split) for split in SPLIT_NAMES])
+    loops = facts[facts[:, 0] == facts[:, 2]]
+    if not len(loops):
+        return
+    yield Ailment(
+        check="splits",
+        kind="self-loop",
+        severity="note",
+        count=len(loops),
+        unit="facts",
+        total=len(facts),
+        message=f"{len(loops):,} of {len(facts):,} facts join an entity with itself",
+        effect="often a slip of extraction; a model learns that an entity can be its own answer",
+        impact=len(loops) / len(facts),
+        examples=_show_some(graph, loops),
+        remedy="take the facts out where the relation cannot hold of a thing and itself",
+    )
