@@ -33,5 +33,5 @@ $(VENV)/.momok: $(VENV)/bin/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.momok-dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) -e '.[dev,tensorboard]'
+	$(PIP) -e '.[dev,data,tensorboard]'
 	touch $@ $(VENV)/.momok
