@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.evaluation import SparseFilter, build_filter
-from momok.prediction.calibration import Calibration, load_calibration
 from momok.prediction.explanation import (
     Evidence,
     ExpertGates,
@@ -114,9 +113,8 @@ class Explainer:
         return tuple(parts)
 
     def _calibrate(self, name: str, probability: float) -> float | None:
-        if self._calibration is None:
-            return None
-        return float(self._calibration.apply(name, probability))
+        calibration = self._predictor.calibration
+        return None if calibration is None else float(calibration.apply(name, probability))
 
     def _rank(
         self, vectors: Mapping[str, Tensor], entity: int, query: int, answer: int
@@ -293,10 +291,6 @@ class Explainer:
     @cached_property
     def _train_facts(self) -> TrainFacts:
         return TrainFacts(self._graph.train, self._graph.num_entities)
-
-    @cached_property
-    def _calibration(self) -> Calibration | None:
-        return load_calibration(self._predictor.run)
 
 
 def _one(value: int) -> Ints:
