@@ -38,9 +38,18 @@ _KINDS = {
     "settings": dict,
     "encoder": str,
     "encoder_version": str,
+    "weights": str,
     "created": str,
+    "counts": dict,
 }
-_OPTIONAL: Mapping[str, Any] = {"settings": {}, "encoder": "", "encoder_version": "", "created": ""}
+_OPTIONAL: Mapping[str, Any] = {
+    "settings": {},
+    "encoder": "",
+    "encoder_version": "",
+    "weights": "",
+    "created": "",
+    "counts": {},
+}
 _MODALITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _RESERVED = ("structure", "joint", "answer")  # heads of the model that need no features
 # torch.save writes a zip archive (PK) or, before 1.6, a pickle (0x80 and the protocol).
@@ -56,16 +65,20 @@ class FeatureManifest:
         width: d, the numbers per entity.
         encoder: what made the vectors.
         encoder_version: its version.
+        weights: the sha256 of its weights, "" where it has none or it is not known.
         settings: the settings it was given.
         created: the day, YYYY-MM-DD.
+        counts: what was encoded and what could not be, by name: ``{"entities": 250, ...}``.
     """
 
     modality: str
     width: int
     encoder: str = ""
     encoder_version: str = ""
+    weights: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     created: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def check_modality_name(modality: str) -> None:

@@ -1,0 +1,112 @@
+"""The entities of a graph's folder, for encoding: labels, columns of texts, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from momok.errors import DataError, FeatureError
+from momok.graph.formats import is_benchmark_folder, is_momok_folder, read_benchmark_folder
+from momok.graph.names import make_readable, say_near_misses
+from momok.graph.parsing import FindingLog
+from momok.graph.tables import PICTURE_SEPARATOR, Table, read_pictures, read_table
+
+__all__ = ["Entities", "Problem", "read_entities"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something of an entity that cannot be encoded.
+
+    Attributes:
+        kind: ``empty``, ``identifier``, ``missing`` or ``unreadable``.
+        label: the entity.
+        about: which file, and why.
+    """
+
+    kind: str
+    label: str
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Entities:
+    """The N entities of a graph.
+
+    Attributes:
+        folder: where the graph lies.
+        labels: the labels.
+        names: display names, made from the label where none is given.
+        named: whether a name other than the label is given.
+        columns: further columns of texts, ``description`` among them.
+        table: the rows of entities.tsv, if the folder is momok's own.
+    """
+
+    folder: Path
+    labels: tuple[str, ...]
+    names: tuple[str, ...]
+    named: tuple[bool, ...]
+    columns: Mapping[str, tuple[str, ...]]
+    table: Table | None = field(default=None, repr=False)
+
+    def column(self, name: str) -> tuple[str, ...]:
+        """Give a column of texts; ``description`` is blank where there is none.
+
+        Raises:
+            FeatureError: there is no such column.
+        """
+        if name == "name":
+            return self.names
+        if name in self.columns:
+            return self.columns[name]
+        if name == "description":
+            return ("",) * len(self.labels)
+        there = ("name", "description", *self.columns)
+        near = say_near_misses(name, there) or f"; there are {', '.join(dict.fromkeys(there))}"
+        raise FeatureError(f"{self.folder}: the entities have no column {name!r}{near}")
+
+    def find_pictures(self) -> tuple[dict[int, tuple[Path, ...]], list[Problem]]:
+        """Find the picture files by entity, and those that are named and not there.
+
+        Raises:
+            FormatError: a path leads out of the folder.
+        """
+        if self.table is None:
+            return {}, []
+        pictures = read_pictures(self.folder, self.table, FindingLog(self.folder, strict=False))
+        named = zip(self.labels, self.table.column("picture"), strict=True)
+        missing = []
+        for row, (label, cell) in enumerate(named):
+            found = {path.relative_to(self.folder) for path in pictures.get(row, ())}
+            for text in filter(None, cell.split(PICTURE_SEPARATOR)):
+                if Path(text) not in found:
+                    missing.append(Problem("missing", label, f"{text}: there is no such file"))
+        return pictures, missing
+
+
+def read_entities(folder: Path) -> Entities:
+    """Read the entities of a graph's folder, in momok's or a benchmark's format.
+
+    Raises:
+        DataError: it is no graph, or a file is malformed.
+    """
+    if is_momok_folder(folder):
+        table = read_table(folder / "entities.tsv")
+        given = table.column("name")
+        pairs = list(zip(given, table.labels, strict=True))
+        return Entities(
+            folder=folder,
+            labels=table.labels,
+            names=tuple(name or make_readable(label) for name, label in pairs),
+            named=tuple(bool(name) and name != make_readable(label) for name, label in pairs),
+            columns=table.others("name", "picture"),
+            table=table,
+        )
+    if is_benchmark_folder(folder):
+        graph = read_benchmark_folder(folder, modalities=False)
+        labels, names = graph.entities.labels, graph.entity_names
+        pairs = list(zip(names, labels, strict=True))
+        named = tuple(name != make_readable(label) for name, label in pairs)
+        return Entities(folder, labels, names, named, {})
+    raise DataError(f"{folder}: is no graph: neither graph.json nor entity2id.txt is in it")

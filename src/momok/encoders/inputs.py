@@ -1,0 +1,277 @@
+"""What a graph's folder has to be encoded: texts, pictures, numbers, and who has none.
+
+Reads the entities alone, not the facts and not the features that are there: these may be what is
+to be made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from momok.encoders.contract import Kind, NumberTable
+from momok.encoders.entities import Entities, Problem
+from momok.encoders.pictures import PictureError, open_picture
+from momok.errors import FeatureError
+from momok.graph.numbers import NUMBERS_FILE, read_numbers
+
+__all__ = [
+    "MOST_ATTRIBUTES",
+    "MOST_CHARACTERS",
+    "Inputs",
+    "Part",
+    "read_numeric_inputs",
+    "read_picture_inputs",
+    "read_text_inputs",
+]
+
+MOST_CHARACTERS = 10_000
+"""A longer text is cut: encoders stop reading earlier, and tokenising a book takes minutes."""
+
+MOST_ATTRIBUTES = 128
+"""Of more attributes, those that most entities have are kept: every one adds two columns."""
+
+_READERS = 8  # threads that open pictures; decoding runs outside the interpreter's lock
+_SAYING = "LNS"  # Unicode's letters, numbers and symbols; a dash alone is no text
+# Names that say nothing: Q42, /m/0dgr, m.0dgr, 2f0c...; a year or a number may be a name.
+_IDENTIFIER = re.compile(
+    r"[QPL]\d+|/?[mg][./]\w+|[0-9a-fA-F]{16,}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+)
+
+
+Part: TypeAlias = tuple[NDArray[np.int64], Sequence[Any], list[Problem]]
+"""Whose items they are (positions in ``rows``), the items, and what could not be read."""
+
+
+class Inputs(Protocol):
+    """The items of those n entities that have any."""
+
+    kind: Kind
+    labels: tuple[str, ...]
+    rows: NDArray[np.int64]
+    """The n entities with something to encode, ascending ``[n]``."""
+    fingerprint: str
+    """Sha256 of the labels and of all that is to be encoded."""
+    settings: Mapping[str, Any]
+    """What was chosen, for the manifest."""
+    problems: list[Problem]
+    """Entities that have nothing to encode."""
+
+    def read(self, start: int, stop: int, most: int) -> Iterator[Part]:
+        """Read the items of ``rows[start:stop]``, at most ``most`` at a time, in order."""
+
+
+@dataclass
+class _Listed:
+    """Texts, or rows of numbers: one item per entity, all in memory."""
+
+    kind: Kind
+    labels: tuple[str, ...]
+    rows: NDArray[np.int64]
+    items: Any  # n of them, to be sliced
+    fingerprint: str
+    settings: Mapping[str, Any]
+    problems: list[Problem]
+
+    def read(self, start: int, stop: int, most: int) -> Iterator[Part]:
+        for first in range(start, stop, most):
+            last = min(first + most, stop)
+            yield np.arange(first, last), self.items[first:last], []
+
+
+@dataclass
+class _Pictures:
+    """Picture files: any number per entity, opened when they are read."""
+
+    root: Path
+    labels: tuple[str, ...]
+    rows: NDArray[np.int64]
+    paths: Sequence[tuple[Path, ...]]
+    fingerprint: str
+    problems: list[Problem]
+    kind: Kind = "image"
+    settings: Mapping[str, Any] = field(default_factory=lambda: {"pictures": "mean of all"})
+
+    def read(self, start: int, stop: int, most: int) -> Iterator[Part]:
+        wanted = [(row, path) for row in range(start, stop) for path in self.paths[row]]
+        with ThreadPoolExecutor(_READERS) as readers:
+            for first in range(0, len(wanted), most):  # no more in memory than are encoded at once
+                some = wanted[first : first + most]
+                with warnings.catch_warnings():  # here and not in the threads, which share them
+                    warnings.simplefilter("ignore")  # of odd metadata and of sizes
+                    opened = list(readers.map(self._open, (path for _, path in some)))
+                yield self._sort_out(some, opened)
+
+    def _open(self, path: Path) -> Any:
+        try:
+            return open_picture(path, self.root)
+        except PictureError as error:
+            return error
+
+    def _sort_out(self, some: Sequence[tuple[int, Path]], opened: Sequence[Any]) -> Part:
+        owners, items, problems = [], [], []
+        for (row, path), picture in zip(some, opened, strict=True):
+            if isinstance(picture, PictureError):
+                label = self.labels[self.rows[row]]
+                place = path.relative_to(self.root)
+                problems.append(Problem("unreadable", label, f"{place}: {picture}"))
+            else:
+                owners.append(row)
+                items.append(picture)
+        return np.array(owners, dtype=np.int64), items, problems
+
+
+def read_text_inputs(entities: Entities, fields: Sequence[str]) -> Inputs:
+    """Read the texts of a graph's entities, put together from columns.
+
+    Args:
+        entities: the entities of the graph.
+        fields: ``name``, ``description`` or another column of entities.tsv, in this order. A part
+            that repeats what stands before it is left out.
+
+    Raises:
+        FeatureError: there is no such column, or no entity has a text.
+    """
+    columns = [entities.column(name) for name in fields]
+    rows, texts, problems = [], [], []
+    for row, parts in enumerate(zip(*columns, strict=True)):
+        text = _join(parts)[:MOST_CHARACTERS]
+        label = entities.labels[row]
+        if not text:
+            problems.append(Problem("empty", label))
+        elif not entities.named[row] and _IDENTIFIER.fullmatch(text):
+            problems.append(Problem("identifier", label, text))
+        else:
+            rows.append(row)
+            texts.append(text)
+    if not rows:
+        raise FeatureError(
+            f"{entities.folder}: none of the {len(entities.labels):,} entities has a text in "
+            f"{', '.join(fields)}; give other columns with --fields"
+        )
+    return _Listed(
+        kind="text",
+        labels=entities.labels,
+        rows=np.array(rows, dtype=np.int64),
+        items=texts,
+        fingerprint=_fingerprint((*entities.labels, "", *texts)),
+        settings={"fields": list(fields), "most_characters": MOST_CHARACTERS},
+        problems=problems,
+    )
+
+
+def _join(parts: Iterable[str]) -> str:
+    """Join what says something new: ``France``, ``France is a country`` is the second alone."""
+    joined = ""
+    for part in map(str.strip, parts):
+        if not any(unicodedata.category(character)[0] in _SAYING for character in part):
+            continue
+        joined = part if part.casefold().startswith(joined.casefold()) else f"{joined}. {part}"
+    return joined
+
+
+def read_picture_inputs(entities: Entities) -> Inputs:
+    """Find the pictures of a graph's entities; they are opened when they are encoded.
+
+    Raises:
+        FeatureError: no entity has a picture.
+        FormatError: a picture lies outside the folder.
+    """
+    pictures, missing = entities.find_pictures()
+    if not pictures:
+        said = f"; {len(missing):,} are named and not there" if missing else ""
+        raise FeatureError(
+            f"{entities.folder}: no entity has a picture{said}; name the files in the column "
+            f"picture of entities.tsv, several with | between them"
+        )
+    rows = sorted(pictures)
+    paths = [pictures[row] for row in rows]
+    problems = [
+        Problem("empty", label)
+        for row, label in enumerate(entities.labels)
+        if row not in pictures and label not in {problem.label for problem in missing}
+    ]
+    return _Pictures(
+        root=entities.folder,
+        labels=entities.labels,
+        rows=np.array(rows, dtype=np.int64),
+        paths=paths,
+        fingerprint=_fingerprint(
+            (*entities.labels, *_describe_files(entities.folder, rows, paths))
+        ),
+        problems=[*missing, *problems],
+    )
+
+
+def _describe_files(
+    folder: Path, rows: Sequence[int], paths: Sequence[tuple[Path, ...]]
+) -> Iterator[str]:
+    """Tell files apart by name, size and time: reading them all twice would take too long."""
+    for row, several in zip(rows, paths, strict=True):
+        for path in several:
+            status = path.stat()
+            place = path.relative_to(folder).as_posix()
+            yield f"{row}\0{place}\0{status.st_size}\0{status.st_mtime_ns}"
+
+
+def read_numeric_inputs(entities: Entities) -> tuple[Inputs, NumberTable]:
+    """Read the numbers of a graph's entities as items ``[A]``, and the table they come from.
+
+    Raises:
+        FeatureError: there are none.
+        FormatError: numbers.tsv is malformed.
+    """
+    numbers = read_numbers(entities.folder)
+    ids = {label: row for row, label in enumerate(entities.labels)}
+    known = {
+        attribute: {ids[label]: value for label, value in values.items() if label in ids}
+        for attribute, values in numbers.items()
+    }
+    by_count = sorted((a for a in known if known[a]), key=lambda a: (-len(known[a]), a))
+    if not by_count:
+        raise FeatureError(
+            f"{entities.folder / NUMBERS_FILE}: no entity of the graph has a number; expected "
+            f"lines of entity, attribute and value below a header that says so"
+        )
+    kept = sorted(by_count[:MOST_ATTRIBUTES])
+    values = np.full((len(entities.labels), len(kept)), np.nan)
+    for column, attribute in enumerate(kept):
+        rows = np.fromiter(known[attribute], dtype=np.int64, count=len(known[attribute]))
+        values[rows, column] = np.fromiter(known[attribute].values(), dtype=np.float64)
+    rows = np.flatnonzero(~np.isnan(values).all(axis=1))
+    having = set(rows.tolist())
+    left_out = by_count[MOST_ATTRIBUTES:]
+    inputs = _Listed(
+        kind="numeric",
+        labels=entities.labels,
+        rows=rows,
+        items=values[rows],
+        fingerprint=_fingerprint((*entities.labels, "", *kept), values.tobytes()),
+        settings={"attributes": kept, "attributes_left_out": left_out},
+        problems=[
+            Problem("empty", label)
+            for row, label in enumerate(entities.labels)
+            if row not in having
+        ],
+    )
+    return inputs, NumberTable(tuple(kept), values)
+
+
+def _fingerprint(texts: Iterable[str], content: bytes = b"") -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        encoded = text.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "little"))
+        digest.update(encoded)
+    digest.update(content)
+    return digest.hexdigest()

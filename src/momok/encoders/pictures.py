@@ -1,0 +1,98 @@
+"""Opening pictures of unknown origin: nothing is run, nothing huge is unpacked."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from momok.encoders.weights import import_extra
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+__all__ = ["MOST_PIXELS", "PictureError", "open_picture"]
+
+MOST_PIXELS = 89_478_485
+"""A picture of more is refused: 256 MiB as RGB, Pillow's own limit for a warning."""
+
+# Not EPS, which starts Ghostscript, nor the formats of laboratories and old machines.
+_FORMATS = (
+    *("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO", "PPM", "ICO", "JPEG2000", "AVIF"),
+    "TGA",
+)
+_BACKGROUND = (255, 255, 255)
+
+
+class PictureError(Exception):
+    """A picture cannot be used; the message says why, in a few words."""
+
+
+def open_picture(path: Path, root: Path) -> Picture:
+    """Open a picture as RGB, upright; transparent parts become white, of several frames the first.
+
+    Args:
+        path: the file.
+        root: the folder that it must lie in, links resolved.
+
+    Raises:
+        PictureError: it is missing, no regular file, outside the folder, in no known format,
+            truncated or corrupt, or larger than ``MOST_PIXELS``.
+    """
+    library = import_extra("PIL.Image", package="pillow", extra="image", purpose="reading pictures")
+    operations = import_extra(
+        "PIL.ImageOps", package="pillow", extra="image", purpose="reading pictures"
+    )
+    _check_file(path, root)
+    formats = [name for name in _FORMATS if name in _known_formats(library)]
+    try:
+        with library.open(path, formats=formats) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise PictureError(f"{picture.width:,} x {picture.height:,} pixels, too many")
+            picture.load()
+            return _make_rgb(operations.exif_transpose(picture))
+    except PictureError:
+        raise
+    except MemoryError:
+        raise PictureError("does not fit into memory") from None
+    except (library.DecompressionBombError, library.DecompressionBombWarning):
+        raise PictureError(f"more than {MOST_PIXELS:,} pixels, too many") from None
+    except library.UnidentifiedImageError:
+        raise PictureError("in no picture format that can be read") from None
+    except Exception as error:  # decoders of broken files raise whatever they meet
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise PictureError(f"corrupt or truncated: {said[:200]}") from error
+
+
+def _check_file(path: Path, root: Path) -> None:
+    real = Path(os.path.realpath(path))  # Path.resolve fails on a loop of links
+    if not real.is_relative_to(os.path.realpath(root)):
+        raise PictureError("outside the folder of the graph")
+    try:
+        mode = real.stat().st_mode
+    except FileNotFoundError:
+        raise PictureError("there is no such file") from None
+    except OSError as error:
+        raise PictureError(f"cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
+        raise PictureError("no file but a folder, pipe or device")
+
+
+def _known_formats(library: object) -> dict[str, object]:
+    library.init()  # type: ignore[attr-defined]
+    known: dict[str, object] = library.OPEN  # type: ignore[attr-defined]
+    return known
+
+
+def _make_rgb(picture: Picture) -> Picture:
+    """Convert to RGB; values of 16 bits are scaled, not cut off."""
+    if picture.mode.startswith("I;16"):
+        picture = picture.point(lambda value: value / 256).convert("L")
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        from PIL import Image
+
+        layered = picture.convert("RGBA")
+        ground = Image.new("RGBA", layered.size, (*_BACKGROUND, 255))
+        picture = Image.alpha_composite(ground, layered)
+    return picture.convert("RGB")

@@ -1,0 +1,113 @@
+"""The files of a model: found on this machine, downloaded only when asked, hashed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from momok.encoders.contract import EncoderContext
+from momok.encoders.specs import EncoderSpec
+from momok.errors import ConfigError, FeatureError, MissingExtraError
+
+__all__ = ["find_model", "hash_files", "import_extra"]
+
+# Weights only as safetensors: the others are pickles, or for other frameworks.
+_WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*/config.json", "*/*.safetensors")
+_UNWANTED = ("onnx/*", "openvino/*", "*.msgpack", "*.h5", "*.ot")
+_BLOCK = 1 << 20
+
+
+def import_extra(module: str, *, package: str, extra: str, purpose: str) -> Any:
+    """Import a module of an optional dependency.
+
+    Raises:
+        MissingExtraError: it is not installed; the message says which extra installs it.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != module.partition(".")[0]:
+            raise
+        raise MissingExtraError(package, extra, purpose) from None
+
+
+def find_model(spec: EncoderSpec, context: EncoderContext, *, example: str) -> Path:
+    """Find the folder of the model that a SPEC names.
+
+    The target is a folder, or the name of a model on the Hugging Face hub, whose files are taken
+    from the local cache; they are downloaded only when the user has allowed it.
+
+    Raises:
+        ConfigError: no model is named.
+        FeatureError: it is not on this machine, the download failed, or it has no safetensors
+            weights.
+    """
+    if not spec.target:
+        raise ConfigError(
+            f"encoder {spec.text!r}: which model? Give a folder or a name on the Hugging Face hub, "
+            f"as in {spec.name}:{example}"
+        )
+    folder = Path(spec.target).expanduser()
+    if not folder.is_dir():
+        folder = _find_on_hub(spec, context)
+    if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
+        raise FeatureError(f"{folder}: is no model: neither config.json nor modules.json is in it")
+    if not any(folder.rglob("*.safetensors")):
+        raise FeatureError(
+            f"{folder}: has no weights in safetensors; weights in other files (pytorch_model.bin) "
+            f"are pickles, which can run code and are not opened: save the model again with "
+            f"save_pretrained(folder, safe_serialization=True)"
+        )
+    return folder
+
+
+def _find_on_hub(spec: EncoderSpec, context: EncoderContext) -> Path:
+    hub = import_extra(
+        "huggingface_hub", package="huggingface-hub", extra="text", purpose=f"encoder {spec.text!r}"
+    )
+    try:
+        found = hub.snapshot_download(
+            spec.target,
+            local_files_only=not context.allow_download,
+            allow_patterns=list(_WANTED),
+            ignore_patterns=list(_UNWANTED),
+        )
+    except Exception as error:
+        if context.allow_download:
+            raise FeatureError(
+                f"encoder {spec.text!r}: {spec.target!r} could not be downloaded from the Hugging "
+                f"Face hub: {str(error).splitlines()[0]}"
+            ) from error
+        raise FeatureError(
+            f"encoder {spec.text!r}: there is no folder {spec.target!r}, and no such model in the "
+            f"local cache of the Hugging Face hub; momok downloads nothing by itself: give "
+            f"--allow-download to fetch it, or the path of a folder"
+        ) from None
+    return Path(found)
+
+
+def hash_files(folder: Path, files: Iterable[Path] | None = None) -> str:
+    """Hash the files that make up a model, names and contents, as 64 hex digits.
+
+    Args:
+        folder: names are taken relative to it.
+        files: which; all but hidden ones and documentation where it is left out.
+    """
+    chosen = files if files is not None else _list_model_files(folder)
+    digest = hashlib.sha256()
+    for path in sorted(chosen, key=lambda path: path.relative_to(folder).as_posix()):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(str(path.stat().st_size).encode() + b"\0")
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _list_model_files(folder: Path) -> list[Path]:
+    wanted = {".json", ".safetensors", ".txt", ".model"}
+    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix in wanted)
+    return [path for path in found if not path.relative_to(folder).as_posix().startswith(".")]
