@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from momok.evaluation import ANSWER, Metrics
-from momok.reporting.style import INK, MUTED, choose_colours, plain_numbers
+from momok.reporting.style import INK, MUTED, PAPER, choose_colours, plain_numbers
 
-__all__ = ["choose_epoch", "draw_curves"]
+__all__ = ["choose_epoch", "draw_curves", "draw_loss", "draw_validation"]
 
 _DASHES = (0, (4, 3))
 _FEW = 3  # points; fewer are marked, a line of one point is invisible
@@ -48,6 +48,37 @@ def draw_curves(
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
         axis.grid(axis="x", visible=False)
+    return figure
+
+
+def draw_loss(epochs: Sequence[_Record], chosen: int | None) -> Figure:
+    """Draw the training loss alone, with the chosen epoch marked; without a title."""
+    figure, axis = _start_panel()
+    _draw_losses(axis, epochs, "")
+    if chosen is not None:
+        axis.axvline(chosen, color=MUTED, linewidth=1, linestyle=_DASHES, zorder=1)
+    return _finish_panel(figure, axis)
+
+
+def draw_validation(validations: Sequence[_Record], metric: str) -> Figure:
+    """Draw one metric, ``MRR`` or ``Hits@10``, of every head over the epochs; without a title."""
+    figure, axis = _start_panel()
+    _draw_metric(axis, metric, validations, choose_epoch(validations))
+    return _finish_panel(figure, axis)
+
+
+def _start_panel() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.4, 3.6), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _finish_panel(figure: Figure, axis: Axes) -> Figure:
+    axis.set_title("", loc="left")
+    axis.set_xlabel("epoch")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+    axis.grid(axis="x", visible=False)
+    lines, names = axis.get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside lower center", ncols=min(len(names), 5), fontsize=9.5)
     return figure
 
 
@@ -107,7 +138,7 @@ def _draw_metric(axis: Axes, metric: str, validations: Sequence[_Record], chosen
         textcoords="offset points",
         ha="left" if right else "right",
         fontsize=9,
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5},
+        bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.85, "pad": 1.5},
         zorder=6,
     )
     axis.margins(y=0.1)

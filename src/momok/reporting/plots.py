@@ -23,15 +23,15 @@ from momok.reporting.style import choose_fonts, fit_text, style
 from momok.storage import write_file
 from momok.training import RunFolder
 
-__all__ = ["draw_plots"]
+__all__ = ["draw_plots", "save_plot"]
 
 _DPI = 160
 _LONGEST_GRAPH_NAME = 24
 _NO_DATES: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}}
 
 
-def draw_plots(run: RunFolder) -> list[Path]:
-    """Draw what there is to draw of a run into its folder ``plots``.
+def draw_plots(run: RunFolder, folder: Path | None = None) -> list[Path]:
+    """Draw what there is to draw of a run into its folder ``plots``, or another one.
 
     The same run gives the same bytes. A run that is not finished has curves only.
 
@@ -54,12 +54,14 @@ def draw_plots(run: RunFolder) -> list[Path]:
     fonts = choose_fonts([graph_name, losses, *names.values()])
     name = fit_text(graph_name, fonts, _LONGEST_GRAPH_NAME)
 
-    written = _save(run, "curves", fonts, lambda: draw_curves(epochs, validations, split, name))
+    folder = folder or run.path / "plots"
+    curves = folder / "curves"
+    written = save_plot(curves, fonts, lambda: draw_curves(epochs, validations, split, name))
     if evaluation is not None:
         about = _describe(name, evaluation)
-        written += _save(run, "heads", fonts, lambda: draw_heads(evaluation, about))
-        written += _save(
-            run, "relations", fonts, lambda: draw_relations(evaluation, names, fonts, about)
+        written += save_plot(folder / "heads", fonts, lambda: draw_heads(evaluation, about))
+        written += save_plot(
+            folder / "relations", fonts, lambda: draw_relations(evaluation, names, fonts, about)
         )
     return written
 
@@ -82,16 +84,15 @@ def _describe(name: str, evaluation: Evaluation) -> str:
     return words
 
 
-def _save(
-    run: RunFolder, name: str, fonts: Sequence[str], draw: Callable[[], Figure]
-) -> list[Path]:
+def save_plot(stem: Path, fonts: Sequence[str], draw: Callable[[], Figure]) -> list[Path]:
+    """Draw a figure in the house's style and save it as ``stem.png`` and ``stem.svg``."""
     paths = []
     with matplotlib.rc_context(style(fonts)):
         figure = draw()
         for suffix, metadata in _NO_DATES.items():
             buffer = io.BytesIO()
             figure.savefig(buffer, format=suffix, dpi=_DPI, metadata=metadata, bbox_inches="tight")
-            path = run.path / "plots" / f"{name}.{suffix}"
+            path = stem.with_name(f"{stem.name}.{suffix}")
             write_file(path, buffer.getvalue())
             paths.append(path)
     return paths

@@ -8,8 +8,10 @@ from matplotlib.figure import Figure
 
 from momok.evaluation import ANSWER, Evaluation, Metrics
 from momok.reporting.style import (
+    BAR,
     GRID,
     INK,
+    PAPER,
     choose_colours,
     find_uncovered,
     fit_text,
@@ -19,8 +21,8 @@ from momok.reporting.style import (
 __all__ = ["MOST_RELATIONS", "choose_relations", "draw_relations"]
 
 MOST_RELATIONS = 40
-_LONGEST_NAME = 46
-_BAR = "#c9d1d9"
+_LONGEST_NAME, _LONGEST_WHEN_NARROW = 46, 30
+_AXIS = "MRR of the answer (bar and number) and of each head (dots); (n): queries"
 
 Row = tuple[str, Mapping[str, Metrics]]
 
@@ -57,25 +59,36 @@ def choose_relations(
 
 
 def draw_relations(
-    evaluation: Evaluation, names: Mapping[str, str], fonts: Sequence[str], about: str
+    evaluation: Evaluation,
+    names: Mapping[str, str],
+    fonts: Sequence[str],
+    about: str,
+    *,
+    narrow: bool = False,
 ) -> Figure:
     """Draw the MRR by relation, best on top.
 
     Args:
         evaluation, names, fonts: as for ``choose_relations``.
-        about: graph, split and protocol, for the title.
+        about: graph, split and protocol, for the title; "" for none.
+        narrow: for half the width of a page.
     """
     rows, remark = choose_relations(evaluation, names, fonts)
+    if narrow:
+        rows = [(fit_text(name, fonts, _LONGEST_WHEN_NARROW), heads) for name, heads in rows]
     heads = [head for head in evaluation.heads if head != ANSWER]
     colours = choose_colours(heads)
-    figure = Figure(figsize=(8.4, 0.27 * len(rows) + 1.8), layout="constrained")
+    width = 5.8 if narrow else 8.4
+    figure = Figure(figsize=(width, 0.27 * len(rows) + 1.8), layout="constrained")
     axis = figure.subplots()
-    figure.suptitle(f"MRR by relation: {about}", x=0.01, ha="left", fontsize=11, fontweight="bold")
+    if about:
+        title = f"MRR by relation: {about}"
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     if remark:
         axis.set_title(remark, fontsize=9, fontweight="normal")
     places = range(len(rows))
     answers = [100 * (metrics[ANSWER].mrr or 0.0) for _, metrics in rows]
-    axis.barh(places, answers, 0.68, color=_BAR, label=ANSWER)
+    axis.barh(places, answers, 0.68, color=BAR, label=ANSWER)
     for place, answer in zip(places, answers, strict=True):
         axis.annotate(  # in a column of their own: at the end of a bar they would hide the dots
             f"{answer:.1f}",
@@ -95,7 +108,7 @@ def draw_relations(
             linestyle="none",
             marker="o",
             markersize=5,
-            markeredgecolor="white",
+            markeredgecolor=PAPER,
             markeredgewidth=0.5,
             color=colours[head],
             label=head,
@@ -107,8 +120,11 @@ def draw_relations(
     axis.set_ylim(-0.6, len(rows) - 0.4)
     axis.margins(x=0.03)
     axis.set_xlim(left=0)
-    axis.set_xlabel("MRR of the answer (bar and number) and of each head (dots); (n): queries")
+    words = "MRR of the answer (bar, number) and of each head (dots)" if narrow else _AXIS
+    axis.set_xlabel(words)
     axis.xaxis.set_major_formatter(plain_numbers("%"))
     axis.spines["left"].set_color(GRID)
-    figure.legend(loc="outside lower center", ncols=min(len(heads) + 1, 8), fontsize=9.5)
+    figure.legend(
+        loc="outside lower center", ncols=min(len(heads) + 1, 5 if narrow else 8), fontsize=9.5
+    )
     return figure

@@ -12,9 +12,13 @@ from matplotlib.ticker import FuncFormatter
 from momok.evaluation import ANSWER
 
 __all__ = [
+    "BAR",
+    "FURTHER_COLOURS",
     "GRID",
+    "HEAD_COLOURS",
     "INK",
     "MUTED",
+    "PAPER",
     "choose_colours",
     "choose_fonts",
     "find_uncovered",
@@ -26,16 +30,18 @@ __all__ = [
 INK = "#1f2328"
 MUTED = "#667079"
 GRID = "#e3e7eb"
+BAR = "#c9d1d9"
+PAPER = "#ffffff"
 
 # Okabe and Ito's colours, which people with any colour vision tell apart; the answer is ink.
-_COLOURS = {
+HEAD_COLOURS = {
     "structure": "#0072b2",
     "image": "#e69f00",
     "text": "#009e73",
     "joint": "#b5549a",
     ANSWER: INK,
 }
-_FURTHER = ("#56b4e9", "#d55e00", "#8c6d46", "#7570b3", "#a6a61d", "#999999")
+FURTHER_COLOURS = ("#56b4e9", "#d55e00", "#8c6d46", "#7570b3", "#a6a61d", "#999999")
 
 _BASE_FONT = "DejaVu Sans"  # comes with matplotlib
 # Fonts with Chinese, Japanese and Korean that systems have; taken only where a label needs one.
@@ -80,8 +86,8 @@ def style(fonts: Sequence[str]) -> dict[Any, Any]:
         "xtick.labelsize": 9,
         "ytick.labelsize": 9,
         "legend.frameon": False,
-        "figure.facecolor": "white",
-        "savefig.facecolor": "white",
+        "figure.facecolor": PAPER,
+        "savefig.facecolor": PAPER,
         "svg.hashsalt": "momok",  # the same run gives the same bytes
     }
 
@@ -91,10 +97,10 @@ def choose_colours(heads: Iterable[str]) -> dict[str, str]:
     further = 0
     colours = {}
     for head in heads:
-        if head in _COLOURS:
-            colours[head] = _COLOURS[head]
+        if head in HEAD_COLOURS:
+            colours[head] = HEAD_COLOURS[head]
         else:
-            colours[head] = _FURTHER[further % len(_FURTHER)]
+            colours[head] = FURTHER_COLOURS[further % len(FURTHER_COLOURS)]
             further += 1
     return colours
 
