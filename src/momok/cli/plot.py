@@ -12,10 +12,22 @@ __all__ = ["command"]
 @click.command("plot", short_help=COMMANDS["plot"])
 @click.argument("run")
 def command(run: str) -> None:
-    """Draw the plots of a run again, from its files; also of one that is not finished."""
-    from momok.cli.console import make_printable
-    from momok.reporting import draw_plots
-    from momok.training import RunFolder
+    """Draw the plots of a run again, from its files; also of one that is not finished.
 
-    for path in draw_plots(RunFolder(run)):
+    curves, heads and relations show how it was trained and what it reaches. As soon as there is a
+    checkpoint, experts, modalities and disentanglement show what the model has learned of the
+    relations (docs/explanations.md).
+    """
+    from momok.cli.console import error_console, make_printable
+    from momok.reporting import draw_plots
+    from momok.reporting.model_plots import draw_model_plots
+    from momok.training import RunFolder
+    from momok.training.progress import ProgressBars
+
+    folder = RunFolder(run)
+    written = draw_plots(folder)
+    if folder.best_checkpoint.exists():
+        bars = ProgressBars(error_console())
+        written += draw_model_plots(folder, progress=bars.ranking("train queries"))
+    for path in written:
         click.echo(make_printable(str(path)))

@@ -80,6 +80,25 @@ class ModelExplanation:
         """K."""
         return len(next(iter(self.cka.values())))
 
+    def list_relations(self) -> list[int]:
+        """Rows of the relations that train has, the one with most queries first."""
+        counts = np.sum(list(self.queries.values()), axis=0)
+        return [int(row) for row in np.argsort(-counts, kind="stable") if counts[row]]
+
+    def average_shares(self) -> Floats:
+        """The mean share of each modality over both questions of every fact: [R, M]."""
+        mean: Floats = (self.shares["tail"] + self.shares["head"]) / 2
+        return mean
+
+    def average_fusion(self) -> Floats | None:
+        """The mean attention over all queries of a relation, whatever they ask: [R, M]."""
+        if self.fusion is None:
+            return None
+        asked = [self.queries[side][:, None] for side in SIDES]
+        mean: Floats = self.fusion["tail"] * asked[0] + self.fusion["head"] * asked[1]
+        mean /= np.maximum(asked[0] + asked[1], 1)  # NaN where train has no such fact
+        return mean
+
     def to_json(self) -> dict[str, Any]:
         """The plain form: one record per relation, weights by name, null where there is none."""
         return {

@@ -58,7 +58,7 @@ def choose_relations(
         their rows, most frequent first; names with counts; a remark, "" where all is plain.
     """
     counts = np.sum(list(explanation.queries.values()), axis=0)
-    order = [int(row) for row in np.argsort(-counts, kind="stable") if counts[row]]
+    order = explanation.list_relations()
     chosen = order[:MOST_RELATIONS]
     names, by_line = [], False
     for row in chosen:
@@ -109,11 +109,10 @@ def draw_modalities(explanation: ModelExplanation, fonts: Sequence[str], about: 
         explanation, fonts, about: as for ``draw_experts``.
     """
     rows, names, remark = choose_relations(explanation, fonts)
-    counts = [explanation.queries[side][rows] for side in SIDES]
-    panels = {"share of the answer": _average([explanation.shares[s][rows] for s in SIDES])}
-    if explanation.fusion is not None:
-        fusion = [explanation.fusion[side][rows] for side in SIDES]
-        panels["attention of the joint head"] = _average(fusion, counts)
+    panels = {"share of the answer": explanation.average_shares()[rows]}
+    fusion = explanation.average_fusion()
+    if fusion is not None:
+        panels["attention of the joint head"] = fusion[rows]
     figure = Figure(figsize=(3.4 + 3.2 * len(panels), _ROW * len(rows) + 1.9), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     _write_title(figure, f"Modalities by relation: {about}", remark)
@@ -225,18 +224,6 @@ def _draw_cells(
                 fontsize=8.5,
                 color=_ON_DARK if value > 0.55 else _ON_LIGHT,
             )
-
-
-def _average(tables: Sequence[Floats], counts: Sequence[NDArray[np.int64]] | None = None) -> Floats:
-    """The mean of both questions; those without a train query do not count."""
-    weights = [np.ones(len(tables[0]))] * 2 if counts is None else counts
-    parts = [
-        np.where(np.isnan(table), 0.0, table * weight[:, None])
-        for table, weight in zip(tables, weights, strict=True)
-    ]
-    total: Floats = sum(parts, np.zeros_like(tables[0]))
-    normalised: Floats = total / total.sum(axis=1, keepdims=True)
-    return normalised
 
 
 def _write_title(figure: Figure, title: str, remark: str) -> None:
