@@ -8,7 +8,7 @@ out to be true among held-out facts. What exactly is counted (``momok calibrate`
   validation facts answer, and all N candidates of it but the known train facts. A candidate is true
   if the fact is in validation. So the calibrated number is the *probability that a candidate with
   this score is a held-out fact, for a question that has at least one held-out answer*.
-- For ``fact`` (the mean of the answers to a fact's two questions, which ranks facts over the whole
+- For ``fact`` (the lower of the answers to a fact's two questions, which ranks facts over the whole
   graph): take all facts (h, r, t) that are not in train, whether or not anything is missing there.
   One is true if it is in validation. So it is the *probability that a fact which train does not
   have, with this score, is one of those held out*.
@@ -69,8 +69,7 @@ class Reliability:
     """How well probabilities of one output agree with the test facts.
 
     Attributes:
-        log_loss: negative log-likelihood per question (per relation for ``fact``), in nats, summed
-            over its candidates.
+        log_loss: negative log-likelihood of all candidates, in nats per true one.
         ece: expected calibration error over all candidates: the mean over bins, by their counts, of
             |predicted - observed|. Most candidates are in the lowest bins; the next one tells more.
         ece_shown: the same over candidates of a probability of at least 1 %.

@@ -59,6 +59,7 @@ class Predictor:
         memory_budget: bytes of score buffers; answers do not depend on it.
         source: where the graph of the run lies now, if not where it was: a folder or a name.
             Only explanations need it, for features and pictures.
+        calibrated: use the run's calibration where it has one.
 
     Attributes:
         run: the run folder.
@@ -81,6 +82,7 @@ class Predictor:
         device: Literal["auto", "cpu", "cuda"] = "auto",
         memory_budget: int = DEFAULT_MEMORY_BUDGET,
         source: str | Path | None = None,
+        calibrated: bool = True,
     ) -> None:
         self._moved_to = source
         self.run = run if isinstance(run, RunFolder) else RunFolder(run)
@@ -91,7 +93,7 @@ class Predictor:
         self._candidates, self._gates, self._attention = _encode_candidates(self.model)
         for head, vectors in self._candidates.items():
             self._check_finite(head, vectors)
-        self.calibration = _load_calibration(self.run, state, self.heads)
+        self.calibration = _load_calibration(self.run, state, self.heads) if calibrated else None
         self._present = {m: p.cpu().numpy().astype(bool) for m, p in self.model.present.items()}
 
     @property

@@ -56,7 +56,7 @@ def find_best(
     columns = max(memory_budget // (_BYTES_PER_CELL * max(rows, _MIN_ROWS)), _MIN_COLUMNS)
     hidden_rows, hidden_ids = (torch.from_numpy(part).to(device) for part in hidden)
     best = torch.empty((rows, 0), dtype=torch.int64, device=device)
-    with _full_precision():
+    with full_precision():
         for start in range(0, num_candidates, columns):
             block = {head: c[start : start + columns] for head, c in candidate_vectors.items()}
             total = _sum_probabilities(query_vectors, block)[:rows]
@@ -92,7 +92,7 @@ def find_rank(
     query_vectors = {head: q.expand(_MIN_ROWS, -1) for head, q in query_vectors.items()}
     columns = max(memory_budget // (_BYTES_PER_CELL * _MIN_ROWS), _MIN_COLUMNS)
     blocks = zip(*(torch.split(c, columns) for c in candidate_vectors.values()), strict=True)
-    with _full_precision():
+    with full_precision():
         scores = torch.cat(
             [
                 _sum_probabilities(query_vectors, dict(zip(candidate_vectors, b, strict=True)))[0]
@@ -160,7 +160,7 @@ def _make_keys(scores: Tensor, start: int, num_candidates: int) -> Tensor:
 
 
 @contextmanager
-def _full_precision() -> Iterator[None]:
+def full_precision() -> Iterator[None]:
     """Compute in true float32: training in this process may have allowed TF32 products."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")

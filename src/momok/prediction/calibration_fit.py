@@ -1,0 +1,204 @@
+"""Choosing and fitting calibration maps on validation, and judging them on test.
+
+Every method is fitted five times, each time without one fold of the questions, and judged by its
+log-loss on that fold; the method with the least total is fitted again on all of validation. Test is
+looked at afterwards, for the report only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from momok.evaluation import DEFAULT_MEMORY_BUDGET
+from momok.prediction.calibration import (
+    FACT,
+    CalibratedOutput,
+    Calibration,
+    Reliability,
+    ReliabilityBin,
+)
+from momok.prediction.calibration_counts import (
+    BIN_LOGITS,
+    Counts,
+    HeldOut,
+    count_facts,
+    count_questions,
+)
+from momok.prediction.calibrators import METHODS, CalibrationMap, Method, fit_map
+from momok.prediction.predictor import Predictor
+from momok.training import RunFolder
+from momok.training.checkpoint import read_checkpoint
+
+__all__ = ["calibrate_run", "choose_map", "compute_log_loss", "compute_reliability"]
+
+Floats: TypeAlias = NDArray[np.float64]
+
+FOLDS = 5
+_SEED = (
+    0  # of the folds and the sample; not the run's, so that runs differ in nothing but the model
+)
+# Borders of the reliability bins: fine where most candidates are, even where people look.
+EDGES = (0.0, 1e-4, 1e-3, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+SHOWN = 0.01  # the least probability that counts for ``ece_shown``
+
+Progress = Callable[[str, int, int], None]
+
+
+def calibrate_run(
+    run: RunFolder | str | Path,
+    *,
+    memory_budget: int = DEFAULT_MEMORY_BUDGET,
+    progress: Progress | None = None,
+) -> Calibration:
+    """Calibrate the chosen checkpoint of a run, write the result into its folder and give it.
+
+    Args:
+        run: a run folder.
+        memory_budget: bytes of score buffers.
+        progress: is told (what, done, total).
+
+    Raises:
+        MomokError: as ``Predictor``.
+    """
+    predictor = Predictor(run, memory_budget=memory_budget, calibrated=False)
+    graph = predictor.graph
+    valid = HeldOut.without_known(graph.valid, graph.train, FOLDS, _SEED)
+    known = np.concatenate([graph.train, graph.valid])
+    test = HeldOut.without_known(graph.test, known, 1, _SEED)
+
+    def tell(what: str) -> Callable[[int, int], None] | None:
+        return None if progress is None else lambda done, total: progress(what, done, total)
+
+    fitted = count_questions(predictor, valid, tell("questions of valid"))
+    tested = count_questions(predictor, test, tell("questions of test"))
+    facts = count_facts(predictor, valid, test, progress=tell("facts of the relations"))
+    outputs = {
+        name: _calibrate_output(counts, tested.candidates[name], tested.best[name])
+        for name, counts in fitted.candidates.items()
+    }
+    outputs[FACT] = _calibrate_output(facts[0], facts[1], None)
+    _, state = read_checkpoint(predictor.run.best_checkpoint, prefix="none/")
+    result = Calibration(
+        outputs=outputs,
+        about={
+            "folds": FOLDS,
+            "seed": _SEED,
+            "valid": {"facts": len(valid.facts), "questions": fitted.questions},
+            "test": {"facts": len(test.facts), "questions": tested.questions},
+        },
+        selected=state.get("selected", {}),
+    )
+    result.save(predictor.run)
+    return result
+
+
+def choose_map(counts: Counts) -> tuple[CalibrationMap, dict[Method, float]]:
+    """The map of the method with the least cross-fitted log-loss, and the log-losses.
+
+    With fewer than two folds that have a true candidate nothing can be learned: identity.
+    """
+    true, false = counts.merge()
+    folds = range(len(counts.true))
+    if sum(bool(counts.true[fold].any()) for fold in folds) < 2:
+        return CalibrationMap(method="identity"), {}
+    losses: dict[Method, float] = {}
+    for method in METHODS:
+        loss = 0.0
+        for fold in folds:
+            left, right = true - counts.true[fold], false - counts.false[fold]
+            held = counts.true[fold], counts.false[fold]
+            loss += _sum_log_loss(fit_map(method, BIN_LOGITS, left, right), *held)
+        losses[method] = loss / float(true.sum())
+    best = min(METHODS, key=losses.__getitem__)
+    return fit_map(best, BIN_LOGITS, true, false), losses
+
+
+def compute_log_loss(calibration: CalibrationMap, true: Floats, false: Floats) -> float:
+    """Negative log-likelihood of all candidates, in nats per true one, of which there are some."""
+    return _sum_log_loss(calibration, true, false) / float(true.sum())
+
+
+def compute_reliability(
+    calibration: CalibrationMap,
+    candidates: tuple[Floats, Floats],
+    best: tuple[Floats, Floats] | None = None,
+) -> Reliability:
+    """How well calibrated probabilities agree with what was true.
+
+    Args:
+        calibration: the map to judge.
+        candidates: (true [n], false [n]) by bin of logits.
+        best: the same of the best candidate of every question.
+    """
+    bins = _fill_bins(calibration, *candidates)
+    top = _fill_bins(calibration, *best) if best is not None else ()
+    shown = tuple(each for each in bins if each.low >= SHOWN)
+    return Reliability(
+        log_loss=compute_log_loss(calibration, *candidates),
+        ece=_compute_ece(bins),
+        ece_shown=_compute_ece(shown),
+        ece_top=None if best is None else _compute_ece(top),
+        bins=bins,
+        top_bins=top,
+    )
+
+
+def _calibrate_output(fit: Counts, test: Counts, best: Counts | None) -> CalibratedOutput:
+    chosen, losses = choose_map(fit)
+    if not test.true.any():
+        return CalibratedOutput(map=chosen, choices=losses, raw=None, calibrated=None)
+    top = None if best is None else best.merge()
+    return CalibratedOutput(
+        map=chosen,
+        choices=losses,
+        raw=compute_reliability(CalibrationMap(method="identity"), test.merge(), top),
+        calibrated=compute_reliability(chosen, test.merge(), top),
+    )
+
+
+def _sum_log_loss(calibration: CalibrationMap, true: Floats, false: Floats) -> float:
+    p = calibration.apply_to_logits(BIN_LOGITS)
+    with np.errstate(divide="ignore"):
+        costs = -np.log(p), -np.log1p(-p)
+    parts = [
+        float((count[count > 0] * cost[count > 0]).sum())
+        for count, cost in zip((true, false), costs, strict=True)
+    ]
+    return sum(parts)
+
+
+def _fill_bins(
+    calibration: CalibrationMap, true: Floats, false: Floats
+) -> tuple[ReliabilityBin, ...]:
+    """The bins that have a candidate."""
+    p = calibration.apply_to_logits(BIN_LOGITS)
+    count = true + false
+    place = np.clip(np.searchsorted(EDGES, p, side="right") - 1, 0, len(EDGES) - 2)
+
+    def total(values: Floats) -> Floats:
+        return np.asarray(np.bincount(place, values, len(EDGES) - 1), dtype=np.float64)
+
+    counts, sums, trues = total(count), total(count * p), total(true)
+    return tuple(
+        ReliabilityBin(
+            low=EDGES[b],
+            high=EDGES[b + 1],
+            count=float(counts[b]),
+            predicted=float(sums[b] / counts[b]),
+            observed=float(trues[b] / counts[b]),
+        )
+        for b in counts.nonzero()[0]
+    )
+
+
+def _compute_ece(bins: tuple[ReliabilityBin, ...]) -> float:
+    """Expected calibration error: Naeini et al. 2015, as in Guo et al. 2017, equation 3."""
+    total = sum(each.count for each in bins)
+    if not total:
+        return 0.0
+    return sum(each.count * abs(each.predicted - each.observed) for each in bins) / total
