@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from momok.model.noise import Noise
+from momok.model.noise import Noise, as_bits, mask_
 from momok.model.precision import as_given, matmul_dtype
 
 __all__ = ["RelationGroups", "TuckER", "group_by_relation"]
@@ -65,11 +65,6 @@ def group_by_relation(relations: Tensor) -> RelationGroups:
     return RelationGroups(distinct=distinct, slots=slots, blocks=tuple(blocks), rows=sum(sizes))
 
 
-# From how many distinct relations on the core (67 MB at widths 256) is worth a cast to bfloat16:
-# below, the cast and that of its gradient cost more than float32 products do (measured, 2 cores).
-_CAST_CORE_FROM = 128
-
-
 class _GroupedProduct(torch.autograd.Function):
     """Rows times the relation matrix of their group, with dropout on the matrices.
 
@@ -82,29 +77,27 @@ class _GroupedProduct(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x, relations, core, mask, scale, groups):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    def forward(ctx, x, relations, core, mask, groups):  # type: ignore[no-untyped-def]
         width = x.shape[1]
-        cast = len(relations) >= _CAST_CORE_FROM or x.device.type != "cpu"
-        compute = x.dtype if cast else core.dtype
         ctx.core = core
         with as_given(x):
-            relations, flat_core = relations.to(compute), core.detach().flatten(1).to(compute)
-            matrices = (
-                torch.mm(relations, flat_core).to(x.dtype).view(-1, width, width)
-            )  # [U, d, d]
+            relations, flat_core = relations.to(x.dtype), core.detach().flatten(1).to(x.dtype)
+            matrices = torch.mm(relations, flat_core).view(-1, width, width)  # [U, d, d]
+            bits = None
             if mask is not None:
-                matrices.mul_(mask).mul_(scale)
+                bits = as_bits(mask, matrices)
+                mask_(matrices, bits)
             padded = x.new_zeros(groups.rows, width).index_copy_(0, groups.slots, x)
             out = torch.empty_like(padded)
             for part, left, right in _each_block(groups, padded, matrices):
                 torch.bmm(left, right, out=out[part].view_as(left))
-        ctx.save_for_backward(padded, relations, flat_core, mask, matrices)
-        ctx.scale, ctx.groups = scale, groups
+        ctx.save_for_backward(padded, relations, flat_core, bits, matrices)
+        ctx.groups = groups
         return out[groups.slots]
 
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
-        padded, relations, flat_core, mask, matrices = ctx.saved_tensors
+        padded, relations, flat_core, bits, matrices = ctx.saved_tensors
         groups, core = ctx.groups, ctx.core
         with as_given(grad):
             grad_padded = torch.zeros_like(padded).index_copy_(0, groups.slots, grad)
@@ -114,15 +107,18 @@ class _GroupedProduct(torch.autograd.Function):
                 torch.bmm(left, right.mT, out=grad_x[part].view_as(left))
             for part, left, result in _each_block(groups, padded, grad_matrices):
                 torch.bmm(left.mT, grad_padded[part].view_as(left), out=result)
-            if mask is not None:
-                grad_matrices.mul_(mask).mul_(ctx.scale)
-            flat = grad_matrices.flatten(1).to(relations.dtype)  # [U, d * d]
+            if bits is not None:
+                mask_(grad_matrices, bits)
+            flat = grad_matrices.flatten(1)  # [U, d * d]
             grad_relations = (flat @ flat_core.T).to(core.dtype)
             if core.requires_grad:
+                flat, left = flat.to(core.dtype), relations.T.to(core.dtype)
                 if core.grad is None:
-                    core.grad = torch.zeros_like(core)
-                core.grad.flatten(1).addmm_(relations.T.to(core.dtype), flat.to(core.dtype))
-        return grad_x[groups.slots], grad_relations, None, None, None, None
+                    core.grad = torch.empty_like(core)
+                    torch.mm(left, flat, out=core.grad.flatten(1))
+                else:
+                    core.grad.flatten(1).addmm_(left, flat)
+        return grad_x[groups.slots], grad_relations, None, None, None
 
 
 def _each_block(
@@ -177,16 +173,16 @@ class TuckER(nn.Module):
         drop_input, drop_matrix, drop_output = self.dropouts
         width = entities.shape[1]
         x = noise.dropout(self.input_norm(entities.to(self.core.dtype)), drop_input)
-        mask, scale = None, 1.0
+        mask = None
         if not noise.off and drop_matrix > 0.0:
             mask = noise.keep_mask((len(relations), width, width), drop_matrix, x.device)
-            scale = 1.0 / noise.keep_probability(drop_matrix, x.device)
+            # the scale of the kept cells: W_r is linear in r
+            relations = relations * noise.scale(drop_matrix, x.device)
         product = _GroupedProduct.apply(  # type: ignore[no-untyped-call]
             x.to(matmul_dtype(x)),
             relations.to(self.core.dtype),
             self.core,
             mask,
-            scale,
             groups,
         )
         return noise.dropout(self.output_norm(product.to(self.core.dtype)), drop_output)

@@ -75,6 +75,16 @@ class ExpertBank(nn.Module):
                 logits = logits / temperature.unsqueeze(1)
             return torch.softmax(logits, dim=1)
 
+    def draw_noise(self, rows: int, noise: Noise) -> list[Tensor]:
+        """What ``gate`` and then ``outputs`` would draw for this many rows, in that order."""
+        drawn = []
+        if self.experts > 1 and self.noise_weight is not None:
+            drawn.append(noise.normal(self.noise_weight.new_empty(rows, self.experts)))
+        if self.dropout > 0.0:
+            device, width = self.weight.device, self.weight.shape[1]
+            drawn.append(noise.keep_mask((rows, width), self.dropout, device))
+        return drawn
+
     def outputs(self, entities: Tensor, noise: Noise) -> Tensor:
         """What every expert says of every entity: [n, d] to [n, K, d].
 

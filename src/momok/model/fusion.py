@@ -54,6 +54,14 @@ class ModalityFusion(nn.Module):
             bound = 1.0 / math.sqrt(width)
             self.attention.uniform_(-bound, bound, generator=generator)
 
+    def draw_noise(self, rows: int, noise: Noise) -> list[Tensor]:
+        """What ``forward`` would draw for this many rows, in order."""
+        if self.dropout == 0.0:
+            return []
+        device = self.attention.device
+        shapes = [(self.branches, rows, weight.shape[1]) for weight in self.weights]
+        return [noise.keep_mask(shape, self.dropout, device) for shape in shapes]
+
     def forward(self, vectors: Sequence[Tensor], noise: Noise) -> tuple[Tensor, Tensor]:
         """Fuse one vector per modality into one.
 
@@ -64,13 +72,15 @@ class ModalityFusion(nn.Module):
             The fused vectors [n, d] and the attention over modalities [G, n, M].
         """
         seen = []
+        scale = noise.scale(self.dropout, self.attention.device)
         for x, weight, bias in zip(vectors, self.weights, self.biases, strict=True):
-            inputs = x.unsqueeze(0).expand(self.branches, -1, -1)  # [G, n, d_m]
-            dropped = noise.dropout(inputs, self.dropout)
-            seen.append(torch.relu(torch.bmm(dropped, weight) + bias.unsqueeze(1)))  # [G, n, d]
+            inputs = noise.masked(x.unsqueeze(0).expand(self.branches, -1, -1), self.dropout)
+            product = torch.baddbmm(bias.unsqueeze(1), inputs, weight * scale)
+            seen.append(product.relu_())  # [G, n, d]
         logits = torch.stack([u @ self.attention for u in seen], dim=2)  # [G, n, M]
         alpha = torch.softmax(at_least_float32(logits), dim=2)
-        fused = torch.zeros_like(seen[0])
-        for m, u in enumerate(seen):
-            fused = torch.addcmul(fused, u, alpha[:, :, m : m + 1].to(u.dtype))
+        shares = alpha.to(seen[0].dtype).unsqueeze(3)  # [G, n, M, 1]
+        fused = seen[0] * shares[:, :, 0]
+        for m, u in enumerate(seen[1:], start=1):
+            fused = torch.addcmul(fused, u, shares[:, :, m])
         return fused.sum(dim=0), alpha

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from momok.model.decoder import TuckER, group_by_relation
 from momok.model.experts import ExpertBank
 from momok.model.fusion import ModalityFusion
-from momok.model.noise import Noise
+from momok.model.noise import DrawnNoise, Noise
 from momok.model.tables import EntityTable, ModalitySpec
 
 __all__ = ["JOINT", "Candidates", "MoMoK", "MoMoKSpec", "Queries"]
@@ -264,9 +264,25 @@ class MoMoK(nn.Module):
             vectors=encoded, gates=gates, expert_outputs=outputs, fusion_weights=fusion_weights
         )
 
-    def encode_candidates(self, rows: Rows, ids: Tensor | slice | None = None) -> Candidates:
-        """The candidate tower over given table rows of the entities ``ids``."""
+    def draw_candidate_noise(self, rows: int) -> DrawnNoise | Noise:
+        """What ``encode_candidates`` would draw for this many entities, drawn now."""
         noise = self._noise
+        if noise.off:
+            return noise
+        tape = [drawn for _, _, bank in self._towers for drawn in bank.draw_noise(rows, noise)]
+        if self.entity_fusion is not None:
+            tape += self.entity_fusion.draw_noise(rows, noise)
+        return DrawnNoise(tape)
+
+    def encode_candidates(
+        self, rows: Rows, ids: Tensor | slice | None = None, noise: Noise | None = None
+    ) -> Candidates:
+        """The candidate tower over given table rows of the entities ``ids``.
+
+        Args:
+            noise: drawn beforehand; None draws it as it is needed.
+        """
+        noise = self._noise if noise is None else noise
         vectors: dict[str, Tensor] = {}
         gates: dict[str, Tensor] = {}
         for name, table, bank in self._towers:

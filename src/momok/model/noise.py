@@ -9,10 +9,12 @@ rounded probability, so expectations are exact. On a GPU the native generator is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-__all__ = ["Noise"]
+__all__ = ["DrawnNoise", "Noise", "as_bits", "mask_"]
 
 _LEVELS = 256  # a byte's worth of probabilities
 
@@ -22,19 +24,38 @@ def _dropped_levels(p: float) -> int:
     return min(round(p * _LEVELS), _LEVELS - 1)
 
 
-class _MaskedScale(torch.autograd.Function):
-    """``x * mask * scale``, keeping only the mask (one byte a cell) for the backward pass."""
+# Integers as wide as a floating-point number: a mask of zeros and minus ones in them keeps or clears
+# a number by one bitwise "and".
+_BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+class _Masked(torch.autograd.Function):
+    """``x`` where the mask is set, else zero; likewise for the gradient.
+
+    A product with a boolean mask converts the mask first and takes five times as long on a CPU
+    (measured: 1.8 against 0.32 nanoseconds a cell).
+    """
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, mask: Tensor, scale: float):  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(mask)
-        ctx.scale = scale  # type: ignore[attr-defined]
-        return (x * mask).mul_(scale)
+    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, bits: Tensor):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(bits)
+        return (x.view(bits.dtype) & bits).view(x.dtype)
 
     @staticmethod
     def backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
-        (mask,) = ctx.saved_tensors
-        return (grad * mask).mul_(ctx.scale), None, None
+        (bits,) = ctx.saved_tensors
+        return (grad.view(bits.dtype) & bits).view(grad.dtype), None
+
+
+def as_bits(mask: Tensor, like: Tensor) -> Tensor:
+    """A boolean mask as integers of the width of ``like``'s numbers: all bits set, or none."""
+    return mask.to(_BITS[like.dtype.itemsize]).neg_()
+
+
+def mask_(x: Tensor, bits: Tensor) -> Tensor:
+    """Clear the cells of a contiguous ``x`` whose bits are not set, in place."""
+    x.view(bits.dtype).bitwise_and_(bits)
+    return x
 
 
 class Noise:
@@ -69,14 +90,46 @@ class Noise:
         """The probability with which a cell is kept, as the device draws it."""
         return 1.0 - (p if device.type != "cpu" else _dropped_levels(p) / _LEVELS)
 
+    def scale(self, p: float, device: torch.device) -> float:
+        """What kept cells are multiplied by, so that the mean stays: 1 when noise is off."""
+        return 1.0 if self.off else 1.0 / self.keep_probability(p, device)
+
     def dropout(self, x: Tensor, p: float) -> Tensor:
         """Zero cells of ``x`` with probability ``p`` and scale the others to the same mean."""
+        return self.masked(x, p) * self.scale(p, x.device) if p > 0.0 and not self.off else x
+
+    def masked(self, x: Tensor, p: float) -> Tensor:
+        """Zero cells of ``x`` with probability ``p``; the caller applies ``scale``."""
         if self.off or p == 0.0:
             return x
-        mask = self.keep_mask(tuple(x.shape), p, x.device)
-        scale = 1.0 / self.keep_probability(p, x.device)
-        return _MaskedScale.apply(x, mask, scale)  # type: ignore[no-untyped-call,no-any-return]
+        bits = as_bits(self.keep_mask(tuple(x.shape), p, x.device), x)
+        return _Masked.apply(x, bits)  # type: ignore[no-untyped-call,no-any-return]
 
     def normal(self, like: Tensor) -> Tensor:
         """Standard gaussian noise of the shape of ``like``."""
         return torch.randn(like.shape, generator=self.generator, device=like.device)
+
+
+class DrawnNoise(Noise):
+    """Noise drawn beforehand: a forward pass without a generator, which a compiler can take whole.
+
+    Args:
+        tape: what ``keep_mask`` and ``normal`` are to give, in the order of the calls.
+    """
+
+    def __init__(self, tape: Sequence[Tensor]) -> None:
+        super().__init__(None)
+        self._tape = iter(tape)
+
+    @property
+    def off(self) -> bool:
+        """Never: without noise there is nothing to draw beforehand."""
+        return False
+
+    def keep_mask(self, shape: tuple[int, ...], p: float, device: torch.device) -> Tensor:  # noqa: ARG002
+        """The next tensor of the tape."""
+        return next(self._tape)
+
+    def normal(self, like: Tensor) -> Tensor:  # noqa: ARG002
+        """The next tensor of the tape."""
+        return next(self._tape)
