@@ -16,6 +16,7 @@ A split without such faults is left alone. By rule 3 a wholly broken validation 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +26,7 @@ from momok.errors import DataError
 from momok.graph.graph import MultimodalGraph
 from momok.graph.triples import Triples, encode_triples, is_member
 
-__all__ = ["CLEAN_SPLIT_SEED", "carve_validation", "make_clean"]
+__all__ = ["CLEAN_SPLIT_SEED", "carve_validation", "hold_out", "make_clean"]
 
 CLEAN_SPLIT_SEED = 0  # part of the definition of the clean split: another seed is another split
 
@@ -112,6 +113,52 @@ def carve_validation(
     drawn = np.zeros(len(train), dtype=np.bool_)
     drawn[free[:wanted]] = True
     return train[~drawn], train[drawn]
+
+
+def hold_out(
+    triples: Triples,
+    groups: NDArray[np.int64],
+    wanted: Sequence[int],
+    num_entities: int,
+    num_relations: int,
+    *,
+    seed: int,
+) -> NDArray[np.int64]:
+    """Split facts so that train shows every entity and relation, and no group is torn apart.
+
+    Groups are put in a random order. For every entity and relation the first group with a fact of
+    it is bound to train; the free ones fill the parts one after the other from the end. Where they
+    hold fewer facts than wanted, the parts share them in proportion.
+
+    Args:
+        triples: facts ``[n, 3]``.
+        groups: the group of each fact ``[n]``, numbered from 0 (see ``redundancy.group_facts``).
+        wanted: how many facts each part is to have, but train.
+        num_entities: N.
+        num_relations: R.
+        seed: the same seed draws the same split under every version of numpy.
+
+    Returns:
+        The part of each fact ``[n]``: 0 is train, 1 the first of the others, and so on. A part has
+        at most the last group's facts more than wanted; it is empty if no group was left.
+    """
+    num_groups = int(groups.max()) + 1 if len(groups) else 0
+    ranks = np.random.RandomState(seed).permutation(num_groups)
+    fact_ranks = ranks[groups]
+    bound = np.zeros(num_groups, dtype=np.bool_)  # by rank
+    for columns, size in (((0, 2), num_entities), ((1,), num_relations)):
+        earliest = np.full(size, num_groups, dtype=np.int64)
+        for column in columns:
+            np.minimum.at(earliest, triples[:, column], fact_ranks)
+        bound[earliest[earliest < num_groups]] = True
+    free = np.flatnonzero(~bound)[::-1]
+    sizes = np.bincount(fact_ranks, minlength=num_groups)[free]
+    before = np.cumsum(sizes) - sizes
+    scale = min(1.0, sizes.sum() / max(1, sum(wanted)))
+    limits = np.cumsum([0, *wanted]) * scale
+    parts = np.zeros(num_groups, dtype=np.int64)
+    parts[free] = np.searchsorted(limits, before, side="right") % (len(wanted) + 1)
+    return parts[fact_ranks]
 
 
 def _say_leaked(graph: MultimodalGraph, train: Triples, count: int) -> str:

@@ -29,11 +29,13 @@ class RawGraph:
         relations: the labels of the R relations, each once.
         triples: facts ``[n, 3]``, head, relation and tail ids, which may repeat: under ``train``
             and, where the source has them, ``valid`` and ``test``, or else all under ``all``.
-        names: display names by label, of entities and relations.
+        names: display names by label, of entities and of relations.
+        relation_names: display names of relations, where an entity has the same label.
         descriptions: longer texts by entity label.
         types: the kind of thing by entity label.
         pictures: by entity label: paths of files, or URLs.
         numbers: by attribute and entity label: a value; dates are decimal years.
+        attributes: further texts: by name of the attribute and entity label.
         findings: what reading found in the files.
         notes: what was taken for what, in sentences: the format and why, columns, dialect.
         features: a folder of feature files by label (see ``momok.graph.features``) to be copied.
@@ -49,10 +51,12 @@ class RawGraph:
     relations: list[str]
     triples: dict[str, Triples]
     names: dict[str, str] = field(default_factory=dict)
+    relation_names: dict[str, str] = field(default_factory=dict)
     descriptions: dict[str, str] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     pictures: dict[str, list[str]] = field(default_factory=dict)
     numbers: dict[str, dict[str, float]] = field(default_factory=dict)
+    attributes: dict[str, dict[str, str]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     features: Path | None = None

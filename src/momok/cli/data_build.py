@@ -1,0 +1,264 @@
+"""``momok data build``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from momok.graph.building import BuildOptions, BuildReport
+
+__all__ = ["command"]
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_FORMATS = (
+    *("table", "parquet", "rdf", "momok", "benchmark", "openke", "mygo", "pykeen", "splits"),
+)
+_EXAMPLES = 3  # of a finding
+_PAIRS = 10  # of redundant relations
+
+
+@click.command("build", short_help="Make a graph of your facts, texts and pictures.")
+@click.argument("sources", nargs=-1, metavar="SOURCE...")
+@click.option("--out", required=True, type=_FOLDER, help="The folder of the new graph.")
+@click.option("--train", type=_FILE, help="Facts to learn from, where they are split already.")
+@click.option("--valid", type=_FILE, help="Facts to choose a model with.")
+@click.option("--test", type=_FILE, help="Facts to judge a model with.")
+@click.option(
+    "--entities",
+    type=_FILE,
+    help="A table of entities: label or id, name, description, "
+    "picture, type; columns of numbers or dates become numbers.",
+)
+@click.option("--pictures", type=_FOLDER, help="A folder of pictures named by the labels.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(_FORMATS),
+    help="What the sources are [told by their files].",
+)
+@click.option(
+    "--columns",
+    metavar="HEAD,RELATION,TAIL",
+    help="Columns of the facts, by their names in the header or by position from 1.",
+)
+@click.option("--delimiter", help="What separates columns: one character, or 'tab' [guessed].")
+@click.option(
+    "--header/--no-header", default=None, help="The first line names the columns [guessed]."
+)
+@click.option(
+    "--quotes/--no-quotes", default=None, help="Quotes around a field are no part of it [guessed]."
+)
+@click.option(
+    "--language",
+    "languages",
+    multiple=True,
+    metavar="CODE",
+    help="Language of names and texts in RDF; repeat it for a second choice [en].",
+)
+@click.option(
+    "--ratio",
+    default="80/10/10",
+    show_default=True,
+    metavar="TRAIN/VALID/TEST",
+    help="Shares of the splits, where the source has none.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the split.")
+@click.option(
+    "--drop-inverse-leaks",
+    is_flag=True,
+    help="Of two relations that are each other's inverse or duplicate, leave out the smaller one.",
+)
+@click.option(
+    "--with-reviews",
+    type=_FILE,
+    help="Facts that were accepted since (TSV: head, relation, tail): they join train.",
+)
+@click.option("--link-pictures", is_flag=True, help="Hard links instead of copies of the pictures.")
+@click.option("--name", default="", help="Name of the graph [that of the source or the folder].")
+@click.option("--force", is_flag=True, help="Replace a graph that is in the folder already.")
+@click.option("--strict", is_flag=True, help="Lines that cannot be used are errors.")
+def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
+    """Make a graph of facts, texts and pictures as you have them.
+
+    A SOURCE is a file of facts (CSV, TSV, Parquet or RDF; plain, gzip, zstd or zip), a folder
+    (train/valid/test files, OpenKE, MyGO, a published benchmark, PyKEEN, momok's own), or the name
+    of a graph. Several are one graph. Beside facts in a folder, a table 'entities' and a folder
+    'pictures' are found by themselves.
+
+    Splits that are there are kept. Otherwise every entity and relation gets a fact in train, and
+    facts that tell each other - reversed, or of inverse or duplicate relations - stay together.
+
+    \b
+    momok data build facts.csv --entities things.csv --pictures photos --out my-graph
+    momok data build facts.tsv.gz --columns subject,predicate,object --out my-graph
+    momok data build --train a.tsv --valid b.tsv --test c.tsv --out my-graph
+    momok data build world --with-reviews accepted.tsv --out world-reviewed
+    """
+    from rich.status import Status
+
+    from momok.cli.console import console, error_console, make_printable
+    from momok.graph.building import build_graph
+    from momok.graph.raw_writing import check_target
+    from momok.graph.sources.options import TableOptions
+    from momok.graph.sources.reading import SourceOptions, read_facts_file, read_sources
+
+    table = TableOptions(
+        columns=_parse_columns(given["columns"]),
+        delimiter=_parse_delimiter(given["delimiter"]),
+        header=given["header"],
+        quotes=given["quotes"],
+        strict=given["strict"],
+    )
+    options = SourceOptions(
+        format=given["kind"],
+        table=table,
+        splits={s: given[s] for s in ("train", "valid", "test") if given[s] is not None},
+        entities=given["entities"],
+        pictures=given["pictures"],
+        languages=given["languages"] or ("en",),
+    )
+    building = _read_build_options(given)
+    check_target(out, overwrite=building.overwrite)
+    err = error_console()
+    status = Status("", console=err)
+    with status if err.is_terminal else nullcontext():
+
+        def stage(what: str) -> None:
+            status.update(make_printable(what))
+
+        raw = read_sources(sources, options, stage=stage)
+        reviews = given["with_reviews"]
+        accepted = read_facts_file(reviews, SourceOptions()) if reviews else None
+        report = build_graph(raw, out, building, reviews=accepted, stage=stage)
+    _show(console(), report)
+
+
+def _parse_columns(text: str | None) -> tuple[str, str, str] | None:
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != 3 or not all(names):
+        raise click.UsageError(
+            f"--columns {text!r}: expected three, those of head, relation and tail, with commas "
+            f"between them"
+        )
+    return names[0], names[1], names[2]
+
+
+def _parse_delimiter(text: str | None) -> str | None:
+    named = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";"}
+    delimiter = named.get(text, text) if text is not None else None
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise click.UsageError(f"--delimiter {text!r}: expected one character, or tab")
+    return delimiter
+
+
+def _read_build_options(given: dict[str, Any]) -> BuildOptions:
+    from momok.graph.building import BuildOptions
+
+    shares = given["ratio"].replace(":", "/").replace(",", "/").split("/")
+    try:
+        train, valid, test = map(float, shares)
+    except ValueError:
+        raise click.UsageError(
+            f"--ratio {given['ratio']!r}: expected the shares of train, valid and test, as in "
+            f"80/10/10"
+        ) from None
+    if not 0 <= given["seed"] < 2**32:
+        raise click.UsageError(f"--seed {given['seed']}: expected 0 to 4294967295")
+    return BuildOptions(
+        ratio=(train, valid, test),
+        seed=given["seed"],
+        drop_inverse_leaks=given["drop_inverse_leaks"],
+        link_pictures=given["link_pictures"],
+        overwrite=given["force"],
+        name=given["name"],
+    )
+
+
+def _show(out: Console, report: BuildReport) -> None:
+    from momok.cli.console import make_printable
+
+    def say(text: str) -> None:
+        out.print(make_printable(text), soft_wrap=True)
+
+    for note in report.notes:
+        say(note)
+    for finding in report.findings:
+        say(f"{finding.kind}: {finding.message}")
+        for example in finding.examples[:_EXAMPLES]:
+            say(f"    {example}")
+    _show_redundant(say, report)
+    for note in report.split_notes:
+        say(f"split: {note}")
+    _show_sizes(out, report)
+    _show_next(say, report)
+
+
+def _show_redundant(say: Callable[[str], None], report: BuildReport) -> None:
+    """Name the pairs of relations that tell each other's facts."""
+    words = {"inverse": "is the inverse of", "duplicate": "says the same as"}
+    pairs = [pair for pair in report.redundant if pair.kind != "symmetric"]
+    symmetric = [pair for pair in report.redundant if pair.kind == "symmetric"]
+    for pair in pairs[:_PAIRS]:
+        first, second = report.labels[pair.first], report.labels[pair.second]
+        say(
+            f"leak: {second} {words[pair.kind]} {first} ({pair.second_share:.0%} of its facts, "
+            f"{pair.first_share:.0%} of those of {first})"
+        )
+    if len(pairs) > _PAIRS:
+        say(f"leak: and {len(pairs) - _PAIRS:,} more such pairs of relations")
+    if pairs:
+        say("    --drop-inverse-leaks leaves the first of each pair out")
+    if symmetric:
+        shown = ", ".join(report.labels[pair.first] for pair in symmetric[:_PAIRS])
+        more = f" and {len(symmetric) - _PAIRS:,} more" if len(symmetric) > _PAIRS else ""
+        say(f"symmetric relations: {shown}{more}")
+
+
+def _show_sizes(out: Console, report: BuildReport) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from momok.cli.console import make_printable
+
+    table = Table(title=Text(make_printable(report.name), style="bold"), show_header=False)
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    table.add_column()
+    total = sum(report.split_sizes.values())
+    table.add_row("entities", f"{report.num_entities:,}", "")
+    table.add_row("relations", f"{report.num_relations:,}", "")
+    for split, size in report.split_sizes.items():
+        table.add_row(f"{split} facts", f"{size:,}", f"{size / total:.1%}")
+    for what, count in report.covered.items():
+        table.add_row(what, f"{count:,}", f"{count / report.num_entities:.0%} of the entities")
+    out.print(table)
+
+
+def _show_next(say: Callable[[str], None], report: BuildReport) -> None:
+    """Say where the graph is, and which commands come next."""
+    folder = shlex.quote(str(report.folder))
+    if report.written.pictures:
+        linked = report.written.linked
+        done = f"{report.written.pictures - linked:,} pictures copied"
+        say(done + (f", {linked:,} linked" if linked else ""))
+    say(f"The graph is in {report.folder}. Next:")
+    say(f"    momok data check {folder}")
+    covered = report.covered
+    if covered["descriptions"] or covered["names"]:
+        say(f"    momok encode {folder} text")
+    if covered["pictures"]:
+        say(f"    momok encode {folder} image")
+    if covered["numbers"]:
+        say(f"    momok encode {folder} numeric")
+    say(f"    momok train {folder} --run {shlex.quote('runs/' + report.folder.resolve().name)}")

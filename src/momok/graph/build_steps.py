@@ -1,0 +1,297 @@
+"""The steps from a source's facts to splits; see ``building.build_graph``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from momok.errors import DataError
+from momok.graph.graph import SPLIT_NAMES, Finding
+from momok.graph.names import flatten
+from momok.graph.parsing import MAX_EXAMPLES
+from momok.graph.redundancy import RelationPair, group_facts
+from momok.graph.sources.raw import UNSPLIT, RawGraph
+from momok.graph.splits import hold_out
+from momok.graph.triples import Triples, encode_triples, is_member, mark_unseen
+
+__all__ = [
+    "Draft",
+    "add_reviews",
+    "complete_splits",
+    "drop_redundant",
+    "report_leaks",
+    "report_overlaps",
+    "split_draft",
+    "start_draft",
+]
+
+
+@dataclass
+class Draft:
+    """A graph under construction, and what there is to say of it."""
+
+    entities: list[str]
+    relations: list[str]
+    triples: dict[str, Triples]  # as in RawGraph, by split
+    findings: list[Finding]
+    split_notes: list[str] = field(default_factory=list)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """N and R."""
+        return len(self.entities), len(self.relations)
+
+    def report(self, kind: str, count: int, message: str, examples: Sequence[str] = ()) -> None:
+        """Note what was found, if it was."""
+        if count:
+            said = f"{count:,} {message}"
+            self.findings.append(Finding(kind, count, said, tuple(examples[:MAX_EXAMPLES])))
+
+    def all_facts(self) -> Triples:
+        """Give the facts of all splits one after the other."""
+        return np.concatenate(list(self.triples.values()))
+
+    def distinct(self) -> Triples:
+        """Give the facts of all splits, each once."""
+        facts = self.all_facts()
+        if len(self.triples) == 1:
+            return facts
+        return facts[np.unique(encode_triples(facts, *self.sizes), return_index=True)[1]]
+
+    def show(self, fact: Sequence[int]) -> str:
+        """Give a fact in words."""
+        head, relation, tail = fact
+        return f"{self.entities[head]} | {self.relations[relation]} | {self.entities[tail]}"
+
+
+def start_draft(raw: RawGraph) -> Draft:
+    """Begin with the distinct facts of a source, and labels that can be written.
+
+    Raises:
+        DataError: there is no fact, or a label cannot be written.
+    """
+    draft = Draft(raw.entities, raw.relations, {}, list(raw.findings))
+    draft.entities = _tidy_labels(draft, "entity", raw.entities)
+    draft.relations = _tidy_labels(draft, "relation", raw.relations)
+    for split, triples in raw.triples.items():
+        keys = encode_triples(triples, *draft.sizes)
+        kept = np.sort(np.unique(keys, return_index=True)[1])
+        where = "" if split == UNSPLIT else f" of {split}"
+        draft.report("duplicate", len(keys) - len(kept), f"facts{where} are repeated; kept once")
+        draft.triples[split] = triples if len(kept) == len(keys) else triples[kept]
+    if not sum(map(len, draft.triples.values())):
+        raise DataError("the source has no fact")
+    if UNSPLIT in draft.triples:
+        _drop_unused(draft)
+    return draft
+
+
+def _tidy_labels(draft: Draft, kind: str, labels: list[str]) -> list[str]:
+    """Take tabs and line breaks out of labels, which a line of momok's folder cannot hold."""
+    tidy = [flatten(label) for label in labels]
+    changed = [repr(label) for label, new in zip(labels, tidy, strict=True) if label != new]
+    draft.report("line-break", len(changed), f"{kind} labels had tabs or line breaks", changed)
+    if "" in tidy:
+        raise DataError(f"a label of the source ({kind}) is blank; give every {kind} a label")
+    if changed and len(set(tidy)) < len(tidy):
+        raise DataError(
+            f"two {kind} labels differ in tabs or line breaks only, the first is {changed[0]}; "
+            f"rename one"
+        )
+    lone = next((label for label in tidy if re.search("[\ud800-\udfff]", label)), None)
+    if lone is not None:
+        raise DataError(f"the {kind} label {lone!r} cannot be written as UTF-8")
+    return tidy
+
+
+def _drop_unused(draft: Draft) -> None:
+    """Leave out entities and relations without a fact; train cannot show them."""
+    facts = draft.triples[UNSPLIT].copy()
+    for kind, labels, columns in (
+        ("entities", draft.entities, [0, 2]),
+        ("relations", draft.relations, [1]),
+    ):
+        used = np.zeros(len(labels), dtype=np.bool_)
+        for column in columns:
+            used[facts[:, column]] = True
+        if used.all():
+            continue
+        unused = np.flatnonzero(~used)
+        examples = [labels[i] for i in unused[:MAX_EXAMPLES]]
+        draft.report("isolated", len(unused), f"{kind} are in no fact; left out", examples)
+        ids = np.cumsum(used) - 1
+        for column in columns:
+            facts[:, column] = ids[facts[:, column]]
+        labels[:] = [labels[i] for i in np.flatnonzero(used)]
+    draft.triples[UNSPLIT] = facts
+
+
+def drop_redundant(draft: Draft, redundant: Sequence[RelationPair], *, keep_entities: bool) -> None:
+    """Leave out the facts of every relation that another, larger one tells."""
+    dropped: set[int] = set()
+    for pair in redundant:
+        if pair.kind != "symmetric" and pair.first not in dropped:
+            dropped.add(pair.second)
+    gone = np.zeros(len(draft.relations), dtype=np.bool_)
+    gone[list(dropped)] = True
+    examples = [draft.relations[relation] for relation in sorted(dropped)]
+    count = 0
+    for split, facts in draft.triples.items():
+        kept = ~gone[facts[:, 1]]
+        count += int((~kept).sum())
+        draft.triples[split] = facts[kept]
+    draft.report(
+        "inverse-leak",
+        count,
+        f"facts of {len(dropped):,} relations that others tell are left out",
+        examples,
+    )
+    if not keep_entities:
+        _drop_unused(draft)
+
+
+def split_draft(
+    draft: Draft, groups: NDArray[np.int64], ratio: tuple[float, float, float], seed: int
+) -> None:
+    """Split facts that their source does not split.
+
+    Raises:
+        DataError: no fact can be held out for validation or test.
+    """
+    facts = draft.triples.pop(UNSPLIT)
+    total = sum(ratio)
+    wanted = [max(1, round(len(facts) * share / total)) for share in ratio[1:]]
+    parts = hold_out(facts, groups, wanted, *draft.sizes, seed=seed)
+    sizes = np.bincount(parts, minlength=3)
+    if not sizes.all():
+        raise DataError(
+            f"{len(facts):,} facts cannot be split: validation and test get facts whose entities "
+            f"and relation have others in train, and there are {sizes[1:].sum()} such facts; "
+            f"give more facts, or splits of your own"
+        )
+    for part, split in enumerate(SPLIT_NAMES):
+        draft.triples[split] = facts[parts == part]
+    shares = "/".join(f"{share:g}" for share in ratio)
+    draft.split_notes.append(
+        f"split {shares} by seed {seed}: every entity and relation is in train, and facts "
+        f"that tell each other (reversed, or of inverse or duplicate relations) are in one split"
+    )
+    if sizes[1:].sum() < 0.99 * sum(wanted):
+        draft.split_notes.append(
+            f"validation and test have {sizes[1:].sum():,} facts instead of {sum(wanted):,}: the "
+            f"others are needed to show every entity and relation in train"
+        )
+
+
+def complete_splits(
+    draft: Draft, groups: NDArray[np.int64], ratio: tuple[float, float, float], seed: int
+) -> None:
+    """Keep the splits there are, and draw those that are missing from train.
+
+    Raises:
+        DataError: there is no train fact, or none can be held out.
+    """
+    own = " and ".join(split for split in SPLIT_NAMES if split in draft.triples)
+    draft.split_notes.append(f"split as the source has it ({own})")
+    if not len(draft.triples["train"]):
+        raise DataError("the source has no train fact")
+    missing = [split for split in SPLIT_NAMES[1:] if not len(draft.triples.get(split, ()))]
+    if not missing:
+        return
+    train = draft.triples["train"]
+    shares = dict(zip(SPLIT_NAMES, ratio, strict=True))
+    wanted = [max(1, round(len(train) * shares[s] / sum(ratio))) for s in missing]
+    start = list(draft.triples).index("train")
+    before = sum(len(facts) for facts in list(draft.triples.values())[:start])
+    parts = hold_out(train, groups[before : before + len(train)], wanted, *draft.sizes, seed=seed)
+    for part, split in enumerate(["train", *missing]):
+        draft.triples[split] = train[parts == part]
+        if not len(draft.triples[split]):
+            raise DataError(f"no {split} fact can be drawn from {len(train):,} train facts")
+    draft.split_notes.append(
+        f"{' and '.join(missing)} drawn from train by seed {seed}; every entity and "
+        f"relation keeps a train fact"
+    )
+
+
+def report_overlaps(draft: Draft) -> None:
+    """Count facts that are in two splits, and held-out facts of entities train never shows."""
+    keys: dict[str, NDArray[np.int64]] = {
+        s: encode_triples(draft.triples[s], *draft.sizes) for s in SPLIT_NAMES
+    }
+    for split, other in (("valid", "train"), ("test", "train"), ("valid", "test")):
+        shared = is_member(keys[split], keys[other])
+        draft.report(
+            "overlap",
+            int(shared.sum()),
+            f"{split} facts are in {other} too; kept, and mended when the graph is loaded "
+            f"(data.split = clean)",
+            [draft.show(fact) for fact in draft.triples[split][shared][:MAX_EXAMPLES]],
+        )
+    for split in SPLIT_NAMES[1:]:
+        facts = draft.triples[split]
+        unseen = mark_unseen(draft.triples["train"], facts, len(draft.entities))
+        draft.report(
+            "unseen-entity",
+            int(unseen.sum()),
+            f"{split} facts have an entity that is in no train fact",
+            [draft.show(fact) for fact in facts[unseen][:MAX_EXAMPLES]],
+        )
+
+
+def add_reviews(draft: Draft, reviews: RawGraph) -> None:
+    """Add accepted facts that no split has to train; labels that are new become new ids."""
+    from momok.graph.sources.encoding import translate_ids
+
+    entity_ids = {label: i for i, label in enumerate(draft.entities)}
+    relation_ids = {label: i for i, label in enumerate(draft.relations)}
+    ends, kinds = (
+        translate_ids(reviews.entities, entity_ids),
+        translate_ids(reviews.relations, relation_ids),
+    )
+    draft.report(
+        "review-new-label",
+        len(entity_ids) - len(draft.entities) + len(relation_ids) - len(draft.relations),
+        "labels of the reviewed facts are new to the graph",
+        [
+            *list(entity_ids)[len(draft.entities) :],
+            *list(relation_ids)[len(draft.relations) :],
+        ],
+    )
+    draft.entities, draft.relations = list(entity_ids), list(relation_ids)
+    facts = np.concatenate(list(reviews.triples.values()))
+    facts = np.stack([ends[facts[:, 0]], kinds[facts[:, 1]], ends[facts[:, 2]]], axis=1)
+    keys = encode_triples(facts, *draft.sizes)
+    new = np.sort(np.unique(keys, return_index=True)[1])
+    known = is_member(keys[new], encode_triples(draft.all_facts(), *draft.sizes))
+    added = facts[new[~known]]
+    draft.triples["train"] = np.concatenate([draft.triples["train"], added])
+    draft.split_notes.append(
+        f"{len(added):,} reviewed facts added to train ({int(known.sum()):,} were known already)"
+    )
+
+
+def report_leaks(draft: Draft, redundant: Sequence[RelationPair]) -> None:
+    """Count held-out facts that a train fact tells."""
+    facts = np.concatenate([draft.triples[split] for split in SPLIT_NAMES])
+    groups = group_facts(facts, redundant, *draft.sizes)
+    start = len(draft.triples["train"])
+    told = np.zeros(groups.max() + 1, dtype=np.bool_)
+    told[groups[:start]] = True
+    own = encode_triples(draft.triples["train"], *draft.sizes)
+    for split in SPLIT_NAMES[1:]:
+        part = draft.triples[split]
+        leaking = told[groups[start : start + len(part)]]
+        leaking &= ~is_member(encode_triples(part, *draft.sizes), own)
+        start += len(part)
+        draft.report(
+            "inverse-leak",
+            int(leaking.sum()),
+            f"{split} facts ({leaking.mean():.0%}) are told by a train fact: reversed, or of an "
+            f"inverse or duplicate relation",
+            [draft.show(fact) for fact in part[leaking][:MAX_EXAMPLES]],
+        )

@@ -1,0 +1,256 @@
+"""Writing what a source has as momok's folder, in blocks: nothing is made per fact in Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from momok.errors import DataError
+from momok.graph.graph import SPLIT_NAMES, Finding
+from momok.graph.names import flatten
+from momok.graph.numbers import write_numbers
+from momok.graph.parsing import MAX_EXAMPLES
+from momok.graph.sources.frames import pl
+from momok.graph.sources.pictures import is_ordinary_file
+from momok.graph.sources.raw import RawGraph
+from momok.graph.tables import PICTURE_SEPARATOR
+from momok.graph.writing import FORMAT, VERSION
+from momok.storage import write_folder, write_through
+
+__all__ = ["PICTURE_LINKS", "Written", "check_target", "write_raw_folder"]
+
+PICTURE_LINKS = "picture_urls.tsv"
+_BLOCK = 1 << 20  # facts written at once
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
+_RESERVED = ("label", "name", "description", "picture", "type")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was done with the pictures.
+
+    Attributes:
+        pictures: files that were copied or linked.
+        linked: how many of them were linked.
+        entities_with_pictures: entities that have one or more.
+        urls: pictures that are URLs; they are listed and not fetched.
+        findings: files that are missing.
+    """
+
+    pictures: int
+    linked: int
+    entities_with_pictures: int
+    urls: int
+    findings: tuple[Finding, ...]
+
+
+def check_target(folder: Path, *, overwrite: bool) -> None:
+    """Check that a graph may be written there.
+
+    Raises:
+        DataError: something is there that is not to be replaced.
+    """
+    if overwrite and folder.exists() and not (folder / "graph.json").is_file():
+        raise DataError(
+            f"{folder}: is there already and is no graph of momok's; remove it or choose another "
+            f"folder"
+        )
+    if not overwrite and (folder / "graph.json").is_file():
+        raise DataError(f"{folder}: is a graph already; --force replaces it")
+    if not overwrite and folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise DataError(f"{folder}: exists already; remove it or choose another folder")
+
+
+def write_raw_folder(
+    raw: RawGraph,
+    folder: Path,
+    *,
+    split_notes: Sequence[str] | None,
+    link_pictures: bool,
+    overwrite: bool,
+    stage: Callable[[str], None],
+) -> Written:
+    """Write a graph with the splits train, valid and test; the folder appears when it is whole.
+
+    Args:
+        raw: the graph.
+        folder: where to.
+        split_notes: how momok split the facts, which the folder then records; None where the
+            source did, so that loading may mend it.
+        link_pictures: use hard links where the file system can.
+        overwrite: replace a folder of momok's format that is there already.
+        stage: is told what is being done.
+
+    Raises:
+        DataError: the folder exists and is not to be replaced.
+        StorageError: the disk refused; what was there before is untouched.
+    """
+    check_target(folder, overwrite=overwrite)
+    with write_folder(folder, overwrite=overwrite) as draft:
+        cells, written = _write_pictures(raw, draft, link_pictures, stage)
+        stage("writing")
+        _write_about(raw, draft, split_notes)
+        _write_entities(raw, cells, draft)
+        names = {label: raw.names[label] for label in raw.relations if label in raw.names}
+        _write_table(
+            draft / "relations.tsv",
+            {"label": raw.relations, "name": _column(raw.relations, names | raw.relation_names)},
+        )
+        for split in SPLIT_NAMES:
+            _write_facts(raw, split, draft)
+        known = set(raw.entities)
+        write_numbers(
+            draft,
+            {
+                flatten(name).strip(): {x: value for x, value in values.items() if x in known}
+                for name, values in raw.numbers.items()
+                if name.strip()
+            },
+        )
+        _copy_features(raw, draft)
+    return written
+
+
+def _write_about(raw: RawGraph, folder: Path, split_notes: Sequence[str] | None) -> None:
+    about = {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": raw.name,
+        "description": raw.about,
+        "licence": raw.licence,
+    }
+    recorded = {} if split_notes is None else {"split": "clean", "split_notes": list(split_notes)}
+    text = json.dumps(about | recorded, ensure_ascii=False, indent=2) + "\n"
+    write_through(folder / "graph.json", text.encode("utf-8", "backslashreplace"))
+
+
+def _write_entities(raw: RawGraph, pictures: Mapping[str, str], folder: Path) -> None:
+    columns: dict[str, Sequence[str]] = {
+        "label": raw.entities,
+        "name": _column(raw.entities, raw.names),
+        "description": _column(raw.entities, raw.descriptions),
+        "picture": _column(raw.entities, pictures),
+        "type": _column(raw.entities, raw.types),
+    }
+    for name, values in raw.attributes.items():
+        header = flatten(name).strip()
+        if header and header not in columns:
+            columns[header] = _column(raw.entities, values)
+    _write_table(folder / "entities.tsv", columns)
+
+
+def _column(labels: Iterable[str], values: Mapping[str, str]) -> list[str]:
+    return [values.get(label, "") for label in labels]
+
+
+def _write_table(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
+    """Write columns of texts under a header; tabs and line breaks in them become blanks."""
+    frame = pl.DataFrame({name: pl.Series(name, v, pl.String) for name, v in columns.items()})
+    others = [name for name in columns if name != "label"]
+    tidy = frame.with_columns(pl.col(others).str.replace_all(r"[\t\r\n]+", " "))
+    _write_frames(path, [tidy], header=True)
+
+
+def _write_facts(raw: RawGraph, split: str, folder: Path) -> None:
+    facts = raw.triples[split]
+    entities, relations = pl.Series(raw.entities), pl.Series(raw.relations)
+    blocks = (facts[start : start + _BLOCK] for start in range(0, len(facts), _BLOCK))
+    frames = (
+        pl.DataFrame(
+            {
+                "head": entities.gather(block[:, 0]),
+                "relation": relations.gather(block[:, 1]),
+                "tail": entities.gather(block[:, 2]),
+            }
+        )
+        for block in blocks
+    )
+    _write_frames(folder / f"{split}.tsv", frames, header=False)
+
+
+def _write_frames(path: Path, frames: Iterable[pl.DataFrame], *, header: bool) -> None:
+    with path.open("wb") as file:
+        for number, frame in enumerate(frames):
+            first = frame.row(0)[0] if number == 0 and len(frame) and not header else ""
+            if first.startswith("\ufeff"):  # would be read as a byte order mark: put one before it
+                file.write("\ufeff".encode())
+            frame.write_csv(
+                file, separator="\t", include_header=header and number == 0, quote_style="never"
+            )
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_pictures(
+    raw: RawGraph, folder: Path, link: bool, stage: Callable[[str], None]
+) -> tuple[dict[str, str], Written]:
+    """Copy or link each picture once under a name of our own; give the cells of the entities."""
+    cells: dict[str, str] = {}
+    done: dict[str, str] = {}
+    urls: list[tuple[str, str]] = []
+    missing: list[str] = []
+    linked = 0
+    for number, label in enumerate(raw.entities if raw.pictures else ()):
+        places = []
+        for position, path in enumerate(raw.pictures.get(label, ())):
+            if "://" in path:
+                urls.append((label, path))
+                continue
+            if path not in done and not is_ordinary_file(Path(path)):
+                missing.append(f"{label}: {path}")
+                continue
+            if path not in done:
+                suffix = Path(path).suffix
+                place = f"{number}_{position}" if position else str(number)
+                done[path] = f"pictures/{place}{suffix if _SUFFIX.fullmatch(suffix) else ''}"
+                linked += _put_picture(Path(path), folder / done[path], link)
+                if len(done) % 100 == 0:
+                    stage(f"pictures: {len(done):,}")
+            places.append(done[path])
+        if places:
+            cells[label] = PICTURE_SEPARATOR.join(places)
+    findings = []
+    if missing:
+        said = f"{len(missing):,} picture files are missing"
+        findings.append(
+            Finding("missing-picture", len(missing), said, tuple(missing[:MAX_EXAMPLES]))
+        )
+    if urls:
+        _write_table(
+            folder / PICTURE_LINKS, {"label": [x for x, _ in urls], "url": [u for _, u in urls]}
+        )
+        said = f"{len(urls):,} pictures are URLs: listed in {PICTURE_LINKS}, not fetched"
+        findings.append(Finding("picture-url", len(urls), said, ()))
+    return cells, Written(len(done), linked, len(cells), len(urls), tuple(findings))
+
+
+def _put_picture(source: Path, target: Path, link: bool) -> bool:
+    """Link or copy a picture; tells whether it was linked."""
+    target.parent.mkdir(exist_ok=True)
+    if link:
+        try:
+            os.link(os.path.realpath(source), target)
+        except OSError:  # another file system, or one without links
+            pass
+        else:
+            return True
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise DataError(f"{source}: the picture cannot be copied: {error.strerror}") from error
+    return False
+
+
+def _copy_features(raw: RawGraph, folder: Path) -> None:
+    """Copy feature files, whose rows are named by labels."""
+    if raw.features is None:
+        return
+    (folder / "features").mkdir()
+    for file in sorted(raw.features.iterdir()):
+        if file.suffix in (".json", ".safetensors") and is_ordinary_file(file):
+            shutil.copyfile(file, folder / "features" / file.name)

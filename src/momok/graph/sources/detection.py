@@ -1,0 +1,144 @@
+"""What a source is: told by the files of a folder, or by the name and first bytes of a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+from momok.errors import DataError
+from momok.graph.formats import is_benchmark_folder, is_momok_folder
+from momok.graph.graph import SplitName
+from momok.graph.sources.archives import name_content
+
+__all__ = [
+    "FORMATS",
+    "SourceFormat",
+    "detect_format",
+    "find_entities",
+    "find_facts",
+    "find_pictures",
+    "find_split_files",
+]
+
+SourceFormat: TypeAlias = Literal[
+    "table", "parquet", "rdf", "momok", "benchmark", "openke", "mygo", "pykeen", "splits"
+]
+FORMATS: tuple[SourceFormat, ...] = get_args(SourceFormat)
+
+_RDF = (".nt", ".ttl", ".rdf", ".owl", ".xml", ".jsonld", ".json", ".nq", ".trig", ".n3")
+_PARQUET = (".parquet", ".pq")
+_TABLES = (".csv", ".tsv", ".tab", ".txt", ".psv", "")
+_KNOWN = (*_RDF, *_PARQUET, *_TABLES)
+_SPLITS: dict[str, SplitName] = {
+    **{"train": "train", "training": "train"},
+    **{"valid": "valid", "validation": "valid", "val": "valid", "dev": "valid"},
+    **{"test": "test", "testing": "test"},
+}
+_FACTS = ("facts", "triples", "graph", "edges", "kg", "statements")
+_ENTITIES = ("entities", "nodes", "items")
+_PICTURES = ("pictures", "images", "photos")
+
+
+def detect_format(path: Path) -> tuple[SourceFormat, str]:
+    """Tell the format of a source, and why it is taken for it.
+
+    Raises:
+        DataError: there is no such file or folder, or a folder holds nothing that is known.
+    """
+    if path.is_dir():
+        return _detect_folder(path)
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file or folder")
+    suffix = Path(name_content(path)).suffix.lower()
+    if suffix in _RDF:
+        return "rdf", f"RDF by its name (*{suffix})"
+    if suffix in _PARQUET:
+        return "parquet", f"Parquet by its name (*{suffix})"
+    return "table", f"a table by its name (*{suffix})" if suffix else "a table"
+
+
+def _detect_folder(path: Path) -> tuple[SourceFormat, str]:
+    from momok.graph.sources.dictionaries import is_mygo_folder, is_openke_folder
+    from momok.graph.sources.pykeen import is_pykeen_folder
+
+    tests: tuple[tuple[Callable[[Path], object], SourceFormat, str], ...] = (
+        (is_momok_folder, "momok", "momok's own folder: graph.json is there"),
+        (is_openke_folder, "openke", "OpenKE: train2id.txt is there"),
+        (is_mygo_folder, "mygo", "MyGO: entities.txt and train.txt are there"),
+        (is_pykeen_folder, "pykeen", "PyKEEN: numeric_triples.tsv.gz is there"),
+        (is_benchmark_folder, "benchmark", "a published benchmark: entity2id.txt is there"),
+        (find_split_files, "splits", "files named train, valid or test are there"),
+        (find_facts, "splits", "a file of facts is there"),
+    )
+    for test, kind, why in tests:
+        if test(path):
+            return kind, why
+    present = sorted(entry.name for entry in path.iterdir())[:8]
+    raise DataError(
+        f"{path}: holds no graph that is known here: neither train, valid and test files, nor a "
+        f"file named facts or triples, nor entity2id.txt, entities.txt or graph.json; it has "
+        f"{', '.join(present) or 'nothing'}; name the files of facts themselves"
+    )
+
+
+def find_split_files(folder: Path) -> dict[SplitName, Path]:
+    """Find the files of a folder that are named train, valid or test.
+
+    Raises:
+        DataError: two files may be the same split.
+    """
+    found: dict[SplitName, Path] = {}
+    for path in sorted(folder.iterdir()):
+        split = _SPLITS.get(_bare_name(path).lower())
+        if split is None or not path.is_file() or not _is_known(path):
+            continue
+        if split in found:
+            raise DataError(
+                f"{folder}: both {found[split].name} and {path.name} may be the {split} facts; "
+                f"give --train, --valid and --test"
+            )
+        found[split] = path
+    return found if "train" in found else {}
+
+
+def _find_named(folder: Path, names: tuple[str, ...]) -> Path | None:
+    """Find the one file of a folder that has one of these names, of any kind that is known.
+
+    Raises:
+        DataError: several have.
+    """
+    found = [
+        path
+        for path in sorted(folder.iterdir())
+        if _bare_name(path).lower() in names and path.is_file() and _is_known(path)
+    ]
+    if len(found) > 1:
+        shown = " and ".join(path.name for path in found[:3])
+        raise DataError(f"{folder}: {shown} may be meant; name the files themselves")
+    return found[0] if found else None
+
+
+def find_facts(folder: Path) -> Path | None:
+    """Find the file of facts of a folder without splits."""
+    return _find_named(folder, _FACTS)
+
+
+def find_entities(folder: Path) -> Path | None:
+    """Find the table of entities beside the facts."""
+    return _find_named(folder, _ENTITIES)
+
+
+def find_pictures(folder: Path) -> Path | None:
+    """Find the folder of pictures beside the facts."""
+    return next((folder / name for name in _PICTURES if (folder / name).is_dir()), None)
+
+
+def _bare_name(path: Path) -> str:
+    return path.name.split(".", 1)[0]
+
+
+def _is_known(path: Path) -> bool:
+    packed = re.sub(r"\.(gz|gzip|bz2|zst|zstd|zip)$", "", path.name.lower())
+    return Path(packed).suffix in _KNOWN

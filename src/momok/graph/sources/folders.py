@@ -1,0 +1,56 @@
+"""Graphs that momok reads anyway, as sources: published benchmark folders and its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from momok.graph.formats import is_momok_folder, read_benchmark_folder, read_momok_folder
+from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
+from momok.graph.names import make_readable
+from momok.graph.numbers import read_numbers
+from momok.graph.sources.raw import RawGraph
+
+__all__ = ["read_folder"]
+
+
+def read_folder(path: Path, *, strict: bool = False) -> RawGraph:
+    """Read a benchmark folder (MoMoK, MMRNS and others of its kind) or momok's own.
+
+    Raises:
+        DataError, FormatError, FeatureError: see ``read_benchmark_folder``, ``read_momok_folder``.
+    """
+    own = is_momok_folder(path)
+    read = read_momok_folder if own else read_benchmark_folder
+    graph = read(path, strict=strict)
+    features = path / "features"
+    return RawGraph(
+        entities=list(graph.entities.labels),
+        relations=list(graph.relations.labels),
+        triples={split: graph.facts(split) for split in SPLIT_NAMES},
+        names=_given_names(graph.entities.labels, graph.entity_names),
+        relation_names=_given_names(graph.relations.labels, graph.relation_names),
+        descriptions=_given(graph, graph.descriptions),
+        types=_given(graph, graph.entity_types),
+        pictures={
+            graph.entities.labels[entity]: [str(path.resolve()) for path in several]
+            for entity, several in graph.all_pictures.items()
+        },
+        numbers=read_numbers(path) if own else {},
+        attributes={name: _given(graph, values) for name, values in graph.attributes.items()},
+        findings=[finding for finding in graph.findings if finding.kind != "recorded-split"],
+        features=features if features.is_dir() else None,
+        name=graph.name,
+        about=graph.about,
+        licence=graph.licence,
+    )
+
+
+def _given(graph: MultimodalGraph, values: tuple[str, ...]) -> dict[str, str]:
+    return {
+        label: value for label, value in zip(graph.entities.labels, values, strict=True) if value
+    }
+
+
+def _given_names(labels: tuple[str, ...], names: tuple[str, ...]) -> dict[str, str]:
+    pairs = zip(labels, names, strict=True)
+    return {label: name for label, name in pairs if name != make_readable(label)}

@@ -1,0 +1,45 @@
+"""Parquet tables, read with suspicion."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from momok.errors import FormatError
+from momok.graph.sources.content import read_content
+from momok.graph.sources.frames import pl
+
+__all__ = ["is_parquet", "read_parquet"]
+
+_SUFFIXES = (".parquet", ".pq")
+_MAGIC = b"PAR1"  # at both ends of a Parquet file
+
+
+def is_parquet(path: Path) -> bool:
+    """Tell a Parquet file by its name."""
+    return any(suffix.lower() in _SUFFIXES for suffix in path.suffixes[-2:])
+
+
+def read_parquet(path: Path) -> pl.DataFrame:
+    """Read a Parquet file; every column becomes texts, which may be null.
+
+    Raises:
+        DataError: the file is missing or cannot be read.
+        FormatError: it is no Parquet file or corrupt, has no row, or a column holds lists.
+    """
+    content = read_content(path)
+    if not (content.startswith(_MAGIC) and content.endswith(_MAGIC)):
+        raise FormatError(f"{path}: is no Parquet file, or was cut short")
+    try:
+        frame = pl.read_parquet(io.BytesIO(content))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise FormatError(f"{path}: is a corrupt Parquet file: {said[:200]}") from None
+    if not len(frame):
+        raise FormatError(f"{path}: has columns and no row")
+    for name, kind in frame.schema.items():
+        if kind.is_nested() or kind in (pl.Binary, pl.Object):
+            raise FormatError(
+                f"{path}: the column {name!r} holds {kind}; expected texts or numbers"
+            )
+    return frame.cast(pl.String)

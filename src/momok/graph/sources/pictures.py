@@ -1,0 +1,159 @@
+"""A folder of pictures: which file shows which entity.
+
+A file belongs to an entity if its name without the suffix is the label, the label percent-encoded,
+or the label with every character that file names dislike as ``_``; further pictures end in
+``_1``, ``-2`` and so on, or lie in a folder of the entity's name. Paths and URLs that the sources
+give are looked up in the folder too. Links that lead out of the folder are not followed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote
+
+from momok.errors import DataError
+from momok.graph.graph import Finding
+from momok.graph.parsing import MAX_EXAMPLES
+from momok.graph.sources.raw import RawGraph
+
+__all__ = ["PICTURE_SUFFIXES", "add_picture_folder", "is_ordinary_file", "keep_inside"]
+
+PICTURE_SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".jfif")
+)
+_AWKWARD = re.compile(r"[^\w.()+,'-]")
+_COUNTER = re.compile(r"[_\- .]\d+$")
+_MAX_DEPTH = 8
+
+
+def add_picture_folder(raw: RawGraph, folder: Path) -> RawGraph:
+    """Add the pictures of a folder to the entities that their names tell.
+
+    Raises:
+        DataError: there is no such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder; expected a folder of pictures")
+    files = sorted(_list_pictures(folder, 0))
+    if not files:
+        raise DataError(
+            f"{folder}: has no picture ({', '.join(sorted(PICTURE_SUFFIXES))}); expected files "
+            f"named by the labels of the entities"
+        )
+    pictures = {label: _look_up(paths, folder) for label, paths in raw.pictures.items()}
+    used = {path for paths in pictures.values() for path in paths}
+    by_name = _index_labels(raw)
+    unmatched = []
+    for file in files:
+        label = _find_label(file, folder, by_name)
+        if label is None:
+            if str(file) not in used:
+                unmatched.append(file)
+        elif str(file) not in pictures.setdefault(label, []):
+            pictures[label].append(str(file))
+    findings = list(raw.findings)
+    if unmatched:
+        shown = tuple(str(file.relative_to(folder)) for file in unmatched[:MAX_EXAMPLES])
+        said = f"{len(unmatched):,} pictures of {folder} are named like no entity; left out"
+        findings.append(Finding("unknown-picture", len(unmatched), said, shown))
+    note = (
+        f"{folder}: {len(files) - len(unmatched):,} of {len(files):,} pictures belong to entities"
+    )
+    return replace(raw, pictures=pictures, findings=findings, notes=[*raw.notes, note])
+
+
+def keep_inside(raw: RawGraph, roots: Iterable[Path]) -> RawGraph:
+    """Leave out picture paths that lead out of all the folders given; URLs are no paths.
+
+    A table from elsewhere must not be able to name any file of this machine.
+    """
+    inside = [Path(os.path.realpath(root)) for root in roots]
+    outside: list[str] = []
+
+    def check(label: str, path: str) -> bool:
+        if "://" in path:
+            return True
+        real = Path(os.path.realpath(path)) if "\0" not in path else Path("/")
+        good = any(real.is_relative_to(root) for root in inside)
+        if not good:
+            outside.append(f"{label}: {path}")
+        return good
+
+    kept = {
+        label: [path for path in paths if check(label, path)]
+        for label, paths in raw.pictures.items()
+    }
+    if not outside:
+        return raw
+    said = (
+        f"{len(outside):,} pictures lie outside of the folders of the sources; left out "
+        f"(--pictures FOLDER says where pictures may be)"
+    )
+    finding = Finding("outside-picture", len(outside), said, tuple(outside[:MAX_EXAMPLES]))
+    pictures = {label: paths for label, paths in kept.items() if paths}
+    return replace(raw, pictures=pictures, findings=[*raw.findings, finding])
+
+
+def is_ordinary_file(path: Path) -> bool:
+    """Tell a file from folders, pipes, devices and what is missing."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):  # ValueError: a null character in the name
+        return False
+
+
+def _list_pictures(folder: Path, depth: int) -> Iterator[Path]:
+    root = folder.resolve()
+    for entry in os.scandir(folder):
+        path = Path(entry.path)
+        if entry.is_dir(follow_symlinks=False):
+            if depth < _MAX_DEPTH:
+                yield from _list_pictures(path, depth + 1)
+        elif path.suffix.lower() in PICTURE_SUFFIXES:
+            inside = not entry.is_symlink() or Path(os.path.realpath(path)).is_relative_to(root)
+            if inside and is_ordinary_file(path):
+                yield path
+
+
+def _index_labels(raw: RawGraph) -> dict[str, str]:
+    """Give the label of every file name that may stand for it; labels themselves come first."""
+    by_name: dict[str, str] = {}
+    shared: set[str] = set()
+    for label in raw.entities:
+        name = make_file_name(label)
+        if by_name.setdefault(name, label) != label:
+            shared.add(name)
+    for name in shared:
+        del by_name[name]
+    return {**by_name, **{label: label for label in raw.entities}}
+
+
+def make_file_name(label: str) -> str:
+    """Give a label as it is written in file names: ``_`` for what they dislike."""
+    return _AWKWARD.sub("_", label)
+
+
+def _find_label(file: Path, folder: Path, by_name: dict[str, str]) -> str | None:
+    parent = "" if file.parent == folder else file.parent.name
+    stem = file.stem
+    for name in (file.name, stem, unquote(stem), _COUNTER.sub("", stem), parent, unquote(parent)):
+        if name and name in by_name:
+            return by_name[name]
+    return None
+
+
+def _look_up(paths: list[str], folder: Path) -> list[str]:
+    """Find given paths and URLs in the folder by their last part; keep those that are not there."""
+    found = []
+    for path in paths:
+        name = unquote(path.rsplit("/", 1)[-1]) if "://" in path else Path(path).name
+        inside = folder / name
+        plain = name not in ("", ".", "..") and "/" not in name and not inside.is_symlink()
+        relative = not is_ordinary_file(Path(path)) and plain and is_ordinary_file(inside)
+        found.append(str(inside) if relative else path)
+    return found

@@ -1,0 +1,166 @@
+"""Reads whatever a user has: files, folders, named graphs, and what lies beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from momok.errors import DataError
+from momok.graph.catalog import find_entry, find_folder
+from momok.graph.graph import SPLIT_NAMES, SplitName
+from momok.graph.sources.detection import (
+    SourceFormat,
+    detect_format,
+    find_entities,
+    find_facts,
+    find_pictures,
+    find_split_files,
+)
+from momok.graph.sources.options import TableOptions
+from momok.graph.sources.raw import RawGraph
+
+__all__ = ["SourceOptions", "read_facts_file", "read_sources"]
+
+Part = tuple[SplitName | None, RawGraph]
+Stage = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """What to read, and how.
+
+    Attributes:
+        format: of the sources; None to tell it from the files.
+        table: how to read tables of facts.
+        splits: files of facts by split, instead of sources or besides them.
+        entities: a table of entities.
+        pictures: a folder of pictures.
+        languages: of names and texts in RDF, the preferred one first.
+    """
+
+    format: SourceFormat | None = None
+    table: TableOptions = field(default_factory=TableOptions)
+    splits: Mapping[SplitName, Path] = field(default_factory=dict)
+    entities: Path | None = None
+    pictures: Path | None = None
+    languages: tuple[str, ...] = ("en",)
+
+
+def read_sources(
+    sources: Sequence[str | Path],
+    options: SourceOptions | None = None,
+    *,
+    stage: Stage = lambda _: None,
+) -> RawGraph:
+    """Read sources as one graph.
+
+    A source is a file of facts, a folder in a known format, or the name of a graph. Beside facts in
+    a folder, a table ``entities`` and a folder ``pictures`` are taken without being asked.
+
+    Raises:
+        DataError: nothing is there, or it cannot be told what it is.
+        FormatError: a file is malformed.
+    """
+    from momok.graph.sources.entity_table import add_entity_table
+    from momok.graph.sources.merging import merge_sources
+    from momok.graph.sources.pictures import add_picture_folder, keep_inside
+
+    options = options or SourceOptions()
+    paths = [_locate(source) for source in sources]
+    parts: list[Part] = []
+    roots: list[Path] = []
+    for path in paths:
+        parts += _read_source(path, options, stage)
+        roots.append(path if path.is_dir() else path.parent)
+    for split in SPLIT_NAMES:
+        if split in options.splits:
+            path = options.splits[split]
+            parts.append((split, read_facts_file(path, options, stage)))
+            roots.append(path.parent)
+    if not parts:
+        raise DataError("there is nothing to build from: name a file or folder, or give --train")
+    stage("merging")
+    raw = merge_sources(parts)
+    entities, pictures = _find_beside(paths, options)
+    if entities is not None:
+        stage(f"reading {entities.name}")
+        raw = add_entity_table(raw, entities, strict=options.table.strict)
+        roots.append(entities.parent)
+    if pictures is not None:
+        stage(f"looking at {pictures.name}")
+        raw = add_picture_folder(raw, pictures)
+        roots.append(pictures)
+    return keep_inside(raw, roots)
+
+
+def _locate(source: str | Path) -> Path:
+    path = Path(source).expanduser()
+    entry = find_entry(source) if isinstance(source, str) and not path.exists() else None
+    found = find_folder(entry) if entry else None
+    return found or path
+
+
+def _find_beside(paths: Sequence[Path], options: SourceOptions) -> tuple[Path | None, Path | None]:
+    """Find the table of entities and the pictures: those given, or those in the folder."""
+    entities, pictures = options.entities, options.pictures
+    if len(paths) == 1 and paths[0].is_dir() and (options.format or "splits") == "splits":
+        kind, _ = detect_format(paths[0])
+        if kind == "splits":
+            entities = entities or find_entities(paths[0])
+            pictures = pictures or find_pictures(paths[0])
+    return entities, pictures
+
+
+def _read_source(path: Path, options: SourceOptions, stage: Stage) -> list[Part]:
+    if not path.is_dir():
+        return [(None, read_facts_file(path, options, stage))]
+    kind, why = (options.format, "as said") if options.format else detect_format(path)
+    stage(f"reading {path.name}")
+    note = f"{path}: {why}"
+    if kind == "splits":
+        files = find_split_files(path)
+        facts = find_facts(path) if not files else None
+        parts: list[Part] = [(s, read_facts_file(f, options, stage)) for s, f in files.items()]
+        if facts is not None:
+            parts = [(None, read_facts_file(facts, options, stage))]
+    else:
+        parts = [(None, _read_folder(path, kind, strict=options.table.strict))]
+    first, raw = parts[0]
+    return [(first, replace(raw, notes=[note, *raw.notes])), *parts[1:]]
+
+
+def _read_folder(path: Path, kind: SourceFormat, *, strict: bool) -> RawGraph:
+    from momok.graph.sources import dictionaries, folders, pykeen
+
+    readers = {
+        "momok": folders.read_folder,
+        "benchmark": folders.read_folder,
+        "openke": dictionaries.read_openke,
+        "mygo": dictionaries.read_mygo,
+        "pykeen": pykeen.read_pykeen_folder,
+    }
+    if kind not in readers:
+        raise DataError(f"{path}: is a folder; the format {kind} is that of a file")
+    return readers[kind](path, strict=strict)
+
+
+def read_facts_file(path: Path, options: SourceOptions, stage: Stage = lambda _: None) -> RawGraph:
+    """Read one file of facts.
+
+    Raises:
+        DataError: it is missing, or of a format that is a folder.
+        FormatError: it is malformed.
+    """
+    kind, _ = detect_format(path)
+    kind = options.format if options.format not in (None, "splits") else kind
+    stage(f"reading {path.name}")
+    if kind in ("table", "parquet"):
+        from momok.graph.sources.tables import read_table
+
+        return read_table(path, options.table)
+    if kind == "rdf":
+        from momok.graph.sources.rdf import read_rdf
+
+        return read_rdf(path, languages=options.languages, strict=options.table.strict)
+    raise DataError(f"{path}: is a file; the format {kind} is that of a folder")
