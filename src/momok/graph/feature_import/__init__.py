@@ -1,0 +1,224 @@
+"""Vectors that exist already, from the files they come in, as a modality of a graph.
+
+``files`` opens a file, ``vectors`` says what may be in it, ``pickles`` reads pickles without
+running them, ``archives`` knows published files by name, ``matching`` finds whose vector is whose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from momok.errors import FeatureError
+from momok.graph.feature_files import check_modality_name
+from momok.graph.feature_import.archives import Archive, recognise
+from momok.graph.feature_import.files import open_vectors
+from momok.graph.feature_import.matching import (
+    Assignment,
+    assign_keys,
+    assign_rows,
+    build_resolver,
+    read_labels,
+    read_links,
+)
+from momok.graph.feature_import.vectors import KeyedVectors, RowVectors, Vectors
+from momok.graph.features import FeatureManifest, Features
+from momok.graph.vocabulary import Vocabulary
+
+__all__ = ["FeatureImport", "Order", "read_features"]
+
+Order: TypeAlias = Literal["entity2id", "labels", "keyed"]
+"""How rows name their entity: by the graph's order of entities, by a list, or by keys."""
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class FeatureImport:
+    """What was read.
+
+    Attributes:
+        features: the vectors and their manifest; ``unmatched`` are keys that name no entity.
+        assumed: what could not be known from the file, in words.
+        zero_rows: how many vectors are all zeros, and count as vectors.
+        averaged: how many vectors are the mean of several.
+    """
+
+    features: Features
+    assumed: tuple[str, ...]
+    zero_rows: int
+    averaged: int
+
+
+def read_features(
+    path: Path,
+    entities: Vocabulary,
+    *,
+    modality: str | None = None,
+    order: Order | None = None,
+    labels: Path | None = None,
+    links: Path | None = None,
+    zeros_absent: bool = False,
+    made_by: str = "",
+    graph_name: str = "",
+) -> FeatureImport:
+    """Read the vectors of a graph's entities from a file.
+
+    Args:
+        path: ``.npy .npz .pt .pth .bin .pkl .safetensors .h5 .csv .tsv .parquet``.
+        entities: the entities of the graph, in its order.
+        modality: its name; that of a published file is known.
+        order: how rows name their entity; may be left out where the file has keys, or is a
+            published one that is known by its name.
+        labels: for ``labels``: a file with the label of each row, or an entity2id.txt.
+        links: which key means which label, where keys are of another source.
+        zeros_absent: vectors of zeros alone stand for entities without one.
+        made_by: what made the vectors, for the manifest.
+        graph_name: the graph's name, compared with the one in a published file's name.
+
+    Raises:
+        FeatureError: the file is corrupt, hostile or of another form; rows do not fit the
+            entities; a value is NaN or infinite; or what must be said was not.
+        MissingExtraError: the format needs a package that is not installed.
+    """
+    known = recognise(path.name)
+    archive = known[0] if known else None
+    modality = modality or (archive.modality if archive else None)
+    if modality is None:
+        raise FeatureError(f"{path}: what are these vectors of? Give --modality, as in image")
+    check_modality_name(modality)
+    if known and order is None:
+        _check_graph(path, known[1], graph_name)
+    with open_vectors(path) as vectors:
+        order = _settle_order(path, vectors, order, labels, archive)
+        try:
+            if isinstance(vectors, RowVectors):
+                found = _assign_rows(vectors, entities, labels)
+            else:
+                found = _assign_keys(vectors, order, entities, links, archive)
+        except FeatureError as error:
+            raise FeatureError(f"{path}: {error}") from error
+        assumed = [*vectors.notes, *_say_assumed(order, entities, archive)]
+    matrix, present = found.matrix, found.present.copy()
+    _check_values(path, matrix, entities)
+    zeros = present & ~matrix.any(axis=1)
+    if zeros_absent:
+        present &= ~zeros
+        if not present.any():
+            raise FeatureError(f"{path}: all of its vectors are zeros")
+    manifest = FeatureManifest(
+        modality=modality,
+        width=matrix.shape[1],
+        encoder=made_by or (f"published by {archive.origin}" if archive else "imported"),
+        settings={"file": path.name, "sha256": _hash(path), "order": order, "assumed": assumed},
+        created=date.today().isoformat(),
+        counts={
+            "entities": len(entities),
+            "imported": int(present.sum()),
+            "unmatched": len(found.unmatched),
+        },
+    )
+    return FeatureImport(
+        Features(matrix, present, manifest, found.unmatched),
+        tuple(assumed),
+        0 if zeros_absent else int(zeros.sum()),
+        found.averaged,
+    )
+
+
+def _check_graph(path: Path, named: str, graph_name: str) -> None:
+    """Refuse a file whose name says that it belongs to another graph: sizes alone may agree."""
+    plain, own = (name.replace("_", "-").casefold() for name in (named, graph_name))
+    if plain in ("", "mmkb") or not own or plain in own or own in plain:
+        return
+    raise FeatureError(
+        f"{path}: is named after {named}, and this graph is {graph_name}; if its rows belong to "
+        f"this graph all the same, say how with --order"
+    )
+
+
+def _settle_order(
+    path: Path, vectors: Vectors, order: Order | None, labels: Path | None, archive: Archive | None
+) -> Order:
+    """Find how rows name their entity, or say what must be given."""
+    if order == "labels" and labels is None:
+        raise FeatureError(f"{path}: --order labels needs the file of labels: --labels FILE")
+    if labels is not None and order not in (None, "labels"):
+        raise FeatureError(f"{path}: a file of labels goes with --order labels, not {order}")
+    if isinstance(vectors, KeyedVectors):
+        numbers = any(isinstance(key, int) for key in vectors.keys)
+        if numbers and order != "entity2id":
+            raise FeatureError(
+                f"{path}: its keys are numbers; if they are ids of this graph's entities, say so "
+                f"with --order entity2id"
+            )
+        if not numbers and (order not in (None, "keyed") or labels is not None):
+            raise FeatureError(f"{path}: its rows have keys of their own; leave --order out")
+        return "entity2id" if numbers else "keyed"
+    if order == "keyed":
+        raise FeatureError(f"{path}: is a matrix of {len(vectors.rows):,} rows without keys")
+    if labels is not None:
+        return "labels"
+    if order is None and archive is None:
+        raise FeatureError(
+            f"{path}: is a matrix of {len(vectors.rows):,} rows that nothing names; say whose they "
+            f"are: --order entity2id (in the order of this graph's entities) or --labels FILE"
+        )
+    return "entity2id"
+
+
+def _assign_rows(vectors: RowVectors, entities: Vocabulary, labels: Path | None) -> Assignment:
+    if labels is not None:
+        return assign_rows(vectors, read_labels(labels), entities, source="labels")
+    return assign_rows(vectors, entities.labels, entities, source="entities")
+
+
+def _assign_keys(
+    vectors: KeyedVectors,
+    order: Order,
+    entities: Vocabulary,
+    links: Path | None,
+    archive: Archive | None,
+) -> Assignment:
+    if order == "entity2id":
+        count = len(entities)
+        return assign_keys(
+            vectors,
+            entities,
+            lambda key: key if isinstance(key, int) and 0 <= key < count else None,
+        )
+    prefix = archive.key_prefix if archive else ""
+    given = read_links(links) if links else None
+    return assign_keys(vectors, entities, build_resolver(entities, prefix=prefix, links=given))
+
+
+def _say_assumed(order: Order, entities: Vocabulary, archive: Archive | None) -> list[str]:
+    said = [f"a file of {archive.origin}: {archive.about}"] if archive else []
+    if order == "entity2id":
+        first, last = entities.labels[0], entities.labels[-1]
+        said.append(f"row 1 is {first!r}, row {len(entities):,} is {last!r}")
+    return said
+
+
+def _check_values(path: Path, matrix: NDArray[np.float32], entities: Vocabulary) -> None:
+    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+    if len(bad):
+        raise FeatureError(
+            f"{path}: the vector of {entities.labels[bad[0]]!r} holds NaN or infinity "
+            f"({len(bad):,} such vectors); where they stand for entities without one, make them "
+            f"zeros and give --zeros-absent"
+        )
+
+
+def _hash(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,219 @@
+"""Whose vector is whose: from rows and keys to the entities of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from momok.errors import DataError, FeatureError
+from momok.graph.feature_import.vectors import (
+    MOST_NUMBERS,
+    Key,
+    KeyedVectors,
+    RowVectors,
+    to_floats,
+)
+from momok.graph.parsing import read_lines
+from momok.graph.vocabulary import Vocabulary
+
+__all__ = [
+    "Assignment",
+    "assign_keys",
+    "assign_rows",
+    "build_resolver",
+    "read_labels",
+    "read_links",
+]
+
+Resolve = Callable[[Key], int | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """Vectors of entities.
+
+    Attributes:
+        matrix: ``[N, d]`` float32, zeros where there is none.
+        present: which entities have a vector ``[N]``.
+        unmatched: keys or labels that name no entity.
+        averaged: how many vectors are the mean of several.
+    """
+
+    matrix: NDArray[np.float32]
+    present: NDArray[np.bool_]
+    unmatched: tuple[str, ...] = ()
+    averaged: int = 0
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """Read the labels of rows: one a line, or an ``entity2id.txt`` with labels and ids.
+
+    Raises:
+        DataError: the file is missing.
+        FeatureError: it is empty, or ids are not 0, 1, 2, ....
+    """
+    lines = [line for line in read_lines(path) if line.strip()]
+    pairs = [line.rpartition("\t" if "\t" in line else " ") for line in lines]
+    if len(pairs) > 1 and lines[0].strip() == str(len(pairs) - 1):  # OpenKE's count
+        lines, pairs = lines[1:], pairs[1:]
+    if not lines:
+        raise FeatureError(f"{path}: lists no labels")
+    if not all(label and digits.isdecimal() for label, _, digits in pairs):
+        return tuple(map(_plain, lines))
+    ids = [int(digits) for _, _, digits in pairs]
+    if sorted(ids) != list(range(len(ids))):
+        raise FeatureError(f"{path}: ids of {len(ids)} labels that are not 0 to {len(ids) - 1}")
+    by_id = dict(zip(ids, (_plain(label) for label, _, _ in pairs), strict=True))
+    return tuple(by_id[position] for position in range(len(by_id)))
+
+
+def read_links(path: Path) -> dict[str, str]:
+    """Read which key means which label: two columns, or ``key relation label`` with a last dot.
+
+    Raises:
+        DataError: the file is missing.
+        FeatureError: a line is of another form.
+    """
+    links: dict[str, str] = {}
+    for number, line in enumerate(read_lines(path), 1):
+        if not line.strip():
+            continue
+        parts = line.strip().split("\t")
+        if len(parts) == 1:
+            parts = [part for part in line.split() if part != "."]
+        if len(parts) not in (2, 3):
+            raise FeatureError(f"{path}:{number}: expected a key and a label, found {line[:120]!r}")
+        links[_plain(parts[0])] = _plain(parts[-1])
+    return links
+
+
+def build_resolver(
+    entities: Vocabulary, *, prefix: str = "", links: Mapping[str, str] | None = None
+) -> Resolve:
+    """Build what finds the entity of a key: the label itself, or in angle brackets.
+
+    Args:
+        entities: the entities of the graph.
+        prefix: what keys may leave out of a label.
+        links: labels by key, where keys are of another source.
+    """
+    links = links or {}
+
+    def resolve(key: Key) -> int | None:
+        if not isinstance(key, str):
+            return None
+        plain = _plain(key)
+        freebase = f"/m/{plain[2:]}" if plain[:2] in ("m.", "m_") else plain
+        for spelling in (key, plain, f"{prefix}{plain}", freebase):
+            for label in (spelling, links.get(spelling)):
+                if label is not None and label in entities.ids:
+                    return entities.ids[label]
+        return None
+
+    return resolve
+
+
+def assign_rows(
+    vectors: RowVectors, labels: Sequence[str], entities: Vocabulary, *, source: str
+) -> Assignment:
+    """Give row i to the entity that the i-th label names.
+
+    Raises:
+        FeatureError: there are more or fewer rows than labels, a label is there twice, or none
+            names an entity.
+    """
+    rows = vectors.rows
+    if len(rows) != len(labels):
+        raise FeatureError(
+            f"{len(rows):,} rows of width {rows.shape[1]:,} for {len(labels):,} {source}; the file "
+            f"belongs to another graph or another release of this one"
+        )
+    if len(set(labels)) < len(labels):
+        raise FeatureError(f"the {source} are not distinct")
+    if rows.shape[1] > MOST_NUMBERS:
+        raise FeatureError(f"rows of {rows.shape[1]:,} numbers; expected {MOST_NUMBERS:,} at most")
+    ids = np.array([entities.ids.get(label, -1) for label in labels], dtype=np.int64)
+    known = ids >= 0
+    if not known.any():
+        raise _say_unmatched(list(labels), entities)
+    matrix = np.zeros((len(entities), rows.shape[1]), dtype=np.float32)
+    matrix[ids[known]] = to_floats(np.asarray(rows))[known]
+    present = np.zeros(len(entities), dtype=np.bool_)
+    present[ids[known]] = True
+    return Assignment(matrix, present, tuple(labels[i] for i in np.flatnonzero(~known).tolist()))
+
+
+def assign_keys(vectors: KeyedVectors, entities: Vocabulary, resolve: Resolve) -> Assignment:
+    """Give each entity what stands under its key; several vectors are averaged.
+
+    Raises:
+        FeatureError: no key names an entity, two keys name the same, or widths differ.
+    """
+    owners: dict[int, Key] = {}
+    unmatched: list[str] = []
+    for key in vectors.keys:
+        entity = resolve(key)
+        if entity is None:
+            unmatched.append(str(key))
+        elif entity in owners:
+            raise FeatureError(
+                f"the keys {owners[entity]!r} and {key!r} both name {entities.labels[entity]!r}"
+            )
+        else:
+            owners[entity] = key
+    if not owners:
+        raise _say_unmatched([str(key) for key in vectors.keys], entities)
+    matrix, present, averaged = None, np.zeros(len(entities), dtype=np.bool_), 0
+    for entity, key in owners.items():
+        vector, several = _read_vector(vectors, key)
+        if vector is None:
+            continue
+        if matrix is None:
+            matrix = np.zeros((len(entities), len(vector)), dtype=np.float32)
+        if len(vector) != matrix.shape[1]:
+            raise FeatureError(
+                f"{key!r} has {len(vector):,} numbers, others have {matrix.shape[1]:,}"
+            )
+        matrix[entity], present[entity] = vector, True
+        averaged += several
+    if matrix is None:
+        raise FeatureError("no key of an entity of the graph has a vector")
+    return Assignment(matrix, present, tuple(unmatched), averaged)
+
+
+def _read_vector(vectors: KeyedVectors, key: Key) -> tuple[NDArray[np.float32] | None, bool]:
+    """Read the vector of a key, and whether it is a mean of several; rows of zeros do not count."""
+    value = vectors.read(key)
+    if value is None:
+        return None, False
+    if not isinstance(value, (np.ndarray, list, tuple)):
+        raise FeatureError(f"{key!r} has a {type(value).__name__}, expected a vector")
+    array = to_floats(np.asarray(value))
+    if array.ndim not in (1, 2) or array.shape[-1] > MOST_NUMBERS or array.shape[-1] == 0:
+        if array.size == 0:
+            return None, False
+        raise FeatureError(f"{key!r} has an array of shape {list(array.shape)}, expected a vector")
+    if array.ndim == 1:
+        return array, False
+    filled = array[array.any(axis=1)]
+    if not len(filled):
+        return None, False
+    mean = filled.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return mean, len(filled) > 1
+
+
+def _say_unmatched(labels: list[str], entities: Vocabulary) -> DataError:
+    example = f" (the first is {labels[0][:80]!r})" if labels else ""
+    return FeatureError(
+        f"none of its {len(labels):,} labels{example} names an entity of the graph, such as "
+        f"{entities.labels[0]!r}; where they are those of another source, give --links"
+    )
+
+
+def _plain(label: str) -> str:
+    label = label.strip()
+    return label[1:-1] if len(label) > 2 and label[0] == "<" and label[-1] == ">" else label
