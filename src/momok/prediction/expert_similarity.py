@@ -39,7 +39,7 @@ def compute_cka(outputs: Iterable[Tensor]) -> Tensor:
     return cka.clamp(max=1.0).cpu()
 
 
-def compute_random_cka(vectors: Iterable[Tensor], experts: int = 4, seed: int = 0) -> float:
+def compute_random_cka(vectors: Iterable[Tensor], experts: int = 6, seed: int = 0) -> float:
     """The mean CKA of different experts whose maps are drawn at random, as before training.
 
     Args:
