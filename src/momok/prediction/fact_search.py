@@ -69,6 +69,21 @@ class FoundFacts:
     def __len__(self) -> int:
         return len(self.heads)
 
+    def first(self, count: int) -> FoundFacts:
+        """The best ones."""
+        return FoundFacts(
+            heads=self.heads[:count],
+            tails=self.tails[:count],
+            tail_answers=self.tail_answers[:count],
+            head_answers=self.head_answers[:count],
+        )
+
+    @staticmethod
+    def none() -> FoundFacts:
+        """No facts."""
+        ids, values = np.empty(0, dtype=np.int64), np.empty(0)
+        return FoundFacts(heads=ids, tails=ids, tail_answers=values, head_answers=values)
+
 
 def find_new_facts(
     predictor: Predictor,
@@ -79,6 +94,7 @@ def find_new_facts(
     floor: float = 0.0,
     heads: Ints | None = None,
     tails: Ints | None = None,
+    loops: bool = True,
     memory_budget: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> FoundFacts:
@@ -92,6 +108,7 @@ def find_new_facts(
         floor: the least score.
         heads: ids [n], ascending; by default all entities.
         tails: ids [m], ascending; by default all entities.
+        loops: whether an entity may have the relation to itself.
         memory_budget: bytes of buffers, by default the predictor's; the result does not depend on
             it. Besides, there are the query vectors of all tails, as large as those of candidates.
         progress: is told how many pairs have been looked at since it was told last.
@@ -108,7 +125,8 @@ def find_new_facts(
     with full_precision():
         for start in range(0, len(heads), _ENCODE_BATCH):
             batch = heads[start : start + _ENCODE_BATCH]
-            search.begin_heads(batch, known.lookup(batch, np.full(len(batch), relation)))
+            excluded = known.lookup(batch, np.full(len(batch), relation))
+            search.begin_heads(batch, excluded if loops else _add_loops(batch, excluded))
             for first in range(0, len(batch), rows):
                 for place in range(0, len(tails), columns):
                     search.look_at(
@@ -292,6 +310,13 @@ def _choose_tile(budget: int) -> tuple[int, int]:
     cells = max(budget // _BYTES_PER_CELL, 1)
     columns = min(_TILE_COLUMNS, cells)
     return max(min(_TILE_ROWS, cells // columns), 1), columns
+
+
+def _add_loops(heads: Ints, known: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
+    """Pairs (rows, ids) with those of every head and itself, rows ascending."""
+    rows = np.concatenate([known[0], np.arange(len(heads))])
+    order = np.argsort(rows, kind="stable")
+    return rows[order], np.concatenate([known[1], heads])[order]
 
 
 def _largest_norm(vectors: Tensor) -> float:

@@ -25,6 +25,7 @@ __all__ = [
     "describe_question",
     "resolve_facts",
     "resolve_question",
+    "resolve_relation",
 ]
 
 Ints: TypeAlias = NDArray[np.int64]
@@ -92,7 +93,7 @@ def resolve_question(graph: MultimodalGraph, query: Triple) -> tuple[int, int]:
     reverse = graph.num_relations if head is None else 0
     entity = head if head is not None else tail
     assert entity is not None
-    return _find_entity(graph, entity), _find_relation(graph, relation) + reverse
+    return _find_entity(graph, entity), resolve_relation(graph, relation) + reverse
 
 
 def resolve_facts(graph: MultimodalGraph, facts: Sequence[tuple[Name, Name, Name]] | Ints) -> Ints:
@@ -104,7 +105,7 @@ def resolve_facts(graph: MultimodalGraph, facts: Sequence[tuple[Name, Name, Name
     """
     if not isinstance(facts, np.ndarray):
         found = [
-            (_find_entity(graph, h), _find_relation(graph, r), _find_entity(graph, t))
+            (_find_entity(graph, h), resolve_relation(graph, r), _find_entity(graph, t))
             for h, r, t in facts
         ]
         return np.array(found, dtype=np.int64).reshape(-1, 3)
@@ -122,7 +123,13 @@ def _find_entity(graph: MultimodalGraph, entity: Name) -> int:
     return _check_id(entity, graph.num_entities, "entities", graph.name)
 
 
-def _find_relation(graph: MultimodalGraph, relation: Name) -> int:
+def resolve_relation(graph: MultimodalGraph, relation: Name) -> int:
+    """The id of a relation given by label, name or id.
+
+    Raises:
+        UnknownLabelError: there is none; near misses are suggested.
+        AmbiguousNameError: several share the name.
+    """
     if isinstance(relation, str):
         return graph.find_relation(relation)
     return _check_id(relation, graph.num_relations, "relations", graph.name)
