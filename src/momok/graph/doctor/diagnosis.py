@@ -104,7 +104,7 @@ class Coverage:
         modality: a modality of features, or ``pictures``, ``descriptions``.
         entities: how many have it.
         share: of all entities.
-        by_type: (type, entities that have it, entities of the type), the largest types first.
+        by_type: (type, entities that have it, entities of the type), by how many have it.
     """
 
     modality: str

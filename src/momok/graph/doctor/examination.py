@@ -69,10 +69,13 @@ def diagnose(
         ailments = [a for a in ailments if (a.check, a.kind) != ("splits", "missing-picture")]
     if pictures.paths:
         coverage.append(measure_coverage(graph, "pictures", pictures.covered(graph.num_entities)))
+    tell("shape", 0, 1)
+    overview = compute_overview(graph, tuple(coverage))
+    tell("shape", 1, 1)
     return Diagnosis(
         name=graph.name,
         source=graph.source,
-        overview=compute_overview(graph, tuple(coverage)),
+        overview=overview,
         ailments=rank_ailments(ailments),
         examined=examined,
     )

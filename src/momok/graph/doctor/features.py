@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from momok.errors import FeatureError
 from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity, say_count
+from momok.graph.doctor.overview import code_types
 from momok.graph.feature_files import read_manifest, read_tensors
 from momok.graph.features import list_modalities
 from momok.graph.graph import MultimodalGraph
@@ -91,7 +92,9 @@ def _read_table(folder: Path, modality: str, graph: MultimodalGraph) -> VectorTa
 
 def check_table(table: VectorTable, graph: MultimodalGraph) -> Iterator[Ailment]:
     """Examine one modality: its rows, its values, its columns."""
-    yield from _check_rows(table, graph)
+    has = table.covered(graph.num_entities)
+    yield from _check_unknown(table, int(has.sum()))
+    yield from _check_missing(table, graph, has)
     rows = np.flatnonzero(table.present & (table.entities >= 0))
     if not len(rows):
         return
@@ -121,12 +124,13 @@ def _scan(
     return bad, zero, low, high
 
 
-def _check_rows(table: VectorTable, graph: MultimodalGraph) -> Iterator[Ailment]:
-    unknown = int((table.entities < 0).sum()) or len(table.unknown)
-    covered = int(table.covered(graph.num_entities).sum())
-    modality = table.modality
+def _check_unknown(table: VectorTable, covered: int) -> Iterator[Ailment]:
+    unknown = int((table.entities < 0).sum())
+    total = len(table.entities)
+    if not unknown:  # of a graph in memory, which keeps only the labels of such rows
+        unknown = len(table.unknown)
+        total = covered + unknown
     if unknown:
-        total = len(table.entities) if (table.entities < 0).any() else covered + unknown
         yield Ailment(
             check="features",
             kind="unknown-rows",
@@ -134,7 +138,7 @@ def _check_rows(table: VectorTable, graph: MultimodalGraph) -> Iterator[Ailment]
             count=unknown,
             unit="rows",
             total=total,
-            message=f"{modality}: {unknown:,} of {total:,} rows name no entity of the graph",
+            message=f"{table.modality}: {unknown:,} of {total:,} rows name no entity of the graph",
             effect=(
                 "these vectors are not used; where labels were changed, entities lost theirs"
                 if covered
@@ -144,32 +148,41 @@ def _check_rows(table: VectorTable, graph: MultimodalGraph) -> Iterator[Ailment]
             examples=table.unknown[:MAX_EXAMPLES],
             remedy="encode the modality again for the present labels",
         )
-    missing = ~table.covered(graph.num_entities)
-    expected = missing & _mark_types_with(~missing, graph)
-    share = float(expected.sum() / max(1, (expected | ~missing).sum()))
-    if missing.any():
-        yield Ailment(
-            check="features",
-            kind="missing-vectors",
-            severity="warning" if share >= 0.5 else "note",
-            count=int(missing.sum()),
-            unit="entities",
-            total=graph.num_entities,
-            message=(
-                f"{modality}: {missing.sum():,} of {graph.num_entities:,} entities have no vector"
-                + (
-                    f", {int(expected.sum()):,} of them of a type of which others have"
-                    if any(graph.entity_types)
-                    else ""
-                )
-            ),
-            effect="the setting features.missing decides what stands for them",
-            impact=share,
-            examples=tuple(
-                graph.entities.labels[i] for i in np.flatnonzero(missing)[:MAX_EXAMPLES]
-            ),
-            remedy=f"encode more entities, or choose modality.{modality}.missing (momok config)",
+
+
+def _check_missing(
+    table: VectorTable, graph: MultimodalGraph, has: NDArray[np.bool_]
+) -> Iterator[Ailment]:
+    if has.all():
+        return
+    missing = ~has
+    expected = missing & _mark_types_with(has, graph)
+    share = float(expected.sum() / max(1, (expected | has).sum()))
+    message = (
+        f"{table.modality}: {missing.sum():,} of {graph.num_entities:,} entities have no vector"
+    )
+    if any(graph.entity_types):
+        message += (
+            f", {expected.sum():,} of them of a type of which others have one"
+            if expected.any()
+            else ", all of types of which none has one"
         )
+    yield Ailment(
+        check="features",
+        kind="missing-vectors",
+        severity="warning" if share >= 0.5 else "note",
+        count=int(missing.sum()),
+        unit="entities",
+        total=graph.num_entities,
+        message=message,
+        effect="the setting features.missing decides what stands for them",
+        impact=share,
+        examples=tuple(
+            graph.entities.labels[i]
+            for i in np.flatnonzero(expected if expected.any() else missing)[:MAX_EXAMPLES]
+        ),
+        remedy=f"encode more entities, or set modality.{table.modality}.missing (momok config)",
+    )
 
 
 def _mark_types_with(has: NDArray[np.bool_], graph: MultimodalGraph) -> NDArray[np.bool_]:
@@ -177,8 +190,8 @@ def _mark_types_with(has: NDArray[np.bool_], graph: MultimodalGraph) -> NDArray[
 
     That no currency has a flag is how things are; that some countries have none is a gap.
     """
-    codes = np.unique(np.array(graph.entity_types, dtype=object), return_inverse=True)[1]
-    counts = np.bincount(codes[has], minlength=int(codes.max()) + 1)
+    types, codes = code_types(graph)
+    counts = np.bincount(codes[has], minlength=len(types))
     marked: NDArray[np.bool_] = counts[codes] > 0
     return marked
 

@@ -25,13 +25,11 @@ def _decode(label: str) -> str:
 
 
 def _compose(label: str) -> str:
-    label = _decode(label)
     return label if label.isascii() else unicodedata.normalize("NFC", label)
 
 
 def _unify(label: str) -> str:
     """Without what a reader does not see: compatibility forms, invisible marks, blanks, scheme."""
-    label = _decode(label)
     if not label.isascii():
         label = unicodedata.normalize("NFKC", label)
     if not label.isprintable() or not label.isascii():
@@ -41,11 +39,12 @@ def _unify(label: str) -> str:
 
 
 def _fold(label: str) -> str:
-    label = _unify(label).casefold()
+    label = label.casefold()
     return label if label.isascii() else unicodedata.normalize("NFKC", label)
 
 
-# From the surest sign of one thing with two labels to the weakest; each includes those before it.
+# From the surest sign of one thing with two labels to the weakest; each is applied after those
+# before it.
 _FORMS: tuple[tuple[str, Callable[[str], str], str], ...] = (
     ("escaped", _decode, "but for percent-escapes (%C3%A9 for é)"),
     ("unicode", _compose, "but for the Unicode form (é as one character or two)"),
@@ -61,8 +60,9 @@ def group_collisions(labels: Sequence[str]) -> dict[str, list[tuple[int, ...]]]:
     """
     groups: dict[str, list[tuple[int, ...]]] = {}
     told: set[tuple[int, ...]] = set()
+    forms = list(labels)
     for kind, normalise, _ in _FORMS:
-        forms = [normalise(label) for label in labels]
+        forms = [normalise(form) for form in forms]
         if len(set(forms)) == len(forms):
             continue
         by_form: dict[str, list[int]] = {}
@@ -148,7 +148,10 @@ def _check_names(graph: MultimodalGraph) -> Iterator[Ailment]:
         count=count,
         unit="entities",
         total=graph.num_entities,
-        message=f"{count:,} entities share their display name with another ({say_count(len(shared), 'name')})",
+        message=(
+            f"{count:,} entities share their display name with another "
+            f"({say_count(len(shared), 'name')})"
+        ),
         effect="momok predict asks for the label where a name is not enough; no effect on results",
         impact=count / graph.num_entities,
         examples=tuple(f"{name} ({shared[name]:,} entities)" for name in most),

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, grade, say_count
 from momok.graph.doctor.splits import show_fact
 from momok.graph.graph import MultimodalGraph
-from momok.graph.triples import Triples
+from momok.graph.triples import Triples, encode_triples
 
 __all__ = [
     "MIN_CONFIDENCE",
@@ -86,11 +86,11 @@ class _Links:
     relations: Ints
 
     @classmethod
-    def build(cls, train: Triples, num_entities: int) -> _Links:
-        facts = np.unique(train, axis=0)
-        keys = facts[:, 0] * num_entities + facts[:, 2]
-        order = np.lexsort((facts[:, 1], keys))
-        return cls(num_entities, keys[order], facts[order, 1])
+    def build(cls, train: Triples, num_entities: int, num_relations: int) -> _Links:
+        # A fact as one number in the order of its pair, as encode_triples has the tail last.
+        turned = encode_triples(train[:, [0, 2, 1]], num_relations, num_entities)
+        pairs, relations = np.divmod(np.unique(turned), num_relations)
+        return cls(num_entities, pairs, relations)
 
     def join(self, keys: Ints) -> Iterator[tuple[Ints, Ints]]:
         """Give (position in ``keys``, train fact) wherever the pairs are the same, in blocks."""
@@ -118,7 +118,7 @@ class _Links:
 
 def find_rules(train: Triples, num_entities: int, num_relations: int) -> list[Rule]:
     """Find the rules of one step that train supports, the best supported first."""
-    links = _Links.build(train, num_entities)
+    links = _Links.build(train, num_entities, num_relations)
     sizes = np.bincount(links.relations, minlength=num_relations)
     rules: list[Rule] = []
     for turned in (False, True):
@@ -163,7 +163,7 @@ def find_leaks(
     train: Triples, facts: Triples, rules: list[Rule], num_entities: int, num_relations: int
 ) -> dict[str, NDArray[np.bool_]]:
     """Mark for each kind of rule the facts ``[n]`` that a rule gives from train."""
-    links = _Links.build(train, num_entities)
+    links = _Links.build(train, num_entities, num_relations)
     marks = {kind: np.zeros(len(facts), dtype=np.bool_) for kind in KINDS}
     codes = {
         kind: np.array([r.body * num_relations + r.head for r in rules if r.kind == kind], np.int64)

@@ -33,7 +33,7 @@ def group_alike(outlines: NDArray[np.uint64], colours: NDArray[np.uint8]) -> NDA
     """
     flat = colours.reshape(len(colours), -1)
     brightness = flat.mean(axis=1, dtype=np.float32)
-    pairs = []
+    pairs = [np.empty((2, 0), dtype=np.int64)]
     for band in range(_BANDS):
         shift = np.uint64(16 * band)
         turned = (outlines << shift) | (outlines >> (np.uint64(64) - shift) if band else 0)

@@ -9,7 +9,13 @@ from momok.graph.doctor.diagnosis import Cardinality, Coverage, Degrees, Overvie
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.triples import Triples, encode_triples
 
-__all__ = ["CARDINALITIES", "compute_overview", "count_cardinalities", "measure_coverage"]
+__all__ = [
+    "CARDINALITIES",
+    "code_types",
+    "compute_overview",
+    "count_cardinalities",
+    "measure_coverage",
+]
 
 CARDINALITIES = ("1-1", "1-N", "N-1", "N-N")
 
@@ -58,7 +64,9 @@ def count_cardinalities(
     train: Triples, num_entities: int, num_relations: int
 ) -> tuple[Cardinality, ...]:
     """Count the relations and distinct train facts of each cardinality (Bordes et al. 2013)."""
-    heads, relations, tails = np.unique(train, axis=0).T
+    keys = np.unique(encode_triples(train, num_entities, num_relations))
+    keys, tails = np.divmod(keys, num_entities)
+    heads, relations = np.divmod(keys, num_relations)
     facts = np.bincount(relations, minlength=num_relations)
 
     def count_distinct(entities: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -76,15 +84,22 @@ def count_cardinalities(
     )
 
 
+def code_types(graph: MultimodalGraph) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Give the distinct entity types and the position of each entity's type in them ``[N]``."""
+    codes = {kind: i for i, kind in enumerate(dict.fromkeys(graph.entity_types))}
+    of_each = np.fromiter((codes[t] for t in graph.entity_types), np.int64, graph.num_entities)
+    return tuple(codes), of_each
+
+
 def measure_coverage(graph: MultimodalGraph, modality: str, has: NDArray[np.bool_]) -> Coverage:
     """Measure which entities have a modality ``[N]``, in all and by type."""
-    types, codes = np.unique(np.array(graph.entity_types, dtype=object), return_inverse=True)
+    types, codes = code_types(graph)
     sizes = np.bincount(codes, minlength=len(types))
     covered = np.bincount(codes[has], minlength=len(types))
-    largest = [i for i in np.argsort(-sizes, kind="stable") if types[i]][:_MOST_TYPES]
+    best = [i for i in np.lexsort((-sizes, -covered)) if types[i]][:_MOST_TYPES]
     return Coverage(
         modality=modality,
         entities=int(has.sum()),
         share=float(has.mean()),
-        by_type=tuple((str(types[i]), int(covered[i]), int(sizes[i])) for i in largest),
+        by_type=tuple((types[i], int(covered[i]), int(sizes[i])) for i in best),
     )
