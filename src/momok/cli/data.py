@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from momok.cli import COMMANDS
+from momok.cli import COMMANDS, data_build, data_check
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +24,10 @@ def command(ctx: click.Context) -> None:
     """List the known graphs, or look at one."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+
+
+command.add_command(data_build.command)
+command.add_command(data_check.command)
 
 
 @command.command("list")
