@@ -1,0 +1,107 @@
+"""``momok serve``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from momok.cli import COMMANDS
+
+__all__ = ["command"]
+
+
+@click.command("serve", short_help=COMMANDS["serve"])
+@click.argument("run")
+@click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="Where to listen [127.0.0.1].")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8000,
+    metavar="PORT",
+    help="The port; 0 takes a free one [8000].",
+)
+@click.option(
+    "--token",
+    envvar="MOMOK_TOKEN",
+    default="",
+    metavar="TOKEN",
+    help="What clients must show; better by the variable MOMOK_TOKEN, which others cannot list.",
+)
+@click.option("--insecure", is_flag=True, help="Listen beyond this machine without a token.")
+@click.option(
+    "--allow-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A name under which the server is reached; may be repeated.",
+)
+@click.option(
+    "--reviews",
+    envvar="MOMOK_REVIEWS",
+    default="",
+    metavar="URL",
+    help="Database of decisions, as SQLAlchemy writes it [RUN/reviews.sqlite].",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="COUNT",
+    help="Threads of the arithmetic [half of the cores].",
+)
+@click.option(
+    "--watch",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    metavar="SECONDS",
+    help="How often to look for a newer checkpoint; 0: only on SIGHUP [5].",
+)
+def command(
+    *,
+    run: str,
+    host: str,
+    port: int,
+    token: str,
+    insecure: bool,
+    allowed_hosts: tuple[str, ...],
+    reviews: str,
+    threads: int,
+    watch: float,
+) -> None:
+    """Serve the run folder RUN: a page to look, ask why and review, and a JSON API.
+
+    \b
+    On this machine, at http://127.0.0.1:8000:
+      momok serve RUN
+    For others, who must show a token:
+      MOMOK_TOKEN=$(openssl rand -hex 24) momok serve RUN --host 0.0.0.0
+    Decisions of several servers in one PostgreSQL database:
+      momok serve RUN --reviews postgresql+psycopg://curator@db/reviews
+
+    Decisions on facts are kept in RUN/reviews.sqlite. The page exports the accepted ones, and
+    `momok data build --with-reviews` takes them up. A newer checkpoint in RUN is served as soon as
+    it is there. SIGTERM ends the server after the requests under way, SIGHUP loads the checkpoint
+    again. The API is described at /api/v1/openapi.json; /health, /ready and /metrics are there for
+    what watches over it.
+    """
+    from momok.cli.console import console
+    from momok.serving.settings import ServeSettings, check_extra
+
+    settings = ServeSettings(
+        run=Path(run),
+        host=host,
+        port=port,
+        token=token,
+        insecure=insecure,
+        allowed_hosts=allowed_hosts,
+        reviews=reviews,
+        threads=threads,
+        watch_seconds=watch,
+    )
+    check_extra()
+    from momok.serving import serve
+
+    out = console()
+    serve(settings, ready=lambda address: out.print(f"Serving {run} at {address} (Ctrl-C ends it)"))
+    out.print("Stopped.")

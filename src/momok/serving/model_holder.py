@@ -1,0 +1,210 @@
+"""The model that is served, and its replacement by a newer one while requests go on.
+
+A request takes the served model once and keeps it to its end; a newer checkpoint is loaded beside
+the old one and takes its place in one step. A checkpoint that cannot be read changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from momok.errors import MomokError
+from momok.prediction import Predictor
+from momok.prediction.calibration import load_calibration
+from momok.serving.batching import MicroBatcher
+from momok.serving.cache import AnswerCache
+from momok.serving.directory import Directory
+from momok.serving.fact_index import FactIndex
+from momok.serving.metrics import Metrics
+from momok.serving.pictures import PictureShelf
+from momok.serving.review_queue import ReviewQueue
+from momok.serving.roles import RoleTable
+from momok.serving.settings import Limits
+from momok.training import RunFolder
+
+__all__ = ["ModelHolder", "ServedModel"]
+
+Result = TypeVar("Result")
+_log = logging.getLogger("momok.serving")
+_ANSWERS_KEPT = 32 << 20  # bytes of computed pages and answers
+
+
+@dataclass(eq=False)
+class ServedModel:
+    """One checkpoint and what is computed from it.
+
+    Attributes:
+        predictor: answers questions.
+        directory: finds entities and relations.
+        facts: the known facts, by entity.
+        pictures: those of the graph that the run was trained on, as far as they are there.
+        version: names the checkpoint, in 12 hex digits of its time and size.
+        loaded_seconds: how long loading took.
+        cache: what was computed once; it ends with the model.
+    """
+
+    predictor: Predictor
+    directory: Directory
+    facts: FactIndex
+    pictures: PictureShelf
+    version: str
+    loaded_seconds: float
+    cache: AnswerCache
+
+    @cached_property
+    def roles(self) -> RoleTable:
+        """Which questions are worth asking about an entity."""
+        return RoleTable(self.predictor.graph, self.facts)
+
+    @cached_property
+    def queue(self) -> ReviewQueue:
+        """New facts for people to look at."""
+        return ReviewQueue(self.predictor)
+
+    def best_known(self, count: int) -> list[int]:
+        """Entities with many facts, those with a picture first."""
+        order = self.facts.best_known()[: 50 * count].tolist()
+        return sorted(order, key=lambda entity: entity not in self.pictures)[:count]
+
+    @cached_property
+    def calibrated(self) -> bool:
+        """Whether answers have calibrated probabilities."""
+        return load_calibration(self.predictor.run) is not None
+
+    @cached_property
+    def present(self) -> dict[str, NDArray[np.bool_]]:
+        """Which entities have features, per modality [N]."""
+        return {
+            name: mask.cpu().numpy().astype(bool)
+            for name, mask in self.predictor.model.present.items()
+        }
+
+
+class ModelHolder:
+    """Loads a run, answers from it in threads, and watches for a newer checkpoint.
+
+    Args:
+        path: the run folder.
+        threads: of the arithmetic.
+        limits: how much may wait, and how long.
+        metrics: where to count.
+
+    Raises:
+        MomokError: the run cannot be loaded.
+    """
+
+    def __init__(self, path: Path, *, threads: int, limits: Limits, metrics: Metrics) -> None:
+        self._path, self._limits, self._metrics = path, limits, metrics
+        torch.set_num_threads(threads)
+        self._seen = _stamp(path)
+        self.current = _load(path, self._seen)
+        metrics.model_loaded(self.current.version, self.current.loaded_seconds)
+        self.batcher = MicroBatcher(lambda: self.current.predictor, limits, metrics)
+        # One thread for explanations and pages, one for ranking queues, which takes long; the
+        # others wait for the disk and the database.
+        self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="momok-model")
+        self.queue_thread = ThreadPoolExecutor(1, thread_name_prefix="momok-queue")
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="momok-io")
+        self._waiting = 0
+        self._reload_asked = asyncio.Event()
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Stop the threads; what has begun is finished."""
+        self.batcher.close()
+        self._model_thread.shutdown(wait=True, cancel_futures=True)
+        self.queue_thread.shutdown(wait=True, cancel_futures=True)
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    async def compute(self, work: Callable[[], Result]) -> Result:
+        """Run work that needs the model in its thread.
+
+        Raises:
+            TimeoutError: too much waits already, or no answer in time.
+        """
+        if self._waiting >= self._limits.connections:
+            raise TimeoutError
+        self._waiting += 1
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._model_thread, work)
+            return await asyncio.wait_for(future, self._limits.answer_seconds)
+        finally:
+            self._waiting -= 1
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Run work that waits for the disk or the database in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    # -- newer checkpoints -----------------------------------------------------------------
+
+    def ask_reload(self) -> None:
+        """Load again now, newer or not (from the event loop's thread)."""
+        self._reload_asked.set()
+
+    async def watch(self, seconds: float) -> None:
+        """Look for a newer checkpoint for ever; 0 seconds waits for ``ask_reload`` alone."""
+        while True:
+            try:
+                await asyncio.wait_for(self._reload_asked.wait(), seconds or None)
+                self._reload_asked.clear()
+                await self.run(self.reload)
+            except TimeoutError:
+                if _stamp(self._path) != self._seen:
+                    await self.run(self.reload)
+
+    def reload(self) -> bool:
+        """Load the checkpoint that is there now; False where that fails and the old one stays."""
+        with self._lock:
+            stamp = _stamp(self._path)
+            try:
+                fresh = _load(self._path, stamp)
+            except (MomokError, OSError) as error:
+                self._seen = stamp  # until it changes again
+                self._metrics.reload_failed()
+                _log.error("the newer checkpoint is not served: %s", error)
+                return False
+            self._seen = stamp
+            self.current = fresh
+            self._metrics.model_loaded(fresh.version, fresh.loaded_seconds)
+            _log.info("serving checkpoint %s", fresh.version)
+            return True
+
+
+def _load(path: Path, stamp: tuple[int, ...]) -> ServedModel:
+    """Read a run and make what every request needs."""
+    began = time.perf_counter()
+    predictor = Predictor(RunFolder(path))
+    directory = Directory(predictor.graph)
+    predictor.predict_many([(0, 0, None)], k=1, known="hide")  # makes what is made when first used
+    directory.names.search("a", 1)
+    return ServedModel(
+        predictor=predictor,
+        directory=directory,
+        facts=FactIndex(predictor.graph),
+        pictures=PictureShelf.open(predictor),
+        version=format(abs(hash(stamp)) & (1 << 48) - 1, "012x"),
+        loaded_seconds=time.perf_counter() - began,
+        cache=AnswerCache(_ANSWERS_KEPT),
+    )
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes when a checkpoint is replaced."""
+    try:
+        status = (path / "checkpoints" / "best.safetensors").stat()
+    except OSError:
+        return ()
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -1,0 +1,134 @@
+"""What is kept of a review."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+from momok.errors import MomokError
+
+__all__ = [
+    "Action",
+    "Decision",
+    "Event",
+    "Fact",
+    "Review",
+    "ReviewConflictError",
+    "State",
+    "hash_fact",
+]
+
+State = Literal["open", "accepted", "rejected"]
+"""Where a fact stands: nobody has decided, or somebody has."""
+
+Action = Literal["accept", "reject", "skip", "undo"]
+"""What a reviewer did. ``skip`` decides nothing: the fact is not shown to this reviewer again."""
+
+Fact: TypeAlias = tuple[str, str, str]
+"""Labels of head, relation and tail."""
+
+
+class ReviewConflictError(MomokError):
+    """Somebody else was faster, or there is nothing to undo.
+
+    Attributes:
+        review: the fact as it stands, if there is one.
+    """
+
+    def __init__(self, message: str, review: Review | None = None) -> None:
+        super().__init__(message)
+        self.review = review
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """A fact and where it stands.
+
+    Attributes:
+        head, relation, tail: labels.
+        state: where it stands.
+        version: counts its events; a decision names the version that it was made on.
+        reviewer: who decided, or "".
+        note: what they wrote, or "".
+        probability: what the model said when the fact was first shown or decided.
+        changed: when it last changed, in ISO 8601, UTC.
+    """
+
+    head: str
+    relation: str
+    tail: str
+    state: State = "open"
+    version: int = 0
+    reviewer: str = ""
+    note: str = ""
+    probability: float | None = None
+    changed: str = ""
+
+    @property
+    def fact(self) -> Fact:
+        """The labels."""
+        return self.head, self.relation, self.tail
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain form."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What a reviewer does with a fact.
+
+    Attributes:
+        fact: labels.
+        action: accept, reject or skip.
+        reviewer: who.
+        note: why, or "".
+        version: of the review that the reviewer saw; None is any that is still open.
+        probability: what the model says of the fact.
+        request: a name of this request; repeated, it gives the same outcome once more and
+            decides nothing (for clients that got no answer).
+    """
+
+    fact: Fact
+    action: Action
+    reviewer: str
+    note: str = ""
+    version: int | None = None
+    probability: float | None = None
+    request: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One line of the history, which is only ever added to.
+
+    Attributes:
+        id: counts up.
+        action: what was done.
+        before, after: the state of the fact.
+        version: of the fact after it.
+        at: when, in ISO 8601, UTC.
+    """
+
+    id: int
+    head: str
+    relation: str
+    tail: str
+    action: Action
+    before: State
+    after: State
+    reviewer: str
+    note: str
+    version: int
+    at: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain form."""
+        return asdict(self)
+
+
+def hash_fact(fact: Fact) -> str:
+    """A key of fixed length: databases do not index texts of any length."""
+    joined = b"".join(len(part.encode()).to_bytes(8, "little") + part.encode() for part in fact)
+    return hashlib.sha256(joined).hexdigest()

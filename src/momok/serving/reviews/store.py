@@ -1,0 +1,279 @@
+"""Writes and reads reviews, in any database that SQLAlchemy reaches.
+
+Two reviewers, or two servers, never decide the same fact twice: a decision changes the fact's row
+only where it still has the version that the reviewer saw, and the events of a fact have distinct
+versions. A decision that was answered is on the disk: the transaction is committed before.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from momok.errors import StorageError
+from momok.serving.reviews.engine import READ_ONLY, open_engine
+from momok.serving.reviews.records import (
+    Decision,
+    Event,
+    Fact,
+    Review,
+    State,
+    hash_fact,
+)
+from momok.serving.reviews.rows import CHUNK, find_facts, to_event, to_review
+from momok.serving.reviews.schema import events, facts, metadata, settings
+from momok.serving.reviews.writing import decide, lease, undo
+
+__all__ = ["ReviewStore"]
+
+Result = TypeVar("Result")
+_ATTEMPTS = 6  # of a transaction that met another one
+
+
+class ReviewStore:
+    """The reviews of one graph.
+
+    Args:
+        url: where, as SQLAlchemy writes it: ``sqlite:///reviews.sqlite``,
+            ``postgresql+psycopg://user@host/base``.
+        lease_seconds: how long a fact is kept for the reviewer it was given to.
+
+    Raises:
+        ConfigError: the address is not one, or its driver is not installed.
+        StorageError: the database cannot be reached.
+    """
+
+    def __init__(self, url: str, *, lease_seconds: float = 300.0) -> None:
+        self.lease_seconds = lease_seconds
+        self._engine = open_engine(url)
+        try:
+            self._create_tables()
+        except SQLAlchemyError as error:
+            self._engine.dispose()
+            raise StorageError(f"the review database cannot be used: {_say(error)}") from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def ping(self) -> bool:
+        """Whether the database answers."""
+        try:
+            with self._reading() as connection:
+                connection.execute(sa.select(sa.literal(1)))
+        except StorageError:
+            return False
+        return True
+
+    def load_secret(self) -> str:
+        """A secret of this database, made when first asked for; survives restarts."""
+
+        def load(connection: sa.Connection) -> str:
+            found = connection.execute(
+                sa.select(settings.c.value).where(settings.c.name == "secret")
+            ).scalar()
+            if found is not None:
+                return str(found)
+            value = secrets.token_hex(32)
+            connection.execute(sa.insert(settings).values(name="secret", value=value))
+            return value
+
+        return self._transact(load)
+
+    # -- decisions -------------------------------------------------------------------------
+
+    def lease(
+        self, candidates: Sequence[tuple[Fact, float | None]], reviewer: str
+    ) -> Review | None:
+        """Give the first candidate that nobody decided, holds or (of this reviewer) skipped.
+
+        It is then kept for the reviewer for ``lease_seconds``; who holds one already gets it again
+        while it is among the candidates.
+
+        Args:
+            candidates: facts and their probabilities, best first.
+            reviewer: who asks.
+        """
+        for start in range(0, len(candidates), CHUNK):
+            part = candidates[start : start + CHUNK]
+            review = self._transact(
+                partial(
+                    lease,
+                    candidates=part,
+                    reviewer=reviewer,
+                    lease_seconds=self.lease_seconds,
+                )
+            )
+            if review is not None:
+                return review
+        return None
+
+    def release(self, reviewer: str) -> None:
+        """Give back what a reviewer holds."""
+        self._transact(
+            lambda c: c.execute(
+                sa.update(facts).where(facts.c.lease_holder == reviewer).values(lease_until=0.0)
+            )
+        )
+
+    def decide(self, decision: Decision) -> Review:
+        """Write a decision down; when this returns it is on the disk.
+
+        Raises:
+            ReviewConflictError: the fact was decided already, or changed since the reviewer saw it.
+            StorageError: the database refused.
+        """
+        return self._transact(lambda c: decide(c, decision))
+
+    def undo(self, reviewer: str) -> Review:
+        """Take back the reviewer's latest decision or skip; the fact is open again, kept for them.
+
+        Raises:
+            ReviewConflictError: there is none, or somebody has decided the fact since.
+        """
+        return self._transact(lambda c: undo(c, reviewer, self.lease_seconds))
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def get(self, fact: Fact) -> Review:
+        """Where a fact stands; an open review of version 0 where nobody has touched it."""
+        return self.get_many([fact])[0]
+
+    def get_many(self, wanted: Sequence[Fact]) -> list[Review]:
+        """Where facts stand, in their order."""
+        with self._reading() as connection:
+            found = find_facts(connection, [hash_fact(fact) for fact in wanted])
+        return [
+            to_review(found[key])
+            if (key := hash_fact(fact)) in found
+            else Review(head=fact[0], relation=fact[1], tail=fact[2])
+            for fact in wanted
+        ]
+
+    def list_reviews(
+        self,
+        *,
+        state: State | None = None,
+        relation: str | None = None,
+        after: int = 0,
+        limit: int = 50,
+    ) -> tuple[list[Review], int | None]:
+        """Touched facts in the order they were first touched: (a page, where the next begins)."""
+        query = sa.select(facts).where(facts.c.id > after).order_by(facts.c.id).limit(limit + 1)
+        if state is not None:
+            query = query.where(facts.c.state == state)
+        else:
+            query = query.where(facts.c.version > 0)
+        if relation is not None:
+            query = query.where(facts.c.relation == relation)
+        with self._reading() as connection:
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        following = rows[limit - 1]["id"] if len(rows) > limit else None
+        return [to_review(row) for row in rows[:limit]], following
+
+    def list_events(
+        self, *, before: int | None = None, limit: int = 50
+    ) -> tuple[list[Event], int | None]:
+        """The history, latest first: (a page, where the next begins)."""
+        query = (
+            sa.select(events, facts.c.head, facts.c.relation, facts.c.tail)
+            .join(facts, facts.c.id == events.c.fact)
+            .order_by(events.c.id.desc())
+            .limit(limit + 1)
+        )
+        if before is not None:
+            query = query.where(events.c.id < before)
+        with self._reading() as connection:
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        following = rows[limit - 1]["id"] if len(rows) > limit else None
+        return [to_event(row) for row in rows[:limit]], following
+
+    def latest_event(self, reviewer: str) -> Event | None:
+        """What a reviewer did last."""
+        query = (
+            sa.select(events, facts.c.head, facts.c.relation, facts.c.tail)
+            .join(facts, facts.c.id == events.c.fact)
+            .where(events.c.reviewer == reviewer)
+            .order_by(events.c.id.desc())
+            .limit(1)
+        )
+        with self._reading() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else to_event(dict(row))
+
+    def iterate_accepted(self) -> Iterator[Review]:
+        """All accepted facts, in the order they were first touched."""
+        after: int | None = 0
+        while after is not None:
+            page, after = self.list_reviews(state="accepted", after=after, limit=1000)
+            yield from page
+
+    def count(self) -> dict[str, dict[State, int]]:
+        """How many facts were accepted and rejected: by relation label, then by state."""
+        query = (
+            sa.select(facts.c.relation, facts.c.state, sa.func.count())
+            .where(facts.c.state != "open")
+            .group_by(facts.c.relation, facts.c.state)
+        )
+        counts: dict[str, dict[State, int]] = {}
+        with self._reading() as connection:
+            for relation, state, number in connection.execute(query):
+                counts.setdefault(relation, {})[state] = number
+        return counts
+
+    # -- the database ----------------------------------------------------------------------
+
+    def _create_tables(self) -> None:
+        """Make what is not there; another server may be making it at the same time."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                metadata.create_all(self._engine)
+                return
+            except DBAPIError:
+                if attempt == _ATTEMPTS - 1 or not self.ping():
+                    raise
+                time.sleep(0.05 * 2**attempt)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection.execution_options(**{READ_ONLY: True})
+        except SQLAlchemyError as error:
+            raise StorageError(f"the review database cannot be read: {_say(error)}") from error
+
+    def _transact(self, work: Callable[[sa.Connection], Result]) -> Result:
+        """Run in a transaction; again when another transaction was in the way."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self._engine.begin() as connection:
+                    return work(connection)
+            except SQLAlchemyError as error:
+                if attempt == _ATTEMPTS - 1 or not _is_passing(error):
+                    raise StorageError(
+                        f"the review database refused: {_say(error)}; nothing was written"
+                    ) from error
+                time.sleep(0.01 * 2**attempt * (1 + secrets.randbelow(100) / 100))
+        raise AssertionError
+
+
+def _is_passing(error: SQLAlchemyError) -> bool:
+    """Whether the same transaction may succeed later: a lock, a deadlock, a row just written."""
+    if isinstance(error, IntegrityError):
+        return True
+    state = str(getattr(getattr(error, "orig", None), "sqlstate", "") or "")
+    text = str(getattr(error, "orig", ""))
+    return state.startswith("40") or state == "55P03" or "locked" in text or "busy" in text
+
+
+def _say(error: SQLAlchemyError) -> str:
+    """The database's own words, in one line, without the statement."""
+    text = str(getattr(error, "orig", None) or error)
+    return " ".join(text.split())[:300] or type(error).__name__

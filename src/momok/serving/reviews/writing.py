@@ -1,0 +1,239 @@
+"""What changes the review tables; each function runs inside one transaction of its caller."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from momok.serving.reviews.records import (
+    Action,
+    Decision,
+    Fact,
+    Review,
+    ReviewConflictError,
+    State,
+    hash_fact,
+)
+from momok.serving.reviews.rows import Row, find_facts, to_review
+from momok.serving.reviews.schema import events, facts, skips
+
+__all__ = ["decide", "lease", "undo"]
+
+_AFTER: dict[Action, State] = {"accept": "accepted", "reject": "rejected", "skip": "open"}
+
+
+def lease(
+    connection: sa.Connection,
+    candidates: Sequence[tuple[Fact, float | None]],
+    reviewer: str,
+    lease_seconds: float,
+) -> Review | None:
+    """Give the first candidate that is free, see ``ReviewStore.lease``."""
+    now = time.time()
+    keys = [hash_fact(fact) for fact, _ in candidates]
+    found = find_facts(connection, keys)
+    ids = [row["id"] for row in found.values()]
+    skipped = set(
+        connection.execute(
+            sa.select(skips.c.fact).where(
+                skips.c.fact.in_(ids), skips.c.reviewer_key == _reviewer_key(reviewer)
+            )
+        ).scalars()
+    )
+    until = now + lease_seconds
+    for key, (fact, probability) in zip(keys, candidates, strict=True):
+        row = found.get(key)
+        if row is None:
+            row = _insert_fact(connection, fact, probability)
+        elif row["state"] != "open" or row["id"] in skipped:
+            continue
+        taken = connection.execute(
+            sa.update(facts)
+            .where(facts.c.id == row["id"], facts.c.state == "open")
+            .where((facts.c.lease_holder == reviewer) | (facts.c.lease_until < now))
+            .values(lease_holder=reviewer, lease_until=until)
+        )
+        if taken.rowcount == 1:
+            return to_review(row)
+    return None
+
+
+def decide(connection: sa.Connection, decision: Decision) -> Review:
+    """Write a decision down, see ``ReviewStore.decide``."""
+    repeated = _find_request(connection, decision)
+    if repeated is not None:
+        return repeated
+    key = hash_fact(decision.fact)
+    row = find_facts(connection, [key]).get(key)
+    if row is None:
+        row = _insert_fact(connection, decision.fact, decision.probability)
+    before = to_review(row)
+    if decision.version is not None and decision.version != before.version:
+        raise ReviewConflictError(
+            f"this fact has changed since it was shown: it is {_describe(before)}", before
+        )
+    if before.state != "open":
+        raise ReviewConflictError(f"this fact is decided already: {_describe(before)}", before)
+    if decision.action == "skip":
+        _remember_skip(connection, row["id"], decision.reviewer)
+    after = _AFTER[decision.action]
+    return _write(
+        connection,
+        row,
+        state=after,
+        action=decision.action,
+        reviewer=decision.reviewer,
+        note=decision.note,
+        request=decision.request or None,
+    )
+
+
+def undo(connection: sa.Connection, reviewer: str, lease_seconds: float) -> Review:
+    """Take back the latest decision, see ``ReviewStore.undo``."""
+    undone = sa.select(events.c.undoes).where(events.c.undoes.is_not(None))
+    latest = (
+        connection.execute(
+            sa.select(events)
+            .where(events.c.reviewer == reviewer, events.c.action != "undo")
+            .where(events.c.id.not_in(undone))
+            .order_by(events.c.id.desc())
+            .limit(1)
+        )
+        .mappings()
+        .first()
+    )
+    if latest is None:
+        raise ReviewConflictError("there is nothing to undo")
+    row = dict(
+        connection.execute(sa.select(facts).where(facts.c.id == latest["fact"])).mappings().one()
+    )
+    if row["version"] != latest["version"]:
+        now = to_review(row)
+        raise ReviewConflictError(f"this fact has changed since: it is {_describe(now)}", now)
+    connection.execute(
+        sa.delete(skips).where(
+            skips.c.fact == row["id"], skips.c.reviewer_key == _reviewer_key(reviewer)
+        )
+    )
+    lease = {"lease_holder": reviewer, "lease_until": time.time() + lease_seconds}
+    return _write(
+        connection,
+        row,
+        state=latest["before"],
+        action="undo",
+        reviewer=reviewer,
+        undoes=latest["id"],
+        lease=lease,
+    )
+
+
+def _find_request(connection: sa.Connection, decision: Decision) -> Review | None:
+    """The outcome of this very request, if it was written before."""
+    if not decision.request:
+        return None
+    query = (
+        sa.select(facts, events.c.action.label("done"), events.c.reviewer.label("by"))
+        .join(events, events.c.fact == facts.c.id)
+        .where(events.c.request == decision.request)
+    )
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        return None
+    given = (decision.fact, decision.action, decision.reviewer)
+    if ((row["head"], row["relation"], row["tail"]), row["done"], row["by"]) != given:
+        raise ReviewConflictError(
+            "this request name was used for another decision", to_review(dict(row))
+        )
+    return to_review(dict(row))
+
+
+def _insert_fact(connection: sa.Connection, fact: Fact, probability: float | None) -> Row:
+    row: Row = {
+        "key": hash_fact(fact),
+        "head": fact[0],
+        "relation": fact[1],
+        "tail": fact[2],
+        "state": "open",
+        "version": 0,
+        "reviewer": "",
+        "note": "",
+        "probability": probability,
+        "changed": _now(),
+        "lease_holder": "",
+        "lease_until": 0.0,
+    }
+    # Where another one writes the same fact, this fails and the transaction is tried again.
+    inserted = connection.execute(sa.insert(facts).values(row))
+    assert inserted.inserted_primary_key is not None
+    return row | {"id": inserted.inserted_primary_key[0]}
+
+
+def _write(
+    connection: sa.Connection,
+    row: Row,
+    *,
+    state: State,
+    action: Action,
+    reviewer: str,
+    note: str = "",
+    request: str | None = None,
+    undoes: int | None = None,
+    lease: Row | None = None,
+) -> Review:
+    """Change the fact where it has still the version seen, and add the event."""
+    decided = state != "open"
+    change = {
+        "state": state,
+        "version": row["version"] + 1,
+        "reviewer": reviewer if decided else "",
+        "note": note if decided else "",
+        "changed": _now(),
+        **(lease or {"lease_holder": "", "lease_until": 0.0}),
+    }
+    changed = connection.execute(
+        sa.update(facts)
+        .where(facts.c.id == row["id"], facts.c.version == row["version"])
+        .values(change)
+    )
+    if changed.rowcount != 1:
+        raise ReviewConflictError("somebody else has decided this fact just now")
+    connection.execute(
+        sa.insert(events).values(
+            fact=row["id"],
+            action=action,
+            before=row["state"],
+            after=state,
+            reviewer=reviewer,
+            note=note,
+            version=row["version"] + 1,
+            undoes=undoes,
+            request=request,
+            at=change["changed"],
+        )
+    )
+    return to_review(row | change)
+
+
+def _remember_skip(connection: sa.Connection, fact: int, reviewer: str) -> None:
+    key = _reviewer_key(reviewer)
+    known = connection.execute(
+        sa.select(skips.c.fact).where(skips.c.fact == fact, skips.c.reviewer_key == key)
+    ).first()
+    if known is None:
+        connection.execute(sa.insert(skips).values(fact=fact, reviewer_key=key))
+
+
+def _describe(review: Review) -> str:
+    return f"{review.state} by {review.reviewer}" if review.reviewer else review.state
+
+
+def _reviewer_key(reviewer: str) -> str:
+    return hashlib.sha256(reviewer.encode()).hexdigest()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

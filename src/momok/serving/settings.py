@@ -1,0 +1,134 @@
+"""What a server is told when it starts, and its limits."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from momok.errors import ConfigError, MissingExtraError
+
+__all__ = ["Limits", "ServeSettings", "check_extra", "is_loopback"]
+
+_PACKAGES = {
+    "fastapi": "fastapi",
+    "uvicorn": "uvicorn",
+    "jinja2": "jinja2",
+    "sqlalchemy": "sqlalchemy",
+    "PIL": "pillow",
+    "prometheus_client": "prometheus-client",
+}
+_MIN_TOKEN = 16  # characters; shorter ones can be guessed over the network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much one client may ask for.
+
+    Attributes:
+        body: bytes of a request.
+        k: answers to one question.
+        batch: questions of one request.
+        text: characters of a label, a name or a note.
+        query: characters of what is searched for.
+        page: rows of one page of a list.
+        request_seconds: from the first byte of a request to its last.
+        answer_seconds: until the model has answered; then 503.
+        waiting: questions that wait for the model; more get 503 at once.
+        connections: open at once; more get 503.
+    """
+
+    body: int = 1 << 20
+    k: int = 1000
+    batch: int = 256
+    text: int = 16_384
+    query: int = 200
+    page: int = 200
+    request_seconds: float = 10.0
+    answer_seconds: float = 30.0
+    waiting: int = 4096
+    connections: int = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeSettings:
+    """How a run is served.
+
+    Attributes:
+        run: the run folder.
+        host: the address to bind to; beyond loopback only with a token or ``insecure``.
+        port: the port; 0 takes a free one.
+        token: what clients must show, as a bearer token or once at the login page; "" asks for
+            none.
+        insecure: serve beyond loopback without a token.
+        allowed_hosts: further host names under which the server may be addressed.
+        reviews: address of the database of decisions, as SQLAlchemy writes it; "" keeps them in
+            ``reviews.sqlite`` in the run folder.
+        threads: of the arithmetic; 0 takes half of the cores, the rest serves HTTP.
+        lease_seconds: how long a fact is kept for the reviewer that it was shown to.
+        watch_seconds: how often to look for a newer checkpoint; 0 never does.
+        limits: how much one client may ask for.
+
+    Raises:
+        ConfigError: a value that cannot be, or an address that others reach without a token.
+    """
+
+    run: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token: str = ""
+    insecure: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    reviews: str = ""
+    threads: int = 0
+    lease_seconds: float = 300.0
+    watch_seconds: float = 5.0
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without the run."""
+        if not 0 <= self.port <= 65_535:
+            raise ConfigError(f"port {self.port}: expected 0 to 65535")
+        if self.threads < 0:
+            raise ConfigError(f"threads = {self.threads}: expected 0 (half of the cores) or more")
+        if self.token and len(self.token) < _MIN_TOKEN:
+            raise ConfigError(
+                f"the token has {len(self.token)} characters; expected at least {_MIN_TOKEN}, "
+                "for example from: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+            )
+        if self.token and not (self.token.isascii() and self.token.isprintable()):
+            raise ConfigError("the token has characters that a header cannot hold; use letters")
+        if not is_loopback(self.host) and not self.token and not self.insecure:
+            raise ConfigError(
+                f"{self.host}: others reach this address, and no token is set; set MOMOK_TOKEN "
+                "(or --token), or say --insecure to let anyone read and decide"
+            )
+
+    @property
+    def arithmetic_threads(self) -> int:
+        """Threads of the arithmetic, counted."""
+        return self.threads or max((os.cpu_count() or 1) // 2, 1)
+
+    @property
+    def reviews_url(self) -> str:
+        """The address of the database of decisions."""
+        return self.reviews or f"sqlite:///{(self.run / 'reviews.sqlite').absolute()}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if host.casefold() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def check_extra() -> None:
+    """Raise MissingExtraError when a package of the extra ``serve`` is not installed."""
+    for module, package in _PACKAGES.items():
+        if find_spec(module) is None:
+            raise MissingExtraError(package, "serve", "momok serve")
