@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "resume": "Go on with an interrupted run from its last checkpoint.",
     "evaluate": "Rank the held-out facts of a run and report the metrics.",
     "predict": "Predict the missing facts of a query.",
+    "serve": "Serve a run: a page to look and review, and a JSON API.",
     "plot": "Draw the plots of a run again.",
     "config": "List every setting with its value and what it does.",
     "data": "List the known graphs, or look at one.",
