@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "Rank the held-out facts of a run and report the metrics.",
     "predict": "Predict the missing facts of a query.",
     "serve": "Serve a run: a page to look and review, and a JSON API.",
+    "explain": "Say what led to the probability of a fact, or what the model has learned.",
     "plot": "Draw the plots of a run again.",
     "config": "List every setting with its value and what it does.",
     "data": "List the known graphs, or look at one.",
