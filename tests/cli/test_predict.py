@@ -116,6 +116,7 @@ def test_csv_has_a_column_per_head_and_share(run: RunFolder) -> None:
     assert list(rows[0])[5:] == [
         *("head_structure", "head_image", "head_text", "head_joint"),
         *("share_structure", "share_image", "share_text"),
+        "probability",
     ]
 
 

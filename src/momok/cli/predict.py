@@ -25,7 +25,13 @@ _SUFFIXES = {".json": "json", ".csv": "csv"}
 @click.command("predict", short_help=COMMANDS["predict"])
 @click.argument("run")
 @click.option("--head", metavar="ENTITY", help="The head that is given; tails are predicted.")
-@click.option("--relation", metavar="RELATION", required=True, help="The relation of the fact.")
+@click.option(
+    "--relation",
+    "relations",
+    metavar="RELATION",
+    multiple=True,
+    help="The relation of the fact; with --all-missing several may be given [all].",
+)
 @click.option("--tail", metavar="ENTITY", help="The tail that is given; heads are predicted.")
 @click.option(
     "-k", type=click.IntRange(min=1), default=10, metavar="COUNT", help="How many answers [10]."
@@ -42,19 +48,67 @@ _SUFFIXES = {".json": "json", ".csv": "csv"}
     type=click.Choice(["table", "json", "csv"]),
     help="How to print [by the ending of --output, else table].",
 )
-@click.option("--output", metavar="FILE", help="Write into a file instead; whole or not at all.")
+@click.option(
+    "--output", "--out", metavar="FILE", help="Write into a file instead; whole or not at all."
+)
+@click.option(
+    "--all-missing",
+    is_flag=True,
+    help="Rank new facts over all pairs of entities, into --output (.parquet, .csv, .jsonl, .nt).",
+)
+@click.option(
+    "--per-relation",
+    type=click.IntRange(min=1),
+    metavar="COUNT",
+    help="With --all-missing: how many facts of a relation at most [1000].",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    metavar="COUNT",
+    help="With --all-missing: how many facts at most over all relations [no limit].",
+)
+@click.option(
+    "--min-probability",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="With --all-missing: the least calibrated probability, 0 to 1 [any].",
+)
+@click.option(
+    "--plausible",
+    is_flag=True,
+    help="With --all-missing: only heads and tails that the relation has in train.",
+)
+@click.option(
+    "--memory-mb",
+    type=click.IntRange(min=1),
+    metavar="MB",
+    help="With --all-missing: megabytes of score buffers [256].",
+)
+@click.option(
+    "--rdf",
+    type=click.Choice(["star", "rdf12", "reification"]),
+    help="With .nt: a fact as a quoted triple, an RDF 1.2 triple term, or a statement [star].",
+)
+@click.option(
+    "--base-iri",
+    metavar="IRI",
+    help="With .nt: what labels that are no IRIs are put under [urn:momok:].",
+)
 def command(
     *,
     run: str,
     head: str | None,
-    relation: str,
+    relations: tuple[str, ...],
     tail: str | None,
     k: int,
     known: Literal["mark", "hide"],
     form: str | None,
     output: str | None,
+    all_missing: bool,
+    **bulk: Any,
 ) -> None:
-    """Predict the missing side of a fact with the model of the run folder RUN.
+    """Predict the missing side of a fact, or the missing facts, with the model of the folder RUN.
 
     Give a relation and one side: the other side is ranked, best first. Entities and relations are
     given by label or by name, in quotes where there are blanks; a mistyped one gets suggestions.
@@ -66,18 +120,44 @@ def command(
       momok predict RUN --tail Paris --relation capital --known hide
     The best 100 as data:
       momok predict RUN --head France --relation borders -k 100 --output france.csv
+    What is missing in the whole graph, at least as likely as one in ten?
+      momok predict RUN --all-missing --min-probability 0.1 --out new.parquet
+    The 500 best new facts of two relations, between entities of the right kind:
+      momok predict RUN --all-missing --relation borders --relation currency \\
+        --plausible --top 500 --out new.csv
 
     The score is the mean over the model's decision heads of the probability each gives. The
     percentages say how much of the score came from each modality: its own head, and its part in
     the joint head. They explain the number, not the world: a large share does not mean that the
     modality was needed. In brackets where the entity has no features of that modality.
 
+    In a calibrated run (momok calibrate) there is a probability too: how often such an answer was
+    a held-out fact. docs/prediction.md says what it means, and what that of a new fact means.
+
     JSON has, per answer: rank, label, name, score, known (train, valid, test or null), heads,
-    shares and present, each by name. CSV has one column per head and per share. Nothing else goes
-    to the standard output.
+    shares and present, each by name, probability and head_probabilities (null where the run is not
+    calibrated). CSV has one column per head and per share. Nothing else goes to the standard
+    output.
+
+    With --all-missing, a fact's score is the lower of the model's answers to its two questions, and
+    facts of train, validation and test are left out. It takes minutes on a large graph; killed, it
+    goes on where it was when the same command is given again.
     """
+    if all_missing:
+        from momok.cli.predict_bulk import predict_all_missing
+
+        _refuse(given={"--head": head, "--tail": tail, "--format": form}, where="--all-missing")
+        if output is None:
+            raise click.UsageError("--all-missing needs --output FILE")
+        predict_all_missing(run, output, relations, **bulk)
+        return
+    options = {f"--{name.replace('_', '-')}": value or None for name, value in bulk.items()}
+    _refuse(given=options, where="a single question; it goes with --all-missing")
     if (head is None) == (tail is None):
         raise click.UsageError("give exactly one of --head and --tail; the other is predicted")
+    if len(relations) != 1:
+        raise click.UsageError("give --relation, once")
+    [relation] = relations
     chosen = form or _SUFFIXES.get(Path(output or "").suffix.lower(), "table")
 
     from momok.prediction import Predictor
@@ -96,6 +176,12 @@ def command(
     else:
         content = _to_text(predictions)
     _deliver(content, output, len(predictions))
+
+
+def _refuse(*, given: dict[str, Any], where: str) -> None:
+    for option, value in given.items():
+        if value is not None:
+            raise click.UsageError(f"{option} does not go with {where}")
 
 
 def _print_table(predictions: Predictions) -> None:
@@ -134,10 +220,10 @@ def _to_csv(
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = [f"head_{head}" for head in heads] + [f"share_{name}" for name in modalities]
-    writer.writerow(["rank", "label", "name", "score", "known", *columns])
+    writer.writerow(["rank", "label", "name", "score", "known", *columns, "probability"])
     for p in predictions:
         names = [make_printable(n) if safe else n for n in (p.label, p.name)]
-        values = [*p.heads.values(), *p.shares.values()]
+        values = [*p.heads.values(), *p.shares.values(), p.probability]
         writer.writerow([p.rank, *names, p.score, p.known or "", *values])
     return text.getvalue()
 

@@ -1,0 +1,73 @@
+"""``momok predict --all-missing``: new facts of the whole graph, into a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from momok.prediction.bulk_run import BulkSummary
+    from momok.prediction.fact_files import RdfForm
+
+__all__ = ["predict_all_missing"]
+
+
+def predict_all_missing(
+    run: str,
+    output: str,
+    relations: tuple[str, ...],
+    *,
+    per_relation: int | None,
+    top: int | None,
+    min_probability: float | None,
+    plausible: bool,
+    memory_mb: int | None,
+    rdf: RdfForm | None,
+    base_iri: str | None,
+) -> None:
+    """Rank, write and say what was written."""
+    from momok.cli.console import error_console
+    from momok.prediction import Predictor
+    from momok.prediction.bulk import DEFAULT_PER_RELATION, BulkOptions
+    from momok.prediction.bulk_run import write_new_facts
+    from momok.prediction.fact_files import DEFAULT_BASE, FileOptions
+    from momok.training.progress import build_progress
+
+    # A cap over all relations is also one of each: more of one could not be written.
+    options = BulkOptions(
+        per_relation=per_relation or top or DEFAULT_PER_RELATION,
+        min_probability=min_probability,
+        plausible=plausible,
+    )
+    file_options = FileOptions(rdf=rdf or "star", base_iri=base_iri or DEFAULT_BASE)
+    console = error_console()
+    with build_progress(console) as bars:
+        task = bars.add_task("relation", total=None, note="")
+
+        def show(relation: str, done: int, total: int) -> None:
+            from momok.cli.console import make_printable
+
+            note = f"million pairs  {make_printable(relation)}"
+            bars.update(task, completed=done / 1e6, total=total / 1e6, note=note)
+
+        summary = write_new_facts(
+            Predictor(run),
+            output,
+            relations or None,
+            options=options,
+            top=top,
+            file_options=file_options,
+            memory_budget=None if memory_mb is None else memory_mb << 20,
+            progress=show,
+        )
+    console.print(_describe(summary, output))
+
+
+def _describe(summary: BulkSummary, output: str) -> str:
+    from momok.cli.console import make_printable
+
+    relations = "1 relation" if summary.relations == 1 else f"{summary.relations} relations"
+    before = f" ({summary.resumed} finished before)" if summary.resumed else ""
+    return (
+        f"{summary.facts:,} new facts of {relations}{before}, out of {summary.pairs:,} pairs of "
+        f"entities, written to {make_printable(output)}"
+    )
