@@ -45,7 +45,14 @@ def first_occurrences(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArr
 
 def is_member(keys: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Mark the keys ``[n]`` that are among the others."""
-    return np.isin(keys, others)
+    if not len(others):
+        return np.zeros(len(keys), dtype=np.bool_)
+    # np.isin makes the others unique first, by a hash table: 20 s for 10 million keys. A sort of
+    # 64-bit keys takes a fraction of a second.
+    ordered = np.sort(others)
+    places = np.searchsorted(ordered, keys)
+    found: NDArray[np.bool_] = ordered[np.minimum(places, len(ordered) - 1)] == keys
+    return found
 
 
 def mark_unseen(train: Triples, facts: Triples, num_entities: int) -> NDArray[np.bool_]:

@@ -15,10 +15,10 @@ from momok.graph.parsing import FindingLog
 from momok.graph.sources.content import read_content
 from momok.graph.sources.dialect import (
     BLANKS,
-    SAMPLE_LINES,
     Dialect,
     guess_delimiter,
     measure_width,
+    take_sample,
 )
 from momok.graph.sources.frames import pl
 
@@ -66,7 +66,7 @@ def read_text_table(
             closed; most lines have another number of columns; or reading is strict and one has.
     """
     lines = read_text_lines(path)
-    sample = [line for line in lines[LINE_TEXT].head(SAMPLE_LINES).to_list() if line.strip()]
+    sample = take_sample(lines[LINE_TEXT])
     place = f"{path}:{lines[LINE][0]}"
     if delimiter is None:
         delimiter, width = guess_delimiter(sample, least, place)

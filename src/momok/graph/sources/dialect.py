@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from momok.errors import FormatError
 
-__all__ = ["BLANKS", "SAMPLE_LINES", "Dialect", "guess_delimiter", "name_delimiter"]
+__all__ = ["BLANKS", "Dialect", "guess_delimiter", "measure_width", "name_delimiter", "take_sample"]
 
-SAMPLE_LINES = 200
+_SAMPLE_LINES, _SAMPLE_SIZE = 200, 1 << 14
 BLANKS = " "  # one or several
 _DELIMITERS = ("\t", ",", ";", "|")  # in the order of preference
 _NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", BLANKS: "blanks"}
-_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _NEEDED_SHARE = 0.5  # of the lines that must have the usual number of columns
 
 
@@ -71,14 +71,34 @@ def guess_delimiter(sample: Sequence[str], least: int, place: str) -> tuple[str,
 
 
 def measure_width(sample: Sequence[str], delimiter: str) -> tuple[int, float]:
-    """Find the most frequent number of columns, and the share of the lines that have it."""
-    widths = Counter(_count_columns(line, delimiter) for line in sample)
+    """Find the most frequent number of columns, and the share of the lines that have it.
+
+    Quoted fields, which may hold delimiters and line breaks, are looked at as blank.
+    """
+    lines = list(sample)
+    if delimiter != BLANKS:
+        edge = re.escape(delimiter)
+        # Possessive: hostile text costs no backtracking.
+        quoted = re.compile(rf'(?<![^{edge}\n])"(?:[^"]|"")*+"(?=[{edge}\r\n]|$)')
+        lines = quoted.sub("", "\n".join(lines)).split("\n")
+    widths = Counter(_count_columns(line, delimiter) for line in lines)
     width, count = max(widths.items(), key=lambda item: (item[1], item[0]))
-    return width, count / len(sample)
+    return width, count / len(lines)
+
+
+def take_sample(lines: Iterable[str]) -> list[str]:
+    """Take the first lines, as many as tell how the rest is written."""
+    sample: list[str] = []
+    size = 0
+    for line in islice(lines, _SAMPLE_LINES):
+        sample.append(line[:_SAMPLE_SIZE])
+        size += len(line)
+        if size > _SAMPLE_SIZE:
+            break
+    return sample
 
 
 def _count_columns(line: str, delimiter: str) -> int:
     if delimiter == BLANKS:
         return len(line.removesuffix(" .").split())
-    bare = line if delimiter == "\t" else _QUOTED.sub("", line)
-    return bare.count(delimiter) + 1
+    return line.count(delimiter) + 1
