@@ -33,5 +33,5 @@ $(VENV)/.momok: $(VENV)/bin/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.momok-dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) -e '.[dev,data,tensorboard,use,text,image,vision,efficientnet,fetch,hdf5,serve]'
+	$(PIP) -e '.[dev,data,tensorboard,use,text,image,vision,efficientnet,fetch,hdf5,report,serve]'
 	touch $@ $(VENV)/.momok
