@@ -1,0 +1,50 @@
+"""``momok report``."""
+
+from __future__ import annotations
+
+import click
+
+from momok.cli import COMMANDS
+
+__all__ = ["command"]
+
+
+@click.command("report", short_help=COMMANDS["report"])
+@click.argument("runs", metavar="RUN [RUN ...]", nargs=-1, required=True)
+@click.option(
+    "--out",
+    metavar="FILE",
+    help="The HTML file to write [RUN/report.html; for several runs momok-report.html].",
+)
+@click.option("--no-pictures", is_flag=True, help="Leave the pictures of entities out.")
+def command(runs: tuple[str, ...], out: str | None, no_pictures: bool) -> None:
+    """Write the report of a run as one HTML file, or compare several runs in one.
+
+    The page needs no network and runs no script: it can be mailed and archived. It is light or dark
+    as the reader's system is, and prints well. Its plots are also written as PNG and SVG, into
+    RUN/plots, or beside a file given by --out.
+
+    \b
+    One run, also of one that is not finished:
+      momok report runs/world
+    Three seeds, with mean and standard deviation; each against the first:
+      momok report runs/seed0 runs/seed1 runs/seed2 --out seeds.html
+    Two settings with two seeds each; runs of the same settings are put together:
+      momok report runs/base0 runs/base1 runs/text0 runs/text1
+
+    Runs can be compared when they were trained and tested on the same facts. Differences are given
+    with 95% paired bootstrap intervals over the test queries.
+    """
+    from momok.cli.console import error_console, make_printable
+    from momok.reporting.report import write_report
+    from momok.training.progress import build_progress
+
+    bars = build_progress(error_console())
+    task = bars.add_task("report", total=None, note="")
+
+    def tell(what: str, done: int, total: int) -> None:
+        bars.update(task, completed=done, total=total, note=make_printable(what))
+
+    with bars:
+        path = write_report(runs, out=out, pictures=not no_pictures, progress=tell)
+    click.echo(make_printable(str(path)))

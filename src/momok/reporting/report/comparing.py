@@ -1,0 +1,222 @@
+"""Several runs against each other: equal settings put together, spread over seeds, intervals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from momok.errors import RunError
+from momok.evaluation import ANSWER, Metrics, paired_bootstrap
+from momok.reporting.report.contents import RunContents
+from momok.reporting.report.numbers import shorten
+from momok.reporting.report.settings import flatten_config
+
+__all__ = [
+    "METRICS",
+    "Difference",
+    "Group",
+    "Interval",
+    "check_comparable",
+    "compare",
+    "group_runs",
+    "list_differing_settings",
+    "summarise",
+]
+
+Floats = NDArray[np.float64]
+Interval = tuple[float, float, float]  # value, low, high
+
+SAMPLES = 2000  # of the bootstrap
+SEED = 0
+_LONGEST_NAME = 44
+
+# Settings that change where and how a run computes, but not what is trained.
+_CIRCUMSTANCES = {
+    "seed",
+    "preset",
+    "runtime.device",
+    "runtime.threads",
+    "evaluation.memory_mb",
+    "training.tensorboard",
+    "training.candidate_block",
+}
+
+_PER_QUERY: dict[str, Callable[[Floats], Floats]] = {
+    "MRR": lambda ranks: 1.0 / ranks,
+    "Hits@1": lambda ranks: (ranks <= 1).astype(np.float64),
+    "Hits@10": lambda ranks: (ranks <= 10).astype(np.float64),
+}
+METRICS = tuple(_PER_QUERY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Runs of the same settings and data that differ in their seeds.
+
+    Attributes:
+        name: what the report calls it.
+        runs: in the order given.
+    """
+
+    name: str
+    runs: Sequence[RunContents]
+
+    @property
+    def tested(self) -> list[RunContents]:
+        """The runs that have a test result."""
+        return [run for run in self.runs if run.evaluation is not None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One group against the reference.
+
+    Attributes:
+        name: of the group.
+        metrics: by metric, the mean difference and its 95% interval, as shares.
+        better, worse, equal: queries whose mean reciprocal rank is higher, lower, the same.
+    """
+
+    name: str
+    metrics: Mapping[str, Interval]
+    better: int
+    worse: int
+    equal: int
+
+
+def check_comparable(runs: Sequence[RunContents]) -> None:
+    """Check that runs were trained and tested on the same facts.
+
+    Raises:
+        RunError: one was not; metrics of different questions say nothing about each other.
+    """
+    first = runs[0]
+    for run in runs[1:]:
+        if run.facts_fingerprint != first.facts_fingerprint:
+            raise RunError(
+                f"{run.run.path} cannot be compared with {first.run.path}: "
+                f"{_describe_facts(run)} against {_describe_facts(first)}, which are not the same "
+                "facts; give runs of one graph and split, or write a report of each"
+            )
+
+
+def group_runs(runs: Sequence[RunContents]) -> list[Group]:
+    """Put runs of the same settings and data together, in the order of their first runs.
+
+    A group of one run has its name; others are named by the settings in which groups differ.
+    """
+    by_key: dict[str, list[RunContents]] = {}
+    for run in runs:
+        by_key.setdefault(_key(run), []).append(run)
+    differing = list_differing_settings([members[0] for members in by_key.values()])
+    groups: list[Group] = []
+    for number, members in enumerate(by_key.values()):
+        if len(by_key) == 1:
+            name = "all runs"
+        elif all(len(each) == 1 for each in by_key.values()):
+            name = members[0].name
+        else:
+            name = _name_group(number, members[0], differing)
+        groups.append(Group(name=name, runs=members))
+    return groups
+
+
+def list_differing_settings(runs: Sequence[RunContents]) -> dict[str, list[Any]]:
+    """The settings in which runs differ, each with its value in every run; None where unset."""
+    flat = [flatten_config(run.config) for run in runs]
+    names = dict.fromkeys(name for settings in flat for name in settings)
+    values = {name: [settings.get(name) for settings in flat] for name in names}
+    return {name: found for name, found in values.items() if any(v != found[0] for v in found)}
+
+
+def read_metric(metrics: Metrics, name: str) -> float:
+    """A metric by its name, as a share."""
+    value = metrics.mrr if name == "MRR" else metrics.hits[int(name.removeprefix("Hits@"))]
+    return value or 0.0
+
+
+def summarise(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and standard deviation (of a sample, n - 1); None for fewer than two values."""
+    mean = float(np.mean(values))
+    return mean, float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def compare(groups: Sequence[Group]) -> list[Difference]:
+    """Compare every group with the first, query by query (paired bootstrap over test queries).
+
+    The value of a query is its mean over the group's runs. Groups without the ranks of single
+    queries, or of another protocol than the first, are left out.
+    """
+    usable = [group for group in groups if _read_ranks(group)]
+    if not usable or usable[0] is not groups[0]:
+        return []
+    reference = usable[0]
+    before = {metric: _average(reference, metric) for metric in METRICS}
+    differences = []
+    for group in usable[1:]:
+        if group.runs[0].published != reference.runs[0].published:
+            continue
+        after = {metric: _average(group, metric) for metric in METRICS}
+        change = after["MRR"] - before["MRR"]
+        differences.append(
+            Difference(
+                name=group.name,
+                metrics={
+                    metric: paired_bootstrap(
+                        after[metric], before[metric], seed=SEED, samples=SAMPLES
+                    )
+                    for metric in METRICS
+                },
+                better=int((change > 0).sum()),
+                worse=int((change < 0).sum()),
+                equal=int((change == 0).sum()),
+            )
+        )
+    return differences
+
+
+def _average(group: Group, metric: str) -> Floats:
+    """The metric of every query [2F], the mean over the group's runs."""
+    values = [_PER_QUERY[metric](ranks) for ranks in _read_ranks(group)]
+    mean: Floats = np.mean(values, axis=0)
+    return mean
+
+
+def _read_ranks(group: Group) -> list[Floats]:
+    return [run.ranks.ranks[ANSWER].realistic for run in group.tested if run.ranks is not None]
+
+
+def _key(run: RunContents) -> str:
+    settings = {k: v for k, v in flatten_config(run.config).items() if k not in _CIRCUMSTANCES}
+    precision = run.environment.get("precision")  # "auto" is no setting, what it came to is
+    settings["runtime.precision"] = precision or settings["runtime.precision"]
+    return json.dumps([settings, run.data["fingerprint"]], sort_keys=True)
+
+
+def _name_group(number: int, run: RunContents, differing: Mapping[str, Sequence[Any]]) -> str:
+    letter = chr(ord("A") + number) if number < 26 else str(number + 1)
+    named = [name for name in differing if name not in _CIRCUMSTANCES]
+    settings = flatten_config(run.config)
+    values = ", ".join(f"{name.split('.')[-1]} {_show(settings.get(name))}" for name in named[:2])
+    if not named:
+        values = "other features" if number else "these features"
+    return shorten(f"{letter}: {values}", _LONGEST_NAME)
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, list):
+        return "+".join(map(str, value)) or "all"
+    return str(value).lower() if isinstance(value, bool) else f"{value}"
+
+
+def _describe_facts(run: RunContents) -> str:
+    facts = run.data["facts"]
+    return (
+        f"{run.graph_name} ({run.data['split']} split; {facts['train']:,} train, "
+        f"{facts['valid']:,} valid, {facts['test']:,} test facts)"
+    )
