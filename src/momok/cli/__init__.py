@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "calibrate": "Calibrate the probabilities of a run on its validation facts.",
     "serve": "Serve a run: a page to look and review, and a JSON API.",
     "explain": "Say what led to the probability of a fact, or what the model has learned.",
+    "report": "Write the report of a run, or compare several, as one HTML file.",
     "plot": "Draw the plots of a run again.",
     "config": "List every setting with its value and what it does.",
     "data": "List the known graphs, or look at one.",
