@@ -13,6 +13,7 @@
     │   └── CheckpointError         a checkpoint that is corrupt, truncated or not ours
     ├── TrainingError               training cannot go on (non-finite loss, nothing to train on)
     ├── StorageError                the disk refused a write
+    ├── FetchError                  a download failed, or is not what was expected
     └── MissingExtraError           an optional dependency is not installed
 
 A message says what was found, where (file and line), what was expected and what to do.
@@ -26,6 +27,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "FeatureError",
+    "FetchError",
     "FormatError",
     "MissingExtraError",
     "MomokError",
@@ -78,6 +80,10 @@ class TrainingError(MomokError):
 
 class StorageError(MomokError):
     """The disk refused a write; what was there before is untouched."""
+
+
+class FetchError(MomokError):
+    """A download failed, or what came is not what was expected; nothing was put in place."""
 
 
 class MissingExtraError(MomokError):

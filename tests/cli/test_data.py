@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from click.testing import Result
 
 from momok.graph import CATALOG
@@ -17,6 +18,18 @@ def test_list_names_the_catalog(invoke: Invoke) -> None:
     assert result.exit_code == 0
     for entry in CATALOG:
         assert entry.name in result.stdout
+
+
+def test_list_says_what_is_on_this_machine(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOMOK_DATA", str(tmp_path))
+    _write_benchmark(tmp_path / "MKG-Y")
+    lines = invoke("data", "list", columns=400).stdout.splitlines()
+    rows = {name: line for line in lines for name in ("world", "MKG-W", "MKG-Y") if name in line}
+    assert "comes with momok" in rows["world"]
+    assert "not on this machine" in rows["MKG-W"]
+    assert str(tmp_path / "MKG-Y") in rows["MKG-Y"]
 
 
 def test_without_a_command_the_help_is_shown(invoke: Invoke) -> None:

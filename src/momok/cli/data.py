@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from momok.cli import COMMANDS, data_build, data_check
+from momok.cli import COMMANDS, data_build, data_check, data_fetch
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +28,7 @@ def command(ctx: click.Context) -> None:
 
 command.add_command(data_build.command)
 command.add_command(data_check.command)
+command.add_command(data_fetch.command)
 
 
 @command.command("list")
@@ -35,18 +36,19 @@ def list_graphs() -> None:
     """List the graphs that momok knows by name."""
     from rich.table import Table
 
-    from momok.cli.console import console
+    from momok.cli.console import console, make_printable
     from momok.graph import CATALOG
-    from momok.graph.catalog import DATA_VARIABLE
+    from momok.graph.catalog import find_folder
 
     table = Table("graph", "what it is", "where")
     for entry in CATALOG:
-        where = "comes with momok" if entry.bundled else f"${DATA_VARIABLE}/{entry.name}"
-        table.add_row(entry.name, entry.about, where)
+        folder = find_folder(entry)
+        where = "not on this machine" if folder is None else make_printable(str(folder))
+        table.add_row(entry.name, entry.about, "comes with momok" if entry.bundled else where)
     out = console()
     out.print(table)
     origins = sorted({entry.origin for entry in CATALOG if entry.origin})
-    out.print(f"Published at {', '.join(origins)}; momok downloads nothing by itself.")
+    out.print(f"Published at {', '.join(origins)}; momok data fetch NAME gets one, when asked.")
     out.print("A folder with triples of your own is a graph too: momok data info FOLDER")
 
 

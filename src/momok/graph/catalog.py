@@ -151,8 +151,8 @@ def _require_folder(entry: CatalogEntry) -> Path:
         raise DataError(f"{looked[0]}: the bundled graph is missing; install momok again")
     raise DataError(
         f"{entry.name} is not on this machine (looked in {', '.join(map(str, looked))}); "
-        f"get it from {entry.origin} and set {DATA_VARIABLE} to the folder that holds the folder "
-        f"{entry.name}"
+        f"momok data fetch {entry.name} gets it from {entry.origin}; where it is elsewhere, set "
+        f"{DATA_VARIABLE} to the folder that holds the folder {entry.name}"
     )
 
 

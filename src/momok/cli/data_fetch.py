@@ -1,0 +1,74 @@
+"""``momok data fetch``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from momok.graph.fetching import Fetched
+
+__all__ = ["command"]
+
+
+@click.command("fetch")
+@click.argument("name")
+@click.option(
+    "--features",
+    is_flag=True,
+    help="Also fetch the authors' archive of image and text features (large; unverified).",
+)
+def command(name: str, features: bool) -> None:
+    """Fetch a benchmark from its public addresses.
+
+    NAME is one of `momok data list`. The files go to $MOMOK_DATA/NAME (or, where that is not set,
+    ~/.local/share/momok/NAME). Their sizes and hashes are checked; what was cut goes on with the
+    same command; the folder appears when all of it is right. It is said what came from where.
+
+    The benchmarks carry no licence of their own: see their authors' pages.
+
+    \b
+    momok data fetch MKG-W
+    momok data fetch DB15K --features
+    """
+    from momok.cli.console import console, make_printable
+    from momok.cli.stages import show_transfer
+    from momok.errors import DataError
+    from momok.graph import CATALOG
+    from momok.graph.catalog import find_entry, list_places
+    from momok.graph.fetching import fetch_features, fetch_graph
+    from momok.graph.formats import is_benchmark_folder
+
+    entry = find_entry(name)
+    if entry is None:
+        names = ", ".join(known.name for known in CATALOG if not known.bundled)
+        raise DataError(f"there is no benchmark {name!r}; momok can fetch {names}")
+    out = console()
+    with show_transfer() as progress:
+        if not features or not is_benchmark_folder(list_places(entry)[0]):
+            folder, fetched = fetch_graph(entry, progress)
+            for file in fetched:
+                out.print(_say(file), soft_wrap=True)
+            out.print(make_printable(f"{entry.name} is in {folder}"), soft_wrap=True)
+        if features:
+            folder, archive, files = fetch_features(entry, progress)
+            out.print(_say(archive), soft_wrap=True)
+            out.print(make_printable(f"{', '.join(files)} in {folder}"), soft_wrap=True)
+    if features:
+        out.print("Next: momok features import --help (the files are pickles, read safely there)")
+    else:
+        out.print(f"Next: momok data check {entry.name}")
+
+
+def _say(file: Fetched) -> str:
+    from momok.cli.console import make_printable
+
+    trust = {
+        "verified": "verified",
+        "unverified": "UNVERIFIED: no hash is published; this one is recorded for next time",
+        "recorded": "the same as when it was first fetched",
+    }[file.trust]
+    return make_printable(
+        f"{file.name}  {file.size:,} bytes  sha256 {file.sha256[:16]}…  {trust}  from {file.url}"
+    )

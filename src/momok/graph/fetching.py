@@ -1,0 +1,295 @@
+"""Benchmarks from their public addresses: checked, resumed, and whole or not there at all.
+
+Files wait in ``.downloads`` beside the graphs, so that a run that was cut goes on. Only when all
+of them are there and are what they should be does the folder of the graph appear. What has no
+published hash is unverified: the hash of its first download is recorded in ``fetched.json`` beside
+the graphs, and another one later is an error (trust on first use).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from momok.errors import DataError, FetchError, FormatError
+from momok.graph.catalog import CatalogEntry, list_places
+from momok.graph.downloading import Downloader, require_pooch
+from momok.graph.formats import is_benchmark_folder, read_benchmark_folder
+from momok.graph.origins import ORIGINS, PublishedArchive, PublishedFile, PublishedGraph
+from momok.graph.sources.archives import list_members, open_source
+from momok.storage import write_file, write_folder
+
+__all__ = ["LOCK_NAME", "Fetched", "fetch_features", "fetch_graph"]
+
+LOCK_NAME = "fetched.json"
+RECORD_NAME = "origin.json"
+FEATURES_FOLDER = "published-features"
+_WAITING = ".downloads"
+
+FetchProgress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """One file that was fetched.
+
+    Attributes:
+        name: the file.
+        url: where it came from.
+        size: its bytes.
+        sha256: its hash.
+        trust: ``verified`` (the hash is published with momok), ``unverified`` (nobody says what it
+            should be; recorded now) or ``recorded`` (the same as when it was first fetched).
+    """
+
+    name: str
+    url: str
+    size: int
+    sha256: str
+    trust: str
+
+
+def fetch_graph(
+    entry: CatalogEntry,
+    progress: FetchProgress,
+    *,
+    published: PublishedGraph | None = None,
+    pause: float = 1.0,
+) -> tuple[Path, list[Fetched]]:
+    """Fetch the files of a benchmark into the first of its places (``list_places``).
+
+    Args:
+        entry: a graph of the catalog.
+        progress: is told (file, bytes so far, bytes in all or 0).
+        published: where its files are; from ``ORIGINS`` if left out.
+        pause: seconds before a cut download is tried again.
+
+    Returns:
+        The folder, and what came from where.
+
+    Raises:
+        DataError: the graph comes with momok, has no public address, or is there already.
+        FetchError: a download failed or is not what was published.
+        StorageError: the disk refused.
+        MissingExtraError: pooch is not installed.
+    """
+    published = published or _find_published(entry)
+    folder = list_places(entry)[0]
+    if is_benchmark_folder(folder):
+        raise DataError(
+            f"{folder}: {entry.name} is there already; remove the folder to fetch it again"
+        )
+    lock = folder.parent / LOCK_NAME
+    waiting = folder.parent / _WAITING / entry.name
+    fetched = [_fetch_file(file, waiting, lock, progress, pause) for file in published.files]
+    with write_folder(folder) as draft:
+        for file in published.files:
+            if not file.ids:
+                shutil.copyfile(waiting / file.name, draft / file.name)
+        for file in published.files:
+            if file.ids:
+                _write_labels(waiting / file.name, draft, file)
+        _check_readable(draft, entry)
+        _write_record(draft / RECORD_NAME, fetched)
+    shutil.rmtree(waiting, ignore_errors=True)
+    return folder, fetched
+
+
+def fetch_features(
+    entry: CatalogEntry,
+    progress: FetchProgress,
+    *,
+    archive: PublishedArchive | None = None,
+    pause: float = 1.0,
+) -> tuple[Path, Fetched, list[str]]:
+    """Fetch the authors' archive of features and unpack what belongs to a graph.
+
+    The files are pickles and are not opened here: ``momok features import`` reads them safely.
+
+    Returns:
+        The folder with the files, what came from where, and the names of the files.
+
+    Raises:
+        DataError: the graph has no published features, or they are there already.
+        FetchError: the download failed, is no archive, or holds nothing for this graph.
+        FormatError: the archive looks hostile.
+        StorageError: the disk refused.
+        MissingExtraError: pooch is not installed.
+    """
+    archive = archive or _find_published(entry).features
+    if archive is None:
+        raise DataError(f"{entry.name}: no features are published")
+    graph = list_places(entry)[0]
+    target = graph / FEATURES_FOLDER
+    if target.is_dir() and any(target.iterdir()):
+        raise DataError(f"{target}: is there already; remove the folder to fetch it again")
+    waiting = graph.parent / _WAITING
+    name = f"features-{hashlib.sha256(archive.url.encode()).hexdigest()[:12]}.zip"
+    wanted = PublishedFile(name=name, url=archive.url, size=0, sha256="")
+    try:
+        fetched = _fetch_file(wanted, waiting, graph.parent / LOCK_NAME, progress, pause)
+    except FetchError as error:
+        raise FetchError(f"{error}; or get it by hand from {archive.page}") from None
+    members = _choose_members(waiting / name, archive)
+    with write_folder(target) as draft:
+        for member, plain in members.items():
+            with (
+                open_source(waiting / name, member=member) as source,
+                (draft / plain).open("wb") as file,
+            ):
+                shutil.copyfileobj(source, file, 1 << 20)
+        _write_record(draft / RECORD_NAME, [fetched])
+    return target, fetched, sorted(members.values())
+
+
+def _find_published(entry: CatalogEntry) -> PublishedGraph:
+    if entry.bundled:
+        raise DataError(f"{entry.name} comes with momok; there is nothing to fetch")
+    if entry.name not in ORIGINS:
+        raise DataError(f"{entry.name} has no public address that momok knows")
+    return ORIGINS[entry.name]
+
+
+def _fetch_file(
+    file: PublishedFile, waiting: Path, lock: Path, progress: FetchProgress, pause: float
+) -> Fetched:
+    """Fetch one file into the folder of those that wait, unless it is there and right."""
+    pooch = require_pooch()
+    recorded = _read_lock(lock).get(file.url, {}).get("sha256", "")
+    known = file.sha256 or recorded
+    downloader = Downloader(
+        part=waiting / f"{file.name}.part",
+        size=file.size or None,
+        progress=lambda done, total: progress(file.name, done, total),
+        pause=pause,
+    )
+    waiting.mkdir(parents=True, exist_ok=True)
+    path = waiting / file.name
+    if not known:
+        path.unlink(missing_ok=True)  # nothing says that it is whole
+    try:
+        pooch.retrieve(
+            url=file.url,
+            known_hash=f"sha256:{known}" if known else None,
+            fname=file.name,
+            path=waiting,
+            downloader=downloader,
+        )
+    except ValueError:
+        raise FetchError(_say_mismatch(file, recorded, lock)) from None
+    size = path.stat().st_size
+    sha256 = _hash(path)
+    trust = "verified" if file.sha256 else "recorded" if recorded else "unverified"
+    fetched = Fetched(name=file.name, url=file.url, size=size, sha256=sha256, trust=trust)
+    if trust == "unverified":
+        _record(lock, fetched)
+    return fetched
+
+
+def _say_mismatch(file: PublishedFile, recorded: str, lock: Path) -> str:
+    if file.sha256:
+        return (
+            f"{file.url}: what came is not the published {file.name} (its sha256 is not "
+            f"{file.sha256[:12]}…); nothing was put in place. Try again; if it stays so, the file "
+            f"was changed at its address"
+        )
+    return (
+        f"{file.url}: what came is not what came the first time (sha256 {recorded[:12]}…, in "
+        f"{lock}); take its entry out of that file if the change is right"
+    )
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_lock(lock: Path) -> dict[str, dict[str, Any]]:
+    if not lock.is_file():
+        return {}
+    try:
+        read = json.loads(lock.read_bytes())
+        if not all(isinstance(v, dict) and isinstance(v.get("sha256"), str) for v in read.values()):
+            raise ValueError("entries must be objects with a sha256")
+    except (OSError, ValueError, AttributeError) as error:
+        raise FormatError(f"{lock}: cannot be read ({error}); mend or remove it") from None
+    return dict(read)
+
+
+def _record(lock: Path, fetched: Fetched) -> None:
+    entries = _read_lock(lock)
+    entries[fetched.url] = {"sha256": fetched.sha256, "size": fetched.size, "date": _today()}
+    write_file(lock, (json.dumps(entries, indent=1) + "\n").encode())
+
+
+def _write_record(path: Path, fetched: list[Fetched]) -> None:
+    """Write what came from where, beside the files."""
+    record = {"fetched": _today(), "files": [asdict(file) for file in fetched]}
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
+def _write_labels(source: Path, folder: Path, file: PublishedFile) -> None:
+    """Write facts of ids as facts of labels, in the form of the other splits of the benchmark."""
+    entities = list(_read_labels(folder / "entity2id.txt"))
+    relations = list(_read_labels(folder / "relation2id.txt"))
+    try:
+        lines = []
+        for line in source.read_text(encoding="utf-8").splitlines():
+            head, relation, tail = (int(part) for part in line.split("\t"))
+            if min(head, relation, tail) < 0:
+                raise ValueError("an id below 0")
+            lines.append(f"{entities[head]} {relations[relation]} {entities[tail]} .\n")
+    except (ValueError, IndexError) as error:
+        raise FetchError(f"{file.url}: holds no facts of ids ({error})") from None
+    content = "".join(lines).encode()
+    if file.written_sha256 and hashlib.sha256(content).hexdigest() != file.written_sha256:
+        raise FetchError(f"{file.url}: with labels it is not the published {file.name}")
+    (folder / file.name).write_bytes(content)
+
+
+def _read_labels(path: Path) -> Iterator[str]:
+    for line in path.read_text(encoding="utf-8").split("\n"):
+        if line:
+            yield line.replace("\t", " ").rpartition(" ")[0]
+
+
+def _check_readable(folder: Path, entry: CatalogEntry) -> None:
+    try:
+        read_benchmark_folder(folder, modalities=False)
+    except DataError as error:
+        raise FetchError(
+            f"{entry.name}: what came is no graph: {str(error).removeprefix(f'{folder}/')}"
+        ) from None
+
+
+def _choose_members(path: Path, archive: PublishedArchive) -> dict[str, str]:
+    """Choose the files of one graph: name in the archive to plain name.
+
+    Raises:
+        FetchError: it is no archive or has none.
+        FormatError: it looks hostile.
+    """
+    chosen: dict[str, str] = {}
+    names = list_members(path)
+    for name in names:
+        folders, plain = name.split("/")[:-1], name.rpartition("/")[2]
+        if archive.folder in folders and plain and plain != RECORD_NAME:
+            if plain in chosen.values():
+                raise FormatError(f"{path}: holds two files {plain} for {archive.folder}")
+            chosen[name] = plain
+    if not chosen:
+        raise FetchError(
+            f"{archive.url}: holds nothing in a folder {archive.folder}; it has "
+            f"{', '.join(names[:5]) or 'no file'}"
+        )
+    return chosen
