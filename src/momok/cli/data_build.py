@@ -64,6 +64,8 @@ _PAIRS = 10  # of redundant relations
     metavar="CODE",
     help="Language of names and texts in RDF; repeat it for a second choice [en].",
 )
+@click.option("--types-as-facts", is_flag=True, help="RDF: rdf:type is a relation too.")
+@click.option("--keep-blank-nodes", is_flag=True, help="RDF: blank nodes are entities.")
 @click.option(
     "--ratio",
     default="80/10/10",
@@ -109,6 +111,7 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
     from momok.graph.building import build_graph
     from momok.graph.raw_writing import check_target
     from momok.graph.sources.options import TableOptions
+    from momok.graph.sources.rdf_options import RdfOptions
     from momok.graph.sources.reading import SourceOptions, read_facts_file, read_sources
 
     table = TableOptions(
@@ -124,7 +127,11 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
         splits={s: given[s] for s in ("train", "valid", "test") if given[s] is not None},
         entities=given["entities"],
         pictures=given["pictures"],
-        languages=given["languages"] or ("en",),
+        rdf=RdfOptions(
+            languages=given["languages"] or ("en",),
+            types_as_facts=given["types_as_facts"],
+            keep_blank_nodes=given["keep_blank_nodes"],
+        ),
     )
     building = _read_build_options(given)
     check_target(out, overwrite=building.overwrite)
@@ -241,6 +248,8 @@ def _show_sizes(out: Console, report: BuildReport) -> None:
     for split, size in report.split_sizes.items():
         table.add_row(f"{split} facts", f"{size:,}", f"{size / total:.1%}")
     for what, count in report.covered.items():
+        if not count:
+            continue
         table.add_row(what, f"{count:,}", f"{count / report.num_entities:.0%} of the entities")
     out.print(table)
 
@@ -255,8 +264,7 @@ def _show_next(say: Callable[[str], None], report: BuildReport) -> None:
     say(f"The graph is in {report.folder}. Next:")
     say(f"    momok data check {folder}")
     covered = report.covered
-    if covered["descriptions"] or covered["names"]:
-        say(f"    momok encode {folder} text")
+    say(f"    momok encode {folder} text")
     if covered["pictures"]:
         say(f"    momok encode {folder} image")
     if covered["numbers"]:

@@ -12,6 +12,9 @@ from momok.graph.sources.raw import RawGraph
 
 __all__ = ["read_folder"]
 
+# Findings on the splits, which building looks at again, and one on a record that it rewrites.
+_COUNTED_LATER = ("overlap", "unseen-entity", "recorded-split")
+
 
 def read_folder(path: Path, *, strict: bool = False) -> RawGraph:
     """Read a benchmark folder (MoMoK, MMRNS and others of its kind) or momok's own.
@@ -37,7 +40,7 @@ def read_folder(path: Path, *, strict: bool = False) -> RawGraph:
         },
         numbers=read_numbers(path) if own else {},
         attributes={name: _given(graph, values) for name, values in graph.attributes.items()},
-        findings=[finding for finding in graph.findings if finding.kind != "recorded-split"],
+        findings=[finding for finding in graph.findings if finding.kind not in _COUNTED_LATER],
         features=features if features.is_dir() else None,
         name=graph.name,
         about=graph.about,

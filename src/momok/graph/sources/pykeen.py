@@ -59,7 +59,9 @@ def read_pykeen(source: Any) -> RawGraph:
 
 
 def _read_factory(factory: Any) -> RawGraph:
-    triples = np.array(factory.mapped_triples, dtype=np.int64).reshape(-1, 3)
+    mapped = factory.mapped_triples
+    mapped = mapped.numpy() if hasattr(mapped, "numpy") else mapped  # a tensor
+    triples = np.array(mapped, dtype=np.int64).reshape(-1, 3)
     num_relations = getattr(factory, "real_num_relations", factory.num_relations)
     entities = _order(getattr(factory, "entity_to_id", None), factory.num_entities)
     relations = _order(getattr(factory, "relation_to_id", None), num_relations)

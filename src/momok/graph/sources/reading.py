@@ -19,6 +19,7 @@ from momok.graph.sources.detection import (
 )
 from momok.graph.sources.options import TableOptions
 from momok.graph.sources.raw import RawGraph
+from momok.graph.sources.rdf_options import RdfOptions
 
 __all__ = ["SourceOptions", "read_facts_file", "read_sources"]
 
@@ -36,7 +37,7 @@ class SourceOptions:
         splits: files of facts by split, instead of sources or besides them.
         entities: a table of entities.
         pictures: a folder of pictures.
-        languages: of names and texts in RDF, the preferred one first.
+        rdf: how to read RDF; its ``strict`` is that of the tables.
     """
 
     format: SourceFormat | None = None
@@ -44,7 +45,7 @@ class SourceOptions:
     splits: Mapping[SplitName, Path] = field(default_factory=dict)
     entities: Path | None = None
     pictures: Path | None = None
-    languages: tuple[str, ...] = ("en",)
+    rdf: RdfOptions = field(default_factory=RdfOptions)
 
 
 def read_sources(
@@ -162,5 +163,6 @@ def read_facts_file(path: Path, options: SourceOptions, stage: Stage = lambda _:
     if kind == "rdf":
         from momok.graph.sources.rdf import read_rdf
 
-        return read_rdf(path, languages=options.languages, strict=options.table.strict)
+        rdf = replace(options.rdf, strict=options.table.strict)
+        return read_rdf(path, options=rdf, stage=stage)
     raise DataError(f"{path}: is a file; the format {kind} is that of a folder")
