@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -18,6 +19,7 @@ __all__ = [
     "Progress",
     "Severity",
     "grade",
+    "name_source",
     "rank_ailments",
     "say_count",
 ]
@@ -173,6 +175,11 @@ def grade(share: float) -> Severity:
 def say_count(count: Any, noun: str) -> str:
     """Say ``1 rule`` or ``2,000 rules``."""
     return f"{int(count):,} {noun}{'' if int(count) == 1 else 's'}"
+
+
+def name_source(source: str) -> str:
+    """Name a graph as a shell takes it, for the commands of a remedy."""
+    return shlex.quote(source) if source else "GRAPH"
 
 
 def rank_ailments(ailments: Iterable[Ailment]) -> tuple[Ailment, ...]:

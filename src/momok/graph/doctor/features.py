@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.errors import FeatureError
-from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity, say_count
+from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity, name_source, say_count
 from momok.graph.doctor.overview import code_types
 from momok.graph.feature_files import read_manifest, read_tensors
 from momok.graph.features import list_modalities
@@ -72,7 +72,10 @@ def read_tables(folder: Path | None, graph: MultimodalGraph) -> Iterator[VectorT
                 message=str(error),
                 effect="momok refuses to load the graph while this stands in its folder",
                 impact=1.0,
-                remedy="encode the modality again, or move its files out of the folder features",
+                remedy=(
+                    f"momok encode {name_source(graph.source)} {modality} makes it again, momok "
+                    f"features import reads vectors of other formats; or move the files away"
+                ),
             )
 
 
@@ -146,7 +149,7 @@ def _check_unknown(table: VectorTable, covered: int) -> Iterator[Ailment]:
             ),
             impact=unknown / total,
             examples=table.unknown[:MAX_EXAMPLES],
-            remedy="encode the modality again for the present labels",
+            remedy="momok encode makes the modality again for the present labels",
         )
 
 
@@ -181,7 +184,10 @@ def _check_missing(
             graph.entities.labels[i]
             for i in np.flatnonzero(expected if expected.any() else missing)[:MAX_EXAMPLES]
         ),
-        remedy=f"encode more entities, or set modality.{table.modality}.missing (momok config)",
+        remedy=(
+            f"give them a text or picture and momok encode again; or choose "
+            f"modality.{table.modality}.missing (momok config)"
+        ),
     )
 
 

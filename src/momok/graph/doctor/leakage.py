@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, grade, say_count
+from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, grade, name_source, say_count
 from momok.graph.doctor.splits import show_fact
 from momok.graph.graph import MultimodalGraph
 from momok.graph.triples import Triples, encode_triples
@@ -229,10 +229,19 @@ def _describe_leak(
         ),
         impact=share,
         examples=tuple(_show_rule(graph, rule) for rule in concerned[:MAX_EXAMPLES]),
-        remedy=(
-            "report results without them; a new split that keeps such facts together: "
-            "momok data build"
-        ),
+        remedy=_say_remedy(graph, kind),
+    )
+
+
+def _say_remedy(graph: MultimodalGraph, kind: str) -> str:
+    if kind == "symmetric":
+        return (
+            "report results with and without these relations; momok data build of facts without a "
+            "split keeps both directions in one"
+        )
+    return (
+        f"momok data build {name_source(graph.source)} --drop-inverse-leaks --out NEW leaves out "
+        f"the smaller of each pair of such relations; or report results without them"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity, grade
+from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity, grade, name_source
 from momok.graph.graph import SPLIT_NAMES, Finding, MultimodalGraph, SplitName
 from momok.graph.triples import Triples, encode_triples, is_member, mark_unseen
 
@@ -17,7 +17,7 @@ _KINDS: dict[str, tuple[Severity, str, str]] = {
     "malformed": (
         "error",
         "these lines are no facts to momok: what they say is lost",
-        "mend the lines; momok data info GRAPH --strict stops at the first",
+        "mend the lines: each is named, and momok data info GRAPH --strict stops at the first",
     ),
     "unknown-label": (
         "error",
@@ -103,7 +103,7 @@ def _check_overlaps(graph: MultimodalGraph) -> Iterator[Ailment]:
             examples=_show_some(graph, graph.facts(split)[shared]),
             remedy=(
                 "momok train mends this by default (data.split=clean); momok data info "
-                f"{graph.source or 'GRAPH'} shows how, --set data.split=published keeps it"
+                f"{name_source(graph.source)} shows how"
             ),
         )
 
@@ -158,8 +158,8 @@ def _check_unseen(graph: MultimodalGraph) -> Iterator[Ailment]:
                 impact=share,
                 examples=_show_some(graph, facts[marks]),
                 remedy=(
-                    "momok evaluate RUN --by seen reports them apart; for new splits see "
-                    "momok data build"
+                    "momok evaluate RUN --by seen reports them apart; momok data build of facts "
+                    "without a split gives every entity and relation a train fact"
                 ),
             )
 
