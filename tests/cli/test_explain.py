@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from tests.cli.test_predict import HOSTILE, hostile_run
 from tests.prediction.trained_run import train_small_run
 
 from momok.cli import main
+from momok.cli.bars import say_probability
 from momok.prediction import Predictor, explain_model
 from momok.training import RunFolder
 
 __all__ = ["hostile_run"]
 
 FACT = ("France", "borders", "Spain")
+PAGE = Path(__file__).parents[2] / "docs" / "explanations.md"
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +53,8 @@ def test_a_fact_on_a_terminal(run: RunFolder, predictor: Predictor) -> None:
     assert any(x.startswith(f"rank {explanation.rank:,} of ") for x in lines)
     assert "known test: held out from training" in lines
     for part in explanation.heads:
-        start = f"{part.name} {part.probability:.4f} {100 * part.share:.0f}%"
+        calibrated = "" if part.calibrated is None else f"{say_probability(part.calibrated)} "
+        start = f"{part.name} {part.probability:.4f} {calibrated}{100 * part.share:.0f}%"
         assert any(line.startswith(start) for line in lines)
     assert explanation.fusion is not None
     for modality in explanation.modalities:
@@ -79,6 +83,12 @@ def test_a_fact_on_a_terminal(run: RunFolder, predictor: Predictor) -> None:
     assert any(x.startswith("picture of France ") and x.endswith("fr.png") for x in lines)
 
 
+def test_small_probabilities_are_not_shown_as_none() -> None:
+    values = (0.0, 1e-9, 0.00004, 0.00006, 0.12345, 1.0)
+    shown = ["0.0000", "<0.0001", "<0.0001", "0.0001", "0.1235", "1.0000"]
+    assert [say_probability(value) for value in values] == shown
+
+
 def test_an_entity_without_a_picture(run: RunFolder) -> None:
     lines = say(ask(run.path, "country:FR", "capital", "city:FR/Paris", "--limit", 2))
     assert any(line.startswith("image ") and line.endswith(" yes no") for line in lines)
@@ -101,6 +111,22 @@ def test_json_of_a_fact(run: RunFolder, predictor: Predictor) -> None:
     head = [value.pop(key) for key in ("format", "version", "graph", "run")]
     assert head == ["momok-explanation", 1, "world", str(run.path)]
     assert value == predictor.explain(*FACT, limit=7).to_json()
+
+
+def list_keys(value: object) -> set[str]:
+    """The keys of records in JSON, at any depth; modalities are no keys of records."""
+    if isinstance(value, list):
+        return set().union(*map(list_keys, value))
+    if not isinstance(value, dict):
+        return set()
+    return set(value).union(*map(list_keys, value.values())) - {"structure", "image", "text"}
+
+
+@pytest.mark.parametrize("arguments", [FACT, ("--model",)])
+def test_every_key_is_documented(run: RunFolder, arguments: tuple[str, ...]) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    described = set(re.findall(r"\w+", page[page.index("## JSON") :]))
+    assert list_keys(json.loads(ask(run.path, *arguments, "--json").stdout)) <= described
 
 
 def test_a_model_on_a_terminal(run: RunFolder, predictor: Predictor) -> None:

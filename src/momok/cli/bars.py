@@ -8,7 +8,7 @@ from rich.text import Text
 
 from momok.cli.console import make_printable
 
-__all__ = ["COLOURS", "draw_bar", "plain_table", "say_percent"]
+__all__ = ["COLOURS", "draw_bar", "plain_table", "say_percent", "say_probability"]
 
 COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -27,6 +27,11 @@ def draw_bar(weight: float, columns: int, colour: str, *, ascii_only: bool = Fal
 def say_percent(weight: float) -> str:
     """A weight in whole percent."""
     return f"{100 * weight:.0f}%"
+
+
+def say_probability(probability: float) -> str:
+    """A probability in four decimals; one that is not zero does not look like it."""
+    return "<0.0001" if 0 < probability < 0.00005 else f"{probability:.4f}"
 
 
 def plain_table(*columns: str, title: str = "") -> Table:

@@ -9,7 +9,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from momok.cli.bars import COLOURS, draw_bar, plain_table, say_percent
+from momok.cli.bars import COLOURS, draw_bar, plain_table, say_percent, say_probability
 from momok.cli.console import make_printable
 from momok.prediction import (
     ExplainedEntity,
@@ -94,10 +94,10 @@ def _summary(explanation: Explanation, ascii_only: bool) -> Table:
     table.add_column(style="dim")
     table.add_column()
     bar = draw_bar(explanation.probability, _BAR, "bold", ascii_only=ascii_only)
-    probability = Text.assemble((f"{explanation.probability:.4f}  ", "bold"), bar)
+    probability = Text.assemble((f"{say_probability(explanation.probability)}  ", "bold"), bar)
     table.add_row("probability", probability)
     if explanation.calibrated is not None:
-        table.add_row("calibrated", Text(f"{explanation.calibrated:.4f}"))
+        table.add_row("calibrated", Text(say_probability(explanation.calibrated)))
     asked = explanation.asked
     table.add_row(
         "rank",
@@ -118,9 +118,12 @@ def _heads(explanation: Explanation, ascii_only: bool) -> Table:
     table = plain_table(*columns)
     for number, head in enumerate(explanation.heads):
         colour = COLOURS[number % len(COLOURS)]
-        row = [Text(make_printable(head.name), style=colour), Text(f"{head.probability:.4f}")]
+        row = [
+            Text(make_printable(head.name), style=colour),
+            Text(say_probability(head.probability)),
+        ]
         if calibrated:
-            row.append(Text("-" if head.calibrated is None else f"{head.calibrated:.4f}"))
+            row.append(Text("-" if head.calibrated is None else say_probability(head.calibrated)))
         row += [Text(say_percent(head.share)), _draw(head.share, number, ascii_only)]
         table.add_row(*row)
     return table
