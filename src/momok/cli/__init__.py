@@ -26,12 +26,14 @@ COMMANDS: dict[str, str] = {
     "evaluate": "Rank the held-out facts of a run and report the metrics.",
     "predict": "Predict the missing side of a fact, or all that is missing.",
     "calibrate": "Calibrate the probabilities of a run on its validation facts.",
-    "serve": "Serve a run: a page to look and review, and a JSON API.",
-    "explain": "Say what led to the probability of a fact, or what the model has learned.",
     "report": "Write the report of a run, or compare several, as one HTML file.",
+    "explain": "Say what led to the probability of a fact, or what the model has learned.",
+    "serve": "Serve a run: a page to look and review, and a JSON API.",
     "plot": "Draw the plots of a run again.",
     "config": "List every setting with its value and what it does.",
     "data": "List the known graphs, or look at one.",
+    "encode": "Turn texts, pictures or numbers of a graph into features.",
+    "features": "List the features of a graph, or import vectors.",
 }
 
 EXIT_USER_ERROR = 2

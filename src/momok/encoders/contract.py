@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from momok.errors import ConfigError
+
 if TYPE_CHECKING:
     import torch
 
@@ -99,7 +101,12 @@ class EncoderContext:
         Raises:
             ConfigError: a GPU was asked for and PyTorch sees none.
         """
-        from momok.config import RuntimeSettings
-        from momok.runtime import start_runtime
+        import torch
 
-        return start_runtime(RuntimeSettings(device=self.device)).device
+        cuda = torch.cuda.is_available()
+        if self.device == "cuda" and not cuda:
+            raise ConfigError(
+                "device 'cuda': PyTorch sees no GPU here; choose cpu or auto, or install a PyTorch "
+                "build for your GPU"
+            )
+        return torch.device("cuda" if cuda and self.device != "cpu" else "cpu")

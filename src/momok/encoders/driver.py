@@ -95,7 +95,7 @@ def encode_inputs(
         parts = _encode_parts(inputs, encoder, range(work.done, total, batch), total)
         _keep_parts(parts, work, total, keep_seconds, progress)
         matrix, items, found = _collect(work, inputs, encoder.width)
-        problems = tuple(sorted({*inputs.problems, *found}, key=lambda p: (p.kind, p.label)))
+        problems = tuple(sorted([*inputs.problems, *found], key=lambda problem: problem.kind))
         if not items.any():
             work.remove()
             raise FeatureError(_say_nothing(problems))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,11 @@ from momok.graph.parsing import FindingLog
 from momok.graph.tables import PICTURE_SEPARATOR, Table, read_pictures, read_table
 
 __all__ = ["Entities", "Problem", "read_entities"]
+
+# Of Wikidata, of Freebase, hashes, UUIDs. A year or another number may well be a name.
+_IDENTIFIER = re.compile(
+    r"[QPL]\d+|/?[mg][./]\w+|[0-9a-fA-F]{16,}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+)
 
 
 @dataclass(frozen=True)
@@ -53,11 +59,13 @@ class Entities:
     def column(self, name: str) -> tuple[str, ...]:
         """Give a column of texts; ``description`` is blank where there is none.
 
+        A name that is only an identifier is blank too: as a text it would be noise.
+
         Raises:
             FeatureError: there is no such column.
         """
         if name == "name":
-            return self.names
+            return tuple(n if self.says_name(row) else "" for row, n in enumerate(self.names))
         if name in self.columns:
             return self.columns[name]
         if name == "description":
@@ -65,6 +73,10 @@ class Entities:
         there = ("name", "description", *self.columns)
         near = say_near_misses(name, there) or f"; there are {', '.join(dict.fromkeys(there))}"
         raise FeatureError(f"{self.folder}: the entities have no column {name!r}{near}")
+
+    def says_name(self, row: int) -> bool:
+        """Whether the name of an entity says more than an identifier does (Q42, /m/0dgr)."""
+        return self.named[row] or not _IDENTIFIER.fullmatch(self.names[row].replace(" ", "_"))
 
     def find_pictures(self) -> tuple[dict[int, tuple[Path, ...]], list[Problem]]:
         """Find the picture files by entity, and those that are named and not there.
@@ -93,7 +105,7 @@ def read_entities(folder: Path) -> Entities:
     """
     if is_momok_folder(folder):
         table = read_table(folder / "entities.tsv")
-        given = table.column("name")
+        given = tuple(map(str.strip, table.column("name")))
         pairs = list(zip(given, table.labels, strict=True))
         return Entities(
             folder=folder,

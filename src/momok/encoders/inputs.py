@@ -7,7 +7,6 @@ to be made anew.
 from __future__ import annotations
 
 import hashlib
-import re
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,10 +42,6 @@ MOST_ATTRIBUTES = 128
 
 _READERS = 8  # threads that open pictures; decoding runs outside the interpreter's lock
 _SAYING = "LNS"  # Unicode's letters, numbers and symbols; a dash alone is no text
-# Names that say nothing: Q42, /m/0dgr, m.0dgr, 2f0c...; a year or a number may be a name.
-_IDENTIFIER = re.compile(
-    r"[QPL]\d+|/?[mg][./]\w+|[0-9a-fA-F]{16,}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-)
 
 
 Part: TypeAlias = tuple[NDArray[np.int64], Sequence[Any], list[Problem]]
@@ -148,9 +143,8 @@ def read_text_inputs(entities: Entities, fields: Sequence[str]) -> Inputs:
         text = _join(parts)[:MOST_CHARACTERS]
         label = entities.labels[row]
         if not text:
-            problems.append(Problem("empty", label))
-        elif not entities.named[row] and _IDENTIFIER.fullmatch(text):
-            problems.append(Problem("identifier", label, text))
+            identifier = "name" in fields and not entities.says_name(row)
+            problems.append(Problem("identifier" if identifier else "empty", label))
         else:
             rows.append(row)
             texts.append(text)

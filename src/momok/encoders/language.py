@@ -22,6 +22,7 @@ __all__ = ["LanguageEncoder", "build", "pool_tokens"]
 
 TextPooling = Literal["mean", "cls", "max"]
 _POOLINGS: tuple[TextPooling, ...] = ("mean", "cls", "max")
+_UNLIMITED = 10**6  # tokenizers without a limit say 10^30
 _MOST_TOKENS = 512  # of a text, where the model itself knows no limit
 
 
@@ -38,6 +39,7 @@ class LanguageEncoder:
             purpose=f"encoder {spec.text!r}",
         )
         self._pooling = spec.choose("pooling", _POOLINGS)
+        asked = spec.count("max_tokens", _UNLIMITED)
         folder = find_model(spec, context, example="bert-base-multilingual-cased")
         self._device = context.torch_device()
         self._tokenizer = library.AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -48,7 +50,7 @@ class LanguageEncoder:
             model = model.get_encoder()
         self._model = model.to(self._device)
         limit = _find_limit(self._tokenizer, model.config)
-        self._max_tokens = min(spec.count("max_tokens", limit), limit)
+        self._max_tokens = min(asked, limit)
         self.name = f"transformers {spec.target}"
         self.version = version("transformers")
         self.weights = hash_files(folder)
@@ -87,13 +89,13 @@ def pool_tokens(states: torch.Tensor, mask: torch.Tensor, pooling: TextPooling) 
 
 
 def _find_limit(tokenizer: Any, config: Any) -> int:
-    """Find how many tokens the model takes; some tokenizers say 10^30."""
-    limit = int(min(tokenizer.model_max_length, 10**6))
+    """Find how many tokens the model takes."""
+    limit = int(min(tokenizer.model_max_length, _UNLIMITED))
     positions = getattr(config, "max_position_embeddings", None)
     if isinstance(positions, int) and positions > 2:
         # RoBERTa and its kin keep two positions for padding.
         limit = min(limit, positions - (2 if "roberta" in config.model_type else 0))
-    return limit if limit < 10**6 else _MOST_TOKENS
+    return limit if limit < _UNLIMITED else _MOST_TOKENS
 
 
 def build(spec: EncoderSpec, context: EncoderContext) -> LanguageEncoder:

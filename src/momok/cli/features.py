@@ -1,0 +1,181 @@
+"""``momok features``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from momok.cli import COMMANDS
+
+if TYPE_CHECKING:
+    from momok.graph.feature_import import FeatureImport
+
+__all__ = ["command"]
+
+_SHOWN = 3  # keys that name no entity
+
+
+@click.group("features", short_help=COMMANDS["features"], invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """List the features of a graph, or bring in vectors that exist already."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@command.command("list")
+@click.argument("graph")
+def list_features(graph: str) -> None:
+    """List the modalities of a graph: how many entities, how wide, made by what.
+
+    \b
+    momok features list my-graph
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    from momok.cli.console import console, make_printable
+    from momok.errors import FeatureError
+    from momok.graph import Vocabulary, load_features
+    from momok.graph.copies import find_folder_of, read_labels_of
+    from momok.graph.features import list_modalities
+
+    folder = find_folder_of(graph)
+    entities = Vocabulary(read_labels_of(folder))
+    table = Table("modality", "entities", "width", "made by", "on")
+    broken = []
+    for modality in list_modalities(folder / "features"):
+        try:
+            features = load_features(folder / "features", modality, entities)
+        except FeatureError as error:
+            broken.append(str(error))
+            continue
+        manifest, present = features.manifest, int(features.present.sum())
+        made_by = f"{manifest.encoder} {manifest.encoder_version}".strip()
+        cells = (
+            modality,
+            f"{present:,} ({present / len(entities):.0%})",
+            f"{manifest.width:,}",
+            made_by,
+            manifest.created,
+        )
+        table.add_row(*(Text(make_printable(cell)) for cell in cells))
+    out = console()
+    if table.row_count:
+        out.print(table)
+    elif not broken:
+        out.print(f"No features yet; make some: momok encode {make_printable(graph)} text")
+    for line in broken:
+        out.print(f"unusable: {make_printable(line)}", soft_wrap=True)
+
+
+@command.command("import")
+@click.argument("graph")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--modality", help="What the vectors are of, as in image; of published files known.")
+@click.option(
+    "--order",
+    type=click.Choice(["entity2id", "labels", "keyed"]),
+    help="Whose row is whose: in the order of the graph's entities, as --labels lists them, or by "
+    "keys in the file. Needed where the file does not tell.",
+)
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    help="A file with the label of each row, one a line, or the entity2id.txt of the vectors.",
+)
+@click.option(
+    "--links",
+    type=click.Path(path_type=Path),
+    help="A file of key and label, for keys of another source (MMRNS: ent_links).",
+)
+@click.option("--zeros-absent", is_flag=True, help="Vectors of zeros stand for missing ones.")
+@click.option("--made-by", default="", help="What made the vectors, for the manifest.")
+@click.option("--float16", "half", is_flag=True, help="Write 16-bit numbers: half the size.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write to a copy of the graph in this folder; GRAPH stays as it is.",
+)
+@click.option("--replace", is_flag=True, help="Replace a modality of this name.")
+def import_features(
+    *,
+    graph: str,
+    file: Path,
+    modality: str | None,
+    order: Literal["entity2id", "labels", "keyed"] | None,
+    labels: Path | None,
+    links: Path | None,
+    zeros_absent: bool,
+    made_by: str,
+    half: bool,
+    out: Path | None,
+    replace: bool,
+) -> None:
+    """Bring vectors that exist already into a graph.
+
+    FILE is .npy, .npz, .pt, .pth, .pkl, .safetensors, .h5, .csv, .tsv or .parquet. It holds vectors
+    by label, or a matrix whose rows follow the entities of the graph. Pickles are read without
+    running what is in them. The published files of MoMoK (img_features.pth, text_features.pth),
+    NativE and AdaMF-MAT (MKG-W-visual.pth, ...) and MMRNS (MKG_W_description_sentences.h5, ...) are
+    known by name; what is assumed of them is printed.
+
+    \b
+    momok features import data/DB15K img_features.pth
+    momok features import my-graph vectors.npy --modality image --order entity2id
+    momok features import my-graph vectors.csv --modality text
+    """
+    from momok.errors import FeatureError
+    from momok.graph import Vocabulary, save_features
+    from momok.graph.copies import find_own_folder, read_labels_of, read_name_of
+    from momok.graph.feature_import import read_features
+
+    folder = find_own_folder(graph, out)
+    entities = Vocabulary(read_labels_of(folder))
+    imported = read_features(
+        file.expanduser(),
+        entities,
+        modality=modality,
+        order=order or ("labels" if labels else None),
+        labels=labels,
+        links=links,
+        zeros_absent=zeros_absent,
+        made_by=made_by,
+        graph_name=read_name_of(folder),
+    )
+    place = folder / "features" / imported.features.manifest.modality
+    if not replace and place.with_name(f"{place.name}.json").is_file():
+        raise FeatureError(
+            f"{place}.json: this modality is there already; replace it with --replace, or give the "
+            f"new one another --modality"
+        )
+    save_features(folder / "features", imported.features, entities, half=half)
+    _show(imported, len(entities), place)
+
+
+def _show(imported: FeatureImport, entities: int, place: Path) -> None:
+    """Say what was imported, what was assumed, and what fits nowhere."""
+    from momok.cli.console import console, make_printable
+
+    out = console()
+    features = imported.features
+    present = int(features.present.sum())
+    lines = [f"assumed: {said}" for said in imported.assumed]
+    lines.append(
+        f"{present:,} of {entities:,} entities have a vector of {features.manifest.width:,} numbers"
+    )
+    if imported.averaged:
+        lines.append(f"{imported.averaged:,} vectors are the mean of several")
+    if imported.zero_rows:
+        lines.append(
+            f"{imported.zero_rows:,} vectors are all zeros and count as vectors; give "
+            f"--zeros-absent if they stand for missing ones"
+        )
+    if features.unmatched:
+        shown = ", ".join(features.unmatched[:_SHOWN])
+        lines.append(f"{len(features.unmatched):,} keys name no entity: {shown}")
+    lines.append(f"Written: {place}.safetensors")
+    for line in lines:
+        out.print(make_printable(line), soft_wrap=True)

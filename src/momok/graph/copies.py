@@ -1,0 +1,95 @@
+"""Which folder to write features into: the graph's own, or a copy that the user asks for."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from momok.errors import DataError
+from momok.graph.catalog import find_entry, find_folder, load_graph
+from momok.graph.formats import (
+    is_benchmark_folder,
+    is_momok_folder,
+    read_benchmark_folder,
+    write_momok_folder,
+)
+from momok.graph.tables import read_table
+
+__all__ = ["find_folder_of", "find_own_folder", "read_labels_of", "read_name_of"]
+
+
+def find_own_folder(source: str, out: Path | None = None) -> Path:
+    """Give a folder with a graph's facts that features can be written into.
+
+    Args:
+        source: a name of the catalog, or a folder.
+        out: write to a copy here instead of the graph's own folder. Where a copy of the same graph
+            is there already, it is taken.
+
+    Raises:
+        DataError: the graph comes with momok, cannot be found or written to; or ``out`` is taken
+            by something else.
+        StorageError: the disk refused the copy.
+    """
+    if out is not None:
+        return _find_copy(source, out)
+    entry = find_entry(source)
+    if entry is not None and entry.bundled:
+        raise DataError(
+            f"{entry.name} comes with momok and stays as it is; give --out FOLDER for a copy of it "
+            f"with these features"
+        )
+    folder = find_folder_of(source)
+    if not os.access(folder, os.W_OK):
+        raise DataError(
+            f"{folder}: cannot be written to; give --out FOLDER for a copy of the graph"
+        )
+    return folder
+
+
+def find_folder_of(source: str) -> Path:
+    """Give the folder of a graph, by its name in the catalog or by its path.
+
+    Raises:
+        DataError: there is none.
+    """
+    entry = find_entry(source)
+    folder = find_folder(entry) if entry is not None else Path(source).expanduser()
+    if folder is not None and (is_momok_folder(folder) or is_benchmark_folder(folder)):
+        return folder
+    load_graph(source)  # says what is missing
+    raise DataError(f"{source}: is no graph")
+
+
+def _find_copy(source: str, out: Path) -> Path:
+    out = out.expanduser()
+    if not is_momok_folder(out):
+        write_momok_folder(load_graph(source), out)
+        return out
+    if read_labels_of(out) != load_graph(source).entities.labels:
+        raise DataError(f"{out}: is another graph than {source}; choose another folder")
+    return out
+
+
+def read_labels_of(folder: Path) -> tuple[str, ...]:
+    """Read the labels of a folder's entities, in its order, and nothing else.
+
+    Raises:
+        DataError: it is no graph, or malformed.
+    """
+    if is_momok_folder(folder):
+        return read_table(folder / "entities.tsv").labels
+    return read_benchmark_folder(folder, modalities=False).entities.labels
+
+
+def read_name_of(folder: Path) -> str:
+    """Read the name of a graph from its folder: that in graph.json, else the folder's own."""
+    if is_momok_folder(folder):
+        try:
+            name = json.loads((folder / "graph.json").read_bytes()).get("name", "")
+        except (OSError, ValueError, AttributeError):
+            name = ""
+        if isinstance(name, str) and name:
+            return name
+    return folder.resolve().name
