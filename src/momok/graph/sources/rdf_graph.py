@@ -183,6 +183,7 @@ def _list_numbers(
 
 _LOSSES: Mapping[str, str] = {
     "blank": "statements about things without an IRI (blank nodes) are left out",
+    "no-triple": "rows of the answer are no triple (a cell is empty or a text) and are left out",
     "quoted": "statements about other statements (quoted triples) are left out",
     "repeated-number": "numbers are a second value of the same attribute; the first is kept",
 }
