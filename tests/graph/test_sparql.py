@@ -406,3 +406,26 @@ def test_tables_in_other_formats(serve: Callable[[Reply], str], kind: str) -> No
 def test_the_error_is_of_the_right_kind(serve: Callable[[Reply], str]) -> None:
     with pytest.raises(FormatError):
         read_sparql(serve(answer(b"<html>", "text/html")), CONSTRUCT)
+
+
+def test_a_graph_is_built_from_a_real_server(endpoint: str, tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from momok.cli import main
+    from momok.graph import load_graph
+
+    (tmp_path / "facts.rq").write_text(SELECT, encoding="utf-8")
+    call = ["data", "build", "--sparql", endpoint, "--query", f"@{tmp_path / 'facts.rq'}"]
+    result = CliRunner().invoke(main, [*call, "--out", str(tmp_path / "graph")])
+    assert result.exit_code == 0, result.output
+    graph = load_graph(str(tmp_path / "graph"))
+    assert len(graph.train) + len(graph.valid) + len(graph.test) == FACTS
+    assert "thing 7" in graph.entity_names
+
+
+def test_pictures_of_an_endpoint_are_addresses(serve: Callable[[Reply], str]) -> None:
+    image = "<http://schema.org/image>"
+    content = NT + f'<{E}a> {image} "/etc/passwd", "file:///x", <http://x.org/a.png> .\n'.encode()
+    raw = read_sparql(serve(answer(content, "text/turtle")), CONSTRUCT)
+    assert raw.pictures == {E + "a": ["http://x.org/a.png"]}
+    assert [(f.kind, f.count) for f in raw.findings] == [("picture", 2)]

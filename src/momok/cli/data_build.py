@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from momok.graph.building import BuildOptions, BuildReport
+    from momok.graph.sources.reading import SparqlSource
 
 __all__ = ["command"]
 
@@ -66,6 +67,27 @@ _PAIRS = 10  # of redundant relations
 )
 @click.option("--types-as-facts", is_flag=True, help="RDF: rdf:type is a relation too.")
 @click.option("--keep-blank-nodes", is_flag=True, help="RDF: blank nodes are entities.")
+@click.option("--sparql", metavar="URL", help="The address of a SPARQL endpoint to read from.")
+@click.option(
+    "--query",
+    metavar="TEXT|@FILE",
+    help="What to ask it: CONSTRUCT, or SELECT ?head ?relation ?tail.",
+)
+@click.option(
+    "--page",
+    type=click.IntRange(min=1),
+    metavar="ROWS",
+    help="Ask for so many rows at once, again and again, where the endpoint does not give all; "
+    "the query then needs an ORDER BY.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the endpoint may be silent.",
+)
 @click.option(
     "--ratio",
     default="80/10/10",
@@ -103,6 +125,8 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
     momok data build facts.csv --entities things.csv --pictures photos --out my-graph
     momok data build facts.tsv.gz --columns subject,predicate,object --out my-graph
     momok data build --train a.tsv --valid b.tsv --test c.tsv --out my-graph
+    momok data build museum.ttl.gz --language de --language en --out museum
+    momok data build --sparql http://localhost:7878/query --query @facts.rq --out my-graph
     momok data build world --with-reviews accepted.tsv --out world-reviewed
     """
     from rich.status import Status
@@ -132,6 +156,7 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
             types_as_facts=given["types_as_facts"],
             keep_blank_nodes=given["keep_blank_nodes"],
         ),
+        sparql=_read_sparql_options(given),
     )
     building = _read_build_options(given)
     check_target(out, overwrite=building.overwrite)
@@ -147,6 +172,20 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
         accepted = read_facts_file(reviews, SourceOptions()) if reviews else None
         report = build_graph(raw, out, building, reviews=accepted, stage=stage)
     _show(console(), report)
+
+
+def _read_sparql_options(given: dict[str, Any]) -> SparqlSource | None:
+    from momok.graph.parsing import read_lines
+    from momok.graph.sources.reading import SparqlSource
+
+    url, query = given["sparql"], given["query"]
+    if (url is None) != (query is None):
+        raise click.UsageError("--sparql and --query belong together: an address and what to ask")
+    if url is None:
+        return None
+    if query.startswith("@"):
+        query = "\n".join(read_lines(Path(query[1:])))
+    return SparqlSource(url, query, given["page"], given["timeout"])
 
 
 def _parse_columns(text: str | None) -> tuple[str, str, str] | None:

@@ -47,7 +47,7 @@ class _Nodes:
 def build_raw_graph(
     collection: Collection,
     faults: FaultLog,
-    place_picture: Callable[[str], str],
+    place_picture: Callable[[str], str | None],
     notes: Iterable[str],
 ) -> RawGraph:
     """Make the graph of a source.
@@ -55,7 +55,7 @@ def build_raw_graph(
     Args:
         collection: what was gathered.
         faults: the statements that could not be read.
-        place_picture: gives the path or URL that a statement means.
+        place_picture: gives the path or URL that a statement means, None for one left out.
         notes: what was taken for what.
 
     Raises:
@@ -157,12 +157,16 @@ def _name_types(collection: Collection, nodes: _Nodes, names: pl.DataFrame) -> d
 
 
 def _list_pictures(
-    collection: Collection, nodes: _Nodes, place: Callable[[str], str]
+    collection: Collection, nodes: _Nodes, place: Callable[[str], str | None]
 ) -> dict[str, list[str]]:
     frame = _keep(pl.concat(collection.pictures), nodes.used)
     pictures: dict[str, list[str]] = {}
     for i, value in frame.unique(maintain_order=True).rows():
-        pictures.setdefault(nodes.labels[i], []).append(place(unescape(value)))
+        path = place(unescape(value))
+        if path is None:
+            collection.lost["picture"] += 1
+        else:
+            pictures.setdefault(nodes.labels[i], []).append(path)
     return pictures
 
 
@@ -184,6 +188,7 @@ def _list_numbers(
 _LOSSES: Mapping[str, str] = {
     "blank": "statements about things without an IRI (blank nodes) are left out",
     "no-triple": "rows of the answer are no triple (a cell is empty or a text) and are left out",
+    "picture": "pictures are no addresses (http:, https:) and are left out",
     "quoted": "statements about other statements (quoted triples) are left out",
     "repeated-number": "numbers are a second value of the same attribute; the first is kept",
 }

@@ -21,10 +21,27 @@ from momok.graph.sources.options import TableOptions
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.rdf_options import RdfOptions
 
-__all__ = ["SourceOptions", "read_facts_file", "read_sources"]
+__all__ = ["SourceOptions", "SparqlSource", "read_facts_file", "read_sources"]
 
 Part = tuple[SplitName | None, RawGraph]
 Stage = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class SparqlSource:
+    """A SPARQL endpoint and what to ask it (see ``sparql.read_sparql``).
+
+    Attributes:
+        url: its address.
+        query: CONSTRUCT, or SELECT with ``?head``, ``?relation`` and ``?tail``.
+        page: rows to ask for at once; None for all.
+        timeout: seconds without a byte.
+    """
+
+    url: str
+    query: str
+    page: int | None = None
+    timeout: float = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +55,7 @@ class SourceOptions:
         entities: a table of entities.
         pictures: a folder of pictures.
         rdf: how to read RDF; its ``strict`` is that of the tables.
+        sparql: an endpoint to read besides.
     """
 
     format: SourceFormat | None = None
@@ -46,6 +64,7 @@ class SourceOptions:
     entities: Path | None = None
     pictures: Path | None = None
     rdf: RdfOptions = field(default_factory=RdfOptions)
+    sparql: SparqlSource | None = None
 
 
 def read_sources(
@@ -79,6 +98,8 @@ def read_sources(
             path = options.splits[split]
             parts.append((split, read_facts_file(path, options, stage)))
             roots.append(path.parent)
+    if options.sparql is not None:
+        parts.append((None, _read_endpoint(options.sparql, options, stage)))
     if not parts:
         raise DataError("there is nothing to build from: name a file or folder, or give --train")
     stage("merging")
@@ -166,3 +187,16 @@ def read_facts_file(path: Path, options: SourceOptions, stage: Stage = lambda _:
         rdf = replace(options.rdf, strict=options.table.strict)
         return read_rdf(path, options=rdf, stage=stage)
     raise DataError(f"{path}: is a file; the format {kind} is that of a folder")
+
+
+def _read_endpoint(source: SparqlSource, options: SourceOptions, stage: Stage) -> RawGraph:
+    from momok.graph.sources.sparql import RequestLimits, read_sparql
+
+    return read_sparql(
+        source.url,
+        source.query,
+        options=replace(options.rdf, strict=options.table.strict),
+        page=source.page,
+        limits=RequestLimits(silence=source.timeout),
+        stage=stage,
+    )

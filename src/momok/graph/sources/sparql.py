@@ -151,9 +151,14 @@ def read_sparql(
     note = f"{url}: {parsed.form}, {reader.collection.statements:,} statements"
     if page and not parsed.ordered:
         note += "; without ORDER BY, pages may repeat some and miss others"
-    raw = build_raw_graph(reader.collection, FaultLog(reader.host), str, [note])
+    raw = build_raw_graph(reader.collection, FaultLog(reader.host), _take_address, [note])
     raw.findings.extend(reader.findings)
     return raw
+
+
+def _take_address(picture: str) -> str | None:
+    """Take a picture that is on the web: an endpoint has no business with files of this machine."""
+    return picture if picture.startswith(("http://", "https://")) else None
 
 
 def _read_pages(reader: _Reader, page: int, stage: Callable[[str], None]) -> None:
