@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from momok.prediction.calibration import Calibration
+    from momok.training import RunFolder
 
 __all__ = ["calibrate", "command"]
 
@@ -37,19 +38,21 @@ def command(*, run: str, as_json: bool) -> None:
 
     from momok.cli.console import console
 
-    calibration = calibrate(run)
+    calibration = calibrate(run, quiet=as_json)
     if as_json:
         click.echo(json.dumps(calibration.to_json(), indent=2))
         return
     console().print(_build_table(calibration))
 
 
-def calibrate(run: str) -> Calibration:
-    """Calibrate with a progress bar on the standard error."""
+def calibrate(run: RunFolder | str, *, quiet: bool = False) -> Calibration:
+    """Calibrate a run, with a progress bar on the standard error."""
     from momok.cli.console import error_console
     from momok.prediction.calibration_fit import calibrate_run
     from momok.training.progress import build_progress
 
+    if quiet:
+        return calibrate_run(run)
     with build_progress(error_console()) as bars:
         task = bars.add_task("calibrating", total=None, note="")
 

@@ -58,6 +58,7 @@ def command(run: str | None) -> None:
 
     error_console().print("momok demo: the world graph, about two minutes on two cores")
 
+    from momok.cli.calibrate import calibrate
     from momok.cli.outcome import show_result
     from momok.config import resolve_config
     from momok.graph import load_graph
@@ -69,6 +70,7 @@ def command(run: str | None) -> None:
     config = resolve_config(overrides=DEMO_SETTINGS)
     graph = load_graph("world", split=config.data.split)
     folder = train(graph, config, run=run, progress=ProgressBars(error_console()))
+    calibrate(folder)
     draw_plots(folder)
     out = console()
     show_result(folder, out)

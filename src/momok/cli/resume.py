@@ -16,9 +16,12 @@ def command(run: str) -> None:
 
     On CPU the result equals that of an uninterrupted run, bit for bit.
     """
+    from momok.cli.calibrate import calibrate
     from momok.cli.console import error_console
     from momok.cli.outcome import show_outcome
     from momok.training import resume
     from momok.training.progress import ProgressBars
 
-    show_outcome(resume(run, progress=ProgressBars(error_console())))
+    folder = resume(run, progress=ProgressBars(error_console()))
+    calibrate(folder)
+    show_outcome(folder)

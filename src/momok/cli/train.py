@@ -40,6 +40,7 @@ def command(
     GRAPH is a name that `momok data list` knows, or a folder. `momok config` lists the settings.
     Ctrl-C saves; `momok resume` goes on.
     """
+    from momok.cli.calibrate import calibrate
     from momok.cli.console import error_console, make_printable
     from momok.cli.outcome import show_outcome
     from momok.config import resolve_config
@@ -54,6 +55,7 @@ def command(
     loaded = load_graph(graph, split=config.data.split, strict=strict)
     progress = False if quiet else ProgressBars(error_console())
     folder = train(loaded, config, run=run, progress=progress)
+    calibrate(folder, quiet=quiet)
     if quiet:
         draw_plots(folder)
         click.echo(make_printable(str(folder.path)))

@@ -8,7 +8,7 @@ Shapes: B questions, N candidates, R relations, F folds, n bins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -36,7 +36,7 @@ BIN_LOGITS: Floats = -LOGIT_LIMIT + _WIDTH * (np.arange(NUM_BINS) + 0.5)
 _QUESTION_BATCH = 256
 _MAX_CELLS = 1 << 22  # of a block: exact in the float32 that histc counts with, up to 2**24
 _FACT_CELLS = 100_000_000  # facts that are looked at for "fact", unless valid alone needs more
-_MIN_SAMPLE = 16  # questions per relation
+_MIN_SAMPLE, _ENOUGH = 16, 256  # questions per relation, even if that is all of them
 
 Progress = Callable[[int, int], None]
 
@@ -184,16 +184,19 @@ def count_facts(
     """
     graph = predictor.graph
     N, R = graph.num_entities, graph.num_relations
-    sample = min(max(cells // (N * R), _MIN_SAMPLE), N)
+    sample = min(cells // (N * R), max(N // 8, _ENOUGH), N)
+    sample = min(max(sample, _MIN_SAMPLE), N)
     results = Counts.empty(fit.folds), Counts.empty(1)
     filters = [[build_filter([f], N, R) for f in (each.known, each.facts)] for each in (fit, judge)]
     for relation in range(R):
         reverse = encode_relation(predictor, np.arange(N), relation + R)
-        for heads, fold, weight in _sample_heads((fit, judge), relation, N, sample):
+        for heads, fold, weights in _sample_heads(fit, judge, relation, N, sample):
             same = np.full(len(heads), relation)
             counted = [_Cells(*(part.lookup(heads, same) for part in pair)) for pair in filters]
             for columns, logits in _score_heads(predictor, heads, relation, reverse):
-                for counts, each, into in zip(results, counted, (fold, 0), strict=True):
+                for counts, each, into, weight in zip(
+                    results, counted, (fold, 0), weights, strict=True
+                ):
                     _add(logits, each.inside(columns), counts, into, weight)
         if progress is not None:
             progress(relation + 1, R)
@@ -201,21 +204,34 @@ def count_facts(
 
 
 def _sample_heads(
-    held_out: Sequence[HeldOut], relation: int, N: int, sample: int
-) -> Iterator[tuple[Ints, int, float]]:
-    """(heads, fold, weight): those with held-out facts, and a sample that stands for the rest."""
-    first = held_out[0]
-    random = np.random.default_rng([first.seed, relation])
-    facts = np.concatenate([each.facts for each in held_out])
-    certain = np.unique(facts[facts[:, 1] == relation, 0])
+    fit: HeldOut, judge: HeldOut, relation: int, N: int, sample: int
+) -> Iterator[tuple[Ints, int, tuple[float, float]]]:
+    """(heads, fold, weights in both counts): heads with held-out facts, and a sample of the rest.
+
+    What is taken for ``fit``, and its weight, does not depend on what ``judge`` holds out.
+    """
+    random = np.random.default_rng([fit.seed, relation])
+    certain, judged = (
+        np.unique(each.facts[each.facts[:, 1] == relation, 0]) for each in (fit, judge)
+    )
     rest = np.setdiff1d(np.arange(N), certain, assume_unique=True)
     chosen = np.sort(random.choice(rest, min(sample, len(rest)), replace=False))
-    for heads, weight in ((certain, 1.0), (chosen, len(rest) / max(len(chosen), 1))):
-        fold_of = random.permutation(len(heads)) % first.folds
-        for fold in range(first.folds):
+    weight = len(rest) / max(len(chosen), 1)
+    judged_too = np.isin(chosen, judged)
+    others = len(np.setdiff1d(rest, judged, assume_unique=True)) / max((~judged_too).sum(), 1)
+    folds = [random.permutation(len(part)) % fit.folds for part in (certain, chosen)]
+    more = np.setdiff1d(judged, np.concatenate([certain, chosen]))
+    groups = (
+        (certain, folds[0], (1.0, 1.0)),
+        (chosen[judged_too], folds[1][judged_too], (weight, 1.0)),
+        (chosen[~judged_too], folds[1][~judged_too], (weight, float(others))),
+        (more, np.zeros(len(more), dtype=np.int64), (0.0, 1.0)),
+    )
+    for heads, fold_of, weights in groups:
+        for fold in np.unique(fold_of):
             mine = heads[fold_of == fold]
             for start in range(0, len(mine), _QUESTION_BATCH):
-                yield mine[start : start + _QUESTION_BATCH], fold, weight
+                yield mine[start : start + _QUESTION_BATCH], int(fold), weights
 
 
 def _score_heads(

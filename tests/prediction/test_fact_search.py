@@ -1,0 +1,188 @@
+"""The search of new facts against looking at every pair."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.prediction.vector_predictor import VectorPredictor, draw_graph
+
+from momok.errors import ConfigError, UnknownLabelError
+from momok.prediction.bulk import (
+    BulkOptions,
+    build_known,
+    count_pairs,
+    iterate_new_facts,
+    rank_relation,
+)
+from momok.prediction.calibration import FACT, CalibratedOutput, Calibration
+from momok.prediction.calibrators import CalibrationMap
+from momok.prediction.fact_search import FoundFacts, find_new_facts
+from momok.prediction.predictor import Predictor
+
+
+def known_pairs(predictor: VectorPredictor, relation: int) -> set[tuple[int, int]]:
+    graph = predictor.graph
+    facts = np.concatenate([graph.train, graph.valid, graph.test])
+    return {(h, t) for h, r, t in facts.tolist() if r == relation}
+
+
+def search_all(predictor: VectorPredictor, relation: int) -> list[tuple[float, int, int]]:
+    """All new facts as (score, head, tail), best first, then by ids."""
+    scores, known = predictor.fact_scores(relation), known_pairs(predictor, relation)
+    N = predictor.graph.num_entities
+    found = [(float(scores[h, t]), h, t) for h in range(N) for t in range(N) if (h, t) not in known]
+    return sorted(found, key=lambda fact: (-fact[0], fact[1], fact[2]))
+
+
+def calibrate(predictor: VectorPredictor, slope: float, shift: float) -> None:
+    fitted = CalibrationMap(method="platt", parameters=(slope, shift))
+    output = CalibratedOutput(map=fitted, choices={}, raw=None, calibrated=None)
+    predictor.calibration = Calibration(outputs={FACT: output}, about={}, selected={})
+
+
+def assert_same(found: FoundFacts, expected: list[tuple[float, int, int]]) -> None:
+    assert found.scores == pytest.approx([score for score, _, _ in expected], abs=1e-6)
+    pairs = list(zip(found.heads.tolist(), found.tails.tolist(), strict=True))
+    assert pairs == [(h, t) for _, h, t in expected]
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    whole=st.booleans(),
+    limit=st.integers(1, 100),
+    budget=st.sampled_from([1, 500, 1 << 20]),
+    floor=st.sampled_from([0.0, 0.3, 0.5]),
+)
+def test_the_search_finds_what_looking_at_all_pairs_finds(
+    seed: int, whole: bool, limit: int, budget: int, floor: float
+) -> None:
+    predictor = VectorPredictor(draw_graph(seed), seed, whole=whole)
+    found = find_new_facts(
+        cast(Predictor, predictor),
+        seed % 2,
+        limit=limit,
+        known=build_known(predictor.graph),
+        floor=floor,
+        memory_budget=budget,
+    )
+    expected = [fact for fact in search_all(predictor, seed % 2) if fact[0] >= floor][:limit]
+    assert_same(found, expected)
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 10_000), limit=st.integers(1, 60), restricted=st.booleans())
+def test_plausible_facts_have_heads_and_tails_of_the_relation(
+    seed: int, limit: int, restricted: bool
+) -> None:
+    predictor = VectorPredictor(draw_graph(seed), seed)
+    train = [(h, t) for h, r, t in predictor.graph.train.tolist() if r == 0]
+    expected = search_all(predictor, 0)
+    if restricted:
+        heads, tails = {h for h, _ in train}, {t for _, t in train}
+        loops = any(h == t for h, t in train)
+        expected = [
+            fact
+            for fact in expected
+            if fact[1] in heads and fact[2] in tails and (loops or fact[1] != fact[2])
+        ]
+    options = BulkOptions(per_relation=limit, plausible=restricted)
+    told: list[int] = []
+    found = rank_relation(
+        cast(Predictor, predictor), 0, options,
+        known=build_known(predictor.graph), progress=told.append,
+    )  # fmt: skip
+    assert_same(found, expected[:limit])
+    assert sum(told) == count_pairs(predictor.graph, 0, options)
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 10_000), least=st.floats(0.01, 0.99), slope=st.sampled_from([0.0, 0.4, 2.0])
+)
+def test_the_least_probability_is_of_calibrated_ones(seed: int, least: float, slope: float) -> None:
+    predictor = VectorPredictor(draw_graph(seed), seed)
+    calibrate(predictor, slope, -0.5)
+    options = BulkOptions(min_probability=least)
+    found = rank_relation(
+        cast(Predictor, predictor), 0, options, known=build_known(predictor.graph)
+    )
+    every = search_all(predictor, 0)
+    scores = np.array([score for score, _, _ in every])
+    probabilities = 1 / (1 + np.exp(0.5 - slope * (np.log(scores) - np.log1p(-scores))))
+    clear = np.abs(probabilities - least) > 1e-6  # float32 vectors are summed in another order
+    expected = [fact for fact, p in zip(every, probabilities, strict=True) if p >= least]
+    if clear.all():
+        assert_same(found, expected)
+
+
+def test_many_tiles_and_few_kept_facts() -> None:
+    """More entities than a tile has, so that the rising threshold skips pairs."""
+    graph = draw_graph(1, entities=700, relations=1, facts=4000)
+    predictor = VectorPredictor(graph, 1, heads=3)
+    found = find_new_facts(
+        cast(Predictor, predictor), 0, limit=50, known=build_known(graph), memory_budget=1 << 16
+    )
+    assert_same(found, search_all(predictor, 0)[:50])
+
+
+def test_scores_far_out_are_told_apart() -> None:
+    predictor = VectorPredictor(draw_graph(2), 2)
+    for table in predictor.candidate_vectors.values():
+        table.mul_(30)  # many probabilities are 1 in float32
+    found = find_new_facts(
+        cast(Predictor, predictor), 0, limit=5, known=build_known(predictor.graph)
+    )
+    every = search_all(predictor, 0)
+    assert found.scores == pytest.approx([score for score, _, _ in every[:5]], abs=1e-12)
+
+
+def test_facts_come_with_labels_ranks_and_probabilities() -> None:
+    predictor = VectorPredictor(draw_graph(3), 3)
+    calibrate(predictor, 1.0, -1.0)
+    progress: list[tuple[int, int]] = []
+    facts = list(
+        iterate_new_facts(
+            cast(Predictor, predictor), ["r1", 0, "r1"], per_relation=3,
+            progress=lambda *told: progress.append(told),
+        )
+    )  # fmt: skip
+    assert [(f.relation.label, f.rank) for f in facts] == [
+        (relation, rank) for relation in ("r0", "r1") for rank in (1, 2, 3)
+    ]
+    score, head, tail = search_all(predictor, 0)[0]
+    first = facts[0]
+    assert (first.head.label, first.tail.label) == (f"e{head}", f"e{tail}")
+    assert first.score == pytest.approx(score, abs=1e-6)
+    assert first.score == min(first.tail_answer, first.head_answer)
+    assert first.tail_answer == pytest.approx(predictor.answers()[0, head, tail], abs=1e-6)
+    logit = np.log(score) - np.log1p(-score)
+    assert first.probability == pytest.approx(1 / (1 + np.exp(1 - logit)), abs=1e-6)
+    assert progress[-1] == (162, 162)
+    assert set(first.to_json()) == {
+        *("rank", "head", "relation", "tail", "score", "probability", "tail_answer", "head_answer")
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "relations", "error", "message"),
+    [
+        ({"per_relation": 0}, None, ConfigError, "at least 1"),
+        ({"min_probability": 1.5}, None, ConfigError, "from 0 to 1"),
+        ({"min_probability": 0.5}, None, ConfigError, "momok calibrate"),
+        ({}, ["r11"], UnknownLabelError, "did you mean r1"),
+        ({}, [7], UnknownLabelError, "no id 7"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_computed(
+    options: dict[str, Any], relations: list[Any] | None, error: type[Exception], message: str
+) -> None:
+    predictor = VectorPredictor(draw_graph(4), 4)
+    predictor.run = type("Run", (), {"path": "RUN"})()  # type: ignore[attr-defined]
+    predictor.encode_queries = None  # type: ignore[assignment, method-assign]
+    with pytest.raises(error, match=message):
+        iterate_new_facts(cast(Predictor, predictor), relations, **options)

@@ -1,0 +1,88 @@
+"""A predictor made of given vectors, and every score of it by plain arithmetic."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from momok.graph import MultimodalGraph, Vocabulary
+from momok.prediction.calibration import Calibration
+
+Ints = NDArray[np.int64]
+
+
+class VectorPredictor:
+    """Knows the vectors of all questions and candidates: what searches need of a ``Predictor``.
+
+    Args:
+        graph: N entities, R relations.
+        seed: of the vectors.
+        whole: whether they are small whole numbers, so that many scores are equal.
+        heads: how many decision heads.
+    """
+
+    def __init__(
+        self, graph: MultimodalGraph, seed: int, *, whole: bool = False, heads: int = 2
+    ) -> None:
+        self.graph = graph
+        self.heads = tuple(f"head {number}" for number in range(heads))
+        self.memory_budget = 1 << 20
+        self.model = SimpleNamespace(device=torch.device("cpu"))
+        self.calibration: Calibration | None = None
+        N, R, d = graph.num_entities, graph.num_relations, 3
+        generator = torch.Generator().manual_seed(seed)
+
+        def make(*shape: int) -> Tensor:
+            if whole:
+                return torch.randint(-1, 2, shape, generator=generator).float()
+            return torch.randn(shape, generator=generator) * 1.5
+
+        self._questions = {head: make(2 * R, N, d) for head in self.heads}
+        self.candidate_vectors = {head: make(N, d) for head in self.heads}
+
+    def encode_queries(self, entities: Ints, relations: Ints) -> dict[str, Tensor]:
+        return {head: table[relations, entities] for head, table in self._questions.items()}
+
+    def logits(self, head: str) -> NDArray[np.float64]:
+        """[2R, N, N]: relation, entity asked about, candidate."""
+        scores = self._questions[head].double() @ self.candidate_vectors[head].double().T
+        return scores.numpy()
+
+    def answers(self) -> NDArray[np.float64]:
+        """[2R, N, N]: the mean over heads of the probabilities."""
+        return np.mean([1 / (1 + np.exp(-self.logits(head))) for head in self.heads], axis=0)
+
+    def fact_scores(self, relation: int) -> NDArray[np.float64]:
+        """[N, N]: of (head, tail), the lower of the two answers."""
+        answers = self.answers()
+        return np.minimum(answers[relation], answers[relation + self.graph.num_relations].T)
+
+
+def make_graph(
+    facts: Ints, *, entities: int, relations: int, cut: tuple[int, int]
+) -> MultimodalGraph:
+    """Facts [n, 3], the first ``cut[0]`` of them for training, up to ``cut[1]`` for validation."""
+    return MultimodalGraph(
+        name="small",
+        entities=Vocabulary(tuple(f"e{i}" for i in range(entities))),
+        relations=Vocabulary(tuple(f"r{i}" for i in range(relations))),
+        train=facts[: cut[0]],
+        valid=facts[cut[0] : cut[1]],
+        test=facts[cut[1] :],
+    )
+
+
+def draw_graph(
+    seed: int, *, entities: int = 9, relations: int = 2, facts: int = 24
+) -> MultimodalGraph:
+    """Random facts, each once; half for training, a quarter each for the other splits."""
+    cells = entities * relations * entities
+    chosen = np.random.default_rng(seed).permutation(cells)[:facts]
+    heads, rest = np.divmod(chosen, relations * entities)
+    triples = np.stack([heads, *np.divmod(rest, entities)], axis=1).astype(np.int64)
+    cut = facts // 2, 3 * facts // 4
+    return make_graph(triples, entities=entities, relations=relations, cut=cut)
