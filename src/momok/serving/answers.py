@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from starlette.responses import Response
+from starlette.responses import JSONResponse
 
 __all__ = ["JsonAnswer", "encode_json", "error_body"]
 
@@ -20,10 +20,8 @@ def error_body(code: str, message: str) -> bytes:
     return encode_json({"error": {"code": code, "message": message}})
 
 
-class JsonAnswer(Response):
+class JsonAnswer(JSONResponse):
     """An answer whose JSON is made already, or is made here."""
-
-    media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         """Bytes are sent as they are."""

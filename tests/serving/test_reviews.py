@@ -1,0 +1,312 @@
+"""Reviews: nothing is lost, nothing is decided twice, in SQLite and in PostgreSQL."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from momok.errors import ConfigError, StorageError
+from momok.serving.reviews import Decision, Fact, ReviewConflictError, ReviewStore
+from momok.serving.reviews.schema import events, facts
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'reviews.sqlite'}"
+    return str(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture
+def store(address: str) -> Iterator[ReviewStore]:
+    store = ReviewStore(address, lease_seconds=60)
+    yield store
+    store.close()
+
+
+def new_facts(count: int) -> list[Fact]:
+    """Facts that no other test has (tests share the PostgreSQL database)."""
+    return [(f"h{next(_numbers)}", f"r{next(_numbers)}", "t") for _ in range(count)]
+
+
+def accept(fact: Fact, reviewer: str = "ann", **changes: object) -> Decision:
+    return Decision(fact=fact, action="accept", reviewer=reviewer, **changes)  # type: ignore[arg-type]
+
+
+def test_a_decision_is_kept(address: str, store: ReviewStore) -> None:
+    (fact,) = new_facts(1)
+    review = store.decide(accept(fact, note="sure", probability=0.25))
+    assert (review.state, review.version, review.reviewer) == ("accepted", 1, "ann")
+    again = ReviewStore(address)  # as after a restart
+    assert again.get(fact) == review
+    assert again.get(fact).note == "sure"
+    assert again.get(fact).probability == 0.25
+    assert fact in [review.fact for review in again.iterate_accepted()]
+    assert again.count()[fact[1]] == {"accepted": 1}
+    again.close()
+
+
+def test_a_decided_fact_is_not_decided_again(store: ReviewStore) -> None:
+    (fact,) = new_facts(1)
+    store.decide(accept(fact))
+    with pytest.raises(ReviewConflictError, match="decided already: accepted by ann") as raised:
+        store.decide(Decision(fact=fact, action="reject", reviewer="bob"))
+    assert raised.value.review == store.get(fact)
+    assert store.get(fact).state == "accepted"
+
+
+def test_a_fact_that_changed_since_it_was_shown_is_not_decided(store: ReviewStore) -> None:
+    (fact,) = new_facts(1)
+    store.decide(accept(fact))
+    store.undo("ann")
+    with pytest.raises(ReviewConflictError, match="changed since it was shown"):
+        store.decide(accept(fact, "bob", version=0))
+    assert store.decide(accept(fact, "bob", version=2)).version == 3
+
+
+def test_undo_takes_back_the_latest_decision_of_the_reviewer(store: ReviewStore) -> None:
+    first, second, other = new_facts(3)
+    me = f"me{next(_numbers)}"
+    store.decide(accept(first, me))
+    store.decide(Decision(fact=second, action="reject", reviewer=me))
+    store.decide(accept(other, "bob"))
+    assert store.undo(me).fact == second
+    assert store.undo(me).fact == first
+    with pytest.raises(ReviewConflictError, match="nothing to undo"):
+        store.undo(me)
+    assert [store.get(f).state for f in (first, second, other)] == ["open", "open", "accepted"]
+
+
+def test_undo_leaves_what_others_have_decided_since(store: ReviewStore) -> None:
+    (fact,) = new_facts(1)
+    me = f"me{next(_numbers)}"
+    store.decide(Decision(fact=fact, action="skip", reviewer=me))
+    store.decide(accept(fact, "bob"))
+    with pytest.raises(ReviewConflictError, match="accepted by bob"):
+        store.undo(me)
+    assert store.get(fact).state == "accepted"
+
+
+def test_a_fact_is_shown_to_one_reviewer_at_a_time(store: ReviewStore) -> None:
+    queue = [(fact, 0.5) for fact in new_facts(3)]
+    shown = [store.lease(queue, reviewer) for reviewer in ("ann", "bob", "cid", "dan", "ann")]
+    assert [review and review.fact for review in shown] == [
+        queue[0][0],
+        queue[1][0],
+        queue[2][0],
+        None,
+        queue[0][0],
+    ]
+    store.release("bob")
+    given = store.lease(queue, "dan")
+    assert given is not None
+    assert given.fact == queue[1][0]
+
+
+def test_a_skipped_fact_goes_to_others(store: ReviewStore) -> None:
+    queue = [(fact, None) for fact in new_facts(2)]
+    me = f"me{next(_numbers)}"
+    store.decide(Decision(fact=queue[0][0], action="skip", reviewer=me))
+    mine, theirs = store.lease(queue, me), store.lease(queue, "bob")
+    assert mine is not None
+    assert theirs is not None
+    assert (mine.fact, theirs.fact) == (queue[1][0], queue[0][0])
+    store.release("bob")
+    store.undo(me)
+    given = store.lease(queue, me)
+    assert given is not None
+    assert given.fact == queue[0][0]
+
+
+def test_a_repeated_request_decides_nothing_twice(store: ReviewStore) -> None:
+    fact, other = new_facts(2)
+    name = f"request{next(_numbers)}"
+    first = store.decide(accept(fact, version=0, request=name))
+    assert store.decide(accept(fact, version=0, request=name)) == first
+    with pytest.raises(ReviewConflictError, match="used for another decision"):
+        store.decide(accept(other, request=name))
+    assert sum(event.head == fact[0] for event in store.list_events(limit=200)[0]) == 1
+
+
+def test_the_history_is_only_added_to(address: str, store: ReviewStore) -> None:
+    (fact,) = new_facts(1)
+    store.decide(accept(fact, note="first"))
+    store.undo("ann")
+    latest = [event for event in store.list_events(limit=50)[0] if event.head == fact[0]]
+    assert [(e.action, e.before, e.after, e.version) for e in latest] == [
+        ("undo", "accepted", "open", 2),
+        ("accept", "open", "accepted", 1),
+    ]
+    engine = sa.create_engine(address)
+    for change in (sa.delete(events), sa.update(events).values(note="forged")):
+        with pytest.raises(sa.exc.DBAPIError, match="only ever added to"), engine.begin() as begun:
+            begun.execute(change)
+    engine.dispose()
+
+
+def test_pages_cover_everything_once(store: ReviewStore) -> None:
+    wanted = new_facts(7)
+    relation = f"pages{next(_numbers)}"
+    for fact in wanted:
+        store.decide(accept((fact[0], relation, fact[2])))
+    seen: list[str] = []
+    after: int | None = 0
+    while after is not None:
+        page, after = store.list_reviews(relation=relation, after=after, limit=3)
+        assert len(page) <= 3
+        seen += [review.head for review in page]
+    assert seen == [fact[0] for fact in wanted]
+    ids: list[int] = []
+    before: int | None = None
+    while True:
+        chunk, before = store.list_events(before=before, limit=4)
+        ids += [event.id for event in chunk]
+        if before is None:
+            break
+    assert ids == sorted(set(ids), reverse=True)
+
+
+def test_many_reviewers_at_once_decide_each_fact_once(address: str) -> None:
+    wanted = new_facts(12)
+    stores = [ReviewStore(address) for _ in range(4)]  # four servers
+    start = threading.Barrier(8)
+
+    def review(number: int) -> list[Fact]:
+        mine = []
+        start.wait()
+        for fact in wanted:
+            try:
+                stores[number % 4].decide(accept(fact, f"r{number}"))
+                mine.append(fact)
+            except ReviewConflictError:
+                continue
+        return mine
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(review, range(8)))
+    winners = {fact: f"r{number}" for number, mine in enumerate(won) for fact in mine}
+    assert sum(map(len, won)) == len(winners) == len(wanted)
+    assert {fact: stores[0].get(fact).reviewer for fact in wanted} == winners
+    counted = Counter(event.head for event in stores[0].list_events(limit=200)[0])
+    assert all(counted[fact[0]] == 1 for fact in wanted)
+    for store in stores:
+        store.close()
+
+
+def test_reviewers_of_one_queue_never_get_the_same_fact(address: str) -> None:
+    queue = [(fact, 0.1) for fact in new_facts(24)]
+    stores = [ReviewStore(address, lease_seconds=60) for _ in range(2)]
+
+    def work(number: int) -> list[Fact]:
+        store, done = stores[number % 2], []
+        while (review := store.lease(queue, f"w{number}")) is not None:
+            store.decide(accept(review.fact, f"w{number}", version=review.version))
+            done.append(review.fact)
+        return done
+
+    with ThreadPoolExecutor(4) as pool:
+        done = [fact for mine in pool.map(work, range(4)) for fact in mine]
+    assert sorted(done) == sorted(fact for fact, _ in queue)
+    for store in stores:
+        store.close()
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["accept", "reject", "skip", "undo"]),
+        st.sampled_from(["ann", "bob"]),
+        st.integers(0, 2),
+    ),
+    max_size=12,
+)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(steps=steps)
+def test_any_course_of_events_agrees_with_a_plain_model(
+    steps: list[tuple[str, str, int]], tmp_path: Path
+) -> None:
+    """The store against two lists: the states, and what each reviewer can still undo."""
+    store = ReviewStore(f"sqlite:///{tmp_path / f'm{next(_numbers)}.sqlite'}")
+    wanted = new_facts(3)
+    states = ["open"] * 3
+    versions = [0] * 3
+    done: list[tuple[str, int, str, int]] = []  # reviewer, fact, state before, version after
+    for action, reviewer, place in steps:
+        if action == "undo":
+            mine = [entry for entry in done if entry[0] == reviewer]
+            allowed = bool(mine) and versions[mine[-1][1]] == mine[-1][3]
+        else:
+            allowed = states[place] == "open"
+        try:
+            if action == "undo":
+                store.undo(reviewer)
+            else:
+                store.decide(Decision(fact=wanted[place], action=action, reviewer=reviewer))  # type: ignore[arg-type]
+            assert allowed
+        except ReviewConflictError:
+            assert not allowed
+            continue
+        if action == "undo":
+            entry = mine[-1]
+            done.remove(entry)
+            states[entry[1]] = entry[2]
+            versions[entry[1]] += 1
+        else:
+            before = states[place]
+            states[place] = {"accept": "accepted", "reject": "rejected", "skip": "open"}[action]
+            versions[place] += 1
+            done.append((reviewer, place, before, versions[place]))
+    found = store.get_many(wanted)
+    assert [review.state for review in found] == states
+    assert [review.version for review in found] == versions
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "words"),
+    [
+        ("nonsense", ConfigError, "no address of a database"),
+        ("sqlite://", ConfigError, "without a file"),
+        ("sqlite:////nowhere/at/all/reviews.sqlite", StorageError, "no such folder"),
+        ("mongodb://somewhere/x", ConfigError, "driver"),
+    ],
+)
+def test_bad_addresses_are_said(address: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        ReviewStore(address)
+
+
+def test_passwords_are_not_repeated() -> None:
+    with pytest.raises(ConfigError) as raised:
+        ReviewStore("not a url with:secret@host")
+    assert "secret" not in str(raised.value)
+
+
+def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.sqlite"
+    path.write_bytes(b"this is a text, and a long one at that" * 100)
+    with pytest.raises(StorageError, match="not a database"):
+        ReviewStore(f"sqlite:///{path}")
+    assert path.read_bytes().startswith(b"this is a text")
+
+
+def test_labels_of_any_length_and_script_are_kept(store: ReviewStore) -> None:
+    fact = ("长" * 10_000, f"<b>{next(_numbers)}", "\u202e'; DROP TABLE review_fact; --")
+    store.decide(accept(fact))
+    assert store.get(fact).fact == fact
+    with store._engine.connect() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(facts)).scalar()
