@@ -1,21 +1,25 @@
 """What leaks are worth: a predictor that knows only the doctor's rules, against its bound.
 
     python -m benchmarks.leakage world MKG-W MKG-Y DB15K KVC16K
+    python -m benchmarks.leakage --run runs/mkg-y
 
 Two predictors rank the test facts (both directions, filtered, realistic ranks): *popularity* scores
 an entity by how often it is an answer of the relation in train; *with rules* puts what the rules of
 ``momok.graph.doctor`` give above all others, by confidence. The gain, and the MRR on leaked queries
 weighted by their share, stay below the bound that ``momok data check`` states: the share of test
 facts that a rule gives. The closer, the more of the bound a model can reach with rules alone.
+With ``--run``, the same of a trained model: its MRR on leaked and on other queries.
 """
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file
 
 from momok.graph import MultimodalGraph, load_graph
 from momok.graph.doctor.leakage import find_leaks, find_rules
@@ -89,11 +93,34 @@ def measure(graph: MultimodalGraph) -> dict[str, float | int | str]:
     }
 
 
+def measure_run(folder: Path) -> dict[str, float | str]:
+    """Compare the MRR of a trained model on leaked and on other test facts, from its ranks."""
+    graph = load_graph(folder / "graph")
+    ranks = load_file(folder / "results" / "test-ranks.safetensors")
+    if not np.array_equal(ranks["facts"], graph.test):
+        raise click.ClickException(f"{folder}: the ranks are of other facts")
+    sizes = graph.num_entities, graph.num_relations
+    marks = find_leaks(graph.train, graph.test, find_rules(graph.train, *sizes), *sizes)
+    leaked = np.tile(np.logical_or.reduce(list(marks.values())), 2)
+    reciprocal = 2 / (ranks["optimistic/answer"] + ranks["pessimistic/answer"])
+    return {
+        "run": folder.name,
+        "bound": float(leaked.mean()),
+        "MRR": float(reciprocal.mean()),
+        "of leaked": float(reciprocal[leaked].mean()),
+        "of others": float(reciprocal[~leaked].mean()),
+        "above the others": float(reciprocal.mean() - reciprocal[~leaked].mean()),
+    }
+
+
 @click.command()
-@click.argument("graphs", nargs=-1, required=True)
+@click.argument("graphs", nargs=-1)
+@click.option("--run", type=click.Path(path_type=Path, exists=True), help="A trained run instead.")
 @click.option("--split", type=click.Choice(["clean", "published"]), default="clean")
-def main(graphs: tuple[str, ...], split: str) -> None:
-    """Print one line of JSON per graph."""
+def main(graphs: tuple[str, ...], run: Path | None, split: str) -> None:
+    """Print one line of JSON per graph, or for a run."""
+    if run is not None:
+        print(json.dumps(measure_run(run)))
     for name in graphs:
         graph = load_graph(name, split="clean" if split == "clean" else "published")
         print(json.dumps(measure(graph)), flush=True)

@@ -76,7 +76,8 @@ def look_at(path: Path) -> Look:
     except Image.DecompressionBombError as error:
         return Look("too-large", str(error))
     except Exception as error:  # decoders of hostile files raise nearly anything
-        return Look("undecodable", " ".join(str(error).split())[:160] or type(error).__name__)
+        said = " ".join(str(error).split()).replace(f" {str(path)!r}", "")
+        return Look("undecodable", said[:160] or type(error).__name__)
 
 
 def _summarise(image: Image) -> Look:
