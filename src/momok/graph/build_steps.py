@@ -108,26 +108,26 @@ def _tidy_labels(draft: Draft, kind: str, labels: list[str]) -> list[str]:
     return tidy
 
 
-def _drop_unused(draft: Draft) -> None:
-    """Leave out entities and relations without a fact; train cannot show them."""
-    facts = draft.triples[UNSPLIT].copy()
+def _drop_unused(draft: Draft, *, entities: bool = True) -> None:
+    """Leave out relations, and entities where asked, without a fact; train cannot show them."""
+    facts = draft.all_facts()
     for kind, labels, columns in (
         ("entities", draft.entities, [0, 2]),
         ("relations", draft.relations, [1]),
     ):
         used = np.zeros(len(labels), dtype=np.bool_)
-        for column in columns:
-            used[facts[:, column]] = True
-        if used.all():
+        used[facts[:, columns]] = True
+        if used.all() or (kind == "entities" and not entities):
             continue
         unused = np.flatnonzero(~used)
         examples = [labels[i] for i in unused[:MAX_EXAMPLES]]
         draft.report("isolated", len(unused), f"{kind} are in no fact; left out", examples)
         ids = np.cumsum(used) - 1
-        for column in columns:
-            facts[:, column] = ids[facts[:, column]]
+        for split, own in draft.triples.items():
+            moved = own.copy()
+            moved[:, columns] = ids[own[:, columns]]
+            draft.triples[split] = moved
         labels[:] = [labels[i] for i in np.flatnonzero(used)]
-    draft.triples[UNSPLIT] = facts
 
 
 def drop_redundant(draft: Draft, redundant: Sequence[RelationPair], *, keep_entities: bool) -> None:
@@ -150,8 +150,7 @@ def drop_redundant(draft: Draft, redundant: Sequence[RelationPair], *, keep_enti
         f"facts of {len(dropped):,} relations that others tell are left out",
         examples,
     )
-    if not keep_entities:
-        _drop_unused(draft)
+    _drop_unused(draft, entities=not keep_entities)
 
 
 def split_draft(

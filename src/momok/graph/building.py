@@ -125,6 +125,7 @@ def build_graph(
     redundant = find_redundant_relations(draft.distinct(), *draft.sizes)
     if options.drop_inverse_leaks:
         drop_redundant(draft, redundant, keep_entities=is_split)
+        redundant = find_redundant_relations(draft.distinct(), *draft.sizes)
     stage("splitting")
     groups = group_facts(draft.all_facts(), redundant, *draft.sizes)
     if is_split:
@@ -134,10 +135,7 @@ def build_graph(
         split_draft(draft, groups, options.ratio, options.seed)
     if reviews is not None:
         add_reviews(draft, reviews)
-    if options.drop_inverse_leaks:
-        redundant = [pair for pair in redundant if pair.kind == "symmetric"]
-    else:
-        report_leaks(draft, redundant)
+    report_leaks(draft, redundant)
     name = options.name or raw.name or folder.resolve().name
     facts: dict[str, Triples] = {split: draft.triples[split] for split in SPLIT_NAMES}
     built = replace(

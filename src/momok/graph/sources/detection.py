@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, get_args
 
 from momok.errors import DataError
 from momok.graph.formats import is_benchmark_folder, is_momok_folder
-from momok.graph.graph import SplitName
+from momok.graph.graph import SPLIT_NAMES, SplitName
 from momok.graph.sources.archives import name_content
 
 __all__ = [
@@ -100,7 +100,7 @@ def find_split_files(folder: Path) -> dict[SplitName, Path]:
                 f"give --train, --valid and --test"
             )
         found[split] = path
-    return found if "train" in found else {}
+    return {split: found[split] for split in SPLIT_NAMES if split in found and "train" in found}
 
 
 def _find_named(folder: Path, names: tuple[str, ...]) -> Path | None:

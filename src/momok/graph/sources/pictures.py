@@ -39,7 +39,8 @@ def add_picture_folder(raw: RawGraph, folder: Path) -> RawGraph:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder; expected a folder of pictures")
-    files = sorted(_list_pictures(folder, 0))
+    refused: list[Path] = []
+    files = sorted(_list_pictures(folder, folder.resolve(), refused))
     if not files:
         raise DataError(
             f"{folder}: has no picture ({', '.join(sorted(PICTURE_SUFFIXES))}); expected files "
@@ -57,10 +58,14 @@ def add_picture_folder(raw: RawGraph, folder: Path) -> RawGraph:
         elif str(file) not in pictures.setdefault(label, []):
             pictures[label].append(str(file))
     findings = list(raw.findings)
-    if unmatched:
-        shown = tuple(str(file.relative_to(folder)) for file in unmatched[:MAX_EXAMPLES])
-        said = f"{len(unmatched):,} pictures of {folder} are named like no entity; left out"
-        findings.append(Finding("unknown-picture", len(unmatched), said, shown))
+    for kind, paths, what in (
+        ("unknown-picture", unmatched, "are named like no entity; left out"),
+        ("outside-picture", refused, "are links that lead out of it; not followed"),
+    ):
+        if paths:
+            shown = tuple(str(path.relative_to(folder)) for path in sorted(paths)[:MAX_EXAMPLES])
+            said = f"{len(paths):,} pictures of {folder} {what}"
+            findings.append(Finding(kind, len(paths), said, shown))
     note = (
         f"{folder}: {len(files) - len(unmatched):,} of {len(files):,} pictures belong to entities"
     )
@@ -107,16 +112,17 @@ def is_ordinary_file(path: Path) -> bool:
         return False
 
 
-def _list_pictures(folder: Path, depth: int) -> Iterator[Path]:
-    root = folder.resolve()
+def _list_pictures(folder: Path, root: Path, refused: list[Path], depth: int = 0) -> Iterator[Path]:
+    """List the picture files at any depth; links that lead out of the root are refused."""
     for entry in os.scandir(folder):
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
             if depth < _MAX_DEPTH:
-                yield from _list_pictures(path, depth + 1)
+                yield from _list_pictures(path, root, refused, depth + 1)
         elif path.suffix.lower() in PICTURE_SUFFIXES:
-            inside = not entry.is_symlink() or Path(os.path.realpath(path)).is_relative_to(root)
-            if inside and is_ordinary_file(path):
+            if entry.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+                refused.append(path)
+            elif is_ordinary_file(path):
                 yield path
 
 
