@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from momok.graph import load_graph
 from momok.graph.doctor import likeness, pictures
 from momok.graph.doctor.likeness import group_alike, join_pairs
-from momok.graph.doctor.looking import MAX_BYTES, look_at
+from momok.graph.doctor.looking import MAX_BYTES, look_at, silence_decoders
 from momok.graph.doctor.pictures import check_pictures, list_pictures
 
 
@@ -102,6 +102,39 @@ def test_what_is_no_picture_is_told(tmp_path, content, fault):
     path.write_bytes(content)
     assert look_at(path).fault == fault
     assert look_at(path).message
+
+
+def test_no_program_of_the_system_is_asked_to_draw(tmp_path, monkeypatch):
+    path = tmp_path / "drawing.eps"
+    Image.new("RGB", (20, 20)).save(path)
+    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("a program was started"))
+    assert look_at(path).fault == "undecodable"
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.binary(max_size=200), st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"P6 "])
+)
+def test_no_bytes_make_a_look_fail(tmp_path_factory, content, start):
+    path = tmp_path_factory.mktemp("bytes", numbered=True) / "picture"
+    path.write_bytes(start + content)
+    with silence_decoders():
+        look = look_at(path)
+    assert look.fault in ("", "undecodable", "too-large")
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(0, 10**6), st.integers(0, 255), st.sampled_from(["png", "jpg", "gif", "webp"]))
+def test_no_changed_byte_makes_a_look_fail(tmp_path_factory, place, value, suffix):
+    folder = tmp_path_factory.getbasetemp() / "changed"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"p.{suffix}"
+    draw(4, 48).save(path)
+    content = bytearray(path.read_bytes())
+    content[place % len(content)] = value
+    path.write_bytes(content)
+    with silence_decoders():
+        assert look_at(path).fault in ("", "undecodable", "too-large")
 
 
 def test_truncated_pictures_are_told(tmp_path):

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +22,12 @@ __all__ = ["MAX_BYTES", "MAX_PIXELS", "Look", "look_at", "silence_decoders"]
 
 MAX_PIXELS = 50_000_000  # 200 MB decoded; a small file can claim any size (decompression bomb)
 MAX_BYTES = 256 << 20
+
+# Pictures of pixels only: Pillow hands others (EPS, WMF) to programs of the system.
+_FORMATS = (
+    *("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "ICO", "TGA"),
+    *("JPEG2000", "AVIF"),
+)
 
 _NO_COLOURS = np.zeros((8, 8, 3), dtype=np.uint8)
 
@@ -67,7 +74,7 @@ def look_at(path: Path) -> Look:
         size = path.stat().st_size
         if size > MAX_BYTES:
             return Look("too-large", f"{size >> 20:,} MB")
-        with Image.open(path) as image:
+        with Image.open(path, formats=_list_formats()) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 return Look("too-large", f"{width:,} x {height:,} pixels")
@@ -78,6 +85,15 @@ def look_at(path: Path) -> Look:
     except Exception as error:  # decoders of hostile files raise nearly anything
         said = " ".join(str(error).split()).replace(f" {str(path)!r}", "")
         return Look("undecodable", said[:160] or type(error).__name__)
+
+
+@cache
+def _list_formats() -> tuple[str, ...]:
+    """List the formats that this Pillow can open."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _summarise(image: Image) -> Look:
