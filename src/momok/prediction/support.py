@@ -80,7 +80,7 @@ class TrainFacts:
         rows = rows[(self.facts[rows] != explained).any(axis=1)]
         ends = self._other_ends(rows, entity)
         joined = np.unique(self._other_ends(self.about(other_side), other_side))
-        steps = np.isin(ends, joined[(joined != entity) & (joined != other_side)])
+        steps = np.isin(ends, joined[joined != entity])  # the other side itself is direct
         same = self.facts[rows, 1] == relation
         direct = ends == other_side
         reasons = np.select([direct, steps, same], [0, 1, 2], default=3)
