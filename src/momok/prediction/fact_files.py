@@ -149,7 +149,13 @@ def _encode_csv(rows: FactRows) -> Iterator[str]:
         [_disarm(value) for value in rows[name]] if name in _TEXTS else rows[name]
         for name in COLUMNS
     ]
-    csv.writer(text, lineterminator="\n").writerows(zip(*columns, strict=True))
+    # A carriage return within a cell ends a line for readers, but is no reason to quote for the
+    # writer, whose lines end otherwise.
+    unusual = any("\r" in value for name in _TEXTS for value in rows[name])
+    writer = csv.writer(
+        text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if unusual else csv.QUOTE_MINIMAL
+    )
+    writer.writerows(zip(*columns, strict=True))
     yield text.getvalue()
 
 
