@@ -9,21 +9,24 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from momok.errors import CheckpointError, ConfigError, RunError
+from momok.errors import CheckpointError, ConfigError
 from momok.evaluation import ANSWER, DEFAULT_MEMORY_BUDGET
-from momok.graph import MultimodalGraph
-from momok.model import MoMoK
-from momok.prediction.calibration import FACT, Calibration, load_calibration
 from momok.prediction.explainer import Explainer
 from momok.prediction.explanation import Explanation, average_branches, compute_modality_shares
 from momok.prediction.known import KnownFacts
+from momok.prediction.loading import (
+    check_sizes,
+    choose_device,
+    encode_candidates,
+    load_current_calibration,
+)
 from momok.prediction.questions import (
     Name,
     Side,
@@ -45,7 +48,6 @@ Known = Literal["mark", "hide"]
 """Whether facts that the graph already has are marked or left out of the answers."""
 
 _QUERY_BATCH = 256  # as in evaluation: larger products rank no faster
-_CANDIDATE_BATCH = 4096  # bounds what the experts and the fusion hold per candidate
 
 
 class Predictor:
@@ -87,13 +89,15 @@ class Predictor:
         self._moved_to = source
         self.run = run if isinstance(run, RunFolder) else RunFolder(run)
         self.graph = self.run.load_graph()
-        self.model, state = load_model(self.run.best_checkpoint, _choose_device(device))
+        self.model, state = load_model(self.run.best_checkpoint, choose_device(device))
         self.memory_budget = memory_budget
-        _check_sizes(self.run, self.graph, self.model)
-        self._candidates, self._gates, self._attention = _encode_candidates(self.model)
+        check_sizes(self.run, self.graph, self.model)
+        self._candidates, self._gates, self._attention = encode_candidates(self.model)
         for head, vectors in self._candidates.items():
             self._check_finite(head, vectors)
-        self.calibration = _load_calibration(self.run, state, self.heads) if calibrated else None
+        self.calibration = (
+            load_current_calibration(self.run, state, self.heads) if calibrated else None
+        )
         self._present = {m: p.cpu().numpy().astype(bool) for m, p in self.model.present.items()}
 
     @property
@@ -340,50 +344,6 @@ class Predictor:
     def _shared_names(self) -> frozenset[str]:
         counts = Counter(name.casefold() for name in self.graph.entity_names)
         return frozenset(name for name, count in counts.items() if count > 1)
-
-
-def _choose_device(device: str) -> torch.device:
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise ConfigError("device = 'cuda': PyTorch sees no GPU here; use 'auto' or 'cpu'")
-    return torch.device("cuda" if available and device != "cpu" else "cpu")
-
-
-def _load_calibration(
-    run: RunFolder, state: Mapping[str, Any], heads: Sequence[str]
-) -> Calibration | None:
-    """That of the checkpoint in use: one made before training went on is not for this model."""
-    calibration = load_calibration(run)
-    if calibration is None or calibration.selected != state.get("selected", {}):
-        return None
-    calibration.check_outputs([*heads, ANSWER, FACT], run)
-    return calibration
-
-
-def _check_sizes(run: RunFolder, graph: MultimodalGraph, model: MoMoK) -> None:
-    has = graph.num_entities, graph.num_relations
-    needs = model.num_entities, model.num_relations
-    if has != needs:
-        raise RunError(
-            f"{run.path}: its graph has {has[0]} entities and {has[1]} relations, its model was "
-            f"trained for {needs[0]} and {needs[1]}; the folder is mixed up or was changed"
-        )
-
-
-@torch.no_grad()
-def _encode_candidates(
-    model: MoMoK,
-) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor | None]:
-    """All entities: vectors per head [N, d], gates per modality [N, K], attention [N, M]."""
-    pieces = [
-        model.candidates(slice(start, start + _CANDIDATE_BATCH))
-        for start in range(0, model.num_entities, _CANDIDATE_BATCH)
-    ]
-    vectors = {head: torch.cat([p.vectors[head].float() for p in pieces]) for head in model.heads}
-    gates = {m: torch.cat([p.gates[m].float() for p in pieces]) for m in model.modalities}
-    attention = [average_branches(piece.fusion_weights) for piece in pieces]
-    present = [part for part in attention if part is not None]
-    return vectors, gates, torch.cat(present) if present else None
 
 
 def _batch_by_relation(relations: Ints) -> Iterator[Ints]:
