@@ -195,7 +195,10 @@ def _assign_keys(
         )
     prefix = archive.key_prefix if archive else ""
     given = read_links(links) if links else None
-    return assign_keys(vectors, entities, build_resolver(entities, prefix=prefix, links=given))
+    resolve = build_resolver(
+        entities, prefix=prefix, links=given, merged_slashes=vectors.merged_slashes
+    )
+    return assign_keys(vectors, entities, resolve)
 
 
 def _say_assumed(order: Order, entities: Vocabulary, archive: Archive | None) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tokenize
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,8 +18,9 @@ from safetensors import SafetensorError
 
 from momok.errors import FeatureError
 from momok.graph.feature_import.hierarchies import open_hdf5
-from momok.graph.feature_import.pickles import read_pickle, read_pickled_array, to_array
+from momok.graph.feature_import.pickles import read_pickle, read_pickled_array
 from momok.graph.feature_import.tables import read_delimited, read_parquet
+from momok.graph.feature_import.tensors import to_array
 from momok.graph.feature_import.vectors import KeyedVectors, Vectors, interpret
 
 __all__ = ["SUFFIXES", "open_vectors"]
@@ -78,13 +80,13 @@ def _unwrap(value: Any) -> Any:
 
 
 def _read_header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    version = np.lib.format.read_magic(file)
-    read = (
-        np.lib.format.read_array_header_1_0
-        if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-    )
-    shape, _, dtype = read(file)
+    formats = np.lib.format
+    try:
+        first = formats.read_magic(file) == (1, 0)
+        read = formats.read_array_header_1_0 if first else formats.read_array_header_2_0
+        shape, _, dtype = read(file)
+    except tokenize.TokenError as error:  # NumPy's second try at an old header
+        raise ValueError(f"a header that is none: {error}") from error
     return shape, dtype
 
 

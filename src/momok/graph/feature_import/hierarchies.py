@@ -40,7 +40,7 @@ def open_hdf5(path: Path) -> Iterator[Vectors]:
         if len(names) <= _FEW:
             yield interpret({name: _read(file[name]) for name in names})
         else:
-            yield KeyedVectors(names, lambda name: _read(file[str(name)]))
+            yield KeyedVectors(names, lambda name: _read(file[str(name)]), merged_slashes=True)
 
 
 def _list_datasets(file: Any, h5py: Any) -> Iterator[str]:

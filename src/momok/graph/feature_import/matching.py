@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,11 @@ def read_links(path: Path) -> dict[str, str]:
 
 
 def build_resolver(
-    entities: Vocabulary, *, prefix: str = "", links: Mapping[str, str] | None = None
+    entities: Vocabulary,
+    *,
+    prefix: str = "",
+    links: Mapping[str, str] | None = None,
+    merged_slashes: bool = False,
 ) -> Resolve:
     """Build what finds the entity of a key: the label itself, or in angle brackets.
 
@@ -100,8 +105,10 @@ def build_resolver(
         entities: the entities of the graph.
         prefix: what keys may leave out of a label.
         links: labels by key, where keys are of another source.
+        merged_slashes: keys have one slash where labels may have several, as in HDF5.
     """
     links = links or {}
+    merged = _merge_slashes(entities) if merged_slashes else {}
 
     def resolve(key: Key) -> int | None:
         if not isinstance(key, str):
@@ -112,9 +119,19 @@ def build_resolver(
             for label in (spelling, links.get(spelling)):
                 if label is not None and label in entities.ids:
                     return entities.ids[label]
-        return None
+        return merged.get(plain)
 
     return resolve
+
+
+def _merge_slashes(entities: Vocabulary) -> dict[str, int]:
+    """Entities by their label with one slash for several, where that is one entity alone."""
+    merged: dict[str, int] = {}
+    for label, entity in entities.ids.items():
+        if "//" in label:
+            short = re.sub("/+", "/", label)
+            merged[short] = -1 if short in merged else entity
+    return {short: entity for short, entity in merged.items() if entity >= 0}
 
 
 def assign_rows(

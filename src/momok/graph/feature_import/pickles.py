@@ -18,32 +18,19 @@ import re
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from momok.errors import FeatureError
+from momok.graph.feature_import.tensors import STORAGES, LazyTensor, Storage, measure_item
 
-__all__ = ["LazyTensor", "read_pickle", "read_pickled_array", "to_array"]
+__all__ = ["read_pickle", "read_pickled_array"]
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # the first object of torch.save before 1.6
 _PLAIN_DTYPE = re.compile(r"[<>=|]?([biufUS]\d+|\?)")
-_STORAGES: Mapping[str, str] = {
-    "DoubleStorage": "f8",
-    "FloatStorage": "f4",
-    "HalfStorage": "f2",
-    "BFloat16Storage": "bfloat16",
-    "LongStorage": "i8",
-    "IntStorage": "i4",
-    "ShortStorage": "i2",
-    "CharStorage": "i1",
-    "ByteStorage": "u1",
-    "BoolStorage": "b1",
-}
 
 
 class _RefusedError(Exception):
@@ -105,55 +92,6 @@ class _Array:
         self.content = _fill(shape, dtype, "F" if by_columns else "C", content)
 
 
-@dataclass(frozen=True)
-class _Storage:
-    """The numbers behind tensors: read when a tensor is looked at."""
-
-    dtype: str
-    count: int
-    read: Callable[[], bytes]
-
-
-@dataclass(frozen=True)
-class LazyTensor:
-    """A tensor of a file of PyTorch: which numbers of which storage.
-
-    Attributes:
-        shape: its shape.
-    """
-
-    storage: _Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    def load(self) -> NDArray[Any]:
-        """Read it.
-
-        Raises:
-            FeatureError: it reaches outside its storage.
-        """
-        flat = _decode(self.storage.read(), self.storage.dtype, self.storage.count)
-        last = self.offset + sum(
-            (size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True)
-        )
-        count = math.prod(self.shape)
-        if count and not (
-            0 <= self.offset <= last < len(flat) and min(self.strides, default=0) >= 0
-        ):
-            raise FeatureError("a tensor reaches outside its storage")
-        if count > max(len(flat), 1) * 64:  # repeated by strides of 0
-            raise FeatureError(f"a tensor repeats {len(flat):,} numbers to {count:,}")
-        steps = tuple(stride * flat.itemsize for stride in self.strides)
-        view = np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, steps)
-        return np.ascontiguousarray(view)
-
-
-def to_array(value: object) -> object:
-    """Load a tensor, and give anything else as it is."""
-    return value.load() if isinstance(value, LazyTensor) else value
-
-
 def read_pickle(path: Path) -> Any:
     """Read what a pickle or a file of ``torch.save`` holds.
 
@@ -207,7 +145,7 @@ class _Unpickler(pickle._Unpickler):  # the one in Python
     """
 
     def __init__(
-        self, file: BinaryIO, load_storage: Callable[[tuple[Any, ...]], _Storage] | None = None
+        self, file: BinaryIO, load_storage: Callable[[tuple[Any, ...]], Storage] | None = None
     ) -> None:
         super().__init__(file, encoding="bytes")
         self._load_storage = load_storage
@@ -233,7 +171,7 @@ class _Unpickler(pickle._Unpickler):  # the one in Python
 
 def _find_known(module: str, name: str) -> _Call | None:
     full = f"{module}.{name}"
-    if module == "torch" and name in _STORAGES:
+    if module == "torch" and name in STORAGES:
         return _Call(full, _no_call(full))
     build = _KNOWN.get(full.replace("numpy._core", "numpy.core"))
     return None if build is None else _Call(full, build)
@@ -266,7 +204,7 @@ def _scalar(dtype: Any, content: Any = b"") -> Any:
 
 
 def _tensor(storage: Any, offset: int, shape: Any, strides: Any, *_others: Any) -> LazyTensor:
-    if not isinstance(storage, _Storage):
+    if not isinstance(storage, Storage):
         raise _RefusedError("a tensor without storage")
     sizes, steps = tuple(map(int, shape)), tuple(map(int, strides))
     if len(sizes) != len(steps) or min(sizes, default=0) < 0:
@@ -324,13 +262,13 @@ def _read_stream(file: BinaryIO) -> Any:
     contents: dict[str, bytes] = {}
     sizes: dict[str, int] = {}
 
-    def load_storage(pid: tuple[Any, ...]) -> _Storage:
+    def load_storage(pid: tuple[Any, ...]) -> Storage:
         dtype, key, count = _take_apart(pid)
         view = pid[5] if len(pid) > 5 else None
         if view is not None:
             raise FeatureError("a view of a storage, as PyTorch wrote before 0.4; save it again")
-        sizes[key] = _item_size(dtype)
-        return _Storage(dtype, count, lambda: contents[key])
+        sizes[key] = measure_item(dtype)
+        return Storage(dtype, count, lambda: contents[key])
 
     value = _finish(_Unpickler(file, load_storage).load())
     for key in map(_text, _Unpickler(file).load()):
@@ -357,12 +295,12 @@ def _read_torch_zip(path: Path) -> Any:
         raise FeatureError("was saved on a big-endian machine; save it again on another")
     read_member = lru_cache(maxsize=1)(archive.read)  # tensors often share one storage
 
-    def load_storage(pid: tuple[Any, ...]) -> _Storage:
+    def load_storage(pid: tuple[Any, ...]) -> Storage:
         dtype, key, count = _take_apart(pid)
         member = names.get(f"{prefix}data/{key}")
-        if member is None or member.file_size != count * _item_size(dtype):
+        if member is None or member.file_size != count * measure_item(dtype):
             raise FeatureError(f"the numbers of storage {key[:40]!r} are missing or cut off")
-        return _Storage(dtype, count, partial(read_member, member.filename))
+        return Storage(dtype, count, partial(read_member, member.filename))
 
     pickled = io.BytesIO(archive.read(found[0]))
     return _finish(_Unpickler(pickled, load_storage).load())
@@ -371,22 +309,10 @@ def _read_torch_zip(path: Path) -> Any:
 def _take_apart(pid: tuple[Any, ...]) -> tuple[str, str, int]:
     """Dtype, key and count of ``("storage", type, key, location, count, ...)``."""
     kind = pid[1]
-    dtype = _STORAGES.get(kind.name.removeprefix("torch.")) if isinstance(kind, _Call) else None
+    dtype = STORAGES.get(kind.name.removeprefix("torch.")) if isinstance(kind, _Call) else None
     if dtype is None:
         raise _RefusedError("a storage of unknown type")
     return dtype, _text(pid[2]), int(pid[4])
-
-
-def _item_size(dtype: str) -> int:
-    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
-
-
-def _decode(raw: bytes, dtype: str, count: int) -> NDArray[Any]:
-    if len(raw) != count * _item_size(dtype):
-        raise FeatureError(f"a storage of {count:,} numbers has {len(raw):,} bytes: cut off")
-    if dtype == "bfloat16":  # the upper half of a float32
-        return (np.frombuffer(raw, dtype="<u2").astype(np.uint32) << 16).view(np.float32)
-    return np.frombuffer(raw, dtype=np.dtype(dtype).newbyteorder("<"))
 
 
 def _text(value: object) -> str:

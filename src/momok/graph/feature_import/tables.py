@@ -106,9 +106,7 @@ def read_parquet(path: Path) -> Vectors:
         raise FeatureError(f"holds columns {', '.join(frame.columns)} and {len(frame)} rows")
     kinds = {name: frame.schema[name] for name in columns}
     if len(columns) == 1 and isinstance(kinds[columns[0]], (polars.List, polars.Array)):
-        rows = [
-            None if row is None else np.asarray(row, dtype=np.float32) for row in frame[columns[0]]
-        ]
+        rows = [_parse_list(row, columns[0]) for row in frame[columns[0]]]
     else:
         bad = [name for name, kind in kinds.items() if not kind.is_numeric()]
         if bad:
@@ -117,6 +115,15 @@ def read_parquet(path: Path) -> Vectors:
             raise FeatureError("has blank cells among its numbers")
         rows = list(frame.select(columns).to_numpy().astype(np.float32))
     return _make(rows, None if label is None else [str(item) for item in frame[label]])
+
+
+def _parse_list(row: Any, column: str) -> Any:
+    try:
+        return None if row is None else to_floats(np.asarray(row.to_list(), dtype=np.float64))
+    except (ValueError, TypeError):
+        raise FeatureError(
+            f"the column {column!r} holds other lists than those of numbers"
+        ) from None
 
 
 def _find_label_column(frame: Any, polars: Any) -> str | None:

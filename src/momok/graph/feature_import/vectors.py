@@ -35,11 +35,13 @@ class KeyedVectors:
         keys: the keys, as the file has them.
         read: gives what stands under a key: a vector ``[d]``, several ``[k, d]``, or None.
         notes: what was assumed in reading.
+        merged_slashes: keys have one slash where a label may have several.
     """
 
     keys: Sequence[Key]
     read: Callable[[Key], Any] = field(repr=False)
     notes: tuple[str, ...] = ()
+    merged_slashes: bool = False
 
 
 Vectors: TypeAlias = RowVectors | KeyedVectors
