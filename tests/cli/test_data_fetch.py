@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +14,7 @@ import pytest
 from click.testing import Result
 
 from momok.graph import origins
-from momok.graph.origins import PublishedFile, PublishedGraph
+from momok.graph.origins import PublishedArchive, PublishedFile, PublishedGraph
 
 Invoke = Callable[..., Result]
 
@@ -95,6 +96,26 @@ def test_names_that_cannot_be_fetched(invoke: Invoke, fail: Callable[..., str]) 
     assert "comes with momok" in fail("data", "fetch", "world")
     assert invoke("data", "fetch", "MKG-Y").exit_code == 0
     assert "is there already" in fail("data", "fetch", "MKG-Y")
+
+
+def test_features_are_unverified_and_say_how_to_go_on(
+    invoke: Invoke, published: tuple[Path, dict[str, PublishedFile]], tmp_path: Path
+) -> None:
+    served, files = published
+    with zipfile.ZipFile(served / "features.zip", "w") as archive:
+        archive.writestr("MKG-Y/img_features.pth", b"vectors")
+    url = files["test.txt"].url.replace("test.txt", "features.zip")
+    origins.ORIGINS["MKG-Y"] = PublishedGraph(
+        files=tuple(files.values()),
+        features=PublishedArchive(url=url, page="http://page", folder="MKG-Y"),
+    )
+    result = invoke("data", "fetch", "MKG-Y", "--features")
+    assert result.exit_code == 0, result.output
+    assert "UNVERIFIED" in result.stdout
+    path = tmp_path / "data" / "MKG-Y" / "published-features" / "img_features.pth"
+    assert result.stdout.splitlines()[-1] == f"Next: momok features import MKG-Y {path}"
+    assert path.read_bytes() == b"vectors"
+    assert invoke("data", "info", "MKG-Y").exit_code == 0
 
 
 @pytest.mark.usefixtures("published")

@@ -12,10 +12,18 @@ import zipfile
 import pytest
 from flaky_server import run_server
 
-from momok.errors import DataError, FetchError, FormatError, MissingExtraError, MomokError
+from momok.errors import (
+    DataError,
+    FetchError,
+    FormatError,
+    MissingExtraError,
+    MomokError,
+    StorageError,
+)
 from momok.graph import CATALOG, CatalogEntry, load_graph
 from momok.graph.fetching import fetch_features, fetch_graph
 from momok.graph.origins import ORIGINS, PublishedArchive, PublishedFile, PublishedGraph
+from momok.storage import lock_file
 
 FILES = {
     "entity2id.txt": "France 0\nSpain\t1\nParis 2\n",
@@ -200,6 +208,23 @@ def test_a_broken_record_is_told(home, published, text):
     home.mkdir()
     (home / "fetched.json").write_text(text)
     with pytest.raises(FormatError, match=r"fetched\.json: cannot be read"):
+        fetch(published())
+
+
+def test_two_at_once_do_not_mix(home, published):
+    graph = published()
+    (home / ".downloads").mkdir(parents=True)
+    with (
+        lock_file(home / ".downloads" / "lock"),
+        pytest.raises(FetchError, match="another momok data fetch is under way"),
+    ):
+        fetch(graph)
+    fetch(graph)
+
+
+def test_a_folder_that_cannot_be_made_is_told(home, published):
+    home.write_text("a file")
+    with pytest.raises(StorageError, match="could not be made"):
         fetch(published())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -48,16 +49,16 @@ def command(name: str, features: bool) -> None:
     with show_transfer() as progress:
         if not features or not is_benchmark_folder(list_places(entry)[0]):
             folder, fetched = fetch_graph(entry, progress)
-            for file in fetched:
-                out.print(_say(file), soft_wrap=True)
+            for part in fetched:
+                out.print(_say(part), soft_wrap=True)
             out.print(make_printable(f"{entry.name} is in {folder}"), soft_wrap=True)
         if features:
             folder, archive, files = fetch_features(entry, progress)
             out.print(_say(archive), soft_wrap=True)
-            out.print(make_printable(f"{', '.join(files)} in {folder}"), soft_wrap=True)
-    if features:
-        out.print("Next: momok features import --help (the files are pickles, read safely there)")
-    else:
+            for file in files:
+                command = f"momok features import {entry.name} {shlex.quote(str(folder / file))}"
+                out.print(make_printable(f"Next: {command}"), soft_wrap=True)
+    if not features:
         out.print(f"Next: momok data check {entry.name}")
 
 

@@ -12,18 +12,19 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from momok.errors import DataError, FetchError, FormatError
+from momok.errors import DataError, FetchError, FormatError, StorageError
 from momok.graph.catalog import CatalogEntry, list_places
 from momok.graph.downloading import Downloader, require_pooch
 from momok.graph.formats import is_benchmark_folder, read_benchmark_folder
 from momok.graph.origins import ORIGINS, PublishedArchive, PublishedFile, PublishedGraph
 from momok.graph.sources.archives import list_members, open_source
-from momok.storage import write_file, write_folder
+from momok.storage import lock_file, write_file, write_folder
 
 __all__ = ["LOCK_NAME", "Fetched", "fetch_features", "fetch_graph"]
 
@@ -87,7 +88,8 @@ def fetch_graph(
         )
     lock = folder.parent / LOCK_NAME
     waiting = folder.parent / _WAITING / entry.name
-    fetched = [_fetch_file(file, waiting, lock, progress, pause) for file in published.files]
+    with _alone(folder.parent):
+        fetched = [_fetch_file(file, waiting, lock, progress, pause) for file in published.files]
     with write_folder(folder) as draft:
         for file in published.files:
             if not file.ids:
@@ -133,7 +135,8 @@ def fetch_features(
     name = f"features-{hashlib.sha256(archive.url.encode()).hexdigest()[:12]}.zip"
     wanted = PublishedFile(name=name, url=archive.url, size=0, sha256="")
     try:
-        fetched = _fetch_file(wanted, waiting, graph.parent / LOCK_NAME, progress, pause)
+        with _alone(graph.parent):
+            fetched = _fetch_file(wanted, waiting, graph.parent / LOCK_NAME, progress, pause)
     except FetchError as error:
         raise FetchError(f"{error}; or get it by hand from {archive.page}") from None
     members = _choose_members(waiting / name, archive)
@@ -146,6 +149,20 @@ def fetch_features(
                 shutil.copyfileobj(source, file, 1 << 20)
         _write_record(draft / RECORD_NAME, [fetched])
     return target, fetched, sorted(members.values())
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Hold the folder of what waits: two downloads into one part would mix."""
+    folder = home / _WAITING
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder}: could not be made: {error.strerror or error}") from error
+    with lock_file(folder / "lock") as held:
+        if not held:
+            raise FetchError(f"{folder}: another momok data fetch is under way; wait for it")
+        yield
 
 
 def _find_published(entry: CatalogEntry) -> PublishedGraph:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.errors import FeatureError
-from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity, name_source, say_count
+from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity, say_count
 from momok.graph.doctor.overview import code_types
 from momok.graph.feature_files import read_manifest, read_tensors
 from momok.graph.features import list_modalities
@@ -73,8 +73,8 @@ def read_tables(folder: Path | None, graph: MultimodalGraph) -> Iterator[VectorT
                 effect="momok refuses to load the graph while this stands in its folder",
                 impact=1.0,
                 remedy=(
-                    f"momok encode {name_source(graph.source)} {modality} makes it again, momok "
-                    f"features import reads vectors of other formats; or move the files away"
+                    "momok encode makes it again, momok features import reads vectors of other "
+                    "formats; or move the files out of the folder features"
                 ),
             )
 
