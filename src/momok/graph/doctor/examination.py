@@ -48,16 +48,10 @@ def diagnose(
         graph, folder = open_folder(graph)
         tell("reading", 1, 1)
     examined = tuple(check for check in CHECKS if check not in skip)
-    ailments: list[Ailment] = []
-    for number, (check, examine) in enumerate(
-        (("splits", check_splits), ("leakage", check_leakage))
-    ):
-        tell("facts", number, 2)
-        ailments += examine(graph) if check in examined else ()
-    tell("facts", 2, 2)
+    ailments = _examine_facts(graph, examined, tell)
+    coverage = _cover_texts(graph)
     if "labels" in examined:
         ailments += check_labels(graph, tell)
-    coverage = _cover_texts(graph)
     if "features" in examined:
         found, covered = _examine_features(graph, folder, tell)
         ailments += found
@@ -79,6 +73,19 @@ def diagnose(
         ailments=rank_ailments(ailments),
         examined=examined,
     )
+
+
+def _examine_facts(
+    graph: MultimodalGraph, examined: Collection[str], tell: Progress
+) -> list[Ailment]:
+    ailments: list[Ailment] = []
+    checks = (("splits", check_splits), ("leakage", check_leakage))
+    for number, (check, examine) in enumerate(checks):
+        tell("facts", number, len(checks))
+        if check in examined:
+            ailments += examine(graph)
+    tell("facts", len(checks), len(checks))
+    return ailments
 
 
 def _cover_texts(graph: MultimodalGraph) -> list[Coverage]:
