@@ -100,6 +100,7 @@ def build_momok(size: str, precision: str) -> Callable[[], None]:
     """A function that takes one step of momok's engine, with the settings of a default run."""
     from momok.config import TrainingSettings
     from momok.model import ClubNetworks, ModalitySpec, MoMoK, MoMoKSpec
+    from momok.training.kernels import choose_kernels
     from momok.training.queries import TrainingQueries
     from momok.training.step import Disentanglement, training_step
 
@@ -125,6 +126,8 @@ def build_momok(size: str, precision: str) -> Callable[[], None]:
     )
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-4, fused=True)
     queries = TrainingQueries(random_facts(size), relations)
+    with runtime.autocast():  # a run of this size compiles where it can
+        kernels, _ = choose_kernels("auto", model, runtime.device, float("inf"))
 
     def step() -> None:
         batch = queries.batch(queries.permutation(generator)[:BATCH])
@@ -136,6 +139,7 @@ def build_momok(size: str, precision: str) -> Callable[[], None]:
                 exid,
                 generator=generator,
                 block=settings.candidate_block,
+                kernels=kernels,
             )
 
     return step

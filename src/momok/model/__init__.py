@@ -2,12 +2,14 @@
 
 from momok.model.disentanglement import ClubNetworks
 from momok.model.momok import JOINT, Candidates, MoMoK, MoMoKSpec, Queries
+from momok.model.noise import DrawnNoise
 from momok.model.tables import MissingPolicy, ModalitySpec
 
 __all__ = [
     "JOINT",
     "Candidates",
     "ClubNetworks",
+    "DrawnNoise",
     "MissingPolicy",
     "MoMoK",
     "MoMoKSpec",

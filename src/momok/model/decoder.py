@@ -77,9 +77,9 @@ class _GroupedProduct(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x, relations, core, mask, groups):  # type: ignore[no-untyped-def]
+    def forward(ctx, x, relations, core, mask, groups, spare):  # type: ignore[no-untyped-def]  # noqa: PLR0917
         width = x.shape[1]
-        ctx.core = core
+        ctx.core, ctx.spare = core, spare
         with as_given(x):
             relations, flat_core = relations.to(x.dtype), core.detach().flatten(1).to(x.dtype)
             matrices = torch.mm(relations, flat_core).view(-1, width, width)  # [U, d, d]
@@ -114,11 +114,12 @@ class _GroupedProduct(torch.autograd.Function):
             if core.requires_grad:
                 flat, left = flat.to(core.dtype), relations.T.to(core.dtype)
                 if core.grad is None:
-                    core.grad = torch.empty_like(core)
-                    torch.mm(left, flat, out=core.grad.flatten(1))
+                    spare = ctx.spare.pop() if ctx.spare else torch.empty_like(core)
+                    torch.mm(left, flat, out=spare.view(len(spare), -1))
+                    core.grad = spare
                 else:
                     core.grad.flatten(1).addmm_(left, flat)
-        return grad_x[groups.slots], grad_relations, None, None, None
+        return grad_x[groups.slots], grad_relations, None, None, None, None
 
 
 def _each_block(
@@ -156,6 +157,13 @@ class TuckER(nn.Module):
         nn.init.xavier_uniform_(self.core, generator=generator)
         self.input_norm = nn.BatchNorm1d(width)
         self.output_norm = nn.BatchNorm1d(width)
+        self._spare: list[Tensor] = []  # memory of the core's last gradient
+
+    def release_core_gradient(self) -> None:
+        """Forget the core's gradient and keep its memory: the next one is written, not added."""
+        if self.core.grad is not None:
+            self._spare = [self.core.grad]
+            self.core.grad = None
 
     def forward(
         self, entities: Tensor, relations: Tensor, groups: RelationGroups, noise: Noise
@@ -184,5 +192,6 @@ class TuckER(nn.Module):
             self.core,
             mask,
             groups,
+            self._spare,
         )
         return noise.dropout(self.output_norm(product.to(self.core.dtype)), drop_output)

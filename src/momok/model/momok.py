@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from momok.model.decoder import TuckER, group_by_relation
 from momok.model.experts import ExpertBank
 from momok.model.fusion import ModalityFusion
-from momok.model.noise import DrawnNoise, Noise
+from momok.model.noise import Noise
 from momok.model.tables import EntityTable, ModalitySpec
 
 __all__ = ["JOINT", "Candidates", "MoMoK", "MoMoKSpec", "Queries"]
@@ -233,6 +233,11 @@ class MoMoK(nn.Module):
             if gradient is not None:
                 table.add_row_gradient(gradient, ids)
 
+    def release_core_gradients(self) -> None:
+        """Forget the gradients of the decoders' cores; their memory is used for the next ones."""
+        for decoder in self.decoders:
+            cast(TuckER, decoder).release_core_gradient()
+
     def encode_queries(self, rows: Rows, heads: Tensor, relations: Tensor) -> Queries:
         """The query tower over given table rows of the entities ``heads`` [B]."""
         noise = self._noise
@@ -264,15 +269,15 @@ class MoMoK(nn.Module):
             vectors=encoded, gates=gates, expert_outputs=outputs, fusion_weights=fusion_weights
         )
 
-    def draw_candidate_noise(self, rows: int) -> DrawnNoise | Noise:
-        """What ``encode_candidates`` would draw for this many entities, drawn now."""
+    def draw_candidate_noise(self, rows: int) -> list[Tensor]:
+        """What ``encode_candidates`` would draw for this many entities, in order: a tape."""
         noise = self._noise
         if noise.off:
-            return noise
+            return []
         tape = [drawn for _, _, bank in self._towers for drawn in bank.draw_noise(rows, noise)]
         if self.entity_fusion is not None:
             tape += self.entity_fusion.draw_noise(rows, noise)
-        return DrawnNoise(tape)
+        return tape
 
     def encode_candidates(
         self, rows: Rows, ids: Tensor | slice | None = None, noise: Noise | None = None

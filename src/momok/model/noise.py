@@ -24,8 +24,8 @@ def _dropped_levels(p: float) -> int:
     return min(round(p * _LEVELS), _LEVELS - 1)
 
 
-# Integers as wide as a floating-point number: a mask of zeros and minus ones in them keeps or clears
-# a number by one bitwise "and".
+# Integers as wide as a floating-point number: a mask of zeros and minus ones in them keeps or
+# clears a number by one bitwise "and".
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from momok.model import ClubNetworks, MoMoK
+from momok.training.kernels import Kernels
 from momok.training.objective import LossForm, backward_candidates
 from momok.training.queries import QueryBatch
 
@@ -82,6 +83,7 @@ def training_step(
     smoothing: float = 0.1,
     form: LossForm = "logits",
     block: int = 2048,
+    kernels: Kernels | None = None,
     draw: ExpertDraw | None = None,
 ) -> StepLosses:
     """Update the model on one batch, then the CLUB networks.
@@ -89,8 +91,9 @@ def training_step(
     Args:
         disentanglement: None switches ExID off.
         generator: of the expert pairs and permutation when ``draw`` is None.
-        smoothing, form, block: see ``backward_candidates``.
+        smoothing, form, block, kernels: see ``backward_candidates``.
     """
+    model.release_core_gradients()
     optimizer.zero_grad(set_to_none=False)  # fresh memory costs more than zeros
     rows = {
         name: table.detach().requires_grad_(table.requires_grad)
@@ -98,7 +101,13 @@ def training_step(
     }
     queries = model.encode_queries(rows, batch.heads, batch.relations)
     task = backward_candidates(
-        model, queries.vectors, batch, smoothing=smoothing, form=form, block=block
+        model,
+        queries.vectors,
+        batch,
+        smoothing=smoothing,
+        form=form,
+        block=block,
+        kernels=kernels,
     )
     outputs: list[Tensor] = list(queries.vectors.values())
     gradients: list[Tensor] = [

@@ -32,6 +32,7 @@ from momok.training.checkpoint import (
     write_checkpoint,
 )
 from momok.training.interruption import Interruption
+from momok.training.kernels import Kernels, PlainKernels, choose_kernels, score_flops
 from momok.training.progress import Reporter
 from momok.training.queries import TrainingQueries
 from momok.training.run import RunFolder
@@ -88,6 +89,7 @@ class Trainer:
         self.disentanglement = self._build_disentanglement()
         self.epoch_start = self.generator.get_state()
         self.state = _State()
+        self.kernels: Kernels = PlainKernels(self.model)
         self.board = Board(run.path / "tensorboard", wanted=settings.tensorboard)
 
     def _build_disentanglement(self) -> Disentanglement | None:
@@ -115,6 +117,7 @@ class Trainer:
             KeyboardInterrupt: the user asked to stop; everything is saved.
         """
         self.run.set_state("training")
+        self._choose_kernels()
         self.reporter.begin(
             self.config.training.epochs,
             self.batches_per_epoch,
@@ -130,6 +133,19 @@ class Trainer:
             self.reporter.end()
             self.board.close()
         self.run.set_state("trained")
+
+    def _choose_kernels(self) -> None:
+        epochs = self.config.training.epochs
+        with self.runtime.autocast():
+            self.kernels, remark = choose_kernels(
+                self.config.runtime.compile,
+                self.model,
+                self.runtime.device,
+                score_flops(self.model, len(self.queries), epochs),
+            )
+        self.run.log_timing({"kind": "kernels", "compiled": self.kernels.compiled})
+        if remark is not None:
+            self.reporter.say(remark)
 
     def _epoch(self, interruption: Interruption) -> None:
         state, size = self.state, self.config.training.batch_size
@@ -150,6 +166,7 @@ class Trainer:
                     smoothing=self.config.training.label_smoothing,
                     form=self.config.training.loss,
                     block=self.config.training.candidate_block,
+                    kernels=self.kernels,
                 )
             loss = self._account(losses)
             state.batch += 1

@@ -1,0 +1,231 @@
+"""The two inner loops of a step, plain or compiled: the candidate tower and the loss of a block.
+
+Compiled means by PyTorch's own compiler (``torch.compile``): on a CPU through a C++ compiler that
+must be on the machine, on a GPU through Triton. It fuses the passes over memory between the matrix
+products. Compiling takes half a minute to a minute, the first time on a machine; PyTorch keeps the
+result on disk.
+
+Shapes: B queries, n candidates of a block.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from momok.errors import ConfigError
+from momok.model import DrawnNoise, MoMoK
+from momok.model.precision import at_least_float32
+
+__all__ = [
+    "BCE_EPSILON",
+    "LOG_FLOOR",
+    "CompiledKernels",
+    "Kernels",
+    "PlainKernels",
+    "choose_kernels",
+    "has_compiler",
+    "score_flops",
+]
+
+# Arithmetic of a whole run's scores from which on compiling pays: some ten minutes on two cores.
+_WORTH_COMPILING = 2e13
+
+BCE_EPSILON = 1e-12  # PyTorch's guard in the derivative of binary_cross_entropy
+LOG_FLOOR = -100.0  # and in its logarithms
+
+
+class Kernels(Protocol):
+    """What a step is made of."""
+
+    compiled: bool
+
+    def encode(self, rows: dict[str, Tensor], start: int, end: int) -> dict[str, Tensor]:
+        """The candidate tower over table rows of the entities ``start`` to ``end``.
+
+        Per head [n, d_head], differentiable.
+        """
+
+    def softplus_to_slope(self, scores: Tensor) -> Tensor:
+        """Turn scores [B, n] into ``sigmoid(scores)`` in place; give ``sum softplus(scores)``.
+
+        Returns:
+            a scalar, float64.
+        """
+
+    def saturating_to_slope(self, scores: Tensor, share: float) -> Tensor:
+        """The same for the target ``share`` and the loss as float32 probabilities have it.
+
+        See ``momok.training.objective.LossForm``.
+        """
+
+
+class PlainKernels:
+    """PyTorch's operations as they are."""
+
+    compiled = False
+
+    def __init__(self, model: MoMoK) -> None:
+        self.model = model
+
+    def encode(self, rows: dict[str, Tensor], start: int, end: int) -> dict[str, Tensor]:
+        """See ``Kernels``."""
+        return self.model.encode_candidates(rows, slice(start, end)).vectors
+
+    def softplus_to_slope(self, scores: Tensor) -> Tensor:
+        """See ``Kernels``."""
+        total = F.softplus(scores).sum(dim=1).sum(dtype=torch.float64)
+        scores.sigmoid_()
+        return total
+
+    def saturating_to_slope(self, scores: Tensor, share: float) -> Tensor:
+        """See ``Kernels``."""
+        return _saturating_to_slope(scores, share).sum(dtype=torch.float64)
+
+
+class CompiledKernels:
+    """The same, compiled; sizes are symbols, so that every block is served by one compilation."""
+
+    compiled = True
+
+    def __init__(self, model: MoMoK) -> None:
+        self.model = model
+        self._heads = model.heads
+        self._encode = torch.compile(self._encode_drawn)
+        self._softplus_to_slope = torch.compile(_fused_softplus_to_slope)
+        self._saturating_to_slope = torch.compile(_saturating_to_slope)
+
+    def encode(self, rows: dict[str, Tensor], start: int, end: int) -> dict[str, Tensor]:
+        """See ``Kernels``; what is random is drawn beforehand, by the eager code."""
+        ids = torch.arange(start, end, device=self.model.device)
+        tape = self.model.draw_candidate_noise(end - start)
+        for tensor in (ids, *rows.values()):
+            torch._dynamo.mark_dynamic(tensor, 0)
+        for drawn in tape:
+            torch._dynamo.mark_dynamic(drawn, drawn.dim() - 2)
+        return dict(zip(self._heads, self._encode(rows, ids, tape), strict=True))
+
+    def _encode_drawn(
+        self, rows: dict[str, Tensor], ids: Tensor, tape: Sequence[Tensor]
+    ) -> list[Tensor]:
+        noise = DrawnNoise(tape) if tape else None
+        vectors = self.model.encode_candidates(rows, ids, noise).vectors
+        return [vectors[head] for head in self._heads]
+
+    def softplus_to_slope(self, scores: Tensor) -> Tensor:
+        """See ``Kernels``."""
+        return self._softplus_to_slope(_any_size(scores)).sum(dtype=torch.float64)
+
+    def saturating_to_slope(self, scores: Tensor, share: float) -> Tensor:
+        """See ``Kernels``."""
+        return self._saturating_to_slope(_any_size(scores), share).sum(dtype=torch.float64)
+
+    def warm_up(self) -> None:
+        """Compile now, on a few entities. Leaves weights, gradients and generator as they were.
+
+        Raises:
+            Exception: whatever the compiler raises where it cannot be used.
+        """
+        generator = self.model.noise_generator
+        state = None if generator is None else generator.get_state()
+        n = min(64, self.model.num_entities)
+        rows = {
+            name: table.detach().requires_grad_(table.requires_grad)
+            for name, table in self.model.entity_rows(slice(0, n)).items()
+        }
+        vectors = self.encode(rows, 0, n)
+        parameters = [p for p in (*self.model.parameters(), *rows.values()) if p.requires_grad]
+        loss = torch.stack([v.float().sum() for v in vectors.values()]).sum()
+        torch.autograd.grad(loss, parameters, allow_unused=True)
+        first = next(iter(vectors.values())).detach()
+        self.softplus_to_slope(first @ first.T)
+        self.saturating_to_slope(first @ first.T, 1.0 / self.model.num_entities)
+        if generator is not None and state is not None:
+            generator.set_state(state)
+
+
+def _any_size(scores: Tensor) -> Tensor:
+    torch._dynamo.mark_dynamic(scores, 0)
+    torch._dynamo.mark_dynamic(scores, 1)
+    return scores
+
+
+def _saturating_to_slope(scores: Tensor, share: float) -> Tensor:
+    """Per row [B]: what PyTorch's sigmoid and binary_cross_entropy do, one after the other."""
+    p = torch.sigmoid(at_least_float32(scores))
+    yes, no = p.log().clamp_min(LOG_FLOOR), (1.0 - p).log().clamp_min(LOG_FLOOR)
+    total = -(share * yes + (1.0 - share) * no).sum(dim=1)
+    variance = p * (1.0 - p)
+    scores.copy_((p - share) * (variance / variance.clamp_min(BCE_EPSILON)))
+    return total
+
+
+def _fused_softplus_to_slope(scores: Tensor) -> Tensor:
+    """Per row [B], in one pass.
+
+    ``softplus(x) = max(x, 0) + log(1 + e)`` with ``e = exp(-|x|) <= 1``: by its series where e is
+    small, since ``1 + e`` would round it away. That is within 1e-5 of the exact cell, and a vector
+    logarithm is half the cost of ``log1p``.
+    """
+    x = at_least_float32(scores)
+    e = torch.exp(-x.abs())
+    one = 1.0 + e
+    series = e * (1.0 - e * (0.5 - e * (1.0 / 3.0 - 0.25 * e)))
+    total = (x.clamp_min(0.0) + torch.where(e < 0.01, series, torch.log(one))).sum(dim=1)
+    slope = 1.0 / one
+    scores.copy_(torch.where(x >= 0, slope, e * slope))
+    return total
+
+
+def has_compiler(device: torch.device) -> bool:
+    """Whether there is what ``torch.compile`` needs on this kind of device."""
+    if device.type == "cuda":
+        from importlib.util import find_spec
+
+        return find_spec("triton") is not None
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++"))
+
+
+def choose_kernels(
+    setting: Literal["auto", "on", "off"], model: MoMoK, device: torch.device, flops: float
+) -> tuple[Kernels, str | None]:
+    """The kernels of a run, and a word to the user about it if there is one.
+
+    Args:
+        flops: additions and multiplications of all scores of the run; ``auto`` compiles when that
+            is long enough.
+
+    Raises:
+        ConfigError: ``on``, and it cannot be compiled here.
+    """
+    wanted = setting == "on" or (
+        setting == "auto" and flops >= _WORTH_COMPILING and has_compiler(device)
+    )
+    if not wanted:
+        return PlainKernels(model), None
+    compiled = CompiledKernels(model)
+    try:
+        compiled.warm_up()
+    except Exception as error:  # whatever a compiler may raise: it has no tree of its own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if setting == "on":
+            raise ConfigError(
+                f"runtime.compile = on: nothing can be compiled here ({reason}); install a C++ "
+                "compiler (g++), or set runtime.compile=auto or off"
+            ) from error
+        return PlainKernels(model), f"not compiled, so slower ({reason}); runtime.compile=off"
+    return compiled, None
+
+
+def score_flops(model: MoMoK, queries: int, epochs: int) -> float:
+    """Arithmetic of the scores of a run and of their two gradients."""
+    widths: list[int] = [m.width for m in model.spec.modalities]
+    if model.spec.joint_width is not None:
+        widths.append(model.spec.joint_width)
+    return 6.0 * epochs * queries * model.num_entities * sum(widths)

@@ -1,0 +1,105 @@
+"""Compiled or plain, a step is the same; and what happens where nothing can be compiled."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from momok.errors import ConfigError
+from momok.training import kernels as kernels_module
+from momok.training.kernels import (
+    CompiledKernels,
+    PlainKernels,
+    choose_kernels,
+    has_compiler,
+    score_flops,
+)
+from momok.training.objective import backward_candidates
+
+from .test_objective import build, build_batch
+
+# PyTorch's compiler uses parts of PyTorch that it calls deprecated
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+CPU = torch.device("cpu")
+needs_compiler = pytest.mark.skipif(not has_compiler(CPU), reason="no C++ compiler here")
+
+
+def gradients(model, kernels, form):  # type: ignore[no-untyped-def]
+    model.zero_grad()
+    model.noise_generator = torch.Generator().manual_seed(3)
+    batch, _ = build_batch()
+    queries = model.encode_queries(
+        model.entity_rows(batch.heads), batch.heads, batch.relations
+    ).vectors
+    loss = backward_candidates(model, queries, batch, form=form, block=9, kernels=kernels)
+    found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    return loss, found
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_compiled_kernels_give_what_plain_ones_give() -> None:
+    """Blocks of 9 and of 5 candidates: one compilation serves every size; noise is the same."""
+    model = build().float()
+    compiled = CompiledKernels(model)
+    model.noise_generator = torch.Generator().manual_seed(3)
+    before = model.noise_generator.get_state()
+    compiled.warm_up()
+    assert torch.equal(model.noise_generator.get_state(), before)
+    assert all(p.grad is None for p in model.parameters())
+    compilations = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    for form in ("logits", "probabilities"):
+        wanted, exact = gradients(model, PlainKernels(model), form)
+        loss, found = gradients(model, compiled, form)
+        for head, value in wanted.per_head.items():
+            torch.testing.assert_close(loss.per_head[head], value, rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(
+                loss.query_gradients[head], wanted.query_gradients[head], rtol=1e-4, atol=1e-7
+            )
+        assert found.keys() == exact.keys()
+        for name, gradient in exact.items():
+            torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == compilations
+
+
+def test_the_fused_loss_is_softplus_and_its_derivative() -> None:
+    """Uncompiled, against float64: large and small scores, and those that 1 + e rounds away."""
+    scores = torch.cat([torch.linspace(-40, 40, 4001), torch.tensor([-1e4, 1e4, 0.0])])[None]
+    exact = scores.double()
+    slopes = scores.clone()
+    total = kernels_module._fused_softplus_to_slope(slopes)
+    cells = torch.cat(
+        [kernels_module._fused_softplus_to_slope(cell.clone()) for cell in scores.T.split(1)]
+    )
+    torch.testing.assert_close(
+        cells.double(), torch.nn.functional.softplus(exact)[0], rtol=2e-5, atol=1e-18
+    )
+    torch.testing.assert_close(total.double(), cells.double().sum()[None], rtol=1e-5, atol=0)
+    torch.testing.assert_close(slopes.double(), torch.sigmoid(exact), rtol=1e-5, atol=1e-17)
+
+
+def test_a_short_run_is_not_compiled() -> None:
+    model = build()
+    chosen, remark = choose_kernels("auto", model, CPU, 1e9)
+    assert not chosen.compiled
+    assert remark is None
+    assert score_flops(model, 10, 2) == 6 * 2 * 10 * model.num_entities * (6 + 5 + 7)
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise RuntimeError("no such compiler\nand a long story")
+
+
+def test_where_nothing_can_be_compiled(monkeypatch) -> None:
+    monkeypatch.setattr(CompiledKernels, "warm_up", refuse)
+    monkeypatch.setattr(kernels_module, "has_compiler", lambda _device: True)
+    chosen, remark = choose_kernels("auto", build(), CPU, 1e18)
+    assert not chosen.compiled
+    assert remark is not None
+    assert "no such compiler" in remark
+    assert "story" not in remark
+    with pytest.raises(ConfigError, match=r"runtime.compile = on: .*no such compiler"):
+        choose_kernels("on", build(), CPU, 1.0)
+    monkeypatch.setattr(kernels_module, "has_compiler", lambda _device: False)
+    chosen, remark = choose_kernels("auto", build(), CPU, 1e18)
+    assert (chosen.compiled, remark) == (False, None)
