@@ -11,16 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from momok.encoders import EncoderContext, build_encoder
 from world.sources import Sources
 
 WIDTH, HEIGHT = 64, 48
 MOST_COLOURS = 64
-
-# Histogram of oriented gradients: 4 x 3 cells of 16 pixels, 8 directions = 96 numbers.
-CELL, DIRECTIONS = 16, 8
-# CIELAB histogram of the whole flag: 4 x 5 x 5 = 100 numbers.
-LAB_BINS = (4, 5, 5)
-LAB_RANGES = ((0.0, 100.0), (-100.0, 100.0), (-100.0, 100.0))
 
 
 def render_flags(sources: Sources, codes: list[str], folder: Path) -> dict[str, str]:
@@ -62,22 +57,5 @@ def _render(svg: Path) -> bytes:
 
 def describe_flags(folder: Path, names: list[str]) -> NDArray[np.float32]:
     """One row of 196 numbers per picture file: 96 of shape, then 100 of colour, each block unit."""
-    return np.stack([_describe(folder / name) for name in names])
-
-
-def _describe(path: Path) -> NDArray[np.float32]:
-    feature: Any = importlib.import_module("skimage.feature")
-    color: Any = importlib.import_module("skimage.color")
-    rgb = np.asarray(Image.open(path).convert("RGB"), dtype=np.float64) / 255.0  # [48, 64, 3]
-    shape = feature.hog(
-        rgb,
-        orientations=DIRECTIONS,
-        pixels_per_cell=(CELL, CELL),
-        cells_per_block=(1, 1),
-        channel_axis=-1,
-    )
-    lab = color.rgb2lab(rgb).reshape(-1, 3)
-    counts, _ = np.histogramdd(lab, bins=LAB_BINS, range=LAB_RANGES)
-    colours = np.sqrt(counts.ravel() / len(lab))  # Hellinger: small emblems still count
-    blocks = [block / max(float(np.linalg.norm(block)), 1e-12) for block in (shape, colours)]
-    return np.concatenate(blocks).astype(np.float32)
+    encoder = build_encoder("image", "descriptor", EncoderContext())
+    return encoder.encode([Image.open(folder / name).convert("RGB") for name in names])

@@ -39,6 +39,16 @@ class Storage:
     count: int
     read: Callable[[], bytes]
 
+    def open(self) -> NDArray[Any]:
+        """Read the numbers; those of bfloat16 as their bits."""
+        raw = self.read()
+        if len(raw) != self.count * measure_item(self.dtype):
+            raise FeatureError(
+                f"a storage of {self.count:,} numbers has {len(raw):,} bytes: cut off"
+            )
+        kind = "u2" if self.dtype == "bfloat16" else self.dtype
+        return np.frombuffer(raw, dtype=np.dtype(kind).newbyteorder("<"))
+
 
 @dataclass(frozen=True)
 class LazyTensor:
@@ -59,7 +69,7 @@ class LazyTensor:
         Raises:
             FeatureError: it reaches outside its storage.
         """
-        flat = _decode(self.storage.read(), self.storage.dtype, self.storage.count)
+        flat = self.storage.open()
         last = self.offset + sum(
             (size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True)
         )
@@ -72,6 +82,8 @@ class LazyTensor:
             raise FeatureError(f"a tensor repeats {len(flat):,} numbers to {count:,}")
         steps = tuple(stride * flat.itemsize for stride in self.strides)
         view = np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, steps)
+        if self.storage.dtype == "bfloat16":  # the upper half of a float32
+            return (view.astype(np.uint32) << 16).view(np.float32)
         return np.array(view, order="C")
 
 
@@ -83,11 +95,3 @@ def to_array(value: object) -> object:
 def measure_item(dtype: str) -> int:
     """Give the bytes of one number of a storage."""
     return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
-
-
-def _decode(raw: bytes, dtype: str, count: int) -> NDArray[Any]:
-    if len(raw) != count * measure_item(dtype):
-        raise FeatureError(f"a storage of {count:,} numbers has {len(raw):,} bytes: cut off")
-    if dtype == "bfloat16":  # the upper half of a float32
-        return (np.frombuffer(raw, dtype="<u2").astype(np.uint32) << 16).view(np.float32)
-    return np.frombuffer(raw, dtype=np.dtype(dtype).newbyteorder("<"))
