@@ -1,0 +1,105 @@
+"""Time and memory of ``momok data build`` on a generated file of facts.
+
+    python -m benchmarks.data_build --facts 10000000 --entities 1000000 --out data_build.json
+
+Facts are tab separated URIs; tails are drawn by a power law, as in real graphs, and a tenth of the
+facts are the reverse of others by another relation. The command runs in a process of its own, on
+as many cores as asked. Processor seconds leave out what other processes of the machine took; the
+peak memory is the largest resident set of the command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import polars as pl
+
+RELATIONS = 500
+
+
+def write_facts(path: Path, facts: int, entities: int) -> None:
+    """Write random facts in blocks; some repeat."""
+    rng = np.random.default_rng(0)
+    with path.open("wb") as file:
+        for start in range(0, facts, 1_000_000):
+            size = min(1_000_000, facts - start)
+            heads = rng.integers(0, entities, size)
+            tails = (entities * rng.random(size) ** 3).astype(np.int64)
+            relations = rng.integers(0, RELATIONS, size)
+            tenth = size // 10
+            heads[:tenth], tails[:tenth] = tails[tenth : 2 * tenth], heads[tenth : 2 * tenth]
+            relations[:tenth] = relations[tenth : 2 * tenth] ^ 1
+            frame = pl.DataFrame({"head": heads, "relation": relations, "tail": tails}).select(
+                head="http://example.org/entity/Q" + pl.col("head").cast(pl.String),
+                relation="http://example.org/property/P" + pl.col("relation").cast(pl.String),
+                tail="http://example.org/entity/Q" + pl.col("tail").cast(pl.String),
+            )
+            frame.write_csv(file, separator="\t", include_header=False, quote_style="never")
+
+
+def build(source: Path, folder: Path, cores: int) -> dict[str, Any]:
+    """Run the command once and measure it."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    begin = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "momok", "data", "build", source, "--out", folder],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env=os.environ | {"POLARS_MAX_THREADS": str(cores), "OMP_NUM_THREADS": str(cores)},
+        preexec_fn=lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores]),
+    )
+    seconds = time.perf_counter() - begin
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {
+        "seconds": round(seconds, 1),
+        "processor_seconds": round(processor, 1),
+        "peak_gb": round(after.ru_maxrss * 1024 / 1e9, 2),
+        "load_average": round(os.getloadavg()[0], 1),
+    }
+
+
+@click.command()
+@click.option("--facts", default=10_000_000, show_default=True)
+@click.option("--entities", default=1_000_000, show_default=True)
+@click.option("--cores", default=2, show_default=True)
+@click.option("--repeat", default=1, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="A JSON file for the result.")
+def main(facts: int, entities: int, cores: int, repeat: int, out: Path | None) -> None:
+    """Measure momok data build."""
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "facts.tsv"
+        write_facts(source, facts, entities)
+        runs = [build(source, Path(name) / f"graph-{number}", cores) for number in range(repeat)]
+        size = source.stat().st_size
+    result = {
+        "facts": facts,
+        "entities": entities,
+        "relations": RELATIONS,
+        "file_mb": round(size / 1e6),
+        "cores": cores,
+        "machine": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+        "polars": pl.__version__,
+        "numpy": np.__version__,
+        "runs": runs,
+    }
+    text = json.dumps(result, indent=2)
+    click.echo(text)
+    if out is not None:
+        out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
