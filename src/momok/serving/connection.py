@@ -30,7 +30,8 @@ class PatientProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the clocks."""
-        self._stop_clocks()
+        self._stop_headers_clock()
+        self._stop_reading_clock()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -39,7 +40,7 @@ class PatientProtocol(H11Protocol):
             self._expect_headers()
         super().data_received(data)
         if not self._is_between_requests():
-            self._stop_clocks()
+            self._stop_headers_clock()
 
     def pause_writing(self) -> None:
         """The client does not read: wait, but not for ever."""
@@ -49,7 +50,7 @@ class PatientProtocol(H11Protocol):
 
     def resume_writing(self) -> None:
         """The client reads again."""
-        self._stop_clocks()
+        self._stop_reading_clock()
         super().resume_writing()
 
     def _is_between_requests(self) -> bool:
@@ -62,8 +63,12 @@ class PatientProtocol(H11Protocol):
         if self.transport is not None and not self.transport.is_closing():
             self.transport.abort()
 
-    def _stop_clocks(self) -> None:
-        for clock in (self._headers_due, self._reading_due):
-            if clock is not None:
-                clock.cancel()
-        self._headers_due = self._reading_due = None
+    def _stop_headers_clock(self) -> None:
+        if self._headers_due is not None:
+            self._headers_due.cancel()
+            self._headers_due = None
+
+    def _stop_reading_clock(self) -> None:
+        if self._reading_due is not None:
+            self._reading_due.cancel()
+            self._reading_due = None

@@ -1,0 +1,309 @@
+"""A real server process: slow clients, its end, its death, newer checkpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.client import HTTPException
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from tests.serving.real_server import RealServer, start_server
+from tests.serving.served_run import NAMES
+
+from momok.cli import main
+from momok.serving.reviews import ReviewStore
+
+QUESTION = {"head": "France", "relation": "borders", "k": 3}
+BODY = json.dumps(QUESTION).encode()
+HEAD = (
+    b"POST /api/v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n" % len(BODY)
+)
+
+
+@pytest.fixture(scope="module")
+def server(hostile_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
+    reviews = f"sqlite:///{tmp_path_factory.mktemp('process') / 'reviews.sqlite'}"
+    limits = {"request_seconds": 1.0, "connections": 40}
+    with start_server(hostile_run, reviews=reviews, limits=limits) as server:
+        yield server
+
+
+def connect(server: RealServer) -> socket.socket:
+    return socket.create_connection((server.host, server.port), timeout=60)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    parts = []
+    try:
+        while part := connection.recv(65_536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+# -- slow and rude clients -------------------------------------------------------------------
+
+
+def test_headers_that_never_end_are_cut_off(server: RealServer) -> None:
+    with connect(server) as silent, connect(server) as dripping:
+        dripping.sendall(b"GET /health HTTP/1.1\r\n")
+        ended = threading.Event()
+
+        def drip() -> None:
+            while not ended.wait(0.2):
+                try:
+                    dripping.sendall(b"X-Slow: 1\r\n")
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        assert read_all(dripping) == b""
+        assert read_all(silent) == b""
+        ended.set()
+        thread.join()
+    assert server.ask("GET", "/health")[0] == 200
+
+
+def test_a_body_that_never_ends_is_answered_408(server: RealServer) -> None:
+    with connect(server) as connection:
+        connection.sendall(HEAD + BODY[:10])
+        answer = read_all(connection)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"too_slow" in answer
+
+
+def test_a_body_in_pieces_is_read(server: RealServer) -> None:
+    with connect(server) as connection:
+        connection.sendall(HEAD)
+        for byte in BODY:
+            connection.sendall(bytes([byte]))
+        assert connection.recv(12) == b"HTTP/1.1 200"
+
+
+def send_slowly(connection: socket.socket, request: bytes, count: int) -> None:
+    for _ in range(200):
+        connection.sendall(request * (count // 200))
+        time.sleep(0.05)
+
+
+def test_a_client_that_does_not_read_is_cut_off(server: RealServer) -> None:
+    asked = 4000
+    with connect(server) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        request = b"GET /static/momok.css HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        with pytest.raises(OSError, match=r"reset|[Bb]roken"):
+            send_slowly(connection, request, asked)
+    assert server.ask("GET", "/health")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS to a port without it
+        b"GET / HTTP/9.9\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"G" * 200_000,
+        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
+        b"POST /api/v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n",
+        b"POST /api/v1/predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nZZ",
+        b"GET /%ff%fe?label=%ff HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"GET /entity?label=%ff%00%ed HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    ],
+)
+def test_broken_requests_harm_nobody(server: RealServer, content: bytes) -> None:
+    with connect(server) as connection:
+        with suppress(OSError):  # refused before its end
+            connection.sendall(content)
+        answer = read_all(connection)
+    assert not answer.startswith(b"HTTP/1.1 5")
+    assert server.ask("GET", "/health")[0] == 200
+
+
+def test_more_connections_than_allowed_are_told(server: RealServer) -> None:
+    held = [connect(server) for _ in range(45)]
+    try:
+        with connect(server) as further:
+            further.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert read_all(further).startswith(b"HTTP/1.1 503 ")
+    finally:
+        for connection in held:
+            connection.close()
+
+
+# -- its end ---------------------------------------------------------------------------------
+
+
+def test_sigterm_ends_the_server_after_what_is_under_way(own_run: Path) -> None:
+    with start_server(own_run) as server:
+        with connect(server) as connection:
+            connection.sendall(HEAD + BODY[:10])
+            time.sleep(0.3)  # the request has arrived
+            server.signal(signal.SIGTERM)
+            time.sleep(0.3)
+            connection.sendall(BODY[10:])
+            answer = read_all(connection)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b'"predictions"' in answer
+        assert server.wait() == 0
+    assert (own_run / "reviews.sqlite").is_file()  # the default place
+
+
+def test_no_accepted_decision_is_lost_when_the_server_is_killed(
+    own_run: Path, tmp_path: Path
+) -> None:
+    """Decisions under way are asked again by the same name: each is written once."""
+    address = f"sqlite:///{tmp_path / 'reviews.sqlite'}"
+    labels = [label for label in NAMES if label.startswith("q:place")]
+    wanted = [(h, "lies-in", t) for h in labels for t in labels if h != t][:400]
+    saved: list[tuple[str, str, str]] = []
+    unsure: list[int] = []
+
+    def decide(server: RealServer, number: int) -> None:
+        head, relation, tail = wanted[number]
+        decision = {"head": head, "relation": relation, "tail": tail, "action": "accept"}
+        decision |= {"reviewer": f"r{number % 4}", "request": f"d{number}", "note": str(number)}
+        try:
+            status, _ = server.ask("POST", "/api/v1/reviews", decision)
+        except (OSError, HTTPException):
+            unsure.append(number)
+            return
+        assert status == 200
+        saved.append(wanted[number])
+
+    with start_server(own_run, reviews=address) as server, ThreadPoolExecutor(4) as pool:
+        begun = [pool.submit(decide, server, number) for number in range(len(wanted))]
+        while len(saved) < 40:
+            time.sleep(0.01)
+        server.signal(signal.SIGKILL)
+        for work in begun:
+            work.result()
+        assert server.wait() == -signal.SIGKILL
+    assert unsure
+    store = ReviewStore(address)
+    kept = {review.fact for review in store.iterate_accepted()}
+    assert set(saved) <= kept
+    store.close()
+    with start_server(own_run, reviews=address) as server:
+        for number in sorted(unsure)[:30]:
+            decide(server, number)
+        assert server.ask("GET", "/ready")[0] == 200
+    store = ReviewStore(address)
+    everything = list(store.iterate_accepted())
+    assert set(saved) <= {review.fact for review in everything}
+    assert all(review.version == 1 for review in everything)
+    history, _ = store.list_events(limit=10_000)
+    assert len(history) == len(everything)
+    store.close()
+
+
+# -- newer checkpoints -----------------------------------------------------------------------
+
+
+def test_a_newer_checkpoint_is_served_without_dropping_requests(own_run: Path) -> None:
+    checkpoint = own_run / "checkpoints" / "best.safetensors"
+    good = checkpoint.read_bytes()
+    stop = threading.Event()
+    answers: list[int] = []
+
+    def keep_asking(server: RealServer) -> None:
+        while not stop.is_set():
+            answers.append(server.ask("POST", "/api/v1/predict", QUESTION)[0])
+
+    def replace(content: bytes) -> None:
+        fresh = checkpoint.with_suffix(".new")
+        fresh.write_bytes(content)
+        fresh.replace(checkpoint)
+
+    def wait_for_other(server: RealServer, version: str) -> str:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            found = str(server.ask("GET", "/api/v1")[1]["model"])
+            if found != version:
+                return found
+            time.sleep(0.05)
+        raise AssertionError("the newer checkpoint was not served")
+
+    with start_server(own_run, watch_seconds=0.2) as server, ThreadPoolExecutor(3) as pool:
+        asking = [pool.submit(keep_asking, server) for _ in range(3)]
+        first = server.ask("GET", "/api/v1")[1]["model"]
+        replace(good)
+        second = wait_for_other(server, first)
+        replace(good[:1000])  # cut off: the old one stays
+        time.sleep(1.0)
+        assert server.ask("GET", "/api/v1")[1]["model"] == second
+        replace(good)
+        third = wait_for_other(server, second)
+        server.signal(signal.SIGHUP)
+        time.sleep(0.5)
+        assert server.ask("GET", "/api/v1")[1]["model"] == third
+        stop.set()
+        for work in asking:
+            work.result()
+        assert server.process.poll() is None
+    assert set(answers) == {200}
+    assert len(answers) > 10
+
+
+# -- the command -----------------------------------------------------------------------------
+
+
+def run_command(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["serve", *arguments])
+    return result.exit_code, result.output
+
+
+def test_the_command_says_what_is_wrong(hostile_run: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        status, said = run_command(str(hostile_run), "--port", port)
+    assert status == 2
+    assert "cannot be served here" in said
+    assert said.count("\n") == 1
+    cases = {
+        ("/nowhere", "--port", "0"): "no such run folder",
+        (str(hostile_run), "--host", "0.0.0.0"): "no token is set",
+        (str(hostile_run), "--token", "short"): "at least 16",
+        (str(hostile_run), "--port", "0", "--reviews", "x"): "no address of a database",
+        (str(hostile_run), "--port", "0", "--host", "no.such.host.invalid"): "token",
+    }
+    for arguments, words in cases.items():
+        status, said = run_command(*arguments)
+        assert status == 2, said
+        assert words in said
+        assert said.startswith("momok: ")
+        assert said.count("\n") == 1
+
+
+def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch, hostile_run: Path) -> None:
+    monkeypatch.setattr("momok.serving.settings.find_spec", lambda _: None)
+    status, said = run_command(str(hostile_run))
+    assert status == 2
+    assert "pip install 'momok[serve]'" in said
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_run_folder_that_cannot_be_written_is_said(own_run: Path) -> None:
+    own_run.chmod(0o500)
+    try:
+        status, said = run_command(str(own_run), "--port", "0")
+    finally:
+        own_run.chmod(0o700)
+        shutil.rmtree(own_run, ignore_errors=True)
+    assert status == 2
+    assert "review database" in said
