@@ -35,16 +35,10 @@ def command(runs: tuple[str, ...], out: str | None, no_pictures: bool) -> None:
     Runs can be compared when they were trained and tested on the same facts. Differences are given
     with 95% paired bootstrap intervals over the test queries.
     """
-    from momok.cli.console import error_console, make_printable
+    from momok.cli.console import make_printable
+    from momok.cli.stages import show_stages
     from momok.reporting.report import write_report
-    from momok.training.progress import build_progress
 
-    bars = build_progress(error_console())
-    task = bars.add_task("report", total=None, note="")
-
-    def tell(what: str, done: int, total: int) -> None:
-        bars.update(task, completed=done, total=total, note=make_printable(what))
-
-    with bars:
+    with show_stages() as tell:
         path = write_report(runs, out=out, pictures=not no_pictures, progress=tell)
     click.echo(make_printable(str(path)))

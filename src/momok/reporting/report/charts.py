@@ -252,7 +252,7 @@ def draw_reliability(raw: Sequence[ReliabilityBin], calibrated: Sequence[Reliabi
         observed = [100 * each.observed for each in filled]
         sizes = [14 + 70 * np.log1p(each.count) / np.log1p(most) for each in filled]
         axis.plot(predicted, observed, color=colour, linewidth=1.4)
-        axis.scatter(predicted, observed, sizes, color=colour, label=label, zorder=3)
+        axis.scatter(predicted, observed, sizes, color=colour, label=label, zorder=3, clip_on=False)
     axis.set_xlim(0, 100)
     axis.set_ylim(0, 100)
     axis.set_aspect("equal")

@@ -18,7 +18,7 @@ from momok.reporting.report.charts import draw_reliability
 from momok.reporting.report.contents import RunContents
 from momok.reporting.report.drawing import Drawer
 from momok.reporting.report.metric_tables import head_cells
-from momok.reporting.report.numbers import Number, clean_text, percent, plain, point_to
+from momok.reporting.report.numbers import Number, clean_text, percent, point_to
 from momok.reporting.report.pictures import find_pictures
 from momok.reporting.report.tables import (
     Charts,
@@ -162,7 +162,7 @@ def _calibration_table(calibration: Calibration) -> Table:
             value = None if reliability is None else getattr(reliability, field)
             source = point_to(_CALIBRATION_FILE, "outputs", name, kind, field)
             if field == "log_loss" and value is not None:
-                return plain(value, source)
+                return Number(value=value, text=f"{value:.2f}", source=source)
             return percent(value, source)
 
         rows.append(
@@ -190,6 +190,6 @@ def _calibration_table(calibration: Calibration) -> Table:
             Column(title="calibrated"),
         ],
         groups=[("", rows)],
-        note="ECE, the expected calibration error, in percent; log-loss in nats per question. "
-        "Lower is better.",
+        note="ECE, the expected calibration error, in percent; log-loss in nats per question "
+        "(of facts: per relation). Lower is better.",
     )

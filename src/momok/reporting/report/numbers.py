@@ -18,7 +18,6 @@ __all__ = [
     "count",
     "list_in_words",
     "percent",
-    "plain",
     "point_to",
     "rank",
     "seconds",
@@ -101,11 +100,6 @@ def seconds(value: float, source: str = "") -> Number:
     else:
         text = f"{value:.1f} s" if value >= 1 else f"{value:.2g} s"
     return Number(value=value, text=text, source=source)
-
-
-def plain(value: float, source: str = "") -> Number:
-    """A number of any size with three digits."""
-    return Number(value=value, text=f"{value:.3g}", source=source)
 
 
 def clean_text(text: str) -> str:
