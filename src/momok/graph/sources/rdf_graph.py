@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,11 @@ from momok.graph.graph import Finding
 from momok.graph.names import flatten, make_readable
 from momok.graph.parsing import FindingLog
 from momok.graph.sources.collecting import Collection, choose_types
+from momok.graph.sources.faults import FaultLog
 from momok.graph.sources.frames import pl
 from momok.graph.sources.literals import unescape
 from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.graph.sources.rdf_options import GENERAL_TYPES
-from momok.graph.sources.screening import FaultLog
 
 __all__ = ["build_raw_graph"]
 
@@ -96,6 +97,8 @@ def _say_no_facts(collection: Collection, faults: FaultLog) -> str:
     if not collection.statements:
         return f"{faults.source}: holds no statement{faults.hint}"
     said = f"{faults.source}: holds {collection.statements:,} statements and no fact"
+    if faults.count:
+        return f"{said}; {faults.count:,} are malformed, the first is {faults.examples[0]}"
     if collection.lost["blank"]:
         return (
             f"{said} between two IRIs; {collection.lost['blank']:,} have a blank node, which can "
@@ -107,8 +110,9 @@ def _say_no_facts(collection: Collection, faults: FaultLog) -> str:
 def _rename_blank_nodes(labels: list[str], source: str) -> list[str]:
     """Name blank nodes by their order: parsers give some of them random names."""
     blank = (i for i, label in enumerate(labels) if label.startswith("_:"))
+    plain = re.sub(r"[^\w.-]", "_", source)  # a file's name may hold anything
     for number, i in enumerate(blank, 1):
-        labels[i] = f"_:{source}-{number}"
+        labels[i] = f"_:{plain}-{number}"
     return labels
 
 

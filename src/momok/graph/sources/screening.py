@@ -11,71 +11,27 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 import numpy as np
 
-from momok.errors import FormatError
+from momok.graph.sources.faults import FaultLog
+from momok.graph.sources.line_screening import (
+    MAX_ITEM,
+    MAX_QUOTED,
+    say_bad_byte,
+    screen_lines,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined]  # Python 3.12
 
-__all__ = ["MAX_ITEM", "FaultLog", "ScreenedStream"]
+__all__ = ["ScreenedStream"]
 
-MAX_ITEM = 4 << 20  # bytes of a line, or of the text of one XML element
 MAX_DEPTH = 256  # nested JSON or XML; at 2000 the parser takes gigabytes
-MAX_QUOTED = 1000  # "<<" that may nest; at 20,000 the parser's stack ends
 MAX_DOCUMENT = 128 << 20  # bytes of JSON-LD that must be held as a whole; takes 24 times as much
 MAX_ENTITY = 1 << 10  # bytes of an XML entity: enough for the start of an IRI
 _CHUNK = 1 << 18
-_EXAMPLES = 5
-
-
-@dataclass
-class FaultLog:
-    """Counts statements that cannot be used and keeps the first few; strict ones stop there.
-
-    Attributes:
-        source: what is read, as messages name it.
-        strict: the first fault is an error.
-        count: how many there were.
-        examples: the first few, as ``facts.nt:17: ...``.
-        hint: what may be at the root of it all; it ends the message of a fault that is an error.
-    """
-
-    source: str
-    strict: bool = False
-    hint: str = ""
-    count: int = 0
-    examples: list[str] = field(default_factory=list)
-
-    def note(self, line: int | None, message: str) -> None:
-        """Count a fault.
-
-        Raises:
-            FormatError: reading is strict.
-        """
-        if self.strict:
-            self.fail(line, message)
-        self.count += 1
-        if len(self.examples) < _EXAMPLES:
-            self.examples.append(self._place(line, message))
-
-    def fail(self, line: int | None, message: str) -> NoReturn:
-        """Raise the FormatError of a fault that ends the reading."""
-        raise FormatError(self._place(line, message) + self.hint) from None
-
-    def give_up(self, good: int) -> NoReturn:
-        """Raise the FormatError of a file in which few statements can be used."""
-        raise FormatError(
-            f"{self.examples[0]}; {self.count:,} statements so far cannot be used, and {good:,} "
-            f"can{self.hint}"
-        ) from None
-
-    def _place(self, line: int | None, message: str) -> str:
-        where = self.source if line is None else f"{self.source}:{line}"
-        return f"{where}: {' '.join(message.split())}"
 
 
 class ScreenedStream(io.RawIOBase):
@@ -126,55 +82,6 @@ def _drop_mark(chunks: Iterator[bytes], faults: FaultLog) -> Iterator[bytes]:
     yield from chunks
 
 
-def _screen_lines(chunks: Iterable[bytes], faults: FaultLog) -> Iterator[bytes]:
-    """Blank lines that would harm; a line is a statement, so that nothing else is lost."""
-    tail, line, skipping = b"", 1, False
-    for chunk in chunks:
-        if skipping:
-            end = chunk.find(b"\n")
-            if end < 0:
-                continue
-            chunk, skipping = chunk[end:], False  # noqa: PLW2901
-        block = tail + chunk
-        cut = block.rfind(b"\n") + 1
-        yield _clean_lines(block[:cut], line, faults)
-        line += block.count(b"\n", 0, cut)
-        tail = block[cut:]
-        if len(tail) > MAX_ITEM:
-            faults.note(line, f"the line is longer than {MAX_ITEM:,} bytes")
-            tail, skipping = b"", True
-    yield _clean_lines(tail, line, faults)
-
-
-def _clean_lines(block: bytes, line: int, faults: FaultLog) -> bytes:
-    """Blank the lines of a block, which begins with line number ``line``, that would harm."""
-    if block.count(b"<<") <= MAX_QUOTED and _find_bad_byte(block) is None:
-        return block
-    lines = block.split(b"\n")
-    for number, text in enumerate(lines):
-        bad = _find_bad_byte(text)
-        if bad is not None:
-            faults.note(line + number, _say_bad_byte(text[bad]))
-        elif text.count(b"<<") > MAX_QUOTED:
-            faults.note(line + number, f"more than {MAX_QUOTED:,} times '<<'")
-        else:
-            continue
-        lines[number] = b""
-    return b"\n".join(lines)
-
-
-def _find_bad_byte(text: bytes) -> int | None:
-    try:
-        text.decode()
-    except UnicodeDecodeError as error:
-        return error.start
-    return None
-
-
-def _say_bad_byte(byte: int) -> str:
-    return f"byte 0x{byte:02x} is not UTF-8; save the file as UTF-8"
-
-
 def _screen_text(chunks: Iterable[bytes], faults: FaultLog) -> Iterator[bytes]:
     """Let UTF-8 pass."""
     decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
@@ -183,7 +90,7 @@ def _screen_text(chunks: Iterable[bytes], faults: FaultLog) -> Iterator[bytes]:
             decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:  # of what the decoder held back, and the chunk
             line += error.object.count(b"\n", 0, error.start)
-            faults.fail(line, _say_bad_byte(error.object[error.start]))
+            faults.fail(line, say_bad_byte(error.object[error.start]))
         line += chunk.count(b"\n")
         if chunk:
             yield chunk
@@ -303,8 +210,8 @@ class _XmlCheck:
 
 
 _SCREENS: dict[str, Callable[[Iterable[bytes], FaultLog], Iterator[bytes]]] = {
-    "ntriples": _screen_lines,
-    "nquads": _screen_lines,
+    "ntriples": screen_lines,
+    "nquads": screen_lines,
     "turtle": _screen_turtle,
     "trig": _screen_turtle,
     "jsonld": _screen_document,

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from momok.errors import MissingExtraError
+from momok.graph.sources.faults import FaultLog
 from momok.graph.sources.frames import pl
-from momok.graph.sources.screening import FaultLog, ScreenedStream
+from momok.graph.sources.screening import ScreenedStream
 
 if TYPE_CHECKING:
     from types import ModuleType
