@@ -12,6 +12,7 @@ from momok.graph.doctor.diagnosis import Ailment, Coverage, Diagnosis, Progress,
 from momok.graph.doctor.features import VectorTable, check_table, read_tables
 from momok.graph.doctor.labels import check_labels
 from momok.graph.doctor.leakage import check_leakage
+from momok.graph.doctor.numbers import check_numbers
 from momok.graph.doctor.overview import compute_overview, measure_coverage
 from momok.graph.doctor.pictures import check_pictures, list_pictures
 from momok.graph.doctor.splits import check_splits
@@ -106,4 +107,9 @@ def _examine_features(
             coverage.append(measure_coverage(graph, table.modality, has))
         else:
             ailments.append(table)
+    if folder is not None:
+        found, numbered = check_numbers(folder, graph)
+        ailments += found
+        if numbered is not None:
+            coverage.append(measure_coverage(graph, "numbers", numbered))
     return ailments, coverage
