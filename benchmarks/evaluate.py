@@ -1,0 +1,203 @@
+"""Time and memory of ranking a test split: momok, the plain method, and PyKEEN.
+
+    python -m benchmarks.evaluate --size MKG-Y --repeats 3 --out evaluate.json
+
+Each ranks the same made-up test facts of the published sizes, both sides, filtered: momok and the
+plain method with MoMoK of width 256 (structure, image, text, joint; every head and the answer),
+PyKEEN's ``RankBasedEvaluator`` with its TuckER of width 256, which has one head and no modalities.
+Every implementation has a process of its own and takes its turn with the others.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+from benchmarks.train_step import (
+    BATCH,
+    EXPERTS,
+    MODALITIES,
+    SIZES,
+    WIDTH,
+    random_facts,
+    random_features,
+)
+from momok.config import RuntimeSettings
+from momok.runtime import describe_environment, start_runtime
+
+TEST_FACTS = {"MKG-Y": 2_663, "MKG-W": 4_276, "DB15K": 9_904, "KVC16K": 22_476, "tiny": 200}
+Facts = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def split_facts(size: str) -> tuple[Facts, Facts]:
+    """Made-up train and test facts; none of test is in train."""
+    facts = random_facts(size)
+    order = np.random.default_rng(1).permutation(len(facts))
+    return facts[order[TEST_FACTS[size] :]], facts[order[: TEST_FACTS[size]]]
+
+
+def build_plain(size: str) -> Callable[[], int]:
+    """A function that ranks the test split the plain way and says how many queries it ranked."""
+    from benchmarks.plain import PlainMoMoK, PlainSizes, collect_answers, plain_rank
+
+    entities, relations, _ = SIZES[size]
+    sizes = PlainSizes(
+        num_entities=entities,
+        num_relations=relations,
+        widths=dict.fromkeys(MODALITIES, WIDTH),
+        joint_width=WIDTH,
+        relation_width=WIDTH,
+        num_experts=EXPERTS,
+    )
+    model = PlainMoMoK(sizes, random_features(size)).eval()
+    train, test = split_facts(size)
+    known = collect_answers(np.concatenate([train, test]).tolist(), relations)
+    tails = torch.from_numpy(test)
+    reverse = torch.stack([tails[:, 2], tails[:, 1] + relations], dim=1)
+    queries = torch.cat([tails[:, :2], reverse])
+    answers = torch.cat([tails[:, 2], tails[:, 0]])
+    heads = (*MODALITIES, "joint", "answer")
+
+    def rank() -> int:
+        plain_rank(model, queries, answers, known, batch_size=BATCH, heads=heads)
+        return len(queries)
+
+    return rank
+
+
+def build_momok(size: str) -> Callable[[], int]:
+    """The same with momok's evaluation, tables of all groups included."""
+    from momok.evaluation import evaluate
+    from momok.graph import MultimodalGraph, Vocabulary
+    from momok.model import ModalitySpec, MoMoK, MoMoKSpec
+
+    entities, relations, _ = SIZES[size]
+    train, test = split_facts(size)
+    spec = MoMoKSpec(
+        num_entities=entities,
+        num_relations=relations,
+        modalities=tuple(
+            ModalitySpec(name=name, width=WIDTH, table_width=WIDTH) for name in MODALITIES
+        ),
+        experts=EXPERTS,
+    )
+    model = MoMoK(spec, features=random_features(size)).eval()
+    graph = MultimodalGraph(
+        name=size,
+        entities=Vocabulary([f"e{i}" for i in range(entities)]),
+        relations=Vocabulary([f"r{i}" for i in range(relations)]),
+        train=train,
+        valid=test[:1],
+        test=test[1:],
+    )
+
+    def rank() -> int:
+        evaluate(model, graph, "test")
+        return 2 * len(graph.test)
+
+    return rank
+
+
+def build_pykeen(size: str) -> Callable[[], int]:
+    """PyKEEN's evaluator on its TuckER: one head, no modalities, no experts."""
+    from pykeen.evaluation import RankBasedEvaluator
+    from pykeen.models import TuckER
+    from pykeen.triples import CoreTriplesFactory
+
+    entities, relations, _ = SIZES[size]
+    train, test = split_facts(size)
+    factory = CoreTriplesFactory(
+        torch.from_numpy(train), num_entities=entities, num_relations=relations
+    )
+    model = TuckER(triples_factory=factory, embedding_dim=WIDTH, relation_dim=WIDTH).eval()
+    evaluator = RankBasedEvaluator(filtered=True)
+
+    def rank() -> int:
+        evaluator.evaluate(
+            model,
+            torch.from_numpy(test),
+            batch_size=BATCH,
+            additional_filter_triples=[torch.from_numpy(train)],
+            use_tqdm=False,
+        )
+        return 2 * len(test)
+
+    return rank
+
+
+IMPLEMENTATIONS = {"plain": build_plain, "momok": build_momok, "pykeen TuckER": build_pykeen}
+
+
+def work(connection: Connection, name: str, size: str) -> None:
+    """The process of one implementation: a ranking per message, then its peak memory."""
+    start_runtime(RuntimeSettings(precision="float32"))
+    rank = IMPLEMENTATIONS[name](size)
+    while connection.recv() == "rank":
+        before = time.perf_counter()
+        queries = rank()
+        connection.send((time.perf_counter() - before, queries))
+    connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+@click.command()
+@click.option("--size", type=click.Choice(list(TEST_FACTS)), default="MKG-Y", show_default=True)
+@click.option("--repeats", default=3, show_default=True, help="Counted, after one other.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the result as JSON.")
+def main(size: str, repeats: int, out: Path | None) -> None:
+    """Rank the same split with every implementation in turn."""
+    context = multiprocessing.get_context("spawn")
+    workers: dict[str, Connection] = {}
+    for name in IMPLEMENTATIONS:
+        ours, theirs = context.Pipe()
+        context.Process(target=work, args=(theirs, name, size), daemon=True).start()
+        workers[name] = ours
+    seconds: dict[str, list[float]] = {name: [] for name in workers}
+    queries = dict.fromkeys(workers, 0)
+    for turn in range(repeats + 1):
+        for name, connection in workers.items():
+            connection.send("rank")
+            taken, queries[name] = connection.recv()
+            if turn:
+                seconds[name].append(taken)
+            click.echo(f"{'' if turn else 'warm-up '}{name}: {taken:.2f} s", err=True)
+    memory = {}
+    for name, connection in workers.items():
+        connection.send("stop")
+        memory[name] = connection.recv()
+    result = {
+        "size": size,
+        "repeats": repeats,
+        "environment": describe_environment(start_runtime(RuntimeSettings())),
+        "implementations": {
+            name: {
+                "seconds": taken,
+                "median_seconds": statistics.median(taken),
+                "queries_per_second": queries[name] / statistics.median(taken),
+                "peak_memory_bytes": memory[name],
+                "speedup_over_plain": statistics.median(
+                    p / t for p, t in zip(seconds["plain"], taken, strict=True)
+                ),
+                "memory_of_plain": memory[name] / memory["plain"],
+            }
+            for name, taken in seconds.items()
+        },
+    }
+    text = json.dumps(result, indent=2)
+    if out is not None:
+        out.write_text(text + "\n", encoding="utf-8")
+    click.echo(text)
+
+
+if __name__ == "__main__":
+    main()
