@@ -14,7 +14,7 @@ import torch
 
 from momok.encoders.contract import EncoderContext, FloatMatrix, Kind
 from momok.encoders.specs import EncoderSpec
-from momok.encoders.weights import find_model, hash_files, import_extra
+from momok.encoders.weights import find_model, hash_files, import_extra, name_model
 from momok.encoders.whole_models import load_whole
 from momok.errors import FeatureError
 
@@ -51,7 +51,7 @@ class LanguageEncoder:
         self._model = model.to(self._device)
         limit = _find_limit(self._tokenizer, model.config)
         self._max_tokens = min(asked, limit)
-        self.name = f"transformers {spec.target}"
+        self.name = f"transformers {name_model(spec)}"
         self.version = version("transformers")
         self.weights = hash_files(folder)
         self.settings: dict[str, Any] = {"pooling": self._pooling, "max_tokens": self._max_tokens}

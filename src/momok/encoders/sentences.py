@@ -10,7 +10,8 @@ import numpy as np
 
 from momok.encoders.contract import EncoderContext, FloatMatrix, Kind
 from momok.encoders.specs import EncoderSpec
-from momok.encoders.weights import find_model, hash_files, import_extra
+from momok.encoders.weights import find_model, hash_files, import_extra, name_model
+from momok.encoders.whole_models import quiet
 
 __all__ = ["SentenceEncoder", "build"]
 
@@ -28,14 +29,15 @@ class SentenceEncoder:
             purpose=f"encoder {spec.text!r}",
         )
         folder = find_model(spec, context, example="all-MiniLM-L6-v2")
-        self._model = library.SentenceTransformer(
-            str(folder),
-            device=str(context.torch_device()),
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"use_safetensors": True},
-        )
-        self.name = f"sentence-transformers {spec.target}"
+        with quiet():
+            self._model = library.SentenceTransformer(
+                str(folder),
+                device=str(context.torch_device()),
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
+            )
+        self.name = f"sentence-transformers {name_model(spec)}"
         self.version = version("sentence-transformers")
         self.weights = hash_files(folder)
         self.width = len(self._encode(["width"])[0])

@@ -17,7 +17,7 @@ import torch
 
 from momok.encoders.contract import EncoderContext, FloatMatrix, Kind
 from momok.encoders.specs import EncoderSpec
-from momok.encoders.weights import find_model, hash_files, import_extra
+from momok.encoders.weights import find_model, hash_files, import_extra, name_model
 from momok.encoders.whole_models import load_whole
 from momok.errors import FeatureError
 
@@ -57,7 +57,7 @@ class VisionEncoder:
         model = load_whole(library.AutoModel, folder, unused=unused)
         self._model = model.to(self._device)
         self._pooling = _settle_pooling(pooling, model, spec)
-        self.name = f"transformers {spec.target}"
+        self.name = f"transformers {name_model(spec)}"
         self.version = version("transformers")
         self.weights = hash_files(folder)
         self.settings: dict[str, Any] = {"pooling": self._pooling}

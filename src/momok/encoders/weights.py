@@ -12,7 +12,7 @@ from momok.encoders.contract import EncoderContext
 from momok.encoders.specs import EncoderSpec
 from momok.errors import ConfigError, FeatureError, MissingExtraError
 
-__all__ = ["find_model", "hash_files", "import_extra"]
+__all__ = ["find_model", "hash_files", "import_extra", "name_model"]
 
 # Weights only as safetensors: the others are pickles, or for other frameworks.
 _WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*/config.json", "*/*.safetensors")
@@ -62,6 +62,12 @@ def find_model(spec: EncoderSpec, context: EncoderContext, *, example: str) -> P
             f"save_pretrained(folder, safe_serialization=True)"
         )
     return folder
+
+
+def name_model(spec: EncoderSpec) -> str:
+    """Name a model as others would: on the hub in full, in a folder by the folder's name."""
+    folder = Path(spec.target).expanduser()
+    return folder.resolve().name if folder.is_dir() else spec.target
 
 
 def _find_on_hub(spec: EncoderSpec, context: EncoderContext) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 
 from momok.errors import FeatureError
 
-__all__ = ["load_whole"]
+__all__ = ["load_whole", "quiet"]
 
 _SHOWN = 3
 
@@ -30,7 +30,7 @@ def load_whole(auto_class: Any, folder: Path, *, unused: tuple[str, ...]) -> Any
     Raises:
         FeatureError: weights are missing.
     """
-    with _quiet():
+    with quiet():
         model, report = auto_class.from_pretrained(
             folder,
             local_files_only=True,
@@ -52,7 +52,7 @@ def load_whole(auto_class: Any, folder: Path, *, unused: tuple[str, ...]) -> Any
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the library's bars and reports about weights off the terminal while it loads."""
     reports: Any = import_module("transformers.utils.logging")
     bars, level = reports.is_progress_bar_enabled(), reports.get_verbosity()

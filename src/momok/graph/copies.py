@@ -41,7 +41,7 @@ def find_own_folder(source: str, out: Path | None = None) -> Path:
             f"with these features"
         )
     folder = find_folder_of(source)
-    if not os.access(folder, os.W_OK):
+    if not os.access(folder, os.W_OK) or not folder.stat().st_mode & 0o222:  # for root, all is
         raise DataError(
             f"{folder}: cannot be written to; give --out FOLDER for a copy of the graph"
         )
