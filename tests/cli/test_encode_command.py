@@ -170,3 +170,11 @@ def test_an_encoder_of_another_package(
     assert "did you mean lengths" in fail(
         "encode", folder, "text", "--encoder", "length", "--name", "other"
     )
+
+
+def test_a_read_only_folder_is_left_alone(fail: Fail, folder: Path) -> None:
+    folder.chmod(0o555)
+    try:
+        assert "cannot be written to; give --out" in fail("encode", folder, "numeric")
+    finally:
+        folder.chmod(0o755)
