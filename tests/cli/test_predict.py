@@ -50,12 +50,13 @@ def ask(*arguments: object, columns: int = 100) -> Result:
 
 def test_table_shows_rank_score_shares_and_what_is_known(run: RunFolder) -> None:
     N = run.load_graph().num_entities
-    result = ask(run.path, "--tail", "city:FR/Paris", "--relation", "capital", "-k", N)
+    question = (run.path, "--tail", "city:FR/Paris", "--relation", "capital", "-k", N)
+    result = ask(*question, columns=120)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0].strip() == "? — capital → Paris"
     header = next(line for line in lines if "score" in line)
-    assert header.split() == ["#", "head", "score", "structure", "image", "text", "known"]
+    assert header.split() == ["#", "head", "score", "prob.", "structure", "image", "text", "known"]
     expected = Predictor(run).predict(tail="city:FR/Paris", relation="capital", k=N)
     france = next(p for p in expected if p.name == "France")
     row = next(line for line in lines if " France " in line).split()

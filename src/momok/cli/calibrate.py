@@ -47,18 +47,12 @@ def command(*, run: str, as_json: bool) -> None:
 
 def calibrate(run: RunFolder | str, *, quiet: bool = False) -> Calibration:
     """Calibrate a run, with a progress bar on the standard error."""
-    from momok.cli.console import error_console
+    from momok.cli.work_bar import show_work
     from momok.prediction.calibration_fit import calibrate_run
-    from momok.training.progress import build_progress
 
     if quiet:
         return calibrate_run(run)
-    with build_progress(error_console()) as bars:
-        task = bars.add_task("calibrating", total=None, note="")
-
-        def show(what: str, done: int, total: int) -> None:
-            bars.update(task, completed=done, total=total, note=what)
-
+    with show_work("calibrating") as show:
         return calibrate_run(run, progress=show)
 
 

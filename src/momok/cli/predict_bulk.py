@@ -26,11 +26,11 @@ def predict_all_missing(
 ) -> None:
     """Rank, write and say what was written."""
     from momok.cli.console import error_console
+    from momok.cli.work_bar import show_work
     from momok.prediction import Predictor
     from momok.prediction.bulk import DEFAULT_PER_RELATION, BulkOptions
     from momok.prediction.bulk_run import write_new_facts
     from momok.prediction.fact_files import DEFAULT_BASE, FileOptions
-    from momok.training.progress import build_progress
 
     # A cap over all relations is also one of each: more of one could not be written.
     options = BulkOptions(
@@ -39,16 +39,7 @@ def predict_all_missing(
         plausible=plausible,
     )
     file_options = FileOptions(rdf=rdf or "star", base_iri=base_iri or DEFAULT_BASE)
-    console = error_console()
-    with build_progress(console) as bars:
-        task = bars.add_task("relation", total=None, note="")
-
-        def show(relation: str, done: int, total: int) -> None:
-            from momok.cli.console import make_printable
-
-            note = f"million pairs  {make_printable(relation)}"
-            bars.update(task, completed=done / 1e6, total=total / 1e6, note=note)
-
+    with show_work("million pairs", scale=1e-6) as show:
         summary = write_new_facts(
             Predictor(run),
             output,
@@ -59,7 +50,7 @@ def predict_all_missing(
             memory_budget=None if memory_mb is None else memory_mb << 20,
             progress=show,
         )
-    console.print(_describe(summary, output))
+    error_console().print(_describe(summary, output), soft_wrap=True)
 
 
 def _describe(summary: BulkSummary, output: str) -> str:

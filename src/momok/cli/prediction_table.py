@@ -34,15 +34,19 @@ def prediction_table(
         ascii_only: draw without block characters.
     """
     modalities = list(predictions.query_present)
-    needed = _NAME + 20 + sum(max(len(m), 5) + _GAP for m in modalities)
+    calibrated = any(prediction.probability is not None for prediction in predictions)
+    needed = _NAME + 20 + (5 + _GAP) * calibrated + sum(max(len(m), 5) + _GAP for m in modalities)
     bar = width >= needed + _BAR + _GAP
-    table = _build_empty(predictions, modalities, bar, ascii_only)
+    table = _build_empty(predictions, modalities, bar=bar, probability=calibrated)
+    table.title = _say_question(predictions, ascii_only)
     for prediction in predictions:
         cells = [
             Text(str(prediction.rank), style="dim"),
             Text(make_printable(prediction.title), style="bold" if prediction.rank == 1 else ""),
             Text(f"{prediction.score:.4f}"),
         ]
+        if prediction.probability is not None:
+            cells.append(Text(f"{100 * prediction.probability:.1f}%"))
         if bar:
             cells.append(_draw_bar(prediction, ascii_only))
         cells += [_say_share(prediction, m, i) for i, m in enumerate(modalities)]
@@ -52,18 +56,22 @@ def prediction_table(
     return Group(table, *remarks)
 
 
-def _build_empty(
-    predictions: Predictions, modalities: Sequence[str], bar: bool, ascii_only: bool
-) -> Table:
+def _say_question(predictions: Predictions, ascii_only: bool) -> Text:
     question = make_printable(str(predictions.question))
     if ascii_only:
         question = question.replace("—", "--").replace("→", "->")
-    table = Table(
-        title=Text(question, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, expand=False
-    )
+    return Text(question, style="bold")
+
+
+def _build_empty(
+    predictions: Predictions, modalities: Sequence[str], *, bar: bool, probability: bool
+) -> Table:
+    table = Table(title_justify="left", box=box.SIMPLE_HEAD, expand=False)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column(predictions.question.asked, overflow="fold", min_width=_NAME)
     table.add_column("score", no_wrap=True)
+    if probability:
+        table.add_column("prob.", justify="right", no_wrap=True)
     if bar:
         table.add_column("", no_wrap=True, min_width=_BAR)
     for number, modality in enumerate(modalities):
@@ -102,6 +110,10 @@ def _remark(predictions: Predictions) -> list[str]:
         return ["No answers: every candidate is a known fact."]
     heads = ", ".join(map(make_printable, predictions[0].heads))
     lines = [f"score: mean probability of the heads {heads}; %: each modality's part of it"]
+    if predictions[0].probability is not None:
+        lines.append(
+            "prob.: how often such an answer was a held-out fact, for a question that has one"
+        )
     absent = {m for p in predictions for m, has in p.present.items() if not has}
     if absent:
         names = ", ".join(make_printable(m) for m in predictions.query_present if m in absent)

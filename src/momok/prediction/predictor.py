@@ -284,7 +284,9 @@ class Predictor:
             shares=np.stack(per_modality, axis=2),
             gates=gates,
             present=self._present,
-            probabilities=None if calibration is None else calibration.apply(ANSWER, in_order),
+            probabilities=None
+            if calibration is None
+            else calibration.apply(ANSWER, np.maximum(in_order, 0.0)),
             head_probabilities=None
             if calibration is None
             else {head: calibration.apply(head, values) for head, values in by_head.items()},

@@ -1,0 +1,103 @@
+"""``momok predict --all-missing``: files, limits, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from momok.prediction import Predictor
+from momok.prediction.bulk import iterate_new_facts
+
+Invoke = Callable[..., Result]
+
+
+def test_new_facts_of_relations_go_into_a_file(
+    invoke: Invoke, trained: tuple[Path, Result], tmp_path: Path
+) -> None:
+    path = tmp_path / "new.csv"
+    result = invoke(
+        "predict", trained[0], "--all-missing", "--relation", "borders", "--relation", "currency",
+        "--plausible", "--per-relation", 20, "--top", 30, "--memory-mb", 8, "--out", path,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    assert "30 new facts of 2 relations" in result.stderr
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    expected = sorted(
+        iterate_new_facts(
+            Predictor(trained[0]), ["borders", "currency"], per_relation=20, plausible=True
+        ),
+        key=lambda fact: -fact.score,
+    )[:30]
+    assert [float(row["score"]) for row in rows] == [fact.score for fact in expected]
+    assert [float(row["probability"]) for row in rows] == [fact.probability for fact in expected]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_least_probability(
+    invoke: Invoke, trained: tuple[Path, Result], tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"new-{number}.jsonl" for number in range(2)]
+    call = ("predict", trained[0], "--all-missing", "--relation", "borders", "--top", 200, "--out")
+    assert invoke(*call, paths[0]).exit_code == 0
+    records = [json.loads(line) for line in paths[0].read_text().splitlines()]
+    assert len(records) == 200  # a limit over all relations is one of each
+    least = records[50]["probability"]
+    assert invoke(*call, paths[1], "--min-probability", least).exit_code == 0
+    kept = [json.loads(line) for line in paths[1].read_text().splitlines()]
+    assert kept == [record for record in records if record["probability"] >= least]
+
+
+def test_triples_have_the_base_that_was_given(
+    invoke: Invoke, trained: tuple[Path, Result], tmp_path: Path
+) -> None:
+    path = tmp_path / "new.nt"
+    base = "https://example.org/"
+    result = invoke(
+        "predict", trained[0], "--all-missing", "--relation", "borders", "--top", 2, "--out", path,
+        "--rdf", "reification", "--base-iri", base,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    lines = path.read_text().splitlines()
+    assert len(lines) == 2 * (4 + 2)
+    predicate = f"<{base}relation/borders>"
+    assert sum(line.endswith(f"#predicate> {predicate} .") for line in lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--all-missing",), "--all-missing needs --output FILE"),
+        (("--all-missing", "--head", "France", "--out", "a.csv"), "--head does not go with"),
+        (("--all-missing", "--format", "csv", "--out", "a.csv"), "--format does not go with"),
+        (("--all-missing", "--relation", "bordrs", "--out", "a.csv"), "did you mean borders"),
+        (("--all-missing", "--out", "a.xlsx"), "new facts are written as .parquet, .csv"),
+        (("--all-missing", "--out", "a.nt", "--base-iri", "x"), "expected an absolute one"),
+        (("--all-missing", "--out", "a.csv", "--min-probability", "2"), "not in the range"),
+        (("--head", "France", "--relation", "borders", "--top", "5"), "--top does not go with"),
+        (("--head", "France", "--relation", "borders", "--plausible"), "--plausible does not go"),
+        (("--head", "France", "--relation", "a", "--relation", "b"), "give --relation, once"),
+        (("--head", "France"), "give --relation, once"),
+    ],
+)
+def test_mistakes_are_one_line(
+    fail: Callable[..., str], trained: tuple[Path, Result], arguments: tuple[str, ...], message: str
+) -> None:
+    assert message in fail("predict", trained[0], *arguments)
+
+
+def test_a_least_probability_needs_a_calibration(
+    fail: Callable[..., str], run: Path, tmp_path: Path
+) -> None:
+    (run / "results" / "calibration.json").unlink()
+    line = fail(
+        "predict", run, "--all-missing", "--min-probability", "0.5", "--out", tmp_path / "a.csv"
+    )
+    assert f"momok calibrate {run} makes it" in line
+    assert not (tmp_path / "a.csv").exists()
