@@ -92,6 +92,34 @@ def test_of_several_members_one_is_named(tmp_path: Path) -> None:
         read(path, member="33.nt")
 
 
+def test_a_member_is_named_by_a_path(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "g.zip", {"a/b.nt": b"1", "c.csv": b"2"})
+    assert read(path / "a" / "b.nt") == b"1"
+    assert read(path / "c.csv") == b"2"
+    assert name_content(path / "a" / "b.nt") == "b.nt"
+    with pytest.raises(FormatError, match=rf"^{path}: has no member 'a/c.nt'"):
+        read(path / "a" / "c.nt")
+    with pytest.raises(FormatError, match=r"has no member '\.\./g\.zip'"):
+        read(path / ".." / "g.zip")
+    with pytest.raises(DataError, match="missing"):
+        read(tmp_path / "none" / "c.csv")
+    (tmp_path / "plain.nt").write_bytes(CONTENT)
+    with pytest.raises(FormatError, match="no zip archive; it has no member 'x'"):
+        read(tmp_path / "plain.nt" / "x")
+
+
+def test_tables_of_an_archive_are_one_graph(tmp_path: Path) -> None:
+    from momok.graph.sources.reading import SourceOptions, read_sources
+
+    path = make_zip(
+        tmp_path / "g.zip", {"f.csv": b"a,r,b\nb,r,c\n", "t.nt": b"<u:a> <u:r> <u:b> ."}
+    )
+    raw = read_sources([path / "f.csv", path / "t.nt"])
+    assert raw.entities == ["a", "b", "c", "u:a", "u:b"]
+    raw = read_sources([], SourceOptions(splits={"train": path / "f.csv"}))
+    assert list(raw.triples) == ["train"]
+
+
 def test_a_member_of_what_is_no_zip(tmp_path: Path) -> None:
     path = tmp_path / "facts.tsv"
     path.write_bytes(CONTENT)

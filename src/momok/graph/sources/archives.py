@@ -1,5 +1,7 @@
 """Files as they come: plain, gzip, bzip2, zstd or zip, told by their first bytes.
 
+A file within a zip archive is named as if the archive were a folder: ``data.zip/facts.nt``.
+
 Nothing is ever unpacked to the disk, and what a small file may swell to is bounded. A zip archive
 that looks hostile (names that lead out of a folder, links, absurd sizes) is refused as a whole.
 """
@@ -27,7 +29,7 @@ from momok.graph.names import say_near_misses
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined]  # Python 3.12
 
-__all__ = ["Limits", "list_members", "name_content", "open_source"]
+__all__ = ["Limits", "is_member", "list_members", "name_content", "open_source"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def open_source(
 
     Args:
         path: the file; how it is packed is told by its first bytes, not its name.
-        member: which file of a zip archive; needed where there are several.
+        member: which file of a zip archive, needed where there are several; or it is the end of
+            the path.
         limits: how far it may swell.
 
     Raises:
@@ -88,6 +91,7 @@ def open_source(
         MissingExtraError: it is packed with zstd and nothing installed reads that.
     """
     limits = limits or Limits()
+    path, member = _split_path(path, member)
     with ExitStack() as stack:
         file = stack.enter_context(_open_file(path))
         kind = _tell_packing(file.peek(_PEEK))
@@ -122,6 +126,7 @@ def name_content(path: Path, *, member: str | None = None) -> str:
     Raises:
         DataError, FormatError: see ``open_source``.
     """
+    path, member = _split_path(path, member)
     with _open_file(path) as file:
         if _tell_packing(file.peek(_PEEK)) == "zip":
             with _open_zip(path, file) as archive:
@@ -140,6 +145,29 @@ def list_members(path: Path) -> list[str]:
             raise FormatError(f"{path}: is no zip archive")
         with _open_zip(path, file) as archive:
             return [info.filename for info in _list_infos(path, archive)]
+
+
+def is_member(path: Path) -> bool:
+    """Tell a path that leads into a file, as ``data.zip/facts.nt`` does."""
+    return _split_path(path, None)[1] is not None
+
+
+def _split_path(path: Path, member: str | None) -> tuple[Path, str | None]:
+    """Split a path into that of an archive and the name of a file in it."""
+    if member is None and not _exists(path):
+        for parent in path.parents:
+            if _exists(parent):
+                inside = path.relative_to(parent).as_posix()
+                return (parent, inside) if parent.is_file() else (path, None)
+    return path, member
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.stat()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _open_file(path: Path) -> io.BufferedReader:
@@ -230,7 +258,10 @@ def _choose_member(path: Path, archive: zipfile.ZipFile, member: str | None) -> 
     elif len(infos) > 1:
         shown = ", ".join(repr(name) for name in names[:_SHOWN])
         more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-        raise FormatError(f"{path}: holds {len(names):,} files ({shown}{more}); say which member")
+        raise FormatError(
+            f"{path}: holds {len(names):,} files ({shown}{more}); say which, as in "
+            f"{path / names[0]}"
+        )
     else:
         member = names[0]
     return infos[names.index(member)]

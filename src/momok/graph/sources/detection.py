@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, get_args
 from momok.errors import DataError
 from momok.graph.formats import is_benchmark_folder, is_momok_folder
 from momok.graph.graph import SPLIT_NAMES, SplitName
-from momok.graph.sources.archives import name_content
+from momok.graph.sources.archives import is_member, name_content
 
 __all__ = [
     "FORMATS",
@@ -49,7 +49,7 @@ def detect_format(path: Path) -> tuple[SourceFormat, str]:
     """
     if path.is_dir():
         return _detect_folder(path)
-    if not path.exists():
+    if not path.exists() and not is_member(path):
         raise DataError(f"{path}: there is no such file or folder")
     suffix = Path(name_content(path)).suffix.lower()
     if suffix in _RDF:
