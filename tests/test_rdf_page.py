@@ -1,4 +1,4 @@
-"""The guide to RDF and SPARQL: its commands run, in a shell, and make what it says."""
+"""The page on RDF and SPARQL: its commands run, in a shell, and make what it says."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import pytest
 from momok.graph import load_graph
 from momok.graph.numbers import read_numbers
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "your-own-graph.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "rdf.md"
 BIN = Path(sys.executable).parent
 WD = "http://www.wikidata.org/entity/"
 WDT = "http://www.wikidata.org/prop/direct/"
-PORT = "7878"  # of the guide
+PORT = "7878"  # of the page
 
 
 def find_block(start: str) -> str:
@@ -49,13 +49,13 @@ def run_block(block: str, folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the first part of the guide was followed."""
+    """Where the first part of the page was followed."""
     folder = tmp_path_factory.mktemp("guide")
     run_block(find_block("cat > capitals.ttl"), folder)
     return folder
 
 
-def test_the_file_becomes_the_graph_that_the_guide_tells(folder: Path) -> None:
+def test_the_file_becomes_the_graph_that_the_page_tells(folder: Path) -> None:
     graph = load_graph(str(folder / "capitals"))
     names = dict(zip(graph.entities.labels, graph.entity_names, strict=True))
     assert (names[WD + "Q142"], names[WD + "Q239"]) == ("Frankreich", "Brüssel")
@@ -77,7 +77,7 @@ def test_the_file_becomes_the_graph_that_the_guide_tells(folder: Path) -> None:
 
 @pytest.fixture
 def endpoint(folder: Path) -> Iterator[str]:
-    """An Oxigraph server with the file of the guide, on a free port."""
+    """An Oxigraph server with the file of the page, on a free port."""
     binary = shutil.which("oxigraph", path=str(BIN))
     if binary is None:
         pytest.skip("the server oxigraph is not installed (pip install oxigraph)")
