@@ -49,7 +49,7 @@ def service_of(request: Request) -> Service:
 def render(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """Make a page; begins a session where the browser has none."""
     service = service_of(request)
-    session, fresh = _find_session(request, service)
+    session = _find_session(request)
     text = (
         _environment()
         .get_template(template)
@@ -65,7 +65,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
         )
     )
     response = HTMLResponse(text.encode("utf-8", "replace"), status_code=status)
-    if fresh:
+    if getattr(request.state, "fresh_session", None) is session:
         _set_session(response, request, service, session)
     return response
 
@@ -104,9 +104,8 @@ def reviewer_name(request: Request) -> str:
     given = unquote(request.cookies.get(_REVIEWER_COOKIE, ""))[:80].strip()
     if given and given.isprintable():
         return given
-    session: Session | None = request.state.session
-    tail = hashlib.sha256(session.value.encode()).hexdigest()[:4] if session else "new"
-    return f"reviewer-{tail}"
+    session = _find_session(request)
+    return f"reviewer-{hashlib.sha256(session.value.encode()).hexdigest()[:6]}"
 
 
 def write_reviewer(response: Response, name: str) -> None:
@@ -122,13 +121,14 @@ def begin_trusted(request: Request, response: Response) -> None:
     _set_session(response, request, service, service.gate.new_session(trusted=True))
 
 
-def _find_session(request: Request, service: Service) -> tuple[Session, bool]:
+def _find_session(request: Request) -> Session:
+    """The session of a request, begun here where the browser has none."""
     session: Session | None = request.state.session
-    if session is not None:
-        return session, False
-    session = service.gate.new_session(trusted=bool(request.state.bearer))
-    request.state.session = session
-    return session, True
+    if session is None:
+        gate = service_of(request).gate
+        session = gate.new_session(trusted=bool(request.state.bearer))
+        request.state.session = request.state.fresh_session = session
+    return session
 
 
 def _set_session(response: Response, request: Request, service: Service, session: Session) -> None:

@@ -35,7 +35,7 @@
     const fields = new URLSearchParams(new FormData(form));
     if (button && button.name) fields.set(button.name, button.value);
     try {
-      const answer = await fetch(form.action, {
+      const answer = await fetch(form.getAttribute("action"), { // form.action is its button of that name
         method: "POST",
         body: fields,
         headers: { accept: "text/html" },

@@ -1,0 +1,190 @@
+"""The page in a real browser: by keyboard alone, on a phone, in the dark, for everybody."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from tests.browser.visitor import Visitor
+from tests.serving.served_run import LONG, QUOTES, SCRIPT, TEMPLATE, TURNED
+
+from momok.serving.directory import make_reference
+
+PAGES = (
+    "/",
+    "/search?q=place",
+    "/entity?label=q%3Afrance",
+    "/why?head=q%3Afrance&relation=borders&tail=q%3Aspain",
+    "/review",
+    "/review?relation=borders",
+    "/history",
+    "/api",
+    "/login",
+    "/entity?label=nobody",
+)
+
+
+def wait_for_card(visitor: Visitor) -> None:
+    visitor.page.wait_for_selector("form.decide[data-live] button")
+
+
+def decide(visitor: Visitor, key: str, said: str) -> None:
+    """Press a key and wait until the decision is said to be saved and the next card is there."""
+    before = visitor.page.input_value("input[name=request]")
+    visitor.press(key)
+    fresh = visitor.page.locator(f"input[name=request]:not([value='{before}'])")
+    fresh.wait_for(state="attached")
+    assert said in visitor.page.inner_text(".said")
+
+
+def test_from_search_to_export_by_keyboard_alone(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.visit("/")
+    visitor.press("/")
+    assert page.evaluate("document.activeElement.id") == "q"
+    page.keyboard.type("fran")
+    page.wait_for_selector("#q-list li")
+    assert page.get_attribute("#q", "aria-expanded") == "true"
+    visitor.press("ArrowDown")
+    assert page.get_attribute("#q", "aria-activedescendant") == "q-0"
+    visitor.press("Enter")
+    page.wait_for_url(re.compile("/entity"))
+    assert page.inner_text("h1") == "France"
+    visitor.tab_to("a.why")
+    visitor.press("Enter")
+    page.wait_for_url(re.compile("/why"))
+    statement = page.inner_text("h1")
+    assert page.locator(".donut svg").count() == 3  # modalities, and experts of each of the two
+    visitor.tab_to("button.accept")
+    visitor.press("Enter")
+    page.wait_for_selector(".badge-accepted")
+    assert page.inner_text("h1") == statement
+    visitor.tab_to("nav a[href='/history']")
+    visitor.press("Enter")
+    page.wait_for_url(re.compile("/history"))
+    visitor.tab_to("a[href*='format=tsv']")
+    with page.expect_download() as download:
+        visitor.press("Enter")
+    lines = download.value.path().read_text(encoding="utf-8").splitlines()
+    assert any("q:france" in line.split("\t") for line in lines)
+    assert all(line.count("\t") == 2 for line in lines)
+
+
+def test_the_queue_by_keys(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.visit("/review?relation=lies-in")
+    wait_for_card(visitor)
+    assert page.evaluate("document.activeElement.id") == "statement"
+    first = page.inner_text("#statement")
+    decide(visitor, "a", "Accepted")
+    assert page.evaluate("document.activeElement.id") == "statement"
+    assert page.inner_text("#statement") != first
+    decide(visitor, "r", "Rejected")
+    decide(visitor, "s", "Skipped")
+    third = page.inner_text("#statement")
+    decide(visitor, "u", "Taken back")
+    decide(visitor, "u", "Taken back")
+    decide(visitor, "u", "Taken back")
+    assert page.inner_text("#statement") == first
+    assert third != first
+    visitor.press("n")
+    assert page.evaluate("document.activeElement.id") == "note"
+    page.keyboard.type("arrus")  # letters of the keys: they write here
+    visitor.press("Escape")
+    assert page.evaluate("document.activeElement.id") == "statement"
+    decide(visitor, "a", "Accepted")
+    visitor.visit("/history")
+    row = page.inner_text(".events tbody tr:first-child")
+    assert "accept" in row
+    assert "arrus" in row
+
+
+def test_keys_can_be_switched_off(visitor: Visitor) -> None:
+    visitor.visit("/review?relation=lies-in")
+    wait_for_card(visitor)
+    visitor.page.uncheck("#keys")
+    shown = visitor.page.inner_text("#statement")
+    visitor.page.evaluate("document.getElementById('statement').focus()")
+    visitor.press("a")
+    visitor.page.wait_for_timeout(300)
+    assert visitor.page.inner_text("#statement") == shown
+    visitor.page.reload()
+    assert not visitor.page.is_checked("#keys")
+
+
+def test_two_reviewers_see_different_facts(visitor: Visitor, phone: Visitor) -> None:
+    for somebody in (visitor, phone):
+        somebody.visit("/review?relation=borders")
+        wait_for_card(somebody)
+    shown = [somebody.page.inner_text("#statement") for somebody in (visitor, phone)]
+    assert shown[0] != shown[1]
+    phone.page.click("button.accept")
+    phone.page.locator(".said", has_text="Accepted").wait_for()
+
+
+def test_when_the_server_does_not_answer_nothing_is_lost(visitor: Visitor) -> None:
+    visitor.visit("/review?relation=borders")
+    wait_for_card(visitor)
+    shown = visitor.page.inner_text("#statement")
+    visitor.page.route("**/review/decide", lambda route: route.abort())
+    visitor.press("r")
+    visitor.page.locator(".said", has_text="Not saved").wait_for()
+    assert visitor.page.inner_text("#statement") == shown
+    visitor.page.unroute("**/review/decide")
+    decide(visitor, "r", "Rejected")
+    visitor.complaints.clear()  # the request that was cut off on purpose
+
+
+@pytest.mark.parametrize("label", [SCRIPT, QUOTES, TURNED, LONG, TEMPLATE], ids=range(5))
+def test_hostile_labels_do_nothing(visitor: Visitor, label: str) -> None:
+    """No dialog, no refused script; the fixture looks at the complaints."""
+    visitor.visit("/entity?label=" + quote(make_reference(label)))
+    heading = visitor.page.inner_text("h1")
+    assert heading[:12] == label[:12]
+    assert visitor.overflow() <= 0
+    visitor.page.fill("#q", label[:40])
+    visitor.page.wait_for_selector("#q-list li")
+    assert label[:12] in visitor.page.inner_text("#q-list li:first-child")
+    assert visitor.page.locator("#q-list script, #q-list img[onerror]").count() == 0
+
+
+def test_turned_labels_turn_nothing_around_them(visitor: Visitor) -> None:
+    visitor.visit("/search?q=" + quote("safe"))
+    after = visitor.page.evaluate("getComputedStyle(document.querySelector('bdi')).unicodeBidi")
+    assert after == "isolate"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_fit_a_phone(phone: Visitor, path: str) -> None:
+    phone.visit(path)
+    assert phone.overflow() <= 0
+    small = phone.page.evaluate(
+        "[...document.querySelectorAll('.button:not(.small)')].filter(b => b.offsetParent)"
+        ".filter(b => b.getBoundingClientRect().height < 36).length"
+    )
+    assert small == 0
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_everybody_can_use_the_pages(browser: Any, server: Any, dark: bool) -> None:
+    """axe-core finds nothing serious, in light and in dark; the pages differ as asked."""
+    axe_module = pytest.importorskip("axe_playwright_python.sync_playwright")
+    axe = axe_module.Axe()
+    with Visitor(browser, server.address, dark=dark) as visitor:
+        for path in PAGES:
+            visitor.visit(path)
+            if path.startswith("/review?"):
+                wait_for_card(visitor)
+            ground = visitor.page.evaluate("getComputedStyle(document.body).backgroundColor")
+            red = int(re.findall(r"\d+", ground)[0])
+            assert (red < 60) == dark
+            found = axe.run(visitor.page).response["violations"]
+            bad = [
+                (path, v["id"], v["impact"], v["nodes"][0]["html"][:200])
+                for v in found
+                if v["impact"] in ("serious", "critical")
+            ]
+            assert bad == []
+        assert visitor.complaints == []
