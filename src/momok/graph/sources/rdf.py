@@ -69,7 +69,10 @@ def read_rdf(
         faults.hint = _hint(file, chosen)
         collect_statements(file, chosen, collection, faults, stage)
     return build_raw_graph(
-        collection, faults, lambda picture: _place_picture(path, picture), [_say(path, chosen)]
+        collection,
+        faults,
+        lambda picture: _place_picture(path, picture),
+        [_say(path, chosen, collection)],
     )
 
 
@@ -132,5 +135,10 @@ def _place_picture(source: Path, picture: str) -> str:
     return picture if "://" in picture else str(source.parent / picture)
 
 
-def _say(path: Path, format: str) -> str:
-    return f"{path.name}: RDF, read as {format}"
+def _say(path: Path, format: str, collection: Collection) -> str:
+    facts = sum(map(len, collection.facts))
+    languages = ", ".join(collection.options.languages) or "any"
+    return (
+        f"{path.name}: RDF, read as {format}: {collection.statements:,} statements, {facts:,} of "
+        f"them facts; names and texts in {languages} where there are some"
+    )
