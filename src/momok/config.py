@@ -134,10 +134,21 @@ class TrainingSettings(_Section):
     """Epochs between validations; each also saves a checkpoint."""
     patience: int = Field(default=10, ge=0)
     """Stop after this many validations without a better MRR; 0 never stops early."""
+    candidates: Literal["all", "sampled"] = "all"
+    """Score a batch against ``all`` entities (the paper), or against the batch's answers and a
+    sample of the others, with the expectation of all: for graphs of hundreds of thousands of
+    entities. Tables are then updated only where a step used them."""
+    negatives: int = Field(default=8192, ge=1)
+    """How many other entities are drawn for a batch when ``candidates`` is ``sampled``."""
     candidate_block: int = Field(default=2048, ge=16)
     """Candidates scored at a time; bounds memory, does not change results beyond rounding."""
     tensorboard: bool = False
     """Also write TensorBoard event files into the run folder."""
+
+    @property
+    def sampled_negatives(self) -> int | None:
+        """Draws for a batch; None where all entities are candidates."""
+        return self.negatives if self.candidates == "sampled" else None
 
 
 class EvaluationSettings(_Section):

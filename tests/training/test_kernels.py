@@ -7,6 +7,7 @@ import torch
 
 from momok.errors import ConfigError
 from momok.training import kernels as kernels_module
+from momok.training.candidates import all_candidates
 from momok.training.kernels import (
     CompiledKernels,
     PlainKernels,
@@ -31,7 +32,8 @@ def gradients(model, kernels, form):  # type: ignore[no-untyped-def]
     queries = model.encode_queries(
         model.entity_rows(batch.heads), batch.heads, batch.relations
     ).vectors
-    loss = backward_candidates(model, queries, batch, form=form, block=9, kernels=kernels)
+    blocks = all_candidates(batch, model.num_entities, 9)
+    loss = backward_candidates(model, queries, blocks, form=form, kernels=kernels)
     found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     return loss, found
 

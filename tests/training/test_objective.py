@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from momok.model import ModalitySpec, MoMoK, MoMoKSpec
+from momok.training.candidates import all_candidates
 from momok.training.objective import backward_candidates
 from momok.training.queries import QueryBatch
 
@@ -76,7 +77,8 @@ def test_loss_and_gradients_equal_autograd(block, form, projected, joint) -> Non
         for name, table in model.entity_rows(batch.heads).items()
     }
     queries = model.encode_queries(rows, batch.heads, batch.relations).vectors
-    loss = backward_candidates(model, queries, batch, smoothing=SMOOTHING, form=form, block=block)
+    blocks = all_candidates(batch, N, block)
+    loss = backward_candidates(model, queries, blocks, smoothing=SMOOTHING, form=form)
     torch.autograd.backward(
         list(queries.values()), [loss.query_gradients[head] for head in queries]
     )
@@ -103,7 +105,8 @@ def test_targets_above_one(smoothing) -> None:
     candidates = model.candidates().vectors
     target = ((1 - smoothing) * labels + 1 / N).float()
     assert bool((target > 1).any()) == (smoothing < 1 / N)
-    loss = backward_candidates(model, queries, batch, smoothing=smoothing, form="probabilities")
+    blocks = all_candidates(batch, N, 16)
+    loss = backward_candidates(model, queries, blocks, smoothing=smoothing, form="probabilities")
     for head, vectors in queries.items():
         q = vectors.detach().requires_grad_()
         p = torch.sigmoid(q @ candidates[head].detach().T)
@@ -126,7 +129,7 @@ def test_a_saturated_score_costs_a_hundred_and_teaches_nothing() -> None:
     }
     candidates = model.candidates().vectors
     targets = ((1 - SMOOTHING) * labels + 1 / N).float()
-    loss = backward_candidates(model, queries, batch, form="probabilities")
+    loss = backward_candidates(model, queries, all_candidates(batch, N, 16), form="probabilities")
     for head, q in queries.items():
         p = torch.sigmoid(q @ candidates[head].T).detach()
         assert (p == 1.0).any()

@@ -178,6 +178,17 @@ def test_ctrl_c_at_any_moment(tmp_path, whole, when) -> None:
     assert read_outcome(momok.resume(run, progress=False)) == expected
 
 
+@pytest.mark.parametrize("steps", [2, 2 * BATCHES + 1])
+def test_sampled_candidates_and_lazy_updates_go_on_as_well(tmp_path, steps) -> None:
+    settings = {"training__candidates": "sampled", "training__negatives": 12}
+    whole = train_small(tmp_path / "whole", **settings)
+    with pytest.raises(KeyboardInterrupt):
+        train_small(tmp_path / "run", reporter=Interrupter(steps=steps), **settings)
+    again = momok.resume(tmp_path / "run", progress=False)
+    assert read_outcome(again) == read_outcome(whole)
+    assert read_outcome(whole) != read_outcome(train_small(tmp_path / "all"))
+
+
 def test_the_settings_of_these_tests_have_four_batches(tmp_path) -> None:
     class Counter(Silent):
         steps = 0

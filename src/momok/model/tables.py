@@ -63,6 +63,7 @@ class EntityTable(nn.Module):
     ) -> None:
         super().__init__()
         self.spec = spec
+        self.sparse_gradient = False  # whether the table's gradient holds the rows used, no others
         if present is None:
             present = torch.ones(entities, dtype=torch.bool)
         self.register_buffer("present", present)
@@ -90,12 +91,23 @@ class EntityTable(nn.Module):
 
     def add_row_gradient(self, gradient: Tensor, ids: Tensor | slice) -> None:
         """Add the gradient [n, f] of rows to that of the table."""
+        if self.sparse_gradient:
+            self._add_sparse_gradient(gradient, ids)
+            return
         if self.weight.grad is None:
             self.weight.grad = torch.zeros_like(self.weight)
         if isinstance(ids, slice):
             self.weight.grad[ids] += gradient
         else:
             self.weight.grad.index_add_(0, ids, gradient)
+
+    def _add_sparse_gradient(self, gradient: Tensor, ids: Tensor | slice) -> None:
+        if isinstance(ids, slice):
+            ids = torch.arange(ids.start, ids.stop, device=gradient.device)
+        rows = torch.sparse_coo_tensor(
+            ids.unsqueeze(0), gradient, self.weight.shape, check_invariants=False
+        )
+        self.weight.grad = rows if self.weight.grad is None else self.weight.grad + rows
 
     def vectors(self, rows: Tensor, ids: Tensor | slice | None = None) -> Tensor:
         """What the experts see of the stored rows: [n, f] to [n, d]."""

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from momok.errors import CheckpointError, StorageError
 from momok.model import ModalitySpec, MoMoK, MoMoKSpec
 from momok.storage import name_draft, settle_file
+from momok.training.optimizers import LazyAdam, state_of
 
 __all__ = [
     "load_model",
@@ -139,18 +140,18 @@ def load_prefixed(module: nn.Module, path: Path, prefix: str) -> None:
 
 
 def optimizer_tensors(
-    optimizer: torch.optim.Optimizer, module: nn.Module, prefix: str
+    optimizer: torch.optim.Optimizer | LazyAdam, module: nn.Module, prefix: str
 ) -> dict[str, Tensor]:
     """The optimiser's moments, by the names of the module's parameters."""
     return {
-        f"{prefix}{name}/{key}": value
+        f"{prefix}{name}/{key}": torch.as_tensor(value)
         for name, parameter in _optimised(module)
-        for key, value in optimizer.state.get(parameter, {}).items()
+        for key, value in state_of(optimizer, parameter).items()
     }
 
 
 def load_optimizer(
-    optimizer: torch.optim.Optimizer, module: nn.Module, path: Path, prefix: str
+    optimizer: torch.optim.Optimizer | LazyAdam, module: nn.Module, path: Path, prefix: str
 ) -> None:
     """Give an optimiser back the moments that ``optimizer_tensors`` saved.
 
@@ -164,7 +165,10 @@ def load_optimizer(
         parameter = parameters.get(owner)
         if parameter is None or (value.ndim and value.shape != parameter.shape):
             raise CheckpointError(f"{path}: {prefix}{name} does not fit the model's parameters")
-        optimizer.state[parameter][key] = value.to(parameter.device)
+        # SparseAdam counts its steps in an int
+        state_of(optimizer, parameter)[key] = (
+            value.to(parameter.device) if value.is_floating_point() else int(value)
+        )
 
 
 def _optimised(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:

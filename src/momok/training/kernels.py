@@ -46,8 +46,8 @@ class Kernels(Protocol):
 
     compiled: bool
 
-    def encode(self, rows: dict[str, Tensor], start: int, end: int) -> dict[str, Tensor]:
-        """The candidate tower over table rows of the entities ``start`` to ``end``.
+    def encode(self, rows: dict[str, Tensor], ids: slice | Tensor) -> dict[str, Tensor]:
+        """The candidate tower over table rows of the entities ``ids``.
 
         Per head [n, d_head], differentiable.
         """
@@ -74,9 +74,9 @@ class PlainKernels:
     def __init__(self, model: MoMoK) -> None:
         self.model = model
 
-    def encode(self, rows: dict[str, Tensor], start: int, end: int) -> dict[str, Tensor]:
+    def encode(self, rows: dict[str, Tensor], ids: slice | Tensor) -> dict[str, Tensor]:
         """See ``Kernels``."""
-        return self.model.encode_candidates(rows, slice(start, end)).vectors
+        return self.model.encode_candidates(rows, ids).vectors
 
     def softplus_to_slope(self, scores: Tensor) -> Tensor:
         """See ``Kernels``."""
@@ -101,10 +101,11 @@ class CompiledKernels:
         self._softplus_to_slope = torch.compile(_fused_softplus_to_slope)
         self._saturating_to_slope = torch.compile(_saturating_to_slope)
 
-    def encode(self, rows: dict[str, Tensor], start: int, end: int) -> dict[str, Tensor]:
+    def encode(self, rows: dict[str, Tensor], ids: slice | Tensor) -> dict[str, Tensor]:
         """See ``Kernels``; what is random is drawn beforehand, by the eager code."""
-        ids = torch.arange(start, end, device=self.model.device)
-        tape = self.model.draw_candidate_noise(end - start)
+        if isinstance(ids, slice):
+            ids = torch.arange(ids.start, ids.stop, device=self.model.device)
+        tape = self.model.draw_candidate_noise(len(ids))
         for tensor in (ids, *rows.values()):
             torch._dynamo.mark_dynamic(tensor, 0)
         for drawn in tape:
@@ -134,12 +135,12 @@ class CompiledKernels:
         """
         generator = self.model.noise_generator
         state = None if generator is None else generator.get_state()
-        n = min(64, self.model.num_entities)
+        few = slice(0, min(64, self.model.num_entities))
         rows = {
             name: table.detach().requires_grad_(table.requires_grad)
-            for name, table in self.model.entity_rows(slice(0, n)).items()
+            for name, table in self.model.entity_rows(few).items()
         }
-        vectors = self.encode(rows, 0, n)
+        vectors = self.encode(rows, few)
         parameters = [p for p in (*self.model.parameters(), *rows.values()) if p.requires_grad]
         loss = torch.stack([v.float().sum() for v in vectors.values()]).sum()
         torch.autograd.grad(loss, parameters, allow_unused=True)

@@ -13,12 +13,12 @@ A block's candidates are encoded, scored and differentiated before the next bloc
 candidate tower's intermediates never exist for all entities either. This is exact: the candidate
 tower has no statistics across entities.
 
-Shapes: B queries, n candidates of a block, N candidates in all, P positives, d width.
+Shapes: B queries, n candidates of a block, N entities in all, d width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,8 +27,8 @@ from torch import Tensor
 
 from momok.model import MoMoK
 from momok.model.precision import as_given, at_least_float32, matmul_dtype
+from momok.training.candidates import CandidateBlock
 from momok.training.kernels import BCE_EPSILON, LOG_FLOOR, Kernels, PlainKernels
-from momok.training.queries import QueryBatch
 
 __all__ = ["LossForm", "TaskLoss", "backward_candidates"]
 
@@ -56,23 +56,22 @@ class TaskLoss:
 def backward_candidates(
     model: MoMoK,
     query_vectors: Mapping[str, Tensor],
-    batch: QueryBatch,
+    blocks: Iterable[CandidateBlock],
     *,
     smoothing: float = 0.1,
     form: LossForm = "logits",
-    block: int = 2048,
     kernels: Kernels | None = None,
 ) -> TaskLoss:
-    """Score all entities for a batch and run the candidate tower's backward pass.
+    """Score candidates for a batch and run the candidate tower's backward pass.
 
     The gradients of everything on the candidate side are added to ``.grad``; those of the query
     vectors are returned, for the caller to continue with.
 
     Args:
         query_vectors: per head [B, d_head]; not differentiated here.
+        blocks: the candidates, all or a sample; see ``momok.training.candidates``.
         smoothing: positives count ``1 - smoothing``, and every pair ``1/N``.
         form: see ``LossForm``.
-        block: n, candidates at a time.
         kernels: plain ones when None.
     """
     kernels = kernels or PlainKernels(model)
@@ -83,54 +82,34 @@ def backward_candidates(
         for head, q in query_vectors.items()
     }
     losses = {head: first.new_zeros((), dtype=torch.float64) for head in query_vectors}
-    scale = 1.0 / (len(batch) * model.num_entities)
-    for start, end, rows, columns in _blocks(batch, model.num_entities, block):
-        ids = slice(start, end)
+    scale = 1.0 / (len(first) * model.num_entities)
+    for block in blocks:
         leaves = {
             name: table.detach().requires_grad_(table.requires_grad)
-            for name, table in model.entity_rows(ids).items()
+            for name, table in model.entity_rows(block.ids).items()
         }
-        candidates = kernels.encode(leaves, start, end)
+        candidates = kernels.encode(leaves, block.ids)
         upstream = []
         for head, vectors in candidates.items():
             with as_given(first):
                 cell = _block_gradients(
                     queries[head],
                     vectors.detach().to(queries[head].dtype),
-                    rows,
-                    columns,
+                    block,
                     share=1.0 / model.num_entities,
                     positive=1.0 - smoothing,
                     form=form,
                     kernels=kernels,
                 )
-            losses[head] += cell.loss
-            gradients[head] += cell.queries
-            upstream.append(cell.candidates.to(vectors.dtype).mul_(scale))
+            losses[head].add_(cell.loss, alpha=block.weight)
+            gradients[head].add_(cell.queries, alpha=block.weight)
+            upstream.append(cell.candidates.to(vectors.dtype).mul_(scale * block.weight))
         torch.autograd.backward(list(candidates.values()), upstream)
-        model.add_row_gradients(leaves, ids)
+        model.add_row_gradients(leaves, block.ids)
     return TaskLoss(
         per_head={head: loss * scale for head, loss in losses.items()},
         query_gradients={head: gradient.mul_(scale) for head, gradient in gradients.items()},
     )
-
-
-def _blocks(
-    batch: QueryBatch, num_entities: int, block: int
-) -> list[tuple[int, int, Tensor, Tensor]]:
-    """Blocks of candidates with their positives: start, end, rows [p], columns in the block [p]."""
-    starts = list(range(0, num_entities, block))
-    edges = torch.tensor([*starts, num_entities], device=batch.answers.device)
-    bounds = torch.searchsorted(batch.answers, edges).tolist()
-    return [
-        (
-            start,
-            min(start + block, num_entities),
-            batch.rows[bounds[i] : bounds[i + 1]],
-            batch.answers[bounds[i] : bounds[i + 1]] - start,
-        )
-        for i, start in enumerate(starts)
-    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +122,7 @@ class _BlockGradients:
 def _block_gradients(
     q: Tensor,
     c: Tensor,
-    rows: Tensor,
-    columns: Tensor,
+    block: CandidateBlock,
     *,
     share: float,
     positive: float,
@@ -152,6 +130,7 @@ def _block_gradients(
     kernels: Kernels,
 ) -> _BlockGradients:
     """Loss and gradients of one block of one head, from scores ``q c^T`` [B, n]."""
+    rows, columns = block.rows, block.columns
     # the scores of the positives, in full precision
     answers = (at_least_float32(q)[rows] * at_least_float32(c)[columns]).sum(dim=1)
     loss, error = _score_in_tiles(q, c, kernels, share if form == "probabilities" else None)

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from momok.model import ClubNetworks, MoMoK
+from momok.training.candidates import all_candidates, sample_candidates
 from momok.training.kernels import Kernels
 from momok.training.objective import LossForm, backward_candidates
+from momok.training.optimizers import StepOptimizer
 from momok.training.queries import QueryBatch
 
 __all__ = ["Disentanglement", "ExpertDraw", "StepLosses", "training_step"]
@@ -76,13 +78,14 @@ def _draw_pair(experts: int, generator: torch.Generator) -> tuple[int, int]:
 def training_step(
     model: MoMoK,
     batch: QueryBatch,
-    optimizer: torch.optim.Optimizer,
+    optimizer: StepOptimizer,
     disentanglement: Disentanglement | None,
     *,
     generator: torch.Generator,
     smoothing: float = 0.1,
     form: LossForm = "logits",
     block: int = 2048,
+    negatives: int | None = None,
     kernels: Kernels | None = None,
     draw: ExpertDraw | None = None,
 ) -> StepLosses:
@@ -90,8 +93,11 @@ def training_step(
 
     Args:
         disentanglement: None switches ExID off.
-        generator: of the expert pairs and permutation when ``draw`` is None.
-        smoothing, form, block, kernels: see ``backward_candidates``.
+        generator: of the sampled candidates, and of the expert pairs and permutation when ``draw``
+            is None.
+        block: candidates at a time.
+        negatives: how many candidates are drawn besides the answers; None takes all entities.
+        smoothing, form, kernels: see ``backward_candidates``.
     """
     model.release_core_gradients()
     optimizer.zero_grad(set_to_none=False)  # fresh memory costs more than zeros
@@ -103,10 +109,11 @@ def training_step(
     task = backward_candidates(
         model,
         queries.vectors,
-        batch,
+        all_candidates(batch, model.num_entities, block)
+        if negatives is None
+        else sample_candidates(batch, model.num_entities, block, negatives, generator),
         smoothing=smoothing,
         form=form,
-        block=block,
         kernels=kernels,
     )
     outputs: list[Tensor] = list(queries.vectors.values())

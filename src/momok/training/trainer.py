@@ -33,6 +33,7 @@ from momok.training.checkpoint import (
 )
 from momok.training.interruption import Interruption
 from momok.training.kernels import Kernels, PlainKernels, choose_kernels, score_flops
+from momok.training.optimizers import build_optimizer
 from momok.training.progress import Reporter
 from momok.training.queries import TrainingQueries
 from momok.training.run import RunFolder
@@ -80,11 +81,11 @@ class Trainer:
         self.model.noise_generator = self.generator
         self.queries = TrainingQueries(graph.train, graph.num_relations, device)
         self.batches_per_epoch = self.queries.num_batches(settings.batch_size)
-        self.optimizer = torch.optim.Adam(
-            [p for p in self.model.parameters() if p.requires_grad],
-            lr=settings.learning_rate,
-            betas=(0.9, settings.beta2),
-            fused=True,
+        self.optimizer = build_optimizer(
+            self.model,
+            learning_rate=settings.learning_rate,
+            beta2=settings.beta2,
+            lazy=settings.candidates == "sampled",
         )
         self.disentanglement = self._build_disentanglement()
         self.epoch_start = self.generator.get_state()
@@ -166,6 +167,7 @@ class Trainer:
                     smoothing=self.config.training.label_smoothing,
                     form=self.config.training.loss,
                     block=self.config.training.candidate_block,
+                    negatives=self.config.training.sampled_negatives,
                     kernels=self.kernels,
                 )
             loss = self._account(losses)
@@ -186,10 +188,10 @@ class Trainer:
     def _set_learning_rate(self) -> None:
         settings = self.config.training
         rate = settings.learning_rate * settings.learning_rate_decay ** (self.state.epoch - 1)
-        optimizers: list[torch.optim.Optimizer] = [self.optimizer]
+        groups = [*self.optimizer.param_groups]
         if self.disentanglement is not None:
-            optimizers.append(self.disentanglement.optimizer)
-        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+            groups += self.disentanglement.optimizer.param_groups
+        for group in groups:
             group["lr"] = rate
 
     def _epoch_order(self) -> Tensor:

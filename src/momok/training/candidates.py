@@ -1,0 +1,94 @@
+"""Which entities a batch is scored against, in blocks: all of them, or a sample.
+
+The 1-N loss is a sum over all N entities. A sample keeps every answer of the batch and draws m of
+the others at random, the same for all queries of the batch; each of those stands for
+``(N - answers) / m`` entities, so that loss and gradients are those of all candidates on average.
+A step then costs as much for a million entities as for ten thousand.
+
+Shapes: B queries, N entities, n of them in a block, P positives of the batch, p of a block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from momok.training.queries import QueryBatch
+
+__all__ = ["CandidateBlock", "all_candidates", "sample_candidates"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateBlock:
+    """Some candidates, and where the batch's positives lie among them.
+
+    Args:
+        ids: entity ids: a slice of all of them, or [n].
+        size: n.
+        rows: [p] the query of a positive.
+        columns: [p] its candidate, counted within the block; ascending.
+        weight: how many entities a candidate stands for.
+    """
+
+    ids: slice | Tensor
+    size: int
+    rows: Tensor
+    columns: Tensor
+    weight: float = 1.0
+
+
+def all_candidates(batch: QueryBatch, num_entities: int, block: int) -> list[CandidateBlock]:
+    """All entities in blocks of at most ``block``."""
+    starts = list(range(0, num_entities, block))
+    bounds = _bounds(batch.answers, [*starts, num_entities])
+    return [
+        CandidateBlock(
+            ids=slice(start, min(start + block, num_entities)),
+            size=min(block, num_entities - start),
+            rows=batch.rows[bounds[i] : bounds[i + 1]],
+            columns=batch.answers[bounds[i] : bounds[i + 1]] - start,
+        )
+        for i, start in enumerate(starts)
+    ]
+
+
+def sample_candidates(
+    batch: QueryBatch, num_entities: int, block: int, negatives: int, generator: torch.Generator
+) -> list[CandidateBlock]:
+    """The batch's answers, then ``negatives`` draws of which those that hit an answer are left out.
+
+    Draws are with replacement, so a candidate may occur twice: the estimate stays unbiased.
+    """
+    answers, columns = torch.unique_consecutive(batch.answers, return_inverse=True)
+    drawn = torch.randint(
+        num_entities, (negatives,), generator=generator, device=batch.answers.device
+    )
+    place = torch.searchsorted(answers, drawn).clamp_max_(len(answers) - 1)
+    drawn = drawn[answers[place] != drawn].sort().values  # neighbours lie side by side in memory
+    starts = list(range(0, len(answers), block))
+    bounds = _bounds(columns, [*starts, len(answers)])
+    blocks = [
+        CandidateBlock(
+            ids=answers[start : start + block],
+            size=min(block, len(answers) - start),
+            rows=batch.rows[bounds[i] : bounds[i + 1]],
+            columns=columns[bounds[i] : bounds[i + 1]] - start,
+        )
+        for i, start in enumerate(starts)
+    ]
+    nothing = batch.rows[:0]
+    weight = (num_entities - len(answers)) / max(len(drawn), 1)
+    return blocks + [
+        CandidateBlock(ids=ids, size=len(ids), rows=nothing, columns=nothing, weight=weight)
+        for ids in (drawn[start : start + block] for start in range(0, len(drawn), block))
+    ]
+
+
+def _bounds(ascending: Tensor, edges: list[int]) -> list[int]:
+    """Where each edge falls in an ascending tensor."""
+    positions: list[int] = torch.searchsorted(
+        ascending, torch.tensor(edges, device=ascending.device)
+    ).tolist()
+    return positions
