@@ -152,7 +152,8 @@ def read_sparql(
     note = f"{url}: {parsed.form}, {reader.collection.statements:,} statements"
     if page and not parsed.ordered:
         note += "; without ORDER BY, pages may repeat some and miss others"
-    raw = build_raw_graph(reader.collection, FaultLog(reader.host), _take_address, [note])
+    told = FaultLog(reader.host, reader.collection.options.strict)
+    raw = build_raw_graph(reader.collection, told, _take_address, [note])
     raw.findings.extend(reader.findings)
     return raw
 
