@@ -18,6 +18,7 @@ from momok.config import resolve_config
 from momok.errors import RunError
 from momok.graph import MultimodalGraph, Vocabulary
 from momok.reporting.report import write_report
+from momok.reporting.report.changes import changes_table
 from momok.reporting.report.comparing import (
     Group,
     check_comparable,
@@ -27,6 +28,7 @@ from momok.reporting.report.comparing import (
     summarise,
 )
 from momok.reporting.report.contents import RunContents, load_contents
+from momok.reporting.report.numbers import Number
 from momok.training import RunFolder
 
 CopyRun = Callable[[str], Path]
@@ -105,6 +107,28 @@ def test_a_run_against_itself_does_not_differ(runs: dict[str, RunContents]) -> N
     [difference] = compare(same)
     assert all(interval == (0.0, 0.0, 0.0) for interval in difference.metrics.values())
     assert (difference.better, difference.worse) == (0, 0)
+
+
+def test_the_questions_that_differ_most_have_their_ranks(
+    runs: dict[str, RunContents], trained: dict[str, Path]
+) -> None:
+    groups = [Group(name=name, runs=[runs[name]]) for name in ("first", "narrow")]
+    table = changes_table(*groups)
+    assert table is not None
+    before, after = (_read_reciprocals(trained[name]) for name in ("first", "narrow"))
+    changes = sorted(a - b for a, b in zip(after, before, strict=True))
+    shown = [
+        [1 / cell.value for cell in row.cells if isinstance(cell, Number) and cell.value]
+        for _, rows in table.groups
+        for row in rows
+    ]
+    differences = [new - old for old, new in shown]
+    gains = [d for d in differences if d > 0]
+    losses = [d for d in differences if d < 0]
+    assert gains == pytest.approx(changes[: -len(gains) - 1 : -1])
+    assert losses == pytest.approx(changes[: len(losses)])
+    assert len(gains) == 6
+    assert changes_table(groups[0], groups[0]) is None
 
 
 def test_mean_and_standard_deviation() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from momok.evaluation import ANSWER
+from momok.reporting.report.changes import changes_table
 from momok.reporting.report.charts import draw_differences, draw_runs, draw_scores
 from momok.reporting.report.comparing import (
     Difference,
@@ -35,6 +36,7 @@ from momok.reporting.style import fit_text
 __all__ = ["render_several"]
 
 _LONGEST_NAME = 34
+_MOST_CHANGES = 3  # groups whose most different questions are listed
 
 
 def render_several(
@@ -147,6 +149,12 @@ def _differences_section(
                 ]
             ),
             differences_table(units, differences),
+        ]
+        others = {unit.name: unit for unit in units}
+        blocks += [
+            table
+            for each in differences[:_MOST_CHANGES]
+            if (table := changes_table(units[0], others[each.name])) is not None
         ]
     else:
         words = (
