@@ -6,6 +6,8 @@ What could end the process (stacks, memory) is also read in a process of its own
 from __future__ import annotations
 
 import gzip
+import io
+import json
 import os
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.errors import DataError, FormatError, MomokError
-from momok.graph.sources import line_screening
+from momok.graph.sources import line_screening, screening
 from momok.graph.sources.faults import FaultLog
 from momok.graph.sources.rdf import read_rdf
 from momok.graph.sources.rdf_options import RdfOptions
@@ -369,6 +371,42 @@ def test_screening_lines_does_not_depend_on_the_chunks(lines: list[bytes], chunk
             assert after == b""
             bad += 1
     assert faults.count >= bad
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.integers(), st.text(st.sampled_from('[]{}"\\\\a,:'))),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(st.sampled_from('"\\[{')), inner)
+    ),
+    max_leaves=20,
+)
+
+
+def measure_depth(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(measure_depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(measure_depth, value), default=0)
+    return 0
+
+
+@settings(max_examples=150, deadline=None)
+@given(value=JSON, chunk=st.integers(1, 40))
+def test_the_depth_of_json_does_not_depend_on_the_chunks(value: object, chunk: int) -> None:
+    depth, content = measure_depth(value), json.dumps(value).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(screening, "_CHUNK", chunk)
+        patch.setattr(screening, "MAX_DEPTH", depth)
+        assert read_screened(content) == content
+        patch.setattr(screening, "MAX_DEPTH", depth - 1)
+        if depth:
+            with pytest.raises(FormatError, match="nested more than"):
+                read_screened(content)
+
+
+def read_screened(content: bytes) -> bytes:
+    stream = screening.ScreenedStream(io.BytesIO(content), "streaming-jsonld", FaultLog("x"))
+    return io.BufferedReader(stream).read()
 
 
 def test_memory_does_not_grow_with_malformed_lines(tmp_path: Path) -> None:
