@@ -21,7 +21,7 @@ with warnings.catch_warnings():
     from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 _EXAMPLES = 12  # of each operation
-_OPERATIONS = 20
+_OPERATIONS = 17
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +56,7 @@ def operations(
 @pytest.mark.parametrize("number", range(_OPERATIONS))
 def test_answers_are_as_described(operations: dict[str, Any], number: int) -> None:
     """Every answer has a status that the document names and a body of its form; none is 5xx."""
-    assert len(operations) <= _OPERATIONS
-    if number >= len(operations):
-        pytest.skip("no further operation")
+    assert len(operations) == _OPERATIONS
     operation = operations[sorted(operations)[number]]
 
     @settings(

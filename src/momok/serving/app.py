@@ -96,13 +96,16 @@ def create_app(settings: ServeSettings, service: Service | None = None) -> Guard
 @asynccontextmanager
 async def _live(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
-    watching = asyncio.create_task(service.holder.watch(service.settings.watch_seconds))
+    holder = service.holder
+    watching = asyncio.create_task(holder.watch(service.settings.watch_seconds))
+    preparing = asyncio.create_task(holder.run(service.model.prepare))
     try:
         yield
     finally:
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
+        await preparing
         await asyncio.to_thread(service.close)
 
 

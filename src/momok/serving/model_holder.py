@@ -74,6 +74,11 @@ class ServedModel:
         """New facts for people to look at."""
         return ReviewQueue(self.predictor)
 
+    def prepare(self) -> None:
+        """Make now what the first requests would otherwise wait for."""
+        self.directory.names.prepare()
+        _ = self.roles
+
     def best_known(self, count: int) -> list[int]:
         """Entities with many facts, those with a picture first."""
         order = self.facts.best_known()[: 50 * count].tolist()
@@ -180,6 +185,7 @@ class ModelHolder:
             self.current = fresh
             self._metrics.model_loaded(fresh.version, fresh.loaded_seconds)
             _log.info("serving checkpoint %s", fresh.version)
+            fresh.prepare()
             return True
 
 

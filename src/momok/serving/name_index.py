@@ -106,10 +106,7 @@ class NameIndex:
     def search_like(self, text: str, limit: int = 10) -> list[Hit]:
         """The entities whose names look like this text, most alike first."""
         wanted = fold(text[: 2 * _LONGEST])[:_LONGEST]
-        with self._lock:  # made when first needed: a second for a million names
-            if self._trigrams is None:
-                self._trigrams = _Trigrams(self._block)
-        names = self._trigrams.propose(wanted)
+        names = self.prepare().propose(wanted)
         ranked = sorted(
             ((_compare(wanted, fold(self._texts[name])), -name) for name in names.tolist()),
             reverse=True,
@@ -121,6 +118,13 @@ class NameIndex:
             entity = self._entities[-negative]
             found.setdefault(entity, Hit(entity, self._texts[-negative], near=True))
         return list(found.values())
+
+    def prepare(self) -> _Trigrams:
+        """Make what ``search_like`` needs, once: seconds where there are a million names."""
+        with self._lock:
+            if self._trigrams is None:
+                self._trigrams = _Trigrams(self._block)
+            return self._trigrams
 
     def _scan(self, needle: bytes) -> Iterator[int]:
         """Positions of names that hold some bytes, each once, the first ``_SCANNED``."""
