@@ -389,3 +389,10 @@ class TestTheWholeCall:
         assert manifest["labels"] == ["e0", "e1"]
         assert manifest["counts"] == {"entities": 4, "encoded": 2, "empty": 2}
         assert manifest["weights"] == ""
+
+
+def test_features_that_are_a_file_are_a_line_and_no_crash(graph_folder):
+    folder = graph_folder(4)
+    (folder / "features").write_text("not a folder")
+    with pytest.raises(StorageError, match="features: could not be made"):
+        encode(folder)

@@ -18,7 +18,7 @@ from momok.encoders.contract import Encoder, FloatMatrix
 from momok.encoders.entities import Problem
 from momok.encoders.inputs import Inputs
 from momok.encoders.work import FinishedPart, WorkFolder
-from momok.errors import ConfigError, FeatureError
+from momok.errors import ConfigError, FeatureError, StorageError
 from momok.graph.features import FeatureManifest, Features, save_features
 from momok.graph.names import flatten
 from momok.graph.vocabulary import Vocabulary
@@ -135,7 +135,10 @@ def _describe_job(
 @contextmanager
 def _claim_folder(place: Path, restart: bool) -> Iterator[None]:
     """Hold the work folder against other processes while the block runs."""
-    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{place.parent}: could not be made: {error.strerror}") from error
     lock = place.with_name(f"{place.name}.lock")
     with lock_file(lock) as mine:
         if not mine:

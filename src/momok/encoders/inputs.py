@@ -190,10 +190,11 @@ def read_picture_inputs(entities: Entities) -> Inputs:
         )
     rows = sorted(pictures)
     paths = [pictures[row] for row in rows]
+    named = {problem.label for problem in missing}
     problems = [
         Problem("empty", label)
         for row, label in enumerate(entities.labels)
-        if row not in pictures and label not in {problem.label for problem in missing}
+        if row not in pictures and label not in named
     ]
     return _Pictures(
         root=entities.folder,

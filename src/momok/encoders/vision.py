@@ -60,7 +60,10 @@ class VisionEncoder:
         self.name = f"transformers {name_model(spec)}"
         self.version = version("transformers")
         self.weights = hash_files(folder)
-        self.settings: dict[str, Any] = {"pooling": self._pooling}
+        self.settings: dict[str, Any] = {
+            "pooling": self._pooling,
+            "processor": type(self._processor).__name__,
+        }
         self.width = self._measure_width()
 
     def encode(self, batch: Sequence[Image]) -> FloatMatrix:
