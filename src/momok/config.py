@@ -145,11 +145,6 @@ class TrainingSettings(_Section):
     tensorboard: bool = False
     """Also write TensorBoard event files into the run folder."""
 
-    @property
-    def sampled_negatives(self) -> int | None:
-        """Draws for a batch; None where all entities are candidates."""
-        return self.negatives if self.candidates == "sampled" else None
-
 
 class EvaluationSettings(_Section):
     """How the model is judged."""

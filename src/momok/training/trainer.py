@@ -149,13 +149,13 @@ class Trainer:
             self.reporter.say(remark)
 
     def _epoch(self, interruption: Interruption) -> None:
-        state, size = self.state, self.config.training.batch_size
+        state, settings = self.state, self.config.training
         if state.batch == 0:
             self.epoch_start = self.generator.get_state()
         self._set_learning_rate()
         order = self._epoch_order()
         started, first = time.perf_counter(), state.batch
-        for batch in self.queries.batches(order, size, start=state.batch):
+        for batch in self.queries.batches(order, settings.batch_size, start=state.batch):
             before = time.perf_counter()
             with self.runtime.autocast():
                 losses = training_step(
@@ -164,10 +164,10 @@ class Trainer:
                     self.optimizer,
                     self.disentanglement,
                     generator=self.generator,
-                    smoothing=self.config.training.label_smoothing,
-                    form=self.config.training.loss,
-                    block=self.config.training.candidate_block,
-                    negatives=self.config.training.sampled_negatives,
+                    smoothing=settings.label_smoothing,
+                    form=settings.loss,
+                    block=settings.candidate_block,
+                    negatives=settings.negatives if settings.candidates == "sampled" else None,
                     kernels=self.kernels,
                 )
             loss = self._account(losses)
