@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.browser.visitor import Visitor
 from tests.serving.real_server import RealServer, start_server
 from tests.serving.served_run import train_hostile_run

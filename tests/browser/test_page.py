@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from tests.browser.visitor import Visitor
-from tests.serving.served_run import LONG, QUOTES, SCRIPT, TEMPLATE, TURNED
 
 from momok.serving.directory import make_reference
+from tests.browser.visitor import Visitor
+from tests.serving.served_run import LONG, QUOTES, SCRIPT, TEMPLATE, TURNED
 
 PAGES = (
     "/",

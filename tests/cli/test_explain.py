@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.cli.test_predict import HOSTILE, hostile_run
-from tests.prediction.trained_run import train_small_run
 
 from momok.cli import main
 from momok.cli.bars import say_probability
 from momok.prediction import Predictor, explain_model
 from momok.training import RunFolder
+from tests.cli.test_predict import HOSTILE, hostile_run
+from tests.prediction.trained_run import train_small_run
 
 __all__ = ["hostile_run"]
 

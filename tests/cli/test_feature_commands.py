@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import Result
-from test_encode_command import write_small
 
 from momok.graph import load_graph
+from tests.cli.test_encode_command import write_small
 
 Invoke = Callable[..., Result]
 Fail = Callable[..., str]

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from tests.prediction.trained_run import train_small_run
 
 from momok.cli import main
 from momok.graph import MultimodalGraph, Vocabulary
 from momok.prediction import Predictor
 from momok.training import RunFolder
+from tests.prediction.trained_run import train_small_run
 
 HOSTILE = ("[red]alert[/red]", "esc\x1b[31mred", "\u202egnp.exe", "[/]", ":boom:", 'a,"b"', "-k")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from click.testing import Result
+
 from tests.reporting.report.pages import check_page
 
 Invoke = Callable[..., Result]

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny_models import save_language, save_vision
-from tiny_pictures import draw_picture
+
+from tests.encoders.tiny_models import save_language, save_vision
+from tests.encoders.tiny_pictures import draw_picture
 
 ModelFolder = Callable[[str], Path]
 

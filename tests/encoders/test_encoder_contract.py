@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_models import VISION
-from tiny_pictures import draw_picture
 
 from momok.encoders import Encoder, EncoderContext, NumberTable, build_encoder, parse_spec
 from momok.errors import ConfigError, FeatureError
+from tests.encoders.tiny_models import VISION
+from tests.encoders.tiny_pictures import draw_picture
 
 TEXTS = ["France", "a", "une phrase plus longue, avec des accents: é À", "中国", "x" * 300, "42"]
 NUMBERS = np.array([[1.0, np.nan], [5.0, 3.0], [np.nan, -7.5], [1e12, 0.0], [2.0, 3.0]])

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from slow_encoder import LetterEncoder, encode
 
 from momok.encoders import encode_modality
 from momok.errors import ConfigError, FeatureError, StorageError
 from momok.graph import load_graph
+from tests.encoders.slow_encoder import LetterEncoder, encode
 
 HERE = Path(__file__).parent
 

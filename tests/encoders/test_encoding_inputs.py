@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tiny_pictures import draw_picture
 
 from momok.encoders import NumberTable
 from momok.encoders.entities import read_entities
@@ -26,6 +25,7 @@ from momok.encoders.inputs import (
 from momok.encoders.pictures import PictureError, open_picture
 from momok.encoders.scaling import ScalingEncoder
 from momok.errors import FeatureError, FormatError
+from tests.encoders.tiny_pictures import draw_picture
 
 
 class TestTexts:

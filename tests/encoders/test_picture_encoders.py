@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny_pictures import draw_picture
 
 from momok.encoders import EncoderContext, build_encoder
 from momok.errors import FeatureError
 from momok.graph import load_graph
+from tests.encoders.tiny_pictures import draw_picture
 
 CPU = EncoderContext(device="cpu")
 

@@ -10,8 +10,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.evaluation.two_towers import SmallGraph, TableModel, build_model, build_triples
-from tests.oracle import ranking_oracle
 
 from momok.errors import ConfigError, DataError, RunError
 from momok.evaluation import (
@@ -22,6 +20,8 @@ from momok.evaluation import (
     paired_bootstrap,
 )
 from momok.evaluation.ranking import _BYTES_PER_SCORE
+from tests.evaluation.two_towers import SmallGraph, TableModel, build_model, build_triples
+from tests.oracle import ranking_oracle
 
 N, R = 7, 3
 facts = st.tuples(st.integers(0, N - 1), st.integers(0, R - 1), st.integers(0, N - 1))

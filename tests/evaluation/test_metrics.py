@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.oracle import ranking_oracle
 
 from momok.evaluation import (
     Metrics,
@@ -17,6 +16,7 @@ from momok.evaluation import (
     compute_metrics,
     paired_bootstrap,
 )
+from tests.oracle import ranking_oracle
 
 NO_VALUES = Metrics(count=0, mrr=None, mean_rank=None, hits={1: None, 3: None, 10: None, 100: None})
 

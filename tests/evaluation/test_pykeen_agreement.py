@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.evaluation.test_evaluator import build_random_graph
-from tests.evaluation.two_towers import SmallGraph, TableModel, build_model
 
 from momok.evaluation import evaluate
+from tests.evaluation.test_evaluator import build_random_graph
+from tests.evaluation.two_towers import SmallGraph, TableModel, build_model
 
 RULES = ("realistic", "optimistic", "pessimistic")
 

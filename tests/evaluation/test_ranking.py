@@ -10,12 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.evaluation.two_towers import build_triples
-from tests.oracle import ranking_oracle
 
 from momok.errors import ConfigError, DataError, TrainingError
 from momok.evaluation import AnswerRanker, Ranks, build_filter, rank_answers
 from momok.evaluation.ranking import _BYTES_PER_SCORE
+from tests.evaluation.two_towers import build_triples
+from tests.oracle import ranking_oracle
 
 Ints = NDArray[np.int64]
 

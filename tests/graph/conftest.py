@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_graph import ENTITIES, RELATIONS, TEST, TRAIN, VALID, as_triples
 
 from momok.graph import MultimodalGraph, Vocabulary
+from tests.graph.small_graph import ENTITIES, RELATIONS, TEST, TRAIN, VALID, as_triples
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import re
 
 import numpy as np
 import pytest
-from small_graph import ENTITIES, RELATIONS, TEST, TRAIN, VALID
 
 from momok.errors import DataError, FormatError, MomokError
 from momok.graph import load_graph, read_benchmark_folder
 from momok.graph.names import make_readable
+from tests.graph.small_graph import ENTITIES, RELATIONS, TEST, TRAIN, VALID
 
 
 def find(graph, kind):

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_graph import ENTITIES, RELATIONS, TEST, TRAIN, VALID, as_triples
 
 from momok import storage
 from momok.errors import DataError, StorageError
@@ -19,6 +18,7 @@ from momok.graph.numbers import read_numbers
 from momok.graph.raw_writing import PICTURE_LINKS
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.reading import read_sources
+from tests.graph.small_graph import ENTITIES, RELATIONS, TEST, TRAIN, VALID, as_triples
 
 
 def make_raw(facts, **more) -> RawGraph:

@@ -6,11 +6,11 @@ import random
 import socket
 
 import pytest
-from flaky_server import FlakyServer, run_server
 
 from momok.errors import FetchError, StorageError
 from momok.graph import downloading
 from momok.graph.downloading import Downloader
+from tests.graph.flaky_server import FlakyServer, run_server
 
 CONTENT = random.Random(0).randbytes(1_000_000)
 

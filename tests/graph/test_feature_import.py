@@ -14,7 +14,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
-from small_graph import as_features
 
 from momok.errors import DataError, FeatureError, MissingExtraError
 from momok.graph import Vocabulary, save_features
@@ -22,6 +21,7 @@ from momok.graph.feature_import import read_features
 from momok.graph.feature_import.archives import KNOWN_ARCHIVES, recognise
 from momok.graph.feature_import.files import SUFFIXES, open_vectors
 from momok.graph.feature_import.matching import read_labels, read_links
+from tests.graph.small_graph import as_features
 
 LABELS = ("A", "B/b", "C c", "Ä", "http://x.org/E")
 ENTITIES = Vocabulary(LABELS)

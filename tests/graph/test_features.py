@@ -11,7 +11,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
-from small_graph import as_features
 
 from momok import storage
 from momok.errors import FeatureError, StorageError
@@ -22,6 +21,7 @@ from momok.graph import (
     save_features,
     write_momok_folder,
 )
+from tests.graph.small_graph import as_features
 
 ENTITIES = Vocabulary(("A", "B", "C", "D"))
 

@@ -10,7 +10,6 @@ import sys
 import zipfile
 
 import pytest
-from flaky_server import run_server
 
 from momok.errors import (
     DataError,
@@ -24,6 +23,7 @@ from momok.graph import CATALOG, CatalogEntry, load_graph
 from momok.graph.fetching import fetch_features, fetch_graph
 from momok.graph.origins import ORIGINS, PublishedArchive, PublishedFile, PublishedGraph
 from momok.storage import lock_file
+from tests.graph.flaky_server import run_server
 
 FILES = {
     "entity2id.txt": "France 0\nSpain\t1\nParis 2\n",

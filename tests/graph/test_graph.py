@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_graph import as_features, as_triples
 
 from momok.errors import AmbiguousNameError, DataError, FeatureError, UnknownLabelError
 from momok.graph import Vocabulary
 from momok.graph.triples import encode_triples, first_occurrences
+from tests.graph.small_graph import as_features, as_triples
 
 
 def test_vocabulary():

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_graph import as_triples
 
 from momok.graph.redundancy import group_facts
 from momok.graph.splits import hold_out
+from tests.graph.small_graph import as_triples
 
 N, R = 8, 3
 FACTS = st.lists(

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_graph import as_features, as_triples
 
 from momok import storage
 from momok.errors import DataError, FormatError, StorageError
@@ -21,6 +20,7 @@ from momok.graph import (
     read_momok_folder,
     write_momok_folder,
 )
+from tests.graph.small_graph import as_features, as_triples
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from collections import defaultdict
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from small_graph import as_triples
 
 from momok.graph.redundancy import MIN_SHARED, RelationPair, find_redundant_relations, group_facts
+from tests.graph.small_graph import as_triples
 
 SIZES = (5, 4)
 FACTS = st.lists(

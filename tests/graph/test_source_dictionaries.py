@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_graph import ENTITIES, RELATIONS, TEST, TRAIN, VALID
 
 from momok.errors import DataError, FormatError
 from momok.graph.sources import read_pykeen
 from momok.graph.sources.dictionaries import read_mygo, read_openke
 from momok.graph.sources.pykeen import is_pykeen_folder, read_pykeen_folder
 from momok.graph.sources.raw import RawGraph
+from tests.graph.small_graph import ENTITIES, RELATIONS, TEST, TRAIN, VALID
 
 SPLITS = {"train": TRAIN, "valid": VALID, "test": TEST}
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_graph import TEST, TRAIN, VALID, as_triples
 
 from momok.errors import DataError
 from momok.graph import MultimodalGraph, Vocabulary, carve_validation, make_clean
+from tests.graph.small_graph import TEST, TRAIN, VALID, as_triples
 
 N, R = 12, 3
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.prediction.trained_run import train_small_run
 
 from momok.prediction import Predictor
 from momok.training import RunFolder
+from tests.prediction.trained_run import train_small_run
 
 
 @pytest.fixture(scope="session")

@@ -11,14 +11,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.prediction.vector_predictor import VectorPredictor, draw_graph
 
 from momok.errors import RunError
 from momok.prediction import Predictor
 from momok.prediction.calibration import Calibration, load_calibration
-from momok.prediction.calibration_counts import BIN_LOGITS, HeldOut, count_facts, count_questions
+from momok.prediction.calibration_counts import (
+    BIN_LOGITS,
+    Counts,
+    HeldOut,
+    count_facts,
+    count_questions,
+)
 from momok.prediction.calibration_fit import calibrate_run
 from momok.training import RunFolder
+from tests.prediction.vector_predictor import VectorPredictor, draw_graph
 
 Cell = tuple[float, bool]
 
@@ -92,14 +98,18 @@ def test_blocks_of_candidates_and_batches_change_nothing(monkeypatch: pytest.Mon
     graph = draw_graph(1, entities=30, facts=200)
     predictor = cast(Predictor, VectorPredictor(graph, 1))
     held = HeldOut.without_known(graph.valid, graph.train, 3, 0)
-    whole = count_questions(predictor, held), count_facts(predictor, held, held)
+
+    def count() -> list[Counts]:
+        questions, (facts, _) = (
+            count_questions(predictor, held),
+            count_facts(predictor, held, held),
+        )
+        outputs = *questions.candidates.values(), *questions.best.values()
+        return [*outputs, facts.every, facts.plausible]
+
+    whole = count()
     monkeypatch.setattr("momok.prediction.calibration_counts._MAX_CELLS", 40)
-    blocks = count_questions(predictor, held), count_facts(predictor, held, held)
-    for before, after in zip(
-        (*whole[0].candidates.values(), *whole[0].best.values(), *whole[1]),
-        (*blocks[0].candidates.values(), *blocks[0].best.values(), *blocks[1]),
-        strict=True,
-    ):
+    for before, after in zip(whole, count(), strict=True):
         same_up_to_a_bin(before.true.sum(axis=0), after.true.sum(axis=0))
         same_up_to_a_bin(before.false.sum(axis=0), after.false.sum(axis=0))
 
@@ -107,25 +117,32 @@ def test_blocks_of_candidates_and_batches_change_nothing(monkeypatch: pytest.Mon
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 10_000))
 def test_all_facts_not_in_train_are_counted(seed: int) -> None:
-    graph = draw_graph(seed)
+    graph = draw_graph(seed, facts=60)
     predictor = VectorPredictor(graph, seed)
     known = np.concatenate([graph.train, graph.valid])
     valid = HeldOut.without_known(graph.valid, graph.train, 3, 0)
     test = HeldOut.without_known(graph.test, known, 1, 0)
     results = count_facts(cast(Predictor, predictor), valid, test)
+    train = graph.train.tolist()
     for counts, held, hidden in zip(results, (valid, test), (graph.train, known), strict=True):
         truth, out = ({tuple(f) for f in part.tolist()} for part in (held.facts, hidden))
-        cells = []
+        every, plausible = [], []
         for relation in range(graph.num_relations):
             scores = predictor.fact_scores(relation)
+            heads, tails = ({f[side] for f in train if f[1] == relation} for side in (0, 2))
+            loops = any(h == t for h, r, t in train if r == relation)
             for head in range(graph.num_entities):
                 for tail in range(graph.num_entities):
                     fact = head, relation, tail
-                    if fact not in out:
-                        p = scores[head, tail]
-                        cells.append((float(np.log(p) - np.log1p(-p)), fact in truth))
-        same_up_to_a_bin(counts.true.sum(axis=0), histogram(cells, True))
-        same_up_to_a_bin(counts.false.sum(axis=0), histogram(cells, False))
+                    if fact in out:
+                        continue
+                    p = scores[head, tail]
+                    every.append((float(np.log(p) - np.log1p(-p)), fact in truth))
+                    if head in heads and tail in tails and (loops or head != tail):
+                        plausible.append(every[-1])
+        for found, cells in ((counts.every, every), (counts.plausible, plausible)):
+            same_up_to_a_bin(found.true.sum(axis=0), histogram(cells, True))
+            same_up_to_a_bin(found.false.sum(axis=0), histogram(cells, False))
 
 
 def test_a_sample_of_heads_stands_for_all() -> None:
@@ -136,7 +153,8 @@ def test_a_sample_of_heads_stands_for_all() -> None:
     other = HeldOut.without_known(graph.test, known, 1, 0)
     whole = count_facts(predictor, held, other)
     part = count_facts(predictor, held, other, cells=300 * 60)
-    for every, sample, facts in zip(whole, part, (graph.valid, graph.test), strict=True):
+    for both, facts in zip(zip(whole, part, strict=True), (graph.valid, graph.test), strict=True):
+        every, sample = (counts.every for counts in both)
         assert sample.true.sum() == every.true.sum() == len(facts)
         assert sample.false.sum() == pytest.approx(every.false.sum(), rel=0.01)
         for bins in np.array_split(np.arange(len(BIN_LOGITS)), 64):
@@ -193,7 +211,8 @@ def test_the_file_gives_back_what_was_fitted(calibrated: RunFolder) -> None:
     read = load_calibration(calibrated)
     assert read is not None
     assert read == Calibration.from_json(json.loads(json.dumps(read.to_json())))
-    assert set(read.outputs) == {"structure", "image", "text", "joint", "answer", "fact"}
+    heads = {"structure", "image", "text", "joint"}
+    assert set(read.outputs) == heads | {"answer", "fact", "plausible_fact"}
     for output in read.outputs.values():
         assert output.choices[output.map.method] == min(output.choices.values())
         assert output.raw is not None

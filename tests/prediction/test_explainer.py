@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.prediction.trained_run import train_small_run
 
 from momok.errors import AmbiguousNameError, ConfigError, UnknownLabelError
 from momok.graph import MultimodalGraph, load_graph
 from momok.model import JOINT
 from momok.prediction import Explanation, Predictor
 from momok.training import RunFolder
+from tests.prediction.trained_run import train_small_run
 
 FACTS = [
     ("France", "borders", "Spain"),  # held out

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.prediction.vector_predictor import VectorPredictor, draw_graph
 
 from momok.errors import ConfigError, UnknownLabelError
 from momok.prediction.bulk import (
@@ -22,6 +21,7 @@ from momok.prediction.calibration import FACT, CalibratedOutput, Calibration
 from momok.prediction.calibrators import CalibrationMap
 from momok.prediction.fact_search import FoundFacts, find_new_facts
 from momok.prediction.predictor import Predictor
+from tests.prediction.vector_predictor import VectorPredictor, draw_graph
 
 
 def known_pairs(predictor: VectorPredictor, relation: int) -> set[tuple[int, int]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.model.small_model import build_model, build_spec
 
 from momok.prediction import gates
 from momok.prediction.gates import average_query_gates, count_queries
+from tests.model.small_model import build_model, build_spec
 
 ENTITIES = torch.tensor([0, 3, 3, 9, 16, 2, 0])
 RELATIONS = torch.tensor([0, 0, 1, 4, 4, 4, 5])  # 2 and 3 have no query

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.prediction.trained_run import train_small_run
 
 from momok.errors import CheckpointError, ConfigError, DataError, RunError
 from momok.prediction import Predictor
 from momok.training import RunFolder
+from tests.prediction.trained_run import train_small_run
 
 
 @pytest.fixture

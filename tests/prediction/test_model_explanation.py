@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.prediction.test_expert_similarity import gram_cka
-from tests.training.small_training import build_graph, train_small
 
 from momok.model import JOINT
 from momok.prediction import ModelExplanation, Predictor, explain_model
 from momok.prediction.model_explanation import SIDES
 from momok.training import RunFolder
+from tests.prediction.test_expert_similarity import gram_cka
+from tests.training.small_training import build_graph, train_small
 
 
 @pytest.fixture(scope="module")

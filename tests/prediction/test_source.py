@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.training.small_training import build_graph, train_small
 
 from momok.graph import MultimodalGraph, load_graph, write_momok_folder
 from momok.prediction.source import GraphSource, find_source
 from momok.training import RunFolder
+from tests.training.small_training import build_graph, train_small
 
 
 def with_pictures(folder: Path) -> MultimodalGraph:

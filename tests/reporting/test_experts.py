@@ -11,7 +11,6 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from tests.training.small_training import build_graph, train_small
 
 from momok.prediction import ModelExplanation
 from momok.prediction.questions import Thing
@@ -24,6 +23,7 @@ from momok.reporting.experts import (
 )
 from momok.reporting.model_plots import draw_model_plots
 from momok.reporting.style import style
+from tests.training.small_training import build_graph, train_small
 
 FONTS = ("DejaVu Sans",)
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
-from tests.serving.databases import start_postgres
-from tests.serving.served_run import train_hostile_run
 
 from momok.serving.app import create_app
 from momok.serving.service import Service
 from momok.serving.settings import ServeSettings
+from tests.serving.databases import start_postgres
+from tests.serving.served_run import train_hostile_run
 
 Serve = Callable[..., TestClient]
 

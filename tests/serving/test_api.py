@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import pytest
 from starlette.testclient import TestClient
-from tests.serving.served_run import LONG, LONG_CHINESE, NAMES, SCRIPT
 
 from momok.prediction import Predictor
 from momok.serving.batching import MicroBatcher
@@ -15,6 +14,7 @@ from momok.serving.directory import make_reference
 from momok.serving.metrics import Metrics
 from momok.serving.service import Service
 from momok.serving.settings import Limits
+from tests.serving.served_run import LONG, LONG_CHINESE, NAMES, SCRIPT
 
 Serve = Callable[..., TestClient]
 

@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 
 import pytest
 from starlette.testclient import TestClient
-from tests.serving.served_run import LONG, LONG_CHINESE, NAMES, PATH_LIKE, SCRIPT, TEMPLATE, TURNED
 
 from momok.serving.directory import make_reference
 from momok.serving.service import Service
+from tests.serving.served_run import LONG, LONG_CHINESE, NAMES, PATH_LIKE, SCRIPT, TEMPLATE, TURNED
 
 Serve = Callable[..., TestClient]
 ALLOWED_SCRIPTS = re.compile(r"/static/(search|review)\.js\?v=[0-9a-f]{12}")

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tests.serving.real_server import RealServer, start_server
-from tests.serving.served_run import NAMES
 
 from momok.cli import main
 from momok.serving.reviews import ReviewStore
+from tests.serving.real_server import RealServer, start_server
+from tests.serving.served_run import NAMES
 
 QUESTION = {"head": "France", "relation": "borders", "k": 3}
 BODY = json.dumps(QUESTION).encode()

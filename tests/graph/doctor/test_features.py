@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from safetensors.numpy import save_file
-from small_graph import ENTITIES, as_features
 
 from momok.graph.doctor import features as doctor_features
 from momok.graph.doctor.diagnosis import Ailment
 from momok.graph.doctor.features import check_table, find_duplicate_rows, read_tables
+from tests.graph.small_graph import ENTITIES, as_features
 
 
 def write(folder, vectors, labels=ENTITIES, present=None, **changes):

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doctor import rule_oracle
 from momok.graph import MultimodalGraph, Vocabulary, load_graph
 from momok.graph.doctor import leakage
 from momok.graph.doctor.leakage import (
@@ -18,6 +17,7 @@ from momok.graph.doctor.leakage import (
     find_linked,
     find_rules,
 )
+from tests.graph.doctor import rule_oracle
 
 ENTITIES, RELATIONS = 6, 4
 FACTS = st.lists(

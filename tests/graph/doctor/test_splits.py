@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from small_graph import as_triples
 
 from momok.graph import Finding, load_graph
 from momok.graph.doctor.splits import check_splits
+from tests.graph.small_graph import as_triples
 
 
 def told(graph) -> dict[tuple[str, str], object]:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.reporting.report.hostile_graph import write_hostile_graph
 
 import momok
 from momok.config import resolve_config
 from momok.reporting.report import write_report
 from momok.training import RunFolder
+from tests.reporting.report.hostile_graph import write_hostile_graph
 
 SETTINGS = {
     "model.structure_width": 8,

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from tests.reporting.report.pages import list_numbers, read_page
 
 from momok.config import resolve_config
 from momok.errors import RunError
@@ -30,6 +29,7 @@ from momok.reporting.report.comparing import (
 from momok.reporting.report.contents import RunContents, load_contents
 from momok.reporting.report.numbers import Number
 from momok.training import RunFolder
+from tests.reporting.report.pages import list_numbers, read_page
 
 CopyRun = Callable[[str], Path]
 

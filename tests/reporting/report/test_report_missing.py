@@ -10,10 +10,10 @@ from xml.etree.ElementTree import Element
 
 import pytest
 from safetensors.numpy import load_file, save_file
-from tests.reporting.report.pages import check_page
 
 from momok.errors import MissingExtraError, RunError, StorageError
 from momok.reporting.report import write_report
+from tests.reporting.report.pages import check_page
 
 CopyRun = Callable[[str], Path]
 

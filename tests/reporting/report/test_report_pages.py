@@ -13,14 +13,14 @@ from xml.etree.ElementTree import Element
 import numpy as np
 import pytest
 from PIL import Image
-from tests.reporting.report.hostile_graph import ATTRIBUTE, HOSTILE, SCRIPT, SECRET
-from tests.reporting.report.pages import check_page, list_numbers, look_up, read_page
 
 from momok.evaluation import ANSWER
 from momok.prediction import Predictor
 from momok.prediction.calibration_fit import calibrate_run
 from momok.reporting.report import write_report
 from momok.training import RunFolder
+from tests.reporting.report.hostile_graph import ATTRIBUTE, HOSTILE, SCRIPT, SECRET
+from tests.reporting.report.pages import check_page, list_numbers, look_up, read_page
 
 CopyRun = Callable[[str], Path]
 

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from PIL import Image
-from tests.reporting.report.pages import look_up
 
 from momok.config import resolve_config
 from momok.reporting.report import numbers
@@ -21,6 +20,7 @@ from momok.reporting.report.pictures import Pictures
 from momok.reporting.report.settings import explain_in_words, flatten_config, list_changes
 from momok.reporting.report.theme import DARK, LIGHT, PLOT_VARIABLES, name_head_colours
 from momok.reporting.style import FURTHER_COLOURS, HEAD_COLOURS, INK, style
+from tests.reporting.report.pages import look_up
 
 
 @given(st.text(st.characters(codec=None), max_size=60))
