@@ -27,7 +27,7 @@ COMMANDS: dict[str, str] = {
     "predict": "Predict the missing side of a fact, or all that is missing.",
     "calibrate": "Calibrate the probabilities of a run on its validation facts.",
     "report": "Write the report of a run, or compare several, as one HTML file.",
-    "explain": "Say what led to the probability of a fact, or what the model has learned.",
+    "explain": "Say what led to the probability of a fact, or what was learned.",
     "serve": "Serve a run: a page to look and review, and a JSON API.",
     "plot": "Draw the plots of a run again.",
     "config": "List every setting with its value and what it does.",
