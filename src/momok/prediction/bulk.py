@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from momok.errors import ConfigError
 from momok.evaluation import SparseFilter, build_filter
 from momok.graph import MultimodalGraph
-from momok.prediction.calibration import FACT, Calibration
+from momok.prediction.calibration import FACT, PLAUSIBLE_FACT, Calibration
 from momok.prediction.fact_search import FoundFacts, find_new_facts
 from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Name, Thing, resolve_relation
@@ -57,6 +57,11 @@ class BulkOptions:
     min_probability: float | None = None
     plausible: bool = False
 
+    @property
+    def output(self) -> str:
+        """The calibrated output that says how probable such facts are."""
+        return PLAUSIBLE_FACT if self.plausible else FACT
+
     def __post_init__(self) -> None:
         """Check the ranges."""
         if self.per_relation < 1:
@@ -76,8 +81,8 @@ class NewFact:
         relation: label and name.
         tail: label and name.
         score: the lower of the two answers, not calibrated.
-        probability: the calibrated score (``fact`` in ``momok.prediction.calibration``); None in a
-            run that is not calibrated.
+        probability: the calibrated score (``fact``, or ``plausible_fact`` where only such are
+            wanted, in ``momok.prediction.calibration``); None in a run that is not calibrated.
         tail_answer: the answer of the model to (head, relation, ?) for this tail.
         head_answer: its answer to (?, relation, tail) for this head.
     """
@@ -159,7 +164,7 @@ def _iterate(
         found = rank_relation(
             predictor, relation, options, known=known, memory_budget=memory_budget, progress=tell
         )
-        calibrated = calibrate_facts(predictor.calibration, found)
+        calibrated = calibrate_facts(predictor.calibration, options, found.scores)
         label, name = graph.relations.labels[relation], graph.relation_names[relation]
         for place in range(len(found)):
             yield NewFact(
@@ -196,7 +201,7 @@ def rank_relation(
     calibration = predictor.calibration
     least = options.min_probability
     if least is not None and calibration is not None:
-        floor = calibration.outputs[FACT].map.find_threshold(least)
+        floor = calibration.outputs[options.output].map.find_threshold(least)
         if floor > 1:
             if progress is not None:
                 progress(count_pairs(predictor.graph, relation, options))
@@ -214,7 +219,7 @@ def rank_relation(
         memory_budget=memory_budget,
         progress=progress,
     )
-    calibrated = calibrate_facts(calibration, found)
+    calibrated = calibrate_facts(calibration, options, found.scores)
     if least is None or calibrated is None:
         return found
     return found.first(int((calibrated >= least).sum()))  # they never rise with the rank
@@ -251,9 +256,11 @@ def check_calibrated(predictor: Predictor, options: BulkOptions) -> None:
         )
 
 
-def calibrate_facts(calibration: Calibration | None, found: FoundFacts) -> Floats | None:
-    """Calibrated probabilities [n] of facts; None without a calibration."""
-    return None if calibration is None else calibration.apply(FACT, found.scores)
+def calibrate_facts(
+    calibration: Calibration | None, options: BulkOptions, scores: Floats
+) -> Floats | None:
+    """Calibrated probabilities [n] of facts, of the kind that was asked for; None without any."""
+    return None if calibration is None else calibration.apply(options.output, scores)
 
 
 def count_pairs(graph: MultimodalGraph, relation: int, options: BulkOptions) -> int:

@@ -33,12 +33,12 @@ from momok.graph import MultimodalGraph
 from momok.prediction.bulk import (
     BulkOptions,
     build_known,
+    calibrate_facts,
     check_calibrated,
     count_pairs,
     rank_relation,
     resolve_relations,
 )
-from momok.prediction.calibration import FACT
 from momok.prediction.fact_files import (
     FactRows,
     FileOptions,
@@ -128,7 +128,7 @@ def write_new_facts(
         pairs = _rank_missing(work, chosen, memory_budget, progress)
         facts = work.read(chosen)
         order = facts.order()[:top]
-        blocks = facts.rows(predictor, order)
+        blocks = facts.rows(predictor, options, order)
         _put_in_place(folder, path, ending, blocks, file_options or FileOptions())
     shutil.rmtree(folder, ignore_errors=True)
     return BulkSummary(
@@ -251,13 +251,14 @@ class _Work:
     def _describe(self) -> dict[str, Any]:
         """All that the facts of a relation depend on."""
         run, calibration = self.predictor.run, self.predictor.calibration
+        fitted = None if calibration is None else calibration.outputs[self.options.output]
         with run.best_checkpoint.open("rb") as file:
             checkpoint = hashlib.file_digest(file, "sha256").hexdigest()
         return {
             "version": _VERSION,
             "checkpoint": checkpoint,
             "graph": run.data["fingerprint"],
-            "calibration": None if calibration is None else calibration.outputs[FACT].map.to_json(),
+            "calibration": None if fitted is None else fitted.map.to_json(),
             "options": asdict(self.options),
         }
 
@@ -279,16 +280,15 @@ class _Facts:
         scores = np.minimum(self.tail_answers, self.head_answers)
         return np.lexsort((self.tails, self.heads, self.relations, -scores))
 
-    def rows(self, predictor: Predictor, order: Ints) -> Iterator[FactRows]:
+    def rows(self, predictor: Predictor, options: BulkOptions, order: Ints) -> Iterator[FactRows]:
         """Blocks of what is to be written."""
         graph, calibration = predictor.graph, predictor.calibration
         for start in range(0, len(order), _BLOCK):
             chosen = order[start : start + _BLOCK]
             tail_answers, head_answers = self.tail_answers[chosen], self.head_answers[chosen]
             scores = np.minimum(tail_answers, head_answers)
-            probabilities: list[float | None] = [None] * len(chosen)
-            if calibration is not None:
-                probabilities = [*calibration.apply(FACT, scores).tolist()]
+            calibrated = calibrate_facts(calibration, options, scores)
+            probabilities = [None] * len(chosen) if calibrated is None else calibrated.tolist()
             yield {
                 "rank": list(range(start + 1, start + len(chosen) + 1)),
                 **_say("relation", graph, self.relations[chosen]),

@@ -12,6 +12,8 @@ out to be true among held-out facts. What exactly is counted (``momok calibrate`
   graph): take all facts (h, r, t) that are not in train, whether or not anything is missing there.
   One is true if it is in validation. So it is the *probability that a fact which train does not
   have, with this score, is one of those held out*.
+- For ``plausible_fact`` the same of facts whose head was a head of the relation in train, and whose
+  tail a tail of it; of an entity with itself only where train has such facts.
 
 Facts of test are treated as what they are when a model is used, facts nobody knows: they count as
 not true. Nothing of test enters the fit or the choice of the method; the probabilities are a little
@@ -36,11 +38,20 @@ from momok.prediction.calibrators import CalibrationMap, Method
 from momok.storage import write_file
 from momok.training import RunFolder
 
-__all__ = ["FACT", "Calibration", "Reliability", "ReliabilityBin", "load_calibration"]
+__all__ = [
+    "FACT",
+    "PLAUSIBLE_FACT",
+    "CalibratedOutput",
+    "Calibration",
+    "Reliability",
+    "ReliabilityBin",
+    "load_calibration",
+]
 
 Floats: TypeAlias = NDArray[np.float64]
 
-FACT = "fact"  # the name of a fact's score in both directions, beside the heads' and "answer"
+# Names of the score of a fact in both directions, beside those of the heads and "answer".
+FACT, PLAUSIBLE_FACT = "fact", "plausible_fact"
 _FORMAT, _VERSION = "momok-calibration", 1
 _FILE = "calibration.json"
 
@@ -52,7 +63,7 @@ class ReliabilityBin:
     Attributes:
         low: the least probability of the bin.
         high: where the next one begins.
-        count: how many candidates; for ``fact`` an estimate, from a sample of questions.
+        count: how many candidates; of facts an estimate, from a sample of heads.
         predicted: their mean probability.
         observed: the share of them that is true.
     """
@@ -73,9 +84,9 @@ class Reliability:
         ece: expected calibration error over all candidates: the mean over bins, by their counts, of
             |predicted - observed|. Most candidates are in the lowest bins; the next one tells more.
         ece_shown: the same over candidates of a probability of at least 1 %.
-        ece_top: the same over the best candidate of every question; None for ``fact``.
+        ece_top: the same over the best candidate of every question; None for facts.
         bins: the reliability diagram.
-        top_bins: that of the best candidates; empty for ``fact``.
+        top_bins: that of the best candidates; empty for facts.
     """
 
     log_loss: float
@@ -118,7 +129,7 @@ class Calibration:
     """The calibrated outputs of a run's chosen checkpoint.
 
     Attributes:
-        outputs: by name: every head, ``answer`` and ``fact``.
+        outputs: by name: every head, ``answer``, ``fact`` and ``plausible_fact``.
         about: how it was fitted: counts of questions and candidates, folds, seed.
         selected: which checkpoint: what it says of how it was chosen.
     """
@@ -128,7 +139,7 @@ class Calibration:
     selected: Mapping[str, Any]
 
     def apply(self, name: str, probabilities: ArrayLike) -> Floats:
-        """Calibrate raw probabilities, of any shape, of a head, of ``answer`` or of ``fact``.
+        """Calibrate raw probabilities, of any shape, by the output's name.
 
         The order of any two is kept; different ones may become equal.
         """

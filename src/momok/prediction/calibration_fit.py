@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from momok.evaluation import DEFAULT_MEMORY_BUDGET
 from momok.prediction.calibration import (
     FACT,
+    PLAUSIBLE_FACT,
     CalibratedOutput,
     Calibration,
     Reliability,
@@ -81,7 +82,8 @@ def calibrate_run(
         name: _calibrate_output(counts, tested.candidates[name], tested.best[name])
         for name, counts in fitted.candidates.items()
     }
-    outputs[FACT] = _calibrate_output(facts[0], facts[1], None)
+    outputs[FACT] = _calibrate_output(facts[0].every, facts[1].every, None)
+    outputs[PLAUSIBLE_FACT] = _calibrate_output(facts[0].plausible, facts[1].plausible, None)
     _, state = read_checkpoint(predictor.run.best_checkpoint, prefix="none/")
     result = Calibration(
         outputs=outputs,

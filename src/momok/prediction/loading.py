@@ -15,7 +15,7 @@ from momok.errors import ConfigError, RunError
 from momok.evaluation import ANSWER
 from momok.graph import MultimodalGraph
 from momok.model import MoMoK
-from momok.prediction.calibration import FACT, Calibration, load_calibration
+from momok.prediction.calibration import FACT, PLAUSIBLE_FACT, Calibration, load_calibration
 from momok.prediction.explanation import average_branches
 from momok.training import RunFolder
 
@@ -51,7 +51,7 @@ def load_current_calibration(
     calibration = load_calibration(run)
     if calibration is None or calibration.selected != state.get("selected", {}):
         return None
-    calibration.check_outputs([*heads, ANSWER, FACT], run)
+    calibration.check_outputs([*heads, ANSWER, FACT, PLAUSIBLE_FACT], run)
     return calibration
 
 

@@ -6,7 +6,13 @@ from typing import Any
 
 from momok.evaluation import ANSWER
 from momok.prediction import Predictor, explain_model
-from momok.prediction.calibration import Calibration, Reliability, load_calibration
+from momok.prediction.calibration import (
+    FACT,
+    PLAUSIBLE_FACT,
+    Calibration,
+    Reliability,
+    load_calibration,
+)
 from momok.reporting.experts import (
     choose_relations,
     draw_disentanglement,
@@ -34,7 +40,8 @@ from momok.reporting.report.tables import (
 __all__ = ["calibration_section", "experts_section", "predictions_section"]
 
 _CALIBRATION_FILE = "results/calibration.json"
-_FACT = "fact"  # the output beside the heads and the answer; it has no bins of best candidates
+# The outputs beside the heads and the answer; they have no bins of best candidates.
+_FACTS = {FACT: "a fact, both ways", PLAUSIBLE_FACT: "a plausible fact, both ways"}
 
 
 def experts_section(contents: RunContents, predictor: Predictor, drawer: Drawer) -> Section:
@@ -152,7 +159,7 @@ def _describe_reliability(raw: Reliability, calibrated: Reliability, *, top: boo
 
 
 def _calibration_table(calibration: Calibration) -> Table:
-    heads = tuple(name for name in calibration.outputs if name != _FACT)
+    heads = tuple(name for name in calibration.outputs if name not in _FACTS)
     swatches = head_cells(heads)
     rows = []
     for name, output in calibration.outputs.items():
@@ -167,9 +174,9 @@ def _calibration_table(calibration: Calibration) -> Table:
 
         rows.append(
             Row(
-                header=swatches.get(name, "a fact, both ways"),
+                header=swatches[name] if name in swatches else _FACTS[name],
                 cells=[
-                    Code(text=clean_text(str(min(output.choices, key=output.choices.__getitem__)))),
+                    Code(text=output.map.method),
                     *(number(kind, "ece_shown") for kind in ("raw", "calibrated")),
                     *(number(kind, "ece_top") for kind in ("raw", "calibrated")),
                     *(number(kind, "log_loss") for kind in ("raw", "calibrated")),
@@ -190,6 +197,6 @@ def _calibration_table(calibration: Calibration) -> Table:
             Column(title="calibrated"),
         ],
         groups=[("", rows)],
-        note="ECE, the expected calibration error, in percent; log-loss in nats per question "
-        "(of facts: per relation). Lower is better.",
+        note="ECE, the expected calibration error, in percent; log-loss in nats per true "
+        "candidate. Lower is better.",
     )
