@@ -263,5 +263,13 @@ def test_a_reviewer_has_a_name(client: TestClient) -> None:
     answer = client.post("/review/name", data=fields)
     assert 'value="Ann &#34;&lt;b&gt;&#34; Ж"' in answer.text
     check(answer.text)
+    again = Reviewer(client, "borders")
+    again.text = answer.text
+    shown = reviewer.fields()
+    kept = again.fields()
+    assert (kept["head"], kept["tail"]) == (
+        shown["head"],
+        shown["tail"],
+    )  # not held by the old name
     wrong = client.post("/review/name", data=fields | {"name": " \x07 "})
     assert wrong.status_code == 422

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from momok.errors import MomokError
 from momok.prediction import Predictor
-from momok.prediction.calibration import load_calibration
 from momok.serving.batching import MicroBatcher
 from momok.serving.cache import AnswerCache
 from momok.serving.directory import Directory
@@ -84,10 +83,10 @@ class ServedModel:
         order = self.facts.best_known()[: 50 * count].tolist()
         return sorted(order, key=lambda entity: entity not in self.pictures)[:count]
 
-    @cached_property
+    @property
     def calibrated(self) -> bool:
         """Whether answers have calibrated probabilities."""
-        return load_calibration(self.predictor.run) is not None
+        return self.predictor.calibration is not None
 
     @cached_property
     def present(self) -> dict[str, NDArray[np.bool_]]:
@@ -208,9 +207,12 @@ def _load(path: Path, stamp: tuple[int, ...]) -> ServedModel:
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
-    """What changes when a checkpoint is replaced."""
-    try:
-        status = (path / "checkpoints" / "best.safetensors").stat()
-    except OSError:
-        return ()
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    """What changes when the checkpoint or its calibration is replaced."""
+    stamp: tuple[int, ...] = ()
+    for name in ("checkpoints/best.safetensors", "results/calibration.json"):
+        try:
+            status = (path / name).stat()
+        except OSError:
+            continue
+        stamp += (status.st_mtime_ns, status.st_size, status.st_ino)
+    return stamp

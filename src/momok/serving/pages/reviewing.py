@@ -122,6 +122,9 @@ async def name(request: Request) -> Response:
     given = " ".join(fields.get("name", "").split())[:80]
     if not given or not given.isprintable():
         raise ConfigError("name: expected letters")
+    service, before = service_of(request), reviewer_name(request)
+    if before != given:  # what was shown under the old name is free for others
+        await service.holder.run(lambda: service.store.release(before))
     relation = fields.get("relation", "")
     response = redirect("/review", **({"relation": relation} if relation else {}))
     write_reviewer(response, given)

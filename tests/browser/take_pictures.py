@@ -1,0 +1,54 @@
+"""Takes the pictures of the page that the documentation shows; nothing else writes them.
+
+    python -m tests.browser.take_pictures RUN docs/images
+
+RUN is a run on the bundled world graph. The server gets a review database of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.browser.conftest import find_chromium, sync_api
+from tests.browser.visitor import Visitor
+from tests.serving.real_server import start_server
+
+FRANCE = "/entity?label=country%3AFR"
+WHY = "/why?head=country%3AFR&relation=borders&tail=country%3AES"
+REVIEW = "/review?relation=official_language"
+
+
+def main(run: Path, folder: Path) -> None:
+    """Write the pictures into ``folder``."""
+    with (
+        tempfile.TemporaryDirectory() as own,
+        start_server(run, reviews=f"sqlite:///{own}/reviews.sqlite") as server,
+        sync_api.sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+        wide = {"width": 1180, "height": 940}
+        narrow = {"width": 390, "height": 844, "touch": True, "scale": 2.0}
+        views = (
+            ("serve-entity", FRANCE, wide),
+            ("serve-why", WHY, wide),
+            ("serve-review", REVIEW, wide),
+            ("serve-review-dark", REVIEW, wide | {"dark": True}),
+            ("serve-phone", REVIEW, narrow),
+        )
+        for name, path, window in views:
+            with Visitor(browser, server.address, **window) as visitor:  # type: ignore[arg-type]
+                visitor.visit(path)
+                if path == REVIEW:
+                    visitor.page.wait_for_selector("form.decide[data-live] button")
+                    visitor.page.fill("#name", "Ada")
+                    visitor.page.click(".name button")
+                    visitor.page.wait_for_selector("form.decide[data-live] button")
+                visitor.page.wait_for_load_state("networkidle")
+                visitor.page.screenshot(path=folder / f"{name}.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
