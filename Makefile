@@ -1,5 +1,6 @@
 # make demo   train on the bundled world graph and look at the result
 # make test   the whole test suite
+# make browser  the tests of the page in Chromium, which is installed where apt can
 # make check  format, lint, types, import direction
 
 PYTHON ?= python3
@@ -7,13 +8,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check clean
+.PHONY: demo test browser check clean
 
 demo: $(VENV)/.momok
 	$(BIN)/momok demo
 
 test: $(VENV)/.momok-dev
 	$(BIN)/python -m pytest
+
+browser: $(VENV)/.momok-dev
+	command -v chromium >/dev/null || apt-get install -y --no-install-recommends chromium || \
+	  echo "Chromium could not be installed; without it these tests are skipped"
+	$(BIN)/python -m pytest tests/browser -n 1 -rs
 
 check: $(VENV)/.momok-dev
 	$(BIN)/ruff format --check .
