@@ -95,8 +95,8 @@ def build_momok(size: str) -> Callable[[], int]:
     model = MoMoK(spec, features=random_features(size)).eval()
     graph = MultimodalGraph(
         name=size,
-        entities=Vocabulary([f"e{i}" for i in range(entities)]),
-        relations=Vocabulary([f"r{i}" for i in range(relations)]),
+        entities=Vocabulary(tuple(f"e{i}" for i in range(entities))),
+        relations=Vocabulary(tuple(f"r{i}" for i in range(relations))),
         train=train,
         valid=test[:1],
         test=test[1:],
