@@ -7,6 +7,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from momok.errors import DataError, FormatError
 from momok.graph.sources.entity_table import add_entity_table
@@ -56,6 +58,15 @@ def test_the_key_is_the_column_that_matches_most(raw: RawGraph, tmp_path: Path) 
     assert read.attributes == {"note": {"Q1": "first"}}
 
 
+def test_a_list_without_a_header(raw: RawGraph, tmp_path: Path) -> None:
+    read = add(raw, tmp_path, "Q1\tOne\nQ2\tTwo\n")
+    assert read.names == {"Q1": "One", "Q2": "Two"}
+    read = add(raw, tmp_path, "Q3\tThree\ta number\n")
+    assert (read.names, read.descriptions) == ({"Q3": "Three"}, {"Q3": "a number"})
+    with pytest.raises(FormatError, match="no value of 'Q1' is an entity"):
+        add(raw, tmp_path, "Q1\ta\tb\tc\nx\ta\tb\tc\n")  # four columns: what are they?
+
+
 def test_rows_that_cannot_be_used_are_counted(raw: RawGraph, tmp_path: Path) -> None:
     text = "id,name\nQ1,One\nQ1,Uno\n,None\nQ9,Nine\nQ2,Two\n"
     read = add(raw, tmp_path, text)
@@ -89,6 +100,27 @@ def test_a_parquet_table(raw: RawGraph, tmp_path: Path) -> None:
     read = add_entity_table(raw, tmp_path / "things.parquet")
     assert read.names == {"Q1": "One"}
     assert read.numbers == {"area": {"Q1": 1.5}}
+
+
+def test_a_parquet_column_that_is_called_line(raw: RawGraph, tmp_path: Path) -> None:
+    pl.DataFrame({"id": ["Q1"], "line": ["a"]}).write_parquet(tmp_path / "things.parquet")
+    with pytest.raises(FormatError, match="has a column 'line'; call it something else"):
+        add_entity_table(raw, tmp_path / "things.parquet")
+
+
+@settings(max_examples=100, deadline=None)
+@given(content=st.binary(max_size=60) | st.text('Q123"\n,\t|id .-', max_size=60).map(str.encode))
+def test_any_bytes_are_a_table_or_one_line(content: bytes, tmp_path_factory) -> None:
+    folder = tmp_path_factory.mktemp("table")
+    (folder / "facts.csv").write_text("Q1,in,Q2\n")
+    (folder / "things.csv").write_bytes(content)
+    raw, said = read_sources([folder / "facts.csv"]), ""
+    try:
+        raw = add_entity_table(raw, folder / "things.csv")
+    except FormatError as error:
+        said = str(error)
+    assert bool(said) == (len(raw.notes) == 2)
+    assert "\n" not in said
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from momok.errors import DataError, FormatError
 from momok.graph.sources import read_pykeen
@@ -207,3 +209,27 @@ def test_malformed_pykeen_folders(file: str, text: str, message: str, tmp_path: 
     with pytest.raises(FormatError, match=message) as caught:
         read_pykeen_folder(tmp_path)
     assert f"{file}.tsv.gz" in str(caught.value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    file=st.sampled_from(["entity2id", "relation2id", "train2id", "valid2id"]),
+    content=st.binary(max_size=40) | st.text("012 \n\t-ab\r", max_size=40).map(str.encode),
+)
+def test_any_bytes_are_openke_or_one_line(file: str, content: bytes, tmp_path_factory) -> None:
+    folder = tmp_path_factory.mktemp("openke")
+    texts = {
+        "entity2id": b"2\na\t0\nb\t1\n",
+        "relation2id": b"1\nr\t0\n",
+        "train2id": b"2\n0 1 0\n1 0 0\n",
+        "valid2id": b"1\n0 0 0\n",
+    }
+    for name, text in (texts | {file: content}).items():
+        (folder / f"{name}.txt").write_bytes(text)
+    raw, said = None, ""
+    try:
+        raw = read_openke(folder)
+    except (DataError, FormatError) as error:
+        said = str(error)
+    assert (raw is None) == said.startswith(str(folder))
+    assert "\n" not in said

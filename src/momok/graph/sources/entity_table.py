@@ -53,17 +53,19 @@ class _Table:
 
 
 def add_entity_table(raw: RawGraph, path: Path, *, strict: bool = False) -> RawGraph:
-    """Add what a table with a header says of the entities.
+    """Add what a table says of the entities.
 
-    Rows of labels that are in no fact are left out and counted; of several rows of a label the
-    first counts. Picture paths are taken as relative to the table's folder.
+    A table without a header, whose first line begins with an entity, holds labels, names and, where
+    there is a third column, descriptions. Rows of labels that are in no fact are left out and
+    counted; of several rows of a label the first counts. Picture paths are taken as relative to the
+    table's folder.
 
     Raises:
         DataError: the file is missing or cannot be read.
         FormatError: it is malformed, no column can be the key, or no row names an entity.
     """
     log = FindingLog(path.parent, strict)
-    table = _read(path, log)
+    table = _read(path, raw, log)
     key, matched = _find_key(table, raw)
     roles = _find_roles(table, key)
     frame = _match(table, key, raw, log)
@@ -92,22 +94,38 @@ def add_entity_table(raw: RawGraph, path: Path, *, strict: bool = False) -> RawG
     )
 
 
-def _read(path: Path, log: FindingLog) -> _Table:
+def _read(path: Path, raw: RawGraph, log: FindingLog) -> _Table:
     if is_parquet(path):
         frame = read_parquet(path)
+        if LINE in frame.columns:
+            raise FormatError(f"{path}: has a column {LINE!r}; call it something else")
         return _Table(path, frame.fill_null("").with_row_index(LINE, offset=1))
     read = read_text_table(path, log, least=2).frame
-    header = [name.strip() for name in read.drop(LINE).row(0)]
+    first = [name.strip() for name in read.drop(LINE).row(0)]
     place = f"{path}:{read[LINE][0]}"
+    header = _name_columns(first, raw)
+    if header is None:
+        header, read = first, read.slice(1)
     if "" in header or len(set(header)) != len(header) or LINE in header:
         raise FormatError(
             f"{place}: the first line must name the columns, each by a name of its own other than "
             f"{LINE!r}: {' | '.join(header)[:200]!r}"
         )
-    if len(read) == 1:
+    if not len(read):
         raise FormatError(f"{path}: has a header and no row")
     names = {str(position): name for position, name in enumerate(header)}
-    return _Table(path, read.slice(1).rename(names))
+    return _Table(path, read.rename(names))
+
+
+def _name_columns(first: list[str], raw: RawGraph) -> list[str] | None:
+    """Name the columns of a table without a header: a label and a name, a text; None if it has one.
+
+    Many published lists are like that. The first line then begins with an entity of the facts.
+    """
+    known = {*_KEYS, *(name for names in _TEXTS.values() for name in names)}
+    if any(_simplify(name) in known for name in first) or first[0] not in set(raw.entities):
+        return None
+    return ["label", "name", "description"][: len(first)] if len(first) <= 3 else None
 
 
 def _find_key(table: _Table, raw: RawGraph) -> tuple[str, int]:
