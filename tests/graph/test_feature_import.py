@@ -362,7 +362,10 @@ FAULTS = {
         lambda p: p.write_bytes(pickle.dumps({"A": "one", "Ä": "two", "z": "three"})),
         "has a str, expected a vector",
     ),
-    "keys.pkl": (lambda p: p.write_bytes(pickle.dumps({(1, 2): [1.0]})), "has the key"),
+    "keys.pkl": (
+        lambda p: p.write_bytes(pickle.dumps({(1, 2): [1.0]})),
+        "refused: it holds a tuple as a key",
+    ),
     "ids.pkl": (
         lambda p: p.write_bytes(pickle.dumps({0: [1.0], "A": [2.0], 2: [1.0]})),
         "its keys are numbers",
@@ -370,6 +373,10 @@ FAULTS = {
     "twice.pkl": (
         lambda p: p.write_bytes(pickle.dumps({"A": [1.0], "<A>": [2.0], "z": [3.0]})),
         "both name 'A'",
+    ),
+    "long number.pkl": (
+        lambda p: p.write_bytes(pickle.dumps(1 << 99_999)),
+        "holds what cannot be used",
     ),
     "junk.pkl": (lambda p: p.write_bytes(b"\0\1\2"), "is corrupt or no pickle"),
     "empty.safetensors": (lambda p: p.write_bytes(b""), "corrupt, truncated or no safetensors"),

@@ -210,6 +210,22 @@ def test_anything_but_arrays_is_refused(tmp_path, content, how):
         pass
 
 
+def test_keys_that_would_overflow_the_stack(tmp_path):
+    """The hash of a tuple within a million tuples ends a process without a word."""
+    path = tmp_path / "v.pkl"
+    nested = b")" + b"\x85" * 1_000_000  # (((...),),)
+    for content in (
+        b"\x80\x04}" + nested + b"K\x01s.",
+        b"\x80\x04}(" + nested + b"K\x01u.",
+        b"\x80\x04(" + nested + b"K\x01d.",
+        b"\x80\x04\x8f(" + nested + b"\x90.",
+        b"\x80\x04(" + nested + b"\x91.",
+    ):
+        path.write_bytes(content)
+        with pytest.raises(FeatureError, match=r"is refused: it holds a (tuple as a key|set)"):
+            read_pickle(path)
+
+
 def test_bombs_of_the_memo_and_of_sizes(tmp_path):
     path = tmp_path / "v.pkl"
     bombs = (

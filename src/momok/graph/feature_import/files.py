@@ -55,6 +55,8 @@ def open_vectors(path: Path) -> Iterator[Vectors]:
     except FeatureError as error:
         said = str(error)
         raise (error if str(path) in said else FeatureError(f"{path}: {said}")) from None
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise FeatureError(f"{path}: holds what cannot be used: {_first_line(error)}") from error
     except MemoryError:
         raise FeatureError(f"{path}: does not fit into memory") from None
     except OSError as error:

@@ -17,10 +17,10 @@ import pickle
 import re
 import struct
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
@@ -150,6 +150,22 @@ class _Unpickler(pickle._Unpickler):  # the one in Python
         super().__init__(file, encoding="bytes")
         self._load_storage = load_storage
 
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)
+
+    def load_pairs(self, load: Callable[[Any], None], keys: Sequence[Any]) -> None:
+        """Put pairs into a dictionary if the keys are plain.
+
+        The hash of a tuple of a tuple of a tuple ... would overflow the stack of the process.
+        """
+        for key in keys:
+            if not isinstance(key, (str, bytes, int, float, type(None))):
+                raise _RefusedError(f"a {type(key).__name__.strip('_')} as a key")
+        load(self)
+
+    def load_set(self) -> None:
+        """Refuse sets, whose members are hashed too."""
+        raise _RefusedError("a set")
+
     def find_class(self, module: object, name: object) -> Any:
         """Give our own function for a name that is known."""
         module, name = _text(module), _text(name)
@@ -167,6 +183,20 @@ class _Unpickler(pickle._Unpickler):  # the one in Python
     def get_extension(self, code: int) -> Any:
         """Refuse codes that other programs have registered."""
         raise _RefusedError(f"extension {code}")
+
+
+def _guard_pairs(opcode: bytes, find_keys: Callable[[list[Any]], Sequence[Any]]) -> None:
+    load = _Unpickler.dispatch[opcode[0]]
+    _Unpickler.dispatch[opcode[0]] = lambda unpickler: unpickler.load_pairs(
+        load, find_keys(unpickler.stack)
+    )
+
+
+_guard_pairs(pickle.SETITEM, lambda stack: stack[-2:-1])
+_guard_pairs(pickle.SETITEMS, lambda stack: stack[::2])  # since the mark, keys and values in turn
+_guard_pairs(pickle.DICT, lambda stack: stack[::2])
+for _opcode in (pickle.EMPTY_SET, pickle.FROZENSET, pickle.ADDITEMS):
+    _Unpickler.dispatch[_opcode[0]] = _Unpickler.load_set
 
 
 def _find_known(module: str, name: str) -> _Call | None:
@@ -212,6 +242,11 @@ def _tensor(storage: Any, offset: int, shape: Any, strides: Any, *_others: Any) 
     return LazyTensor(storage, int(offset), sizes, steps)
 
 
+def _begin_dict() -> _Dict:
+    """An empty dictionary; pairs come one by one, so that their keys are looked at."""
+    return _Dict()
+
+
 def _read_nested(content: bytes) -> Any:
     """A storage that a plain pickle of a tensor holds: a whole file of torch.save within it."""
     return _read_stream(io.BytesIO(bytes(content)))
@@ -231,7 +266,7 @@ _KNOWN: Mapping[str, Callable[..., Any]] = {
     "numpy.core.numeric._frombuffer": lambda raw, dtype, shape, order: _fill(
         shape, dtype, _text(order), raw
     ),
-    "collections.OrderedDict": _Dict,
+    "collections.OrderedDict": _begin_dict,
     "_codecs.encode": _encode_text,
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,

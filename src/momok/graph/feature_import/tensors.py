@@ -39,6 +39,10 @@ class Storage:
     count: int
     read: Callable[[], bytes]
 
+    def __setstate__(self, _state: object) -> None:
+        """Nothing in a file changes it after it was made."""
+        raise FeatureError("holds a state for a storage")
+
     def open(self) -> NDArray[Any]:
         """Read the numbers; those of bfloat16 as their bits."""
         raw = self.read()
@@ -62,6 +66,10 @@ class LazyTensor:
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+
+    def __setstate__(self, _state: object) -> None:
+        """Nothing in a file changes it after it was made."""
+        raise FeatureError("holds a state for a tensor")
 
     def load(self) -> NDArray[Any]:
         """Read it.
