@@ -19,9 +19,9 @@ from momok.prediction.calibration_counts import (
     BIN_LOGITS,
     Counts,
     HeldOut,
-    count_facts,
     count_questions,
 )
+from momok.prediction.calibration_facts import count_facts
 from momok.prediction.calibration_fit import calibrate_run
 from momok.training import RunFolder
 from tests.prediction.vector_predictor import VectorPredictor, draw_graph

@@ -27,9 +27,9 @@ from momok.prediction.calibration_counts import (
     BIN_LOGITS,
     Counts,
     HeldOut,
-    count_facts,
     count_questions,
 )
+from momok.prediction.calibration_facts import count_facts
 from momok.prediction.calibrators import METHODS, CalibrationMap, Method, fit_map
 from momok.prediction.predictor import Predictor
 from momok.training import RunFolder
