@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import polars as pl
@@ -250,6 +251,26 @@ def test_splits_are_told_by_names_and_options(tmp_path: Path) -> None:
         "valid": [[1, 0, 0]],
         "train": [[0, 0, 1], [2, 0, 0]],
     }
+
+
+def test_a_data_set_in_an_archive(tmp_path: Path) -> None:
+    pl.DataFrame({"head": ["b"], "relation": ["r"], "tail": ["a"]}).write_parquet(
+        tmp_path / "b.parquet"
+    )
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        archive.writestr("data/train.csv", "a,r,b\nb,s,a\nx,y\n")
+        archive.write(tmp_path / "b.parquet", "data/test.parquet")
+        archive.writestr("data/entities.tsv", "id\tname\na\tAnn\n")
+        archive.writestr("__MACOSX/data/._train.csv", "litter")
+    read = read_sources([tmp_path / "data.zip"])
+    assert {s: f.tolist() for s, f in read.triples.items()} == {
+        "train": [[0, 0, 1], [1, 1, 0]],
+        "test": [[1, 0, 0]],
+    }
+    assert read.names == {"a": "Ann"}
+    assert read.findings[0].examples[0].startswith("train.csv:3: expected 3 columns")
+    one = read_sources([tmp_path / "data.zip" / "data" / "test.parquet"])
+    assert one.entities == ["b", "a"]
 
 
 def test_two_files_for_a_split_are_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, get_args
 from momok.errors import DataError
 from momok.graph.formats import is_benchmark_folder, is_momok_folder
 from momok.graph.graph import SPLIT_NAMES, SplitName
-from momok.graph.sources.archives import is_member, name_content
+from momok.graph.sources.archives import is_member, list_members, name_content
 
 __all__ = [
     "FORMATS",
@@ -20,6 +20,7 @@ __all__ = [
     "find_facts",
     "find_pictures",
     "find_split_files",
+    "is_container",
 ]
 
 SourceFormat: TypeAlias = Literal[
@@ -38,6 +39,7 @@ _SPLITS: dict[str, SplitName] = {
 }
 _FACTS = ("facts", "triples", "graph", "edges", "kg", "statements")
 _ENTITIES = ("entities", "nodes", "items")
+_ZIP = b"PK\x03\x04"
 _PICTURES = ("pictures", "images", "photos")
 
 
@@ -51,12 +53,35 @@ def detect_format(path: Path) -> tuple[SourceFormat, str]:
         return _detect_folder(path)
     if not path.exists() and not is_member(path):
         raise DataError(f"{path}: there is no such file or folder")
+    if is_container(path):
+        return _detect_archive(path)
     suffix = Path(name_content(path)).suffix.lower()
     if suffix in _RDF:
         return "rdf", f"RDF by its name (*{suffix})"
     if suffix in _PARQUET:
         return "parquet", f"Parquet by its name (*{suffix})"
     return "table", f"a table by its name (*{suffix})" if suffix else "a table"
+
+
+def is_container(path: Path) -> bool:
+    """Tell folders, and zip archives of several files, from files."""
+    if path.is_dir():
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        is_zip = file.read(len(_ZIP)) == _ZIP
+    return is_zip and len(list_members(path)) > 1
+
+
+def _detect_archive(path: Path) -> tuple[SourceFormat, str]:
+    if find_split_files(path) or find_facts(path):
+        return "splits", "an archive with files of facts"
+    members = list_members(path)
+    raise DataError(
+        f"{path}: holds {len(members):,} files, and none is named train, facts or triples; unpack "
+        f"it, or name one, as in {path / members[0]}"
+    )
 
 
 def _detect_folder(path: Path) -> tuple[SourceFormat, str]:
@@ -90,9 +115,9 @@ def find_split_files(folder: Path) -> dict[SplitName, Path]:
         DataError: two files may be the same split.
     """
     found: dict[SplitName, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in _list_files(folder):
         split = _SPLITS.get(_bare_name(path).lower())
-        if split is None or not path.is_file() or not _is_known(path):
+        if split is None:
             continue
         if split in found:
             raise DataError(
@@ -109,11 +134,7 @@ def _find_named(folder: Path, names: tuple[str, ...]) -> Path | None:
     Raises:
         DataError: several have.
     """
-    found = [
-        path
-        for path in sorted(folder.iterdir())
-        if _bare_name(path).lower() in names and path.is_file() and _is_known(path)
-    ]
+    found = [path for path in _list_files(folder) if _bare_name(path).lower() in names]
     if len(found) > 1:
         shown = " and ".join(path.name for path in found[:3])
         raise DataError(f"{folder}: {shown} may be meant; name the files themselves")
@@ -133,6 +154,15 @@ def find_entities(folder: Path) -> Path | None:
 def find_pictures(folder: Path) -> Path | None:
     """Find the folder of pictures beside the facts."""
     return next((folder / name for name in _PICTURES if (folder / name).is_dir()), None)
+
+
+def _list_files(folder: Path) -> list[Path]:
+    """List the files of a folder or archive whose names tell a format that is known."""
+    if folder.is_dir():
+        files = [path for path in folder.iterdir() if path.is_file()]
+    else:
+        files = [folder / member for member in list_members(folder)]
+    return sorted(path for path in files if _is_known(path))
 
 
 def _bare_name(path: Path) -> str:

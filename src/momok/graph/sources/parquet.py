@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 from momok.errors import FormatError
+from momok.graph.sources.archives import name_content
 from momok.graph.sources.content import read_content
 from momok.graph.sources.frames import pl
 
@@ -16,8 +17,8 @@ _MAGIC = b"PAR1"  # at both ends of a Parquet file
 
 
 def is_parquet(path: Path) -> bool:
-    """Tell a Parquet file by its name."""
-    return any(suffix.lower() in _SUFFIXES for suffix in path.suffixes[-2:])
+    """Tell a Parquet file, which may be packed, by its name."""
+    return Path(name_content(path)).suffix.lower() in _SUFFIXES
 
 
 def read_parquet(path: Path) -> pl.DataFrame:

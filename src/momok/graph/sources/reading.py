@@ -16,6 +16,7 @@ from momok.graph.sources.detection import (
     find_facts,
     find_pictures,
     find_split_files,
+    is_container,
 )
 from momok.graph.sources.options import TableOptions
 from momok.graph.sources.raw import RawGraph
@@ -126,7 +127,7 @@ def _locate(source: str | Path) -> Path:
 def _find_beside(paths: Sequence[Path], options: SourceOptions) -> tuple[Path | None, Path | None]:
     """Find the table of entities and the pictures: those given, or those in the folder."""
     entities, pictures = options.entities, options.pictures
-    if len(paths) == 1 and paths[0].is_dir() and (options.format or "splits") == "splits":
+    if len(paths) == 1 and is_container(paths[0]) and (options.format or "splits") == "splits":
         kind, _ = detect_format(paths[0])
         if kind == "splits":
             entities = entities or find_entities(paths[0])
@@ -135,7 +136,7 @@ def _find_beside(paths: Sequence[Path], options: SourceOptions) -> tuple[Path | 
 
 
 def _read_source(path: Path, options: SourceOptions, stage: Stage) -> list[Part]:
-    if not path.is_dir():
+    if not is_container(path):
         return [(None, read_facts_file(path, options, stage))]
     kind, why = (options.format, "as said") if options.format else detect_format(path)
     stage(f"reading {path.name}")
