@@ -127,6 +127,7 @@ def import_features(
     momok features import my-graph vectors.npy --modality image --order entity2id
     momok features import my-graph vectors.csv --modality text
     """
+    from momok.cli.stages import show_stages
     from momok.errors import FeatureError
     from momok.graph import Vocabulary, save_features
     from momok.graph.copies import find_own_folder, read_labels_of, read_name_of
@@ -134,17 +135,19 @@ def import_features(
 
     folder = find_own_folder(graph, out)
     entities = Vocabulary(read_labels_of(folder))
-    imported = read_features(
-        file.expanduser(),
-        entities,
-        modality=modality,
-        order=order or ("labels" if labels else None),
-        labels=labels,
-        links=links,
-        zeros_absent=zeros_absent,
-        made_by=made_by,
-        graph_name=read_name_of(folder),
-    )
+    with show_stages() as stages:
+        stages(f"reading {file.name}", 0, 1)
+        imported = read_features(
+            file.expanduser(),
+            entities,
+            modality=modality,
+            order=order or ("labels" if labels else None),
+            labels=labels,
+            links=links,
+            zeros_absent=zeros_absent,
+            made_by=made_by,
+            graph_name=read_name_of(folder),
+        )
     place = folder / "features" / imported.features.manifest.modality
     if not replace and place.with_name(f"{place.name}.json").is_file():
         raise FeatureError(
