@@ -39,7 +39,7 @@ Floats: TypeAlias = NDArray[np.float64]
 
 NUM_BINS = 4096
 _WIDTH = 2 * LOGIT_LIMIT / NUM_BINS  # 0.015: a probability of 0.5 is told from 0.504
-BIN_LOGITS: Floats = -LOGIT_LIMIT + _WIDTH * (np.arange(NUM_BINS) + 0.5)
+BIN_LOGITS: Floats = -LOGIT_LIMIT + _WIDTH * (np.arange(NUM_BINS, dtype=np.float64) + 0.5)
 
 QUESTION_BATCH = 256
 _MAX_CELLS = 1 << 22  # of a block: exact in the float32 that histc counts with, up to 2**24

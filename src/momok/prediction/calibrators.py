@@ -85,7 +85,7 @@ class CalibrationMap:
         x = np.clip(np.asarray(logits, dtype=np.float64), -LOGIT_LIMIT, LOGIT_LIMIT)
         if self.method == "isotonic":
             at, probabilities = np.array(self.knots, dtype=np.float64).T
-            return np.interp(x, at, probabilities)
+            return np.asarray(np.interp(x, at, probabilities), dtype=np.float64)
         if self.method == "identity":
             return _sigmoid(x)
         design = _build_design(self.method, x)
@@ -140,7 +140,7 @@ def compute_logits(probabilities: ArrayLike) -> Floats:
     p = np.asarray(probabilities, dtype=np.float64)
     with np.errstate(divide="ignore"):
         logits = np.log(p) - np.log1p(-p)
-    return np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)
+    return np.asarray(np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT), dtype=np.float64)
 
 
 def fit_map(method: Method, logits: Floats, true: Floats, false: Floats) -> CalibrationMap:
