@@ -275,6 +275,25 @@ def test_a_graph_of_momok_is_a_source_too(tmp_path: Path) -> None:
     assert graph.pictures.keys() == world.pictures.keys()
 
 
+def test_a_graph_that_was_built_can_be_built_again(tmp_path: Path) -> None:
+    first = build_graph(make_raw(SQUARE), tmp_path / "graph")
+    reviews = make_raw([("e0", "r", "new")])
+    build_graph(
+        read_sources([tmp_path / "graph"]),
+        tmp_path / "graph",
+        BuildOptions(overwrite=True),
+        reviews=reviews,
+    )
+    graph = load_graph(tmp_path / "graph")
+    assert graph.split_notes == (
+        *first.split_notes,
+        "1 reviewed facts added to train (0 were known already)",
+    )
+    sizes = {split: len(graph.facts(split)) for split in ("train", "valid", "test")}
+    assert sizes == first.split_sizes | {"train": first.split_sizes["train"] + 1}
+    assert any(finding.kind == "recorded-split" for finding in graph.findings)
+
+
 def test_a_folder_is_not_replaced_unless_asked(tmp_path: Path) -> None:
     folder = tmp_path / "graph"
     build_graph(make_split(), folder)

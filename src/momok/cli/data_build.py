@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from momok.graph.building import BuildOptions, BuildReport
-    from momok.graph.sources.reading import SparqlSource
+    from momok.graph.sources.reading import SourceOptions, SparqlSource
 
 __all__ = ["command"]
 
@@ -134,30 +134,9 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
     from momok.cli.console import console, error_console, make_printable
     from momok.graph.building import build_graph
     from momok.graph.raw_writing import check_target
-    from momok.graph.sources.options import TableOptions
-    from momok.graph.sources.rdf_options import RdfOptions
     from momok.graph.sources.reading import SourceOptions, read_facts_file, read_sources
 
-    table = TableOptions(
-        columns=_parse_columns(given["columns"]),
-        delimiter=_parse_delimiter(given["delimiter"]),
-        header=given["header"],
-        quotes=given["quotes"],
-        strict=given["strict"],
-    )
-    options = SourceOptions(
-        format=given["kind"],
-        table=table,
-        splits={s: given[s] for s in ("train", "valid", "test") if given[s] is not None},
-        entities=given["entities"],
-        pictures=given["pictures"],
-        rdf=RdfOptions(
-            languages=given["languages"] or ("en",),
-            types_as_facts=given["types_as_facts"],
-            keep_blank_nodes=given["keep_blank_nodes"],
-        ),
-        sparql=_read_sparql_options(given),
-    )
+    options = _read_source_options(given)
     building = _read_build_options(given)
     check_target(out, overwrite=building.overwrite)
     err = error_console()
@@ -172,6 +151,33 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
         accepted = read_facts_file(reviews, SourceOptions()) if reviews else None
         report = build_graph(raw, out, building, reviews=accepted, stage=stage)
     _show(console(), report)
+
+
+def _read_source_options(given: dict[str, Any]) -> SourceOptions:
+    from momok.graph.sources.options import TableOptions
+    from momok.graph.sources.rdf_options import RdfOptions
+    from momok.graph.sources.reading import SourceOptions
+
+    table = TableOptions(
+        columns=_parse_columns(given["columns"]),
+        delimiter=_parse_delimiter(given["delimiter"]),
+        header=given["header"],
+        quotes=given["quotes"],
+        strict=given["strict"],
+    )
+    return SourceOptions(
+        format=given["kind"],
+        table=table,
+        splits={s: given[s] for s in ("train", "valid", "test") if given[s] is not None},
+        entities=given["entities"],
+        pictures=given["pictures"],
+        rdf=RdfOptions(
+            languages=given["languages"] or ("en",),
+            types_as_facts=given["types_as_facts"],
+            keep_blank_nodes=given["keep_blank_nodes"],
+        ),
+        sparql=_read_sparql_options(given),
+    )
 
 
 def _read_sparql_options(given: dict[str, Any]) -> SparqlSource | None:

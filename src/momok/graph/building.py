@@ -8,6 +8,7 @@ from pathlib import Path
 
 from momok.errors import DataError
 from momok.graph.build_steps import (
+    Draft,
     add_reviews,
     complete_splits,
     drop_redundant,
@@ -118,24 +119,7 @@ def build_graph(
         StorageError: the disk refused.
     """
     options = options or BuildOptions()
-    stage("dropping duplicates")
-    draft = start_draft(raw)
-    is_split = UNSPLIT not in draft.triples
-    stage("comparing relations")
-    redundant = find_redundant_relations(draft.distinct(), *draft.sizes)
-    if options.drop_inverse_leaks:
-        drop_redundant(draft, redundant, keep_entities=is_split)
-        redundant = find_redundant_relations(draft.distinct(), *draft.sizes)
-    stage("splitting")
-    groups = group_facts(draft.all_facts(), redundant, *draft.sizes)
-    if is_split:
-        complete_splits(draft, groups, options.ratio, options.seed)
-        report_overlaps(draft)
-    else:
-        split_draft(draft, groups, options.ratio, options.seed)
-    if reviews is not None:
-        add_reviews(draft, reviews)
-    report_leaks(draft, redundant)
+    draft, redundant = _make_draft(raw, options, reviews, stage)
     name = options.name or raw.name or folder.resolve().name
     facts: dict[str, Triples] = {split: draft.triples[split] for split in SPLIT_NAMES}
     built = replace(
@@ -144,7 +128,7 @@ def build_graph(
     written = write_raw_folder(
         built,
         folder,
-        split_notes=None if is_split else draft.split_notes,
+        split_notes=_record_split(raw, draft),
         link_pictures=options.link_pictures,
         overwrite=options.overwrite,
         stage=stage,
@@ -163,6 +147,38 @@ def build_graph(
         covered=_count_covered(built, written),
         written=written,
     )
+
+
+def _make_draft(
+    raw: RawGraph, options: BuildOptions, reviews: RawGraph | None, stage: Stage
+) -> tuple[Draft, list[RelationPair]]:
+    """Take a source's facts to splits, and find the relations that tell each other's."""
+    stage("dropping duplicates")
+    draft = start_draft(raw)
+    is_split = UNSPLIT not in draft.triples
+    stage("comparing relations")
+    redundant = find_redundant_relations(draft.distinct(), *draft.sizes)
+    if options.drop_inverse_leaks:
+        drop_redundant(draft, redundant, keep_entities=is_split)
+        redundant = find_redundant_relations(draft.distinct(), *draft.sizes)
+    stage("splitting")
+    groups = group_facts(draft.all_facts(), redundant, *draft.sizes)
+    if is_split:
+        complete_splits(draft, groups, options.ratio, options.seed)
+        report_overlaps(draft)
+    else:
+        split_draft(draft, groups, options.ratio, options.seed)
+    if reviews is not None:
+        add_reviews(draft, reviews)
+    report_leaks(draft, redundant)
+    return draft, redundant
+
+
+def _record_split(raw: RawGraph, draft: Draft) -> list[str] | None:
+    """Give the notes of a split that is momok's own; loading may mend that of others."""
+    if UNSPLIT in raw.triples:
+        return draft.split_notes
+    return None if raw.split_notes is None else [*raw.split_notes, *draft.split_notes[1:]]
 
 
 def _count_covered(raw: RawGraph, written: Written) -> dict[str, int]:

@@ -26,6 +26,7 @@ def read_folder(path: Path, *, strict: bool = False) -> RawGraph:
     read = read_momok_folder if own else read_benchmark_folder
     graph = read(path, strict=strict)
     features = path / "features"
+    recorded = any(finding.kind == "recorded-split" for finding in graph.findings)
     return RawGraph(
         entities=list(graph.entities.labels),
         relations=list(graph.relations.labels),
@@ -42,6 +43,7 @@ def read_folder(path: Path, *, strict: bool = False) -> RawGraph:
         attributes={name: _given(graph, values) for name, values in graph.attributes.items()},
         findings=[finding for finding in graph.findings if finding.kind not in _COUNTED_LATER],
         features=features if features.is_dir() else None,
+        split_notes=list(graph.split_notes) if recorded and graph.split == "clean" else None,
         name=graph.name,
         about=graph.about,
         licence=graph.licence,

@@ -39,6 +39,7 @@ class RawGraph:
         findings: what reading found in the files.
         notes: what was taken for what, in sentences: the format and why, columns, dialect.
         features: a folder of feature files by label (see ``momok.graph.features``) to be copied.
+        split_notes: how momok split the facts, where the source records that it did.
         name: the name of the graph, "" where the source does not say.
         about: a sentence on the graph.
         licence: under which terms it may be used.
@@ -60,6 +61,7 @@ class RawGraph:
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     features: Path | None = None
+    split_notes: list[str] | None = None
     name: str = ""
     about: str = ""
     licence: str = ""
