@@ -32,6 +32,14 @@ def test_threads() -> None:
     assert start(threads=0).threads >= 1
 
 
+@pytest.mark.parametrize(("asked", "threads"), [("1", 1), ("2", 2), ("", 3), ("many", 3)])
+def test_threads_of_the_environment(monkeypatch, asked, threads) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    monkeypatch.setattr(runtime, "_usable_cores", lambda: 3)
+    assert start().threads == threads
+    assert start(threads=1).threads == 1
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_precision_of_products(precision) -> None:
     started = start(precision=precision, threads=1)

@@ -57,7 +57,7 @@ def start_runtime(settings: RuntimeSettings) -> Runtime:
             "or install a PyTorch build for your GPU"
         )
     device = torch.device("cuda" if cuda and settings.device != "cpu" else "cpu")
-    threads = settings.threads or _usable_cores()
+    threads = settings.threads or _asked_threads() or _usable_cores()
     torch.set_num_threads(threads)
     if device.type == "cpu":
         _keep_freed_memory()
@@ -113,6 +113,12 @@ def _cpu_name() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def _asked_threads() -> int:
+    """What ``OMP_NUM_THREADS`` says, as everything else that PyTorch computes with heeds it."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdecimal() else 0
 
 
 def _usable_cores() -> int:
