@@ -31,7 +31,7 @@ COMMANDS: dict[str, str] = {
     "serve": "Serve a run: a page to look and review, and a JSON API.",
     "plot": "Draw the plots of a run again.",
     "config": "List every setting with its value and what it does.",
-    "data": "List the known graphs, or look at one.",
+    "data": "Build, check, fetch or look at a graph.",
     "encode": "Turn texts, pictures or numbers of a graph into features.",
     "features": "List the features of a graph, or import vectors.",
 }

@@ -21,7 +21,7 @@ _EXAMPLES = 3  # of a finding
 @click.group("data", short_help=COMMANDS["data"], invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List the known graphs, or look at one."""
+    """Build a graph of your own, check one, fetch a known one, or look at one."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
