@@ -51,6 +51,12 @@ def read_memory(process: int) -> float:
     return float("nan")
 
 
+def read_cpu(process: int) -> float:
+    """CPU seconds that a process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 async def ask(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, question: dict[str, Any]
 ) -> tuple[int, bytes]:
@@ -160,9 +166,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         try:
             load = Load(port, process.pid, read_labels(options.run))
             asyncio.run(load.run(options.clients, _WARM_UP, options.k))
-            began = time.perf_counter()
+            began, used = time.perf_counter(), read_cpu(process.pid)
             tally = asyncio.run(load.run(options.clients, options.requests, options.k))
-            seconds = time.perf_counter() - began
+            seconds, used = time.perf_counter() - began, read_cpu(process.pid) - used
             loaded = read_load_seconds(port)
         finally:
             process.send_signal(signal.SIGTERM)
@@ -179,6 +185,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "answered": len(tally.seconds),
         "errors": tally.errors,
         "requests_per_second": len(tally.seconds) / seconds,
+        "server_cpu_ms_per_request": 1000 * used / options.requests,
         "p50_ms": tally.quantile(0.50),
         "p90_ms": tally.quantile(0.90),
         "p99_ms": tally.quantile(0.99),
@@ -207,7 +214,7 @@ def main() -> None:
         options.json.write_text(text + "\n", encoding="utf-8")
     shown = {name: value for name, value in found.items() if name != "memory_mib"}
     for name, value in shown.items():
-        print(f"{name:20} {value:.1f}" if isinstance(value, float) else f"{name:20} {value}")
+        print(f"{name:26} {value:.1f}" if isinstance(value, float) else f"{name:26} {value}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ the old one and takes its place in one step. A checkpoint that cannot be read ch
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 import time
@@ -185,6 +186,8 @@ class ModelHolder:
             self._metrics.model_loaded(fresh.version, fresh.loaded_seconds)
             _log.info("serving checkpoint %s", fresh.version)
             fresh.prepare()
+            gc.unfreeze()
+            gc.collect()  # the old model is in cycles, and large
             return True
 
 

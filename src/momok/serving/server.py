@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import socket
@@ -52,6 +53,10 @@ def serve(settings: ServeSettings, *, ready: Callable[[str], None] | None = None
     except BaseException:
         listener.close()
         raise
+    # A full collection would look through what stays anyway: 350,000 objects and 0.17 s with MKG-Y,
+    # in the midst of requests (measured).
+    gc.collect()
+    gc.freeze()
     protocol = type("Protocol", (PatientProtocol,), {"patience": settings.limits.request_seconds})
     config = uvicorn.Config(
         create_app(settings, service),
