@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -355,7 +356,8 @@ def choose_name(found: Iterable[tuple[str, str]]) -> str:
     """The plain rule: English, then no language, then any; ties by tag and text."""
     order = {"en": 0, "": 1}
     texts = sorted((order.get(tag, 2), tag, text) for tag, text in found)
-    return " ".join(unescape_breaks(texts[0][2]).strip().split("\0"))
+    edges = r"^[\s\x00-\x1f]+|[\s\x00-\x1f]+$"
+    return " ".join(re.sub(edges, "", unescape_breaks(texts[0][2])).split("\0"))
 
 
 def unescape_breaks(text: str) -> str:

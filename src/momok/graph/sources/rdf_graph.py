@@ -45,6 +45,10 @@ class _Nodes:
         return {self.labels[i]: text for i, text in pairs if text}
 
 
+# Blanks and control characters around a text; among them are those that no text should be made of.
+_EDGES = r"^[\s\x00-\x1f]+|[\s\x00-\x1f]+$"
+
+
 def build_raw_graph(
     collection: Collection,
     faults: FaultLog,
@@ -127,7 +131,7 @@ def _read_texts(frame: pl.DataFrame) -> pl.DataFrame:
     texts = frame["text"].to_frame().with_row_index("row")
     changed = texts.filter(escaped).with_columns(text=pl.Series(plain, dtype=pl.String))
     texts = texts.update(changed, on="row", how="left")
-    return frame.with_columns(text=texts["text"].str.strip_chars())
+    return frame.with_columns(text=texts["text"].str.replace_all(_EDGES, ""))
 
 
 def _name_relations(
