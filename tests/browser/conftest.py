@@ -13,8 +13,6 @@ from tests.browser.visitor import Visitor
 from tests.serving.real_server import RealServer, start_server
 from tests.serving.served_run import train_hostile_run
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
 
 def find_chromium() -> str | None:
     """Debian's Chromium, or another one."""
@@ -25,6 +23,7 @@ def find_chromium() -> str | None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[object]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     program = find_chromium()
     if program is None:
         pytest.skip("Chromium is not installed (apt install chromium, or set MOMOK_CHROMIUM)")

@@ -11,7 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.browser.conftest import find_chromium, sync_api
+from playwright.sync_api import sync_playwright
+
+from tests.browser.conftest import find_chromium
 from tests.browser.visitor import Visitor
 from tests.serving.real_server import start_server
 
@@ -25,7 +27,7 @@ def main(run: Path, folder: Path) -> None:
     with (
         tempfile.TemporaryDirectory() as own,
         start_server(run, reviews=f"sqlite:///{own}/reviews.sqlite") as server,
-        sync_api.sync_playwright() as playwright,
+        sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
         wide = {"width": 1180, "height": 940}

@@ -198,7 +198,7 @@ def test_no_accepted_decision_is_lost_when_the_server_is_killed(
     assert set(saved) <= kept
     store.close()
     with start_server(own_run, reviews=address) as server:
-        for number in sorted(unsure)[:30]:
+        for number in sorted(unsure)[:8]:
             decide(server, number)
         assert server.ask("GET", "/ready")[0] == 200
     store = ReviewStore(address)
