@@ -8,15 +8,16 @@ order, and one run with one seed has the same bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from momok.errors import CheckpointError, StorageError
 from momok.model import ModalitySpec, MoMoK, MoMoKSpec
@@ -121,8 +122,33 @@ def _empty_model(spec: dict[str, Any], tensors: Mapping[str, Tensor]) -> MoMoK:
     present = {
         modality.name: tensors[f"tables.{m}.present"] for m, modality in enumerate(modalities)
     }
-    with torch.device("meta"):
+    with torch.device("meta"), _WithoutNumbers():
         return MoMoK(sizes, present=present)
+
+
+class _WithoutNumbers(TorchFunctionMode):
+    """Leaves tensors as they are where they would be filled with random numbers.
+
+    On the meta device that does nothing, but takes a second: PyTorch loads its compiler for it.
+    """
+
+    _FILLING: ClassVar[frozenset[Any]] = frozenset(
+        {torch.Tensor.normal_, torch.Tensor.uniform_, nn.init.normal_, nn.init.uniform_}
+    )
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in self._FILLING:
+            return args[0] if args else kwargs["tensor"]
+        if func is torch.randn:
+            func, kwargs = torch.empty, {}
+        return func(*args, **kwargs)
 
 
 def load_prefixed(module: nn.Module, path: Path, prefix: str) -> None:
