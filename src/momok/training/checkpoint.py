@@ -132,8 +132,11 @@ class _WithoutNumbers(TorchFunctionMode):
     On the meta device that does nothing, but takes a second: PyTorch loads its compiler for it.
     """
 
-    _FILLING: ClassVar[frozenset[Any]] = frozenset(
-        {torch.Tensor.normal_, torch.Tensor.uniform_, nn.init.normal_, nn.init.uniform_}
+    _FILLING: ClassVar[tuple[Any, ...]] = (
+        torch.Tensor.normal_,
+        torch.Tensor.uniform_,
+        nn.init.normal_,
+        nn.init.uniform_,
     )
 
     def __torch_function__(
