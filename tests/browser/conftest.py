@@ -21,7 +21,8 @@ def find_chromium() -> str | None:
     return next((found for name in names if (found := shutil.which(name))), None)
 
 
-@pytest.fixture(scope="session")
+# Playwright leaves an event loop running in its thread: it must be gone before other modules.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     program = find_chromium()
@@ -38,7 +39,7 @@ def browser_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_hostile_run(tmp_path_factory.mktemp("browser")).path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(
     browser: object, browser_run: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RealServer]:
