@@ -127,7 +127,14 @@ def build_momok(size: str, precision: str) -> Callable[[], None]:
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-4, fused=True)
     queries = TrainingQueries(random_facts(size), relations)
     with runtime.autocast():  # a run of this size compiles where it can
-        kernels, _ = choose_kernels("auto", model, runtime.device, float("inf"))
+        kernels, _ = choose_kernels(
+            "auto",
+            model,
+            runtime.device,
+            flops=float("inf"),
+            queries=BATCH,
+            block=settings.candidate_block,
+        )
 
     def step() -> None:
         batch = queries.batch(queries.permutation(generator)[:BATCH])
@@ -167,10 +174,11 @@ def work(connection: Connection, name: str, size: str) -> None:
 def measure_product_rate(dtype: torch.dtype) -> float:
     """FLOP/s of the score product [B, d] x [d, 4096], the shape most of a step's arithmetic has."""
     left, right = torch.randn(BATCH, WIDTH).to(dtype), torch.randn(WIDTH, 4096).to(dtype)
+    out = torch.empty(BATCH, 4096, dtype=dtype)  # fresh memory would cost more than the product
     times = []
     for _ in range(15):
         before = time.perf_counter()
-        left @ right
+        torch.mm(left, right, out=out)
         times.append(time.perf_counter() - before)
     return 2 * BATCH * WIDTH * 4096 / statistics.median(times)
 

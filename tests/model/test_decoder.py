@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from momok.model.decoder import TuckER, _GroupedProduct, group_by_relation
+from momok.model.decoder import TuckER, _CoreMemory, _GroupedProduct, group_by_relation
 from momok.model.noise import Noise
 
 relations_of = st.lists(st.integers(0, 12), min_size=1, max_size=60)
@@ -66,7 +66,9 @@ def test_the_grouped_product_is_the_product_of_every_query(relations, masked) ->
         mask, scale = torch.rand(len(groups.distinct), 5, 5, generator=generator) < 0.6, 1 / 0.6
     upstream = torch.randn(len(relations), 5, generator=torch.Generator().manual_seed(2)).double()
 
-    out = _GroupedProduct.apply(x, table[groups.distinct] * scale, core, mask, groups, [])
+    out = _GroupedProduct.apply(
+        x, table[groups.distinct] * scale, core, mask, groups, _CoreMemory()
+    )
     out.backward(upstream)
     gradients = [tensor.grad.clone() for tensor in (x, table, core)]
     for tensor in (x, table, core):
@@ -87,7 +89,7 @@ def test_the_gradient_of_the_core_is_added() -> None:
     x, table, core = draw([0, 1, 1])
     groups = group_by_relation(torch.tensor([0, 1, 1]))
     for times in (1, 2, 3):
-        out = _GroupedProduct.apply(x, table[groups.distinct], core, None, groups, [])
+        out = _GroupedProduct.apply(x, table[groups.distinct], core, None, groups, _CoreMemory())
         out.sum().backward()
         if times == 1:
             once = core.grad.clone()
@@ -98,12 +100,14 @@ def test_bfloat16_products_are_near() -> None:
     relations = [0, 1, 1, 2, 2, 2]
     groups = group_by_relation(torch.tensor(relations))
     x, table, core = (tensor.detach().float().requires_grad_() for tensor in draw(relations))
-    exact = _GroupedProduct.apply(x, table[groups.distinct], core, None, groups, [])
+    exact = _GroupedProduct.apply(x, table[groups.distinct], core, None, groups, _CoreMemory())
     exact.sum().backward()
     wanted = [tensor.grad.clone() for tensor in (x, table, core)]
     for tensor in (x, table, core):
         tensor.grad = None
-    near = _GroupedProduct.apply(x.bfloat16(), table[groups.distinct], core, None, groups, [])
+    near = _GroupedProduct.apply(
+        x.bfloat16(), table[groups.distinct], core, None, groups, _CoreMemory()
+    )
     assert near.dtype == torch.bfloat16
     near.float().sum().backward()
     torch.testing.assert_close(near.float(), exact, rtol=0.05, atol=0.1)

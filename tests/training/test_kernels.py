@@ -25,6 +25,10 @@ CPU = torch.device("cpu")
 needs_compiler = pytest.mark.skipif(not has_compiler(CPU), reason="no C++ compiler here")
 
 
+def choose(setting, flops, model=None):  # type: ignore[no-untyped-def]
+    return choose_kernels(setting, model or build(), CPU, flops=flops, queries=11, block=9)
+
+
 def gradients(model, kernels, form):  # type: ignore[no-untyped-def]
     model.zero_grad()
     model.noise_generator = torch.Generator().manual_seed(3)
@@ -46,7 +50,7 @@ def test_compiled_kernels_give_what_plain_ones_give() -> None:
     compiled = CompiledKernels(model)
     model.noise_generator = torch.Generator().manual_seed(3)
     before = model.noise_generator.get_state()
-    compiled.warm_up()
+    compiled.warm_up(11, 9)
     assert torch.equal(model.noise_generator.get_state(), before)
     assert all(p.grad is None for p in model.parameters())
     compilations = torch._dynamo.utils.counters["stats"]["unique_graphs"]
@@ -64,25 +68,25 @@ def test_compiled_kernels_give_what_plain_ones_give() -> None:
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == compilations
 
 
-def test_the_fused_loss_is_softplus_and_its_derivative() -> None:
+@pytest.mark.parametrize("share", [0.0, 0.25])
+def test_the_fused_loss_is_the_cross_entropy_and_its_derivative(share) -> None:
     """Uncompiled, against float64: large and small scores, and those that 1 + e rounds away."""
     scores = torch.cat([torch.linspace(-40, 40, 4001), torch.tensor([-1e4, 1e4, 0.0])])[None]
     exact = scores.double()
     slopes = scores.clone()
-    total = kernels_module._fused_softplus_to_slope(slopes)
+    total = kernels_module._cross_entropy_(slopes, share)
     cells = torch.cat(
-        [kernels_module._fused_softplus_to_slope(cell.clone()) for cell in scores.T.split(1)]
+        [kernels_module._cross_entropy_(cell.clone(), share) for cell in scores.T.split(1)]
     )
-    torch.testing.assert_close(
-        cells.double(), torch.nn.functional.softplus(exact)[0], rtol=2e-5, atol=1e-18
-    )
+    wanted = torch.nn.functional.softplus(exact)[0] - share * exact[0]
+    torch.testing.assert_close(cells.double(), wanted, rtol=2e-5, atol=1e-18)
     torch.testing.assert_close(total.double(), cells.double().sum()[None], rtol=1e-5, atol=0)
-    torch.testing.assert_close(slopes.double(), torch.sigmoid(exact), rtol=1e-5, atol=1e-17)
+    torch.testing.assert_close(slopes.double(), torch.sigmoid(exact) - share, rtol=1e-5, atol=1e-7)
 
 
 def test_a_short_run_is_not_compiled() -> None:
     model = build()
-    chosen, remark = choose_kernels("auto", model, CPU, 1e9)
+    chosen, remark = choose("auto", 1e9, model)
     assert not chosen.compiled
     assert remark is None
     assert score_flops(model, 10, 2) == 6 * 2 * 10 * model.num_entities * (6 + 5 + 7)
@@ -95,13 +99,13 @@ def refuse(*_: object, **__: object) -> None:
 def test_where_nothing_can_be_compiled(monkeypatch) -> None:
     monkeypatch.setattr(CompiledKernels, "warm_up", refuse)
     monkeypatch.setattr(kernels_module, "has_compiler", lambda _device: True)
-    chosen, remark = choose_kernels("auto", build(), CPU, 1e18)
+    chosen, remark = choose("auto", 1e18)
     assert not chosen.compiled
     assert remark is not None
     assert "no such compiler" in remark
     assert "story" not in remark
     with pytest.raises(ConfigError, match=r"runtime.compile = on: .*no such compiler"):
-        choose_kernels("on", build(), CPU, 1.0)
+        choose("on", 1.0)
     monkeypatch.setattr(kernels_module, "has_compiler", lambda _device: False)
-    chosen, remark = choose_kernels("auto", build(), CPU, 1e18)
+    chosen, remark = choose("auto", 1e18)
     assert (chosen.compiled, remark) == (False, None)

@@ -65,6 +65,47 @@ def group_by_relation(relations: Tensor) -> RelationGroups:
     return RelationGroups(distinct=distinct, slots=slots, blocks=tuple(blocks), rows=sum(sizes))
 
 
+_COLUMNS = 8192  # of a core's gradient at a time: what is rounded stays in the cache
+
+
+class _CoreMemory:
+    """Tensors as large as a core that are used again in every step: its cast, its gradient."""
+
+    def __init__(self) -> None:
+        self._cast: Tensor | None = None
+        self._gradient: Tensor | None = None
+
+    def cast(self, core: Tensor, dtype: torch.dtype) -> Tensor:
+        """The core in ``dtype``; good until the next call, which autograd watches."""
+        core = core.detach()
+        if core.dtype == dtype:
+            return core
+        if self._cast is None or (self._cast.dtype, self._cast.device) != (dtype, core.device):
+            self._cast = torch.empty_like(core, dtype=dtype)
+        return self._cast.copy_(core)
+
+    def release_gradient(self, core: nn.Parameter) -> None:
+        """Forget the gradient, keep its memory."""
+        if core.grad is not None:
+            self._gradient, core.grad = core.grad, None
+
+    def add_gradient(self, core: nn.Parameter, left: Tensor, right: Tensor) -> None:
+        """Write the product [r, U] x [U, d * d] to the gradient, or add it to one that is there."""
+        if core.grad is not None:
+            core.grad.flatten(1).addmm_(left.to(core.dtype), right.to(core.dtype))
+            return
+        core.grad, self._gradient = self._gradient, None
+        if core.grad is None:
+            core.grad = torch.empty_like(core)
+        flat = core.grad.flatten(1)
+        if left.dtype == core.dtype:
+            torch.mm(left, right, out=flat)
+            return
+        for start in range(0, right.shape[1], _COLUMNS):
+            columns = slice(start, start + _COLUMNS)
+            flat[:, columns] = left @ right[:, columns]
+
+
 class _GroupedProduct(torch.autograd.Function):
     """Rows times the relation matrix of their group, with dropout on the matrices.
 
@@ -72,16 +113,17 @@ class _GroupedProduct(torch.autograd.Function):
     56 relations of width 256) instead of once per query ([B, d, d], 67 million), masked in
     place and kept once; the backward pass masks the gradient in place as well.
 
-    The gradient of the core is added to ``core.grad`` in place by the product itself: a fresh
-    67 MB tensor for it, and its addition, took a third of a training step (measured).
+    The gradient of the core goes to ``core.grad`` by the product itself, and the core in the
+    precision of products has a place of its own: fresh 67 MB tensors, and their addition, took a
+    third of a training step (measured).
     """
 
     @staticmethod
-    def forward(ctx, x, relations, core, mask, groups, spare):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    def forward(ctx, x, relations, core, mask, groups, memory):  # type: ignore[no-untyped-def]  # noqa: PLR0917
         width = x.shape[1]
-        ctx.core, ctx.spare = core, spare
+        ctx.core, ctx.memory = core, memory
         with as_given(x):
-            relations, flat_core = relations.to(x.dtype), core.detach().flatten(1).to(x.dtype)
+            relations, flat_core = relations.to(x.dtype), memory.cast(core, x.dtype).flatten(1)
             matrices = torch.mm(relations, flat_core).view(-1, width, width)  # [U, d, d]
             bits = None
             if mask is not None:
@@ -112,13 +154,7 @@ class _GroupedProduct(torch.autograd.Function):
             flat = grad_matrices.flatten(1)  # [U, d * d]
             grad_relations = (flat @ flat_core.T).to(core.dtype)
             if core.requires_grad:
-                flat, left = flat.to(core.dtype), relations.T.to(core.dtype)
-                if core.grad is None:
-                    spare = ctx.spare.pop() if ctx.spare else torch.empty_like(core)
-                    torch.mm(left, flat, out=spare.view(len(spare), -1))
-                    core.grad = spare
-                else:
-                    core.grad.flatten(1).addmm_(left, flat)
+                ctx.memory.add_gradient(core, relations.T, flat)
         return grad_x[groups.slots], grad_relations, None, None, None, None
 
 
@@ -157,13 +193,11 @@ class TuckER(nn.Module):
         nn.init.xavier_uniform_(self.core, generator=generator)
         self.input_norm = nn.BatchNorm1d(width)
         self.output_norm = nn.BatchNorm1d(width)
-        self._spare: list[Tensor] = []  # memory of the core's last gradient
+        self._memory = _CoreMemory()
 
     def release_core_gradient(self) -> None:
         """Forget the core's gradient and keep its memory: the next one is written, not added."""
-        if self.core.grad is not None:
-            self._spare = [self.core.grad]
-            self.core.grad = None
+        self._memory.release_gradient(self.core)
 
     def forward(
         self, entities: Tensor, relations: Tensor, groups: RelationGroups, noise: Noise
@@ -192,6 +226,6 @@ class TuckER(nn.Module):
             self.core,
             mask,
             groups,
-            self._spare,
+            self._memory,
         )
         return noise.dropout(self.output_norm(product.to(self.core.dtype)), drop_output)

@@ -52,18 +52,15 @@ class Kernels(Protocol):
         Per head [n, d_head], differentiable.
         """
 
-    def softplus_to_slope(self, scores: Tensor) -> Tensor:
-        """Turn scores [B, n] into ``sigmoid(scores)`` in place; give ``sum softplus(scores)``.
+    def cross_entropy_(self, scores: Tensor, share: float) -> Tensor:
+        """The loss ``sum softplus(s) - share s`` of scores [B, n]; in place, its derivative.
 
         Returns:
             a scalar, float64.
         """
 
-    def saturating_to_slope(self, scores: Tensor, share: float) -> Tensor:
-        """The same for the target ``share`` and the loss as float32 probabilities have it.
-
-        See ``momok.training.objective.LossForm``.
-        """
+    def saturating_cross_entropy_(self, scores: Tensor, share: float) -> Tensor:
+        """The same as float32 probabilities have it: ``momok.training.objective.LossForm``."""
 
 
 class PlainKernels:
@@ -78,15 +75,15 @@ class PlainKernels:
         """See ``Kernels``."""
         return self.model.encode_candidates(rows, ids).vectors
 
-    def softplus_to_slope(self, scores: Tensor) -> Tensor:
+    def cross_entropy_(self, scores: Tensor, share: float) -> Tensor:
         """See ``Kernels``."""
-        total = F.softplus(scores).sum(dim=1).sum(dtype=torch.float64)
-        scores.sigmoid_()
+        total = (F.softplus(scores).sum(dim=1) - share * scores.sum(dim=1)).sum(dtype=torch.float64)
+        scores.sigmoid_().sub_(share)
         return total
 
-    def saturating_to_slope(self, scores: Tensor, share: float) -> Tensor:
+    def saturating_cross_entropy_(self, scores: Tensor, share: float) -> Tensor:
         """See ``Kernels``."""
-        return _saturating_to_slope(scores, share).sum(dtype=torch.float64)
+        return _saturating_cross_entropy_(scores, share).sum(dtype=torch.float64)
 
 
 class CompiledKernels:
@@ -98,8 +95,8 @@ class CompiledKernels:
         self.model = model
         self._heads = model.heads
         self._encode = torch.compile(self._encode_drawn)
-        self._softplus_to_slope = torch.compile(_fused_softplus_to_slope)
-        self._saturating_to_slope = torch.compile(_saturating_to_slope)
+        self._cross_entropy = torch.compile(_cross_entropy_)
+        self._saturating = torch.compile(_saturating_cross_entropy_)
 
     def encode(self, rows: dict[str, Tensor], ids: slice | Tensor) -> dict[str, Tensor]:
         """See ``Kernels``; what is random is drawn beforehand, by the eager code."""
@@ -119,34 +116,42 @@ class CompiledKernels:
         vectors = self.model.encode_candidates(rows, ids, noise).vectors
         return [vectors[head] for head in self._heads]
 
-    def softplus_to_slope(self, scores: Tensor) -> Tensor:
+    def cross_entropy_(self, scores: Tensor, share: float) -> Tensor:
         """See ``Kernels``."""
-        return self._softplus_to_slope(_any_size(scores)).sum(dtype=torch.float64)
+        return self._cross_entropy(_any_size(scores), share).sum(dtype=torch.float64)
 
-    def saturating_to_slope(self, scores: Tensor, share: float) -> Tensor:
+    def saturating_cross_entropy_(self, scores: Tensor, share: float) -> Tensor:
         """See ``Kernels``."""
-        return self._saturating_to_slope(_any_size(scores), share).sum(dtype=torch.float64)
+        return self._saturating(_any_size(scores), share).sum(dtype=torch.float64)
 
-    def warm_up(self) -> None:
-        """Compile now, on a few entities. Leaves weights, gradients and generator as they were.
+    def warm_up(self, queries: int, block: int) -> None:
+        """Compile now. Leaves weights, gradients and generator as they were.
+
+        The compiler spreads a loop over threads if it is long enough in the first call, so that
+        has to be of the size of those that follow.
+
+        Args:
+            queries: B.
+            block: n.
 
         Raises:
             Exception: whatever the compiler raises where it cannot be used.
         """
         generator = self.model.noise_generator
         state = None if generator is None else generator.get_state()
-        few = slice(0, min(64, self.model.num_entities))
+        some = slice(0, min(block, self.model.num_entities))
         rows = {
             name: table.detach().requires_grad_(table.requires_grad)
-            for name, table in self.model.entity_rows(few).items()
+            for name, table in self.model.entity_rows(some).items()
         }
-        vectors = self.encode(rows, few)
+        vectors = self.encode(rows, some)
         parameters = [p for p in (*self.model.parameters(), *rows.values()) if p.requires_grad]
         loss = torch.stack([v.float().sum() for v in vectors.values()]).sum()
         torch.autograd.grad(loss, parameters, allow_unused=True)
         first = next(iter(vectors.values())).detach()
-        self.softplus_to_slope(first @ first.T)
-        self.saturating_to_slope(first @ first.T, 1.0 / self.model.num_entities)
+        scores = first.new_zeros(queries, len(first))
+        self.cross_entropy_(scores, 1.0 / self.model.num_entities)
+        self.saturating_cross_entropy_(scores, 1.0 / self.model.num_entities)
         if generator is not None and state is not None:
             generator.set_state(state)
 
@@ -157,7 +162,7 @@ def _any_size(scores: Tensor) -> Tensor:
     return scores
 
 
-def _saturating_to_slope(scores: Tensor, share: float) -> Tensor:
+def _saturating_cross_entropy_(scores: Tensor, share: float) -> Tensor:
     """Per row [B]: what PyTorch's sigmoid and binary_cross_entropy do, one after the other."""
     p = torch.sigmoid(at_least_float32(scores))
     yes, no = p.log().clamp_min(LOG_FLOOR), (1.0 - p).log().clamp_min(LOG_FLOOR)
@@ -167,7 +172,7 @@ def _saturating_to_slope(scores: Tensor, share: float) -> Tensor:
     return total
 
 
-def _fused_softplus_to_slope(scores: Tensor) -> Tensor:
+def _cross_entropy_(scores: Tensor, share: float) -> Tensor:
     """Per row [B], in one pass.
 
     ``softplus(x) = max(x, 0) + log(1 + e)`` with ``e = exp(-|x|) <= 1``: by its series where e is
@@ -178,9 +183,10 @@ def _fused_softplus_to_slope(scores: Tensor) -> Tensor:
     e = torch.exp(-x.abs())
     one = 1.0 + e
     series = e * (1.0 - e * (0.5 - e * (1.0 / 3.0 - 0.25 * e)))
-    total = (x.clamp_min(0.0) + torch.where(e < 0.01, series, torch.log(one))).sum(dim=1)
+    softplus = x.clamp_min(0.0) + torch.where(e < 0.01, series, torch.log(one))
+    total = (softplus - share * x).sum(dim=1)
     slope = 1.0 / one
-    scores.copy_(torch.where(x >= 0, slope, e * slope))
+    scores.copy_(torch.where(x >= 0, slope, e * slope) - share)
     return total
 
 
@@ -194,13 +200,20 @@ def has_compiler(device: torch.device) -> bool:
 
 
 def choose_kernels(
-    setting: Literal["auto", "on", "off"], model: MoMoK, device: torch.device, flops: float
+    setting: Literal["auto", "on", "off"],
+    model: MoMoK,
+    device: torch.device,
+    *,
+    flops: float,
+    queries: int,
+    block: int,
 ) -> tuple[Kernels, str | None]:
     """The kernels of a run, and a word to the user about it if there is one.
 
     Args:
         flops: additions and multiplications of all scores of the run; ``auto`` compiles when that
             is long enough.
+        queries, block: of a step, what compiled code is fitted to.
 
     Raises:
         ConfigError: ``on``, and it cannot be compiled here.
@@ -212,7 +225,7 @@ def choose_kernels(
         return PlainKernels(model), None
     compiled = CompiledKernels(model)
     try:
-        compiled.warm_up()
+        compiled.warm_up(queries, block)
     except Exception as error:  # whatever a compiler may raise: it has no tree of its own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if setting == "on":

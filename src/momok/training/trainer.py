@@ -136,13 +136,15 @@ class Trainer:
         self.run.set_state("trained")
 
     def _choose_kernels(self) -> None:
-        epochs = self.config.training.epochs
+        settings = self.config.training
         with self.runtime.autocast():
             self.kernels, remark = choose_kernels(
                 self.config.runtime.compile,
                 self.model,
                 self.runtime.device,
-                score_flops(self.model, len(self.queries), epochs),
+                flops=score_flops(self.model, len(self.queries), settings.epochs),
+                queries=min(settings.batch_size, len(self.queries)),
+                block=settings.candidate_block,
             )
         self.run.log_timing({"kind": "kernels", "compiled": self.kernels.compiled})
         if remark is not None:
