@@ -206,9 +206,11 @@ def main(size: str, steps: int, out: Path | None) -> None:
     """Measure training steps of every implementation in turn."""
     context = multiprocessing.get_context("spawn")
     workers: dict[str, Connection] = {}
+    processes = []
     for name in IMPLEMENTATIONS:
         ours, theirs = context.Pipe()
-        context.Process(target=work, args=(theirs, name, size), daemon=True).start()
+        processes.append(context.Process(target=work, args=(theirs, name, size), daemon=True))
+        processes[-1].start()
         workers[name] = ours
     seconds: dict[str, list[float]] = {name: [] for name in workers}
     for turn in range(steps + 2):
@@ -222,6 +224,8 @@ def main(size: str, steps: int, out: Path | None) -> None:
     for name, connection in workers.items():
         connection.send("stop")
         memory[name] = connection.recv()
+    for process in processes:  # giving memory back takes a core a while
+        process.join()
     runtime = start_runtime(RuntimeSettings())
     rates = {
         "float32": measure_product_rate(torch.float32),
