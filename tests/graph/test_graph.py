@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from momok.errors import AmbiguousNameError, DataError, FeatureError, UnknownLabelError
 from momok.graph import Vocabulary
@@ -103,6 +105,13 @@ def test_keys_of_facts():
     assert first.tolist() == [0, 1, 0, 3, 1]
     with pytest.raises(DataError, match="are too many"):
         encode_triples(facts, 2**31, 2)
+
+
+@given(st.lists(st.integers(0, 9), max_size=20))
+def test_first_occurrences_are_those_that_a_list_finds(keys):
+    kept, first = first_occurrences(np.array(keys, dtype=np.int64))
+    assert first.tolist() == [keys.index(key) for key in keys]
+    assert kept.tolist() == [row for row, key in enumerate(keys) if key not in keys[:row]]
 
 
 def test_a_graph_shows_itself_on_one_line(small):

@@ -157,6 +157,15 @@ def test_relations_in_order_of_appearance(folder):
     assert read.relation_names == ("part of", "borders", "capital")
 
 
+def test_many_relations_in_order_of_appearance(folder):
+    (folder / "relations.tsv").unlink()
+    names = [f"r{number * 7 % 40}" for number in range(40)]
+    for split, part in (("train", names[:30]), ("valid", names[25:35]), ("test", names[30:])):
+        lines = [f"France\t{relation}\tSpain\n" for relation in part]
+        (folder / f"{split}.tsv").write_text("".join(lines))
+    assert read_momok_folder(folder).relations.labels == tuple(names)
+
+
 def test_entities_with_few_columns_crlf_and_byte_order_mark(folder):
     text = "\ufefflabel\tname\r\nFrance\tLa France\r\nSpain\r\n"
     (folder / "entities.tsv").write_bytes(text.encode())

@@ -181,7 +181,7 @@ def _read_source_options(given: dict[str, Any]) -> SourceOptions:
 
 
 def _read_sparql_options(given: dict[str, Any]) -> SparqlSource | None:
-    from momok.graph.parsing import read_lines
+    from momok.graph.lines import read_lines
     from momok.graph.sources.reading import SparqlSource
 
     url, query = given["sparql"], given["query"]

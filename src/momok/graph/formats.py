@@ -25,15 +25,20 @@ Columns are separated by tabs and never quoted; only ``label`` is required. Both
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from momok.errors import FeatureError, FormatError
 from momok.graph.features import Features, list_modalities, load_features
 from momok.graph.graph import SPLIT_NAMES, Finding, MultimodalGraph, SplitName
+from momok.graph.indexing import index_splits, match_labels
+from momok.graph.layouts import BENCHMARK_LAYOUT, MOMOK_LAYOUT
+from momok.graph.lines import read_lines, read_text
 from momok.graph.names import make_readable
-from momok.graph.parsing import FindingLog, SplitFile, index_splits, read_lines, read_split_file
+from momok.graph.parsing import FactFile, FactReader, FindingLog
 from momok.graph.tables import Table, read_pictures, read_table
 from momok.graph.vocabulary import Vocabulary
 from momok.graph.writing import FORMAT, VERSION, write_momok_folder
@@ -76,13 +81,14 @@ def read_benchmark_folder(
     log = FindingLog(path, strict)
     entities = _read_ids(path / "entity2id.txt")
     relations = _read_ids(path / "relation2id.txt")
-    files: dict[SplitName, SplitFile] = {
-        split: read_split_file(path / f"{split}.txt", _split_benchmark_line, log)
-        for split in SPLIT_NAMES
-    }
-    sizes = len(entities), len(relations)
-    # Both spellings are looked up, which is cheaper than taking brackets off millions of labels.
-    triples = index_splits(files, _with_brackets(entities), _with_brackets(relations), sizes, log)
+    reader = FactReader(BENCHMARK_LAYOUT, log)
+    files = {split: reader.read(path / f"{split}.txt") for split in SPLIT_NAMES}
+    triples = index_splits(
+        files,
+        match_labels(reader.entities.list_labels(), entities, brackets=True),
+        match_labels(reader.relations.list_labels(), relations, brackets=True),
+        log,
+    )
     features = _read_features(path, entities, log) if modalities else {}
     return MultimodalGraph(
         name=path.resolve().name,
@@ -120,14 +126,17 @@ def read_momok_folder(
     about = _read_graph_json(path / "graph.json")
     table = read_table(path / "entities.tsv")
     entities = Vocabulary(table.labels)
-    files: dict[SplitName, SplitFile] = {
-        split: read_split_file(path / f"{split}.tsv", _split_momok_line, log)
-        for split in SPLIT_NAMES
-    }
-    relation_table = _read_relations(path / "relations.tsv", files)
+    reader = FactReader(MOMOK_LAYOUT, log)
+    files = {split: reader.read(path / f"{split}.tsv") for split in SPLIT_NAMES}
+    relation_labels = reader.relations.list_labels()
+    relation_table = _read_relations(path / "relations.tsv", files, relation_labels)
     relations = Vocabulary(relation_table.labels)
-    sizes = len(entities), len(relations)
-    triples = index_splits(files, entities.ids, relations.ids, sizes, log)
+    triples = index_splits(
+        files,
+        match_labels(reader.entities.list_labels(), entities),
+        match_labels(relation_labels, relations),
+        log,
+    )
     pictures = read_pictures(path, table, log) if modalities else {}
     features = _read_features(path, entities, log) if modalities else {}
     return MultimodalGraph(
@@ -154,32 +163,8 @@ def read_momok_folder(
     )
 
 
-def _split_benchmark_line(line: str) -> list[str]:
-    """Take a line apart at tabs, or at blanks where it has no tab; a lone last dot is dropped."""
-    if "\t" in line:
-        labels = [label.strip(" ") for label in line.split("\t")]
-        if labels[-1].endswith(" ."):
-            labels[-1] = labels[-1][:-2].rstrip(" ")
-    else:
-        labels = line.split(" ")
-    if "" in labels:
-        labels = [label for label in labels if label]
-    if labels and labels[-1] == ".":
-        del labels[-1]
-    return labels
-
-
-def _split_momok_line(line: str) -> list[str]:
-    return line.split("\t") if line else []
-
-
 def _strip_brackets(label: str) -> str:
     return label[1:-1] if len(label) > 2 and label[0] == "<" and label[-1] == ">" else label
-
-
-def _with_brackets(vocabulary: Vocabulary) -> dict[str, int]:
-    bracketed = {f"<{label}>": i for label, i in vocabulary.ids.items()}
-    return {**bracketed, **vocabulary.ids}
 
 
 def _read_ids(path: Path) -> Vocabulary:
@@ -226,9 +211,8 @@ def _read_names(path: Path, entities: Vocabulary, log: FindingLog) -> tuple[str,
 
 
 def _read_graph_json(path: Path) -> dict[str, Any]:
-    text = "\n".join(read_lines(path))
     try:
-        about = json.loads(text)
+        about = json.loads(read_text(path).removesuffix("\n"))
     except json.JSONDecodeError as error:
         raise FormatError(f"{path}:{error.lineno}: is not JSON: {error.msg}") from None
     if not isinstance(about, dict) or about.get("format") != FORMAT:
@@ -255,12 +239,16 @@ def _find_recorded_split(about: Mapping[str, Any]) -> list[Finding]:
     return [Finding("recorded-split", 1, said)]
 
 
-def _read_relations(path: Path, files: Mapping[SplitName, SplitFile]) -> Table:
+def _read_relations(
+    path: Path, files: Mapping[SplitName, FactFile], labels: Sequence[str]
+) -> Table:
     """Read the relations, or find them in the facts in order of first appearance."""
     if path.is_file():
         return read_table(path)
-    labels = dict.fromkeys(fact[1] for split in SPLIT_NAMES for fact in files[split].labels)
-    return Table(tuple(labels), {}, range(0))
+    numbers = np.concatenate([files[split].numbers[:, 1] for split in SPLIT_NAMES])
+    firsts = np.empty(len(labels), dtype=np.int64)
+    firsts[numbers[::-1]] = np.arange(len(numbers))[::-1]  # of several values the last one stays
+    return Table(tuple(labels[number] for number in np.argsort(firsts)), {}, range(0))
 
 
 def _fill_names(table: Table) -> tuple[str, ...]:

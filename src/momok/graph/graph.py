@@ -110,17 +110,15 @@ class MultimodalGraph:
 
     def __post_init__(self) -> None:
         """Fill in the texts left out and check that all sizes agree."""
-        blank = ("",) * self.num_entities
-        fallbacks = {
-            "entity_names": tuple(map(make_readable, self.entities.labels)),
-            "relation_names": tuple(map(make_readable, self.relations.labels)),
-            "descriptions": blank,
-            "entity_types": blank,
-        }
-        for column, fallback in fallbacks.items():
+        for column, vocabulary, fill_in in (
+            ("entity_names", self.entities, make_readable),
+            ("relation_names", self.relations, make_readable),
+            ("descriptions", self.entities, _leave_blank),
+            ("entity_types", self.entities, _leave_blank),
+        ):
             if not getattr(self, column):
-                object.__setattr__(self, column, fallback)
-            self._check_length(column, getattr(self, column), len(fallback))
+                object.__setattr__(self, column, tuple(map(fill_in, vocabulary.labels)))
+            self._check_length(column, getattr(self, column), len(vocabulary))
         for column, values in self.attributes.items():
             self._check_length(f"attribute {column!r}", values, self.num_entities)
         if not self.all_pictures:
@@ -251,6 +249,10 @@ class MultimodalGraph:
             f"{self.name} has no {kind} {text!r}"
             + (say_near_misses(text, (*names, *vocabulary.labels)) or "; give a label or a name")
         )
+
+
+def _leave_blank(_label: str) -> str:
+    return ""
 
 
 def _plural(kind: str) -> str:

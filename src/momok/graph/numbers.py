@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from momok.errors import DataError, FormatError
+from momok.graph.lines import read_lines
 from momok.graph.names import flatten
-from momok.graph.parsing import read_lines
 from momok.storage import write_file
 
 __all__ = ["NUMBERS_FILE", "read_numbers", "write_numbers"]

@@ -1,31 +1,31 @@
-"""From lines of labels to facts of ids, with every fault counted and placed."""
+"""From files of facts to numbered labels, with every fault counted and placed.
+
+A block of lines that are all written in the same way is cut into labels by passes over its bytes.
+A block with any other line is split line by line and written anew in that way, so that both come to
+the same.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.errors import DataError, FormatError
-from momok.graph.graph import SPLIT_NAMES, Finding, SplitName
-from momok.graph.names import say_near_misses
-from momok.graph.triples import (
-    Triples,
-    encode_triples,
-    first_occurrences,
-    is_member,
-    mark_unseen,
-)
+from momok.errors import FormatError
+from momok.graph.graph import Finding
+from momok.graph.label_numbers import LabelNumbers
+from momok.graph.layouts import Layout
+from momok.graph.lines import read_blocks
 
-__all__ = ["FindingLog", "SplitFile", "index_splits", "read_lines", "read_split_file"]
+__all__ = ["MAX_EXAMPLES", "FactFile", "FactReader", "FindingLog"]
 
 MAX_EXAMPLES = 5
+_TAB, _LINE_FEED = ord("\t"), ord("\n")
 
 
 @dataclass
@@ -60,213 +60,109 @@ class FindingLog:
         self.report(kind, message, places, count)
 
 
-def read_lines(path: Path) -> list[str]:
-    r"""Read the lines of a UTF-8 file, which end with ``\n`` or ``\r\n`` and nothing else.
-
-    ``str.splitlines`` would also split at U+2028, U+0085 and others, which labels may hold.
-
-    Raises:
-        DataError: the file is missing or cannot be read.
-        FormatError: it is not UTF-8.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path}: the file is missing") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise FormatError(
-            f"{path}:{line}: byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        ) from None
-    lines = text.replace("\r\n", "\n").split("\n")
-    return lines[:-1] if not lines[-1] else lines
-
-
 @dataclass(frozen=True)
-class SplitFile:
+class FactFile:
     """The well-formed lines of one file of facts.
 
     Attributes:
         path: the file.
-        labels: head, relation and tail label of each fact.
-        line_numbers: the line of each fact, from 1.
+        numbers: the numbers ``[n, 3]`` that the reader gave to head, relation and tail labels.
+        line_numbers: the line ``[n]`` of each fact, from 1.
     """
 
     path: Path
-    labels: list[list[str]]
+    numbers: NDArray[np.int32]
     line_numbers: NDArray[np.int64]
 
 
-def read_split_file(
-    path: Path, split_line: Callable[[str], list[str]], log: FindingLog
-) -> SplitFile:
-    """Read a file of facts; ``split_line`` gives the labels of a line, none for a blank one.
+class FactReader:
+    """Reads files of facts; the labels of all of them are numbered together.
 
-    Raises:
-        DataError: the file is missing or cannot be read.
-        FormatError: it is not UTF-8; or a line has not three labels and reading is strict.
+    Attributes:
+        entities: the numbers of head and tail labels.
+        relations: the numbers of relation labels.
     """
-    fields = [split_line(line) for line in read_lines(path)]
-    good = [number for number, labels in enumerate(fields, 1) if len(labels) == 3]
-    bad = [number for number, labels in enumerate(fields, 1) if len(labels) not in (0, 3)]
-    if len(good) < len(fields):
-        places = (
-            f"{path.name}:{number}: {len(fields[number - 1])} labels, expected head, relation and "
-            f"tail: {' | '.join(fields[number - 1])[:120]!r}"
-            for number in bad
+
+    def __init__(self, layout: Layout, log: FindingLog) -> None:
+        self.entities = LabelNumbers()
+        self.relations = LabelNumbers()
+        self._layout = layout
+        self._log = log
+
+    def read(self, path: Path) -> FactFile:
+        """Read a file.
+
+        Raises:
+            DataError: the file is missing or cannot be read.
+            FormatError: it is not UTF-8; or a line has not three labels and reading is strict.
+        """
+        numbers = [np.empty((0, 3), dtype=np.int32)]
+        line_numbers = [np.empty(0, dtype=np.int64)]
+        malformed = _Malformed(path.name)
+        for first_line, block in read_blocks(path):
+            straight = self._layout.straighten(block)
+            bounds = None if straight is None else _find_labels(straight)
+            if straight is not None and bounds is not None:
+                lines = np.arange(first_line, first_line + len(bounds[0]))
+            else:
+                straight, lines = self._split_lines(block, first_line, malformed)
+                bounds = _find_labels(straight)
+                assert bounds is not None
+            numbers.append(self._number(straight, *bounds))
+            line_numbers.append(lines)
+        self._log.reject(
+            "malformed",
+            f"lines of {path.name} are malformed and left out",
+            malformed.places,
+            malformed.count,
         )
-        log.reject(
-            "malformed", f"lines of {path.name} are malformed and left out", places, len(bad)
-        )
-        fields = [fields[number - 1] for number in good]
-    return SplitFile(path, fields, np.array(good, dtype=np.int64))
+        return FactFile(path, np.concatenate(numbers), np.concatenate(line_numbers))
+
+    def _split_lines(
+        self, block: bytes, first_line: int, malformed: _Malformed
+    ) -> tuple[bytes, NDArray[np.int64]]:
+        """Write the facts of a block with tabs between labels; also give their lines."""
+        fields = list(map(self._layout.split_line, block.decode().split("\n")[:-1]))
+        good = [row for row, labels in enumerate(fields) if len(labels) == 3]
+        for row, labels in enumerate(fields):
+            if len(labels) not in (0, 3):
+                malformed.note(first_line + row, labels)
+        straight = "".join("\t".join(fields[row]) + "\n" for row in good)
+        return straight.encode(), first_line + np.array(good, dtype=np.int64)
+
+    def _number(
+        self, text: bytes, starts: NDArray[np.int64], lengths: NDArray[np.int64]
+    ) -> NDArray[np.int32]:
+        numbers = np.empty(starts.shape, dtype=np.int32)
+        for vocabulary, columns in ((self.relations, [1]), (self.entities, [0, 2])):
+            begins, sizes = starts[:, columns].ravel(), lengths[:, columns].ravel()
+            found = vocabulary.number(text, begins, sizes)
+            numbers[:, columns] = found.reshape(-1, len(columns))
+        return numbers
 
 
-@dataclass(frozen=True)
-class _IndexedSplit:
-    """Facts ``[n, 3]`` of one file, their keys ``[n]`` and lines ``[n]``."""
+@dataclass
+class _Malformed:
+    """Lines that have not three labels: how many, and the places of the first."""
 
-    path: Path
-    triples: Triples
-    keys: NDArray[np.int64]
-    line_numbers: NDArray[np.int64]
+    file: str
+    count: int = 0
+    places: list[str] = field(default_factory=list)
 
-    def place(self, row: int | np.integer[Any]) -> str:
-        return f"{self.path.name}:{self.line_numbers[row]}"
-
-    def take(self, rows: NDArray[np.int64]) -> _IndexedSplit:
-        return _IndexedSplit(
-            self.path, self.triples[rows], self.keys[rows], self.line_numbers[rows]
-        )
-
-
-def index_splits(
-    files: Mapping[SplitName, SplitFile],
-    entity_ids: Mapping[str, int],
-    relation_ids: Mapping[str, int],
-    sizes: tuple[int, int],
-    log: FindingLog,
-) -> dict[SplitName, Triples]:
-    """Turn labels to ids and drop what cannot be used or says nothing new.
-
-    Args:
-        files: the well-formed lines of train, valid and test.
-        entity_ids: ids by label; several spellings may share one.
-        relation_ids: likewise.
-        sizes: N and R.
-        log: told of unknown labels, repeated facts, facts shared by splits, and facts with an
-            entity that train never shows.
-
-    Returns:
-        The distinct facts ``[n, 3]`` of each split in the order of the file.
-
-    Raises:
-        FormatError: a split is left without a fact; or a label is unknown and reading is strict.
-    """
-    indexed = {
-        split: _drop_duplicates(
-            _index_labels(files[split], entity_ids, relation_ids, sizes, log), log
-        )
-        for split in SPLIT_NAMES
-    }
-    for split, facts in indexed.items():
-        if not len(facts.triples):
-            raise FormatError(_say_empty(split, facts.path, log))
-    _report_overlaps(indexed, log)
-    for split in ("valid", "test"):
-        part = indexed[split]
-        unseen = np.flatnonzero(mark_unseen(indexed["train"].triples, part.triples, sizes[0]))
-        log.report(
-            "unseen-entity",
-            f"facts of {part.path.name} have an entity that is in no train fact",
-            (part.place(row) for row in unseen),
-            len(unseen),
-        )
-    return {split: facts.triples for split, facts in indexed.items()}
+    def note(self, line: int, labels: list[str]) -> None:
+        self.count += 1
+        if len(self.places) < MAX_EXAMPLES:
+            self.places.append(
+                f"{self.file}:{line}: {len(labels)} labels, expected head, relation and "
+                f"tail: {' | '.join(labels)[:120]!r}"
+            )
 
 
-def _index_labels(
-    file: SplitFile,
-    entity_ids: Mapping[str, int],
-    relation_ids: Mapping[str, int],
-    sizes: tuple[int, int],
-    log: FindingLog,
-) -> _IndexedSplit:
-    triples = np.empty((len(file.labels), 3), dtype=np.int64)
-    for column, ids in enumerate((entity_ids, relation_ids, entity_ids)):
-        triples[:, column] = [ids.get(labels[column], -1) for labels in file.labels]
-    known = (triples >= 0).all(axis=1)
-    if not known.all():
-        unknown = np.flatnonzero(~known)
-        places = (
-            f"{file.path.name}:{file.line_numbers[row]}: "
-            + _say_unknown(file.labels[row], triples[row], entity_ids, relation_ids)
-            for row in unknown
-        )
-        message = f"lines of {file.path.name} have a label that the graph does not list; left out"
-        log.reject("unknown-label", message, places, len(unknown))
-        triples = triples[known]
-    keys = encode_triples(triples, *sizes)
-    return _IndexedSplit(file.path, triples, keys, file.line_numbers[known])
-
-
-def _say_unknown(
-    labels: Sequence[str],
-    ids: NDArray[np.int64],
-    entity_ids: Mapping[str, int],
-    relation_ids: Mapping[str, int],
-) -> str:
-    column = int(np.flatnonzero(ids < 0)[0])
-    kind, known = ("relation", relation_ids) if column == 1 else ("entity", entity_ids)
-    one_spelling = {i: label for label, i in known.items()}  # the last: without brackets
-    return f"unknown {kind} {labels[column]!r}" + say_near_misses(
-        labels[column], one_spelling.values()
-    )
-
-
-def _drop_duplicates(facts: _IndexedSplit, log: FindingLog) -> _IndexedSplit:
-    kept, first = first_occurrences(facts.keys)
-    if len(kept) == len(facts.keys):
-        return facts
-    repeated = np.flatnonzero(first != np.arange(len(first)))
-    log.report(
-        "duplicate",
-        f"lines of {facts.path.name} repeat a fact; each fact is kept once",
-        (
-            f"{facts.place(row)}: the fact of line {facts.line_numbers[first[row]]}"
-            for row in repeated
-        ),
-        len(repeated),
-    )
-    return facts.take(kept)
-
-
-def _report_overlaps(indexed: Mapping[SplitName, _IndexedSplit], log: FindingLog) -> None:
-    pairs: tuple[tuple[SplitName, SplitName], ...] = (
-        ("valid", "train"),
-        ("test", "train"),
-        ("valid", "test"),
-    )
-    for split, other in pairs:
-        facts, others = indexed[split], indexed[other]
-        shared = np.flatnonzero(is_member(facts.keys, others.keys))
-        line_by_key = others.line_numbers
-        places = (
-            f"{facts.place(row)}: the fact of {others.path.name}:"
-            f"{line_by_key[np.flatnonzero(others.keys == facts.keys[row])[0]]}"
-            for row in shared
-        )
-        message = f"facts of {facts.path.name} are also in {others.path.name}"
-        log.report("overlap", message, places, len(shared))
-
-
-def _say_empty(split: str, path: Path, log: FindingLog) -> str:
-    said = f"{path}: the {split} split is empty; it needs at least one fact"
-    culprits = [f for f in log.findings if path.name in f.message]
-    if culprits:
-        return f"{said} ({culprits[0].message}; {culprits[0].examples[0]})"
-    return said
+def _find_labels(block: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Find starts and lengths ``[n, 3]`` of labels; None unless all lines have two tabs."""
+    signs = np.frombuffer(block, dtype=np.uint8)
+    ends = np.flatnonzero((signs == _TAB) | (signs == _LINE_FEED))
+    if len(ends) % 3 or (signs[ends].reshape(-1, 3) != (_TAB, _TAB, _LINE_FEED)).any():
+        return None
+    starts = np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
+    return starts.reshape(-1, 3), (ends - starts).reshape(-1, 3)

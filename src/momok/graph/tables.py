@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from momok.errors import FormatError
-from momok.graph.parsing import FindingLog, read_lines
+from momok.graph.lines import read_text
+from momok.graph.parsing import FindingLog
 
 __all__ = ["PICTURE_SEPARATOR", "Table", "check_inside", "read_pictures", "read_table"]
 
@@ -45,16 +46,37 @@ def read_table(path: Path) -> Table:
         DataError: the file is missing.
         FormatError: no header, no row, more columns than the header, a blank or repeated label.
     """
-    lines = read_lines(path)
-    header = lines[0].split("\t") if lines else []
+    text = read_text(path)
+    head, _, body = text.partition("\n")
+    header = head.split("\t") if text else []
     if "label" not in header:
         raise FormatError(f"{path}:1: expected a header with a column 'label', found {header}")
     if "" in header or len(set(header)) != len(header):
         raise FormatError(f"{path}:1: a column has no name or the name of another: {header}")
+    body = body.removesuffix("\n")
+    return _cut_even_rows(body, header) or _split_rows(body.split("\n"), header, path)
+
+
+def _cut_even_rows(body: str, header: list[str]) -> Table | None:
+    """Take a table apart in which all rows have all columns and a label of their own."""
+    width, feeds = len(header), body.count("\n")
+    # Line feeds become cells: rows are even if one stands behind every so many others.
+    cells = body.replace("\n", "\t\n\t").split("\t")
+    if len(cells) != feeds * (width + 1) + width or cells[width :: width + 1].count("\n") != feeds:
+        return None
+    columns = {name: tuple(cells[place :: width + 1]) for place, name in enumerate(header)}
+    labels = columns.pop("label")
+    if "" in labels or len(set(labels)) < len(labels):
+        return None
+    return Table(labels, columns, range(2, len(labels) + 2))
+
+
+def _split_rows(lines: list[str], header: list[str], path: Path) -> Table:
+    """Take any table apart, or say what is wrong with it."""
     label_column, width = header.index("label"), len(header)
     rows: dict[str, list[str]] = {}
     line_numbers: list[int] = []
-    for number, line in enumerate(lines[1:], 2):
+    for number, line in enumerate(lines, 2):
         if not line:
             continue
         row = line.split("\t")
@@ -86,9 +108,10 @@ def read_pictures(folder: Path, table: Table, log: FindingLog) -> dict[int, tupl
     root = folder.resolve()
     pictures: dict[int, tuple[Path, ...]] = {}
     missing: list[str] = []
-    for row, cell in enumerate(table.column("picture")):
+    cells = table.column("picture")
+    for row in (row for row, cell in enumerate(cells) if cell):
         place = f"entities.tsv:{table.line_numbers[row]}"
-        for text in filter(None, cell.split(PICTURE_SEPARATOR)):
+        for text in filter(None, cells[row].split(PICTURE_SEPARATOR)):
             check_inside(root, text, folder / place)
             if _is_file(root / text):
                 pictures[row] = (*pictures.get(row, ()), folder / text)

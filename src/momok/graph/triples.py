@@ -39,8 +39,14 @@ def first_occurrences(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArr
         ``kept``, the positions of first appearances in their order, and ``first`` ``[n]``, for
         every position the one where its key appears first.
     """
-    _, index, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    return np.sort(index), index[inverse]
+    ordered = np.sort(keys)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    # Few keys repeat, if any. To find the places of all keys takes ten times as long as the sort.
+    rows = np.flatnonzero(is_member(keys, repeated))
+    _, index, inverse = np.unique(keys[rows], return_index=True, return_inverse=True)
+    first = np.arange(len(keys))
+    first[rows] = rows[index[inverse]]
+    return np.flatnonzero(first == np.arange(len(keys))), first
 
 
 def is_member(keys: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:

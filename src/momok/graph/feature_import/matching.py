@@ -18,7 +18,7 @@ from momok.graph.feature_import.vectors import (
     RowVectors,
     to_floats,
 )
-from momok.graph.parsing import read_lines
+from momok.graph.lines import read_lines
 from momok.graph.vocabulary import Vocabulary
 
 __all__ = [

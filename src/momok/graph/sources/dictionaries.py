@@ -22,7 +22,8 @@ import numpy as np
 
 from momok.errors import DataError, FormatError
 from momok.graph.graph import SPLIT_NAMES
-from momok.graph.parsing import FindingLog, read_lines
+from momok.graph.lines import read_lines
+from momok.graph.parsing import FindingLog
 from momok.graph.sources.id_triples import Columns, read_id_triples
 from momok.graph.sources.raw import RawGraph
 from momok.graph.triples import Triples

@@ -1,0 +1,158 @@
+"""Files of facts, well-formed or not, against a reader that goes line by line."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import replace
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from momok.errors import DataError, FormatError
+from momok.graph import lines as lines_module
+from momok.graph.layouts import BENCHMARK_LAYOUT, MOMOK_LAYOUT
+from momok.graph.lines import read_lines
+from momok.graph.parsing import FactReader, FindingLog
+from momok.graph.tables import read_table
+
+LAYOUTS = {"momok": MOMOK_LAYOUT, "benchmark": BENCHMARK_LAYOUT}
+
+name = st.sampled_from(["a", "bb", "<a>", "漢字", "x y", ".", "a.", "\x85", "", "\r", "\ufeff"])
+separator = st.sampled_from(["\t", " ", "  ", " \t", "\t\t", ""])
+ending = st.sampled_from(["\n", "\r\n", " .\n", " . .\n", "\t.\n", " \n", "\n\n", "\r\r\n", "."])
+odd_line = st.tuples(name, separator, name, separator, name, separator, name, ending).map("".join)
+plain_name = st.sampled_from(["a", "bb", "<a>", "漢字", ".a", "\x85", "\0"])
+
+
+@st.composite
+def texts(draw):
+    """Lines of facts in one style, or such lines with odd ones among them."""
+    between = draw(st.sampled_from(["\t", " "]))
+    end = draw(st.sampled_from(["\n", "\r\n", " .\n", " .\r\n"]))
+    fact = st.tuples(plain_name, plain_name, plain_name).map(lambda f: between.join(f) + end)
+    written = draw(st.lists(draw(st.sampled_from([fact, fact | odd_line])), max_size=12))
+    mark = draw(st.sampled_from(["", "\ufeff"]))
+    text = mark + "".join(written)
+    return text.removesuffix("\n") if draw(st.booleans()) else text
+
+
+def read(path, layout, *, strict=False):
+    log = FindingLog(path.parent, strict)
+    reader = FactReader(layout, log)
+    file = reader.read(path)
+    entities, relations = reader.entities.list_labels(), reader.relations.list_labels()
+    facts = [(entities[h], relations[r], entities[t]) for h, r, t in file.numbers.tolist()]
+    return facts, file.line_numbers.tolist(), log.findings
+
+
+def read_line_by_line(content, layout):
+    facts, numbers, bad = [], [], []
+    for number, line in enumerate(content.decode("utf-8-sig").split("\n"), 1):
+        labels = layout.split_line(line.removesuffix("\r"))
+        if len(labels) == 3:
+            facts.append(tuple(labels))
+            numbers.append(number)
+        elif labels:
+            bad.append((number, labels))
+    return facts, numbers, bad
+
+
+@pytest.mark.parametrize("style", LAYOUTS)
+@given(text=texts(), block=st.sampled_from([1, 7, 40, 1 << 19]))
+@example(text="a b c .\n", block=1)
+@example(text="a\tb\tc d .\n", block=1)
+@example(text="a\tb\t. .\n", block=1)
+@example(text="a b . .\n", block=1)
+@example(text="a  b\n", block=1)
+@example(text="\ta\tb\n", block=1)
+@example(text="a\t b\tc\n", block=1)
+@example(text="a\tb \tc\n", block=1)
+@settings(deadline=None, max_examples=200)
+def test_facts_lines_and_faults(tmp_path_factory, style, text, block):
+    layout, path = LAYOUTS[style], tmp_path_factory.mktemp("facts") / "train.txt"
+    content = text.rstrip("\r").encode()  # which alone at the end is part of a label
+    path.write_bytes(content)
+    facts, numbers, bad = read_line_by_line(content, layout)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines_module, "BLOCK", block)
+        assert read(path, layout)[:2] == (facts, numbers)
+        findings = read(path, layout)[2]
+        if bad:
+            with pytest.raises(FormatError) as caught:
+                read(path, layout, strict=True)
+            assert f"train.txt:{bad[0][0]}: {len(bad[0][1])} labels" in str(caught.value)
+    assert [finding.count for finding in findings] == [len(bad)] * bool(bad)
+    for finding in findings:
+        assert [place.split(" ")[0] for place in finding.examples] == [
+            f"train.txt:{number}:" for number, _ in bad[:5]
+        ]
+
+
+@pytest.mark.parametrize("style", LAYOUTS)
+@pytest.mark.parametrize("text", ["a\tb\tc\n", "a\tb c\td e\r\n", "\ufeffa\tb\tc", "a\t<b>\tc .\n"])
+def test_lines_of_one_style_are_not_split_one_by_one(tmp_path, style, text):
+    def refuse(line):
+        raise AssertionError(line)
+
+    path = tmp_path / "train.txt"
+    path.write_bytes(text.encode())
+    layout = LAYOUTS[style]
+    assert read(path, replace(layout, split_line=refuse))[0] == read(path, layout)[0] != []
+
+
+def test_plain_benchmark_lines_are_not_split_one_by_one(tmp_path):
+    path = tmp_path / "train.txt"
+    path.write_text("<a> <b> <c> .\n漢 b . .\n")
+    read_facts = read(path, replace(BENCHMARK_LAYOUT, split_line=lambda line: [line]))[0]
+    assert read_facts == [("<a>", "<b>", "<c>"), ("漢", "b", ".")]
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize("block", [1, 12, 1 << 19])
+@given(before=st.integers(0, 30), broken=st.sampled_from([b"\xff", b"\xe4\xbd", b"\xc3\n"]))
+@settings(deadline=None, max_examples=30)
+def test_bytes_that_are_not_utf8_are_placed(tmp_path_factory, mark, block, before, broken):
+    path = tmp_path_factory.mktemp("facts") / "train.tsv"
+    text = ("a\tb\té\n" * 5).encode()[:before]
+    text = text if text[-1:] != b"\xc3" else text[:-1]
+    path.write_bytes(mark + text + broken + b"\na\tb\tc\n")
+    said = rf"train.tsv:{text.count(10) + 1}: byte 0x{broken[0]:02x} is not UTF-8; save the file"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines_module, "BLOCK", block)
+        with pytest.raises(FormatError, match=said):
+            read(path, MOMOK_LAYOUT)
+    with pytest.raises(FormatError, match=said):
+        read_lines(path)
+
+
+cell = st.sampled_from(["", "a", "b", "c", "d e", "é", "x\ry", "\x85"])
+
+
+@given(
+    header=st.sampled_from(["label", "label\tname", "name\tlabel\ttype", "name"]),
+    rows=st.lists(st.lists(cell, min_size=1, max_size=4).map("\t".join), max_size=6)
+    | st.lists(st.sampled_from("abcdef"), max_size=6, unique=True).map(
+        lambda labels: [f"{label}\t{label}" for label in labels]
+    ),
+    end=st.sampled_from(["\n", "\r\n"]),
+    last=st.booleans(),
+)
+@example(header="label", rows=["a\tb\tc"], end="\n", last=False)
+@settings(deadline=None)
+def test_blank_lines_at_the_end_of_a_table_change_nothing(
+    tmp_path_factory, header, rows, end, last
+):
+    """A table with a blank line is read row by row, one whose rows are alike at once."""
+    path = tmp_path_factory.mktemp("table") / "entities.tsv"
+    text = end.join([header, *rows])
+
+    def outcome(content):
+        path.write_text(content, newline="")
+        try:
+            table = read_table(path)
+        except DataError as error:
+            return str(error)
+        return table.labels, list(table.columns.items()), list(table.line_numbers)
+
+    assert outcome(text + end * last) == outcome(text + end * 3)
