@@ -164,12 +164,14 @@ def hold_out(
 def _say_leaked(graph: MultimodalGraph, train: Triples, count: int) -> str:
     """Say how many test facts left train, and what train no longer shows for it."""
     note = f"{count:,} train facts that are in test taken out of train"
-    lost_entities = np.setdiff1d(graph.train[:, ::2], train[:, ::2])
-    lost_relations = np.setdiff1d(graph.train[:, 1], train[:, 1])
-    for lost, kind, names in (
-        (lost_entities, "entities", graph.entities.labels),
-        (lost_relations, "relations", graph.relations.labels),
+    for columns, kind, names in (
+        ([0, 2], "entities", graph.entities.labels),
+        ([1], "relations", graph.relations.labels),
     ):
+        gone = np.zeros(len(names), dtype=np.bool_)
+        gone[graph.train[:, columns]] = True
+        gone[train[:, columns]] = False
+        lost = np.flatnonzero(gone)
         if len(lost):
             note += (
                 f"; {len(lost):,} {kind} lost the only train fact by it: {_list_some(lost, names)}"
