@@ -33,6 +33,14 @@ def test_the_worst_stands_first():
     assert rank_ailments(reversed(ranked)) == tuple(ranked)
 
 
+def test_impact_is_the_share_that_is_counted_unless_it_is_said():
+    counted = {"check": "splits", "kind": "k", "severity": "note", "count": 3, "unit": "facts"}
+    said = {"message": "m", "effect": "e", "remedy": "r"}
+    assert Ailment(**counted, **said, total=4).impact == 0.75
+    assert Ailment(**counted, **said, total=4, impact=0.0).impact == 0.0
+    assert Ailment(**counted, **said).impact == 0.0
+
+
 @pytest.mark.parametrize(
     ("share", "severity"), [(1, "error"), (0.1, "error"), (0.01, "warning"), (0.0001, "note")]
 )

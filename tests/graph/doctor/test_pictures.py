@@ -207,6 +207,16 @@ def test_two_pictures_of_one_entity_may_look_alike(folder, small):
     assert examine(path, small) == {}
 
 
+def test_entities_that_share_two_pictures_are_counted_once(folder, small):
+    both = "pictures/a.png|pictures/b.png"
+    path = folder(France=both, Spain=both, Germany="pictures/c.png")
+    for number, name in enumerate("abc"):
+        draw(number).save(path / f"pictures/{name}.png")
+    alike = examine(path, small)["near-identical-pictures"]
+    assert (alike.count, alike.total, alike.impact) == (2, 3, 2 / 3)
+    assert alike.examples == ("France = Spain",) * 2
+
+
 def test_pictures_of_a_graph_in_memory(small, tmp_path):
     draw(1).save(tmp_path / "a.png")
     graph = replace(small, pictures={0: tmp_path / "a.png", 2: tmp_path / "a.png"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -52,7 +53,7 @@ class Ailment:
         message: one sentence: what was found.
         effect: one sentence: what it does to results, with a bound where there is one.
         impact: the share in [0, 1] of test queries, facts, entities or pictures concerned; within
-            a severity the larger stands first.
+            a severity the larger stands first. Left out, it is ``count`` of ``total``.
         examples: the first few, not yet made safe to print.
         remedy: what mends it, with the command where there is one.
     """
@@ -66,8 +67,13 @@ class Ailment:
     effect: str
     remedy: str
     total: int = 0
-    impact: float = 0.0
+    impact: float = math.nan
     examples: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Fill in the impact."""
+        if math.isnan(self.impact):
+            object.__setattr__(self, "impact", self.count / self.total if self.total else 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)

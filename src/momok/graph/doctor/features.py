@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.errors import FeatureError
-from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity, say_count
+from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity
 from momok.graph.doctor.overview import code_types
+from momok.graph.doctor.sharing import find_sharing
 from momok.graph.feature_files import read_manifest, read_tensors
 from momok.graph.features import list_modalities
 from momok.graph.graph import MultimodalGraph
 
-__all__ = ["VectorTable", "check_table", "find_duplicate_rows", "read_tables"]
+__all__ = ["VectorTable", "check_table", "group_equal_rows", "read_tables"]
 
 _BLOCK = 1 << 22  # numbers looked at once: 16 MB of float32
 
@@ -147,7 +148,6 @@ def _check_unknown(table: VectorTable, covered: int) -> Iterator[Ailment]:
                 if covered
                 else "no vector belongs to an entity: momok refuses to load the graph"
             ),
-            impact=unknown / total,
             examples=table.unknown[:MAX_EXAMPLES],
             remedy="momok encode makes the modality again for the present labels",
         )
@@ -237,7 +237,6 @@ def _describe_rows(
         total=total,
         message=f"{table.modality}: {len(rows):,} of {total:,} vectors {what}",
         effect=effect,
-        impact=len(rows) / total,
         examples=_name_rows(table, graph, rows),
         remedy=remedy,
     )
@@ -256,31 +255,25 @@ def _check_columns(
     width = len(low)
     if rows < 2 or not len(constant):
         return
-    share = len(constant) / width
     yield Ailment(
         check="features",
         kind="constant-column",
-        severity="warning" if share >= 0.5 else "note",
+        severity="warning" if 2 * len(constant) >= width else "note",
         count=len(constant),
         unit="columns",
         total=width,
         message=f"{table.modality}: {len(constant):,} of {width:,} columns never change",
         effect="they tell no entity from another and cost memory and time",
-        impact=share,
         examples=tuple(f"column {c} is {low[c]:g}" for c in constant[:MAX_EXAMPLES]),
         remedy="features.reduce=pca leaves them out; or encode without them",
     )
 
 
-def find_duplicate_rows(
-    vectors: NDArray[Any], rows: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Group the rows that hold equal vectors, by two random 64-bit sums of their bits.
+def group_equal_rows(vectors: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give ``rows`` ``[n]`` groups, numbered from 0; the vectors of a group are equal.
 
-    Linear in the size; two unequal vectors share both sums with a chance below 2**-60.
-
-    Returns:
-        group of each of ``rows`` ``[n]`` and the size of each group.
+    Two random 64-bit sums of their bits are compared, which is linear in the size; two unequal
+    vectors share both with a chance below 2**-60.
     """
     generator = np.random.default_rng(0)
     weights = generator.integers(1, 2**63, size=(2, vectors.shape[1]), dtype=np.uint64) * 2 + 1
@@ -298,7 +291,7 @@ def find_duplicate_rows(
     fresh[1:] = (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)
     groups = np.empty(len(rows), dtype=np.int64)
     groups[order] = np.cumsum(fresh) - 1
-    return groups, np.bincount(groups)
+    return groups
 
 
 def _check_duplicates(
@@ -306,30 +299,22 @@ def _check_duplicates(
 ) -> Iterator[Ailment]:
     if len(rows) < 2:
         return
-    groups, sizes = find_duplicate_rows(table.vectors, rows)
-    count = int(sizes[sizes > 1].sum())
-    if not count:
+    groups = group_equal_rows(table.vectors, rows)
+    sharing = find_sharing(groups, table.entities[rows], graph)
+    if sharing is None:
         return
-    largest = np.argsort(-sizes, kind="stable")[:MAX_EXAMPLES]
-    examples = []
-    for group in largest[sizes[largest] > 1]:
-        names = _name_rows(table, graph, rows[np.flatnonzero(groups == group)[:3]])
-        more = f" and {sizes[group] - 3:,} more" if sizes[group] > 3 else ""
-        examples.append(" = ".join(names) + more)
-    share = count / total
     yield Ailment(
         check="features",
         kind="duplicate-vector",
-        severity="warning" if share >= 0.1 else "note",
-        count=count,
+        severity=sharing.grade(total),
+        count=sharing.count,
         unit="vectors",
         total=total,
         message=(
-            f"{table.modality}: {count:,} of {total:,} vectors are shared by several entities "
-            f"({say_count((sizes > 1).sum(), 'group')}, the largest of {int(sizes.max()):,})"
+            f"{table.modality}: {sharing.count:,} of {total:,} vectors are shared by several "
+            f"entities ({sharing.extent})"
         ),
         effect="this modality cannot tell these entities apart; a large group is often a stand-in",
-        impact=share,
-        examples=tuple(examples),
+        examples=sharing.examples,
         remedy="mark stand-ins absent (present = 0); look whether texts or pictures repeat",
     )

@@ -106,7 +106,6 @@ def _check_collisions(unit: str, labels: Sequence[str]) -> Iterator[Ailment]:
                 f"if they mean one thing, its facts are split over several {unit}, and right "
                 f"answers count as wrong"
             ),
-            impact=count / len(labels),
             examples=tuple(" = ".join(labels[i] for i in ids[:3]) for ids in groups[:MAX_EXAMPLES]),
             remedy=f"give each thing one label in all files; leave {unit} that differ in truth",
         )
@@ -125,7 +124,6 @@ def _check_invisible(unit: str, labels: Sequence[str]) -> Iterator[Ailment]:
             total=len(labels),
             message=f"{len(found):,} labels of {unit} hold control or invisible characters",
             effect="who types the label as it looks does not find it; joins with other data fail",
-            impact=len(found) / len(labels),
             examples=tuple(found[:MAX_EXAMPLES]),
             remedy="take the characters out of all files",
         )
@@ -153,7 +151,6 @@ def _check_names(graph: MultimodalGraph) -> Iterator[Ailment]:
             f"({say_count(len(shared), 'name')})"
         ),
         effect="momok predict asks for the label where a name is not enough; no effect on results",
-        impact=count / graph.num_entities,
         examples=tuple(f"{name} ({shared[name]:,} entities)" for name in most),
         remedy="make the names tell them apart, as in 'Paris (Texas)'",
     )

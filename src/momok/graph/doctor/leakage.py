@@ -227,7 +227,6 @@ def _describe_leak(
             f"a rule of one step answers them: they raise MRR by at most {100 * share:.2f} points "
             f"over that of the other test facts"
         ),
-        impact=share,
         examples=tuple(_show_rule(graph, rule) for rule in concerned[:MAX_EXAMPLES]),
         remedy=_say_remedy(graph, kind),
     )
@@ -274,7 +273,6 @@ def _describe_linked(
             f"no set of rules from one relation to another gives away more than "
             f"{100 * share:.2f} points of MRR"
         ),
-        impact=share,
         examples=tuple(show_fact(graph, f) for f in graph.test[linked & ~by_rule][:MAX_EXAMPLES]),
         remedy="nothing to do; it is the ceiling of leaks of one step",
     )

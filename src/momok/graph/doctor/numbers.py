@@ -65,7 +65,6 @@ def _check_labels(labels: set[str], graph: MultimodalGraph) -> list[Ailment]:
                 f"the graph"
             ),
             effect="their numbers are not used; where labels were changed, entities lost theirs",
-            impact=len(unknown) / len(labels),
             examples=tuple(unknown[:MAX_EXAMPLES]),
             remedy="give the entities the labels that they have in entities.tsv",
         )
@@ -88,7 +87,6 @@ def _check_constants(numbers: Mapping[str, Mapping[str, float]]) -> list[Ailment
             total=len(numbers),
             message=f"{len(constant):,} of {len(numbers):,} attributes have one value throughout",
             effect="they tell no entity from another",
-            impact=len(constant) / len(numbers),
             examples=tuple(
                 f"{name} is {next(iter(numbers[name].values())):g}"
                 for name in constant[:MAX_EXAMPLES]

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.errors import FormatError
-from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Progress, Severity, say_count
+from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Progress, Severity
 from momok.graph.doctor.likeness import group_alike
 from momok.graph.doctor.looking import Look, look_at, silence_decoders
+from momok.graph.doctor.sharing import find_sharing
 from momok.graph.graph import MultimodalGraph
 from momok.graph.tables import PICTURE_SEPARATOR, check_inside, read_table
 
@@ -148,7 +149,6 @@ def _describe_paths(pictures: PictureList, named: int) -> Iterator[Ailment]:
                 total=named,
                 message=f"{len(places):,} of {named:,} pictures that entities.tsv names {what}",
                 effect=effect,
-                impact=len(places) / named,
                 examples=places[:MAX_EXAMPLES],
                 remedy=remedy,
             )
@@ -170,7 +170,6 @@ def _describe_faults(kind: str, examples: list[str], total: int) -> Iterator[Ail
         total=total,
         message=f"{len(examples):,} of {total:,} pictures {what}",
         effect="an encoder leaves them out: these entities count as having no picture",
-        impact=len(examples) / total,
         examples=tuple(examples[:MAX_EXAMPLES]),
         remedy=remedy,
     )
@@ -191,33 +190,23 @@ def _check_likeness(
     position = np.cumsum(sound) - 1
     groups = groups[position[rows[kept]]]
     entities = pictures.entities[kept]
-    pairs = np.unique(np.stack([groups, entities], axis=1), axis=0)
-    sizes = np.bincount(pairs[:, 0])
-    count = int(sizes[sizes > 1].sum())
-    if not count:
+    sharing = find_sharing(groups, entities, graph)
+    if sharing is None:
         return
     total = len(np.unique(entities))
-    share = count / total
-    largest = np.argsort(-sizes, kind="stable")[:MAX_EXAMPLES]
-    examples = []
-    for group in largest[sizes[largest] > 1]:
-        members = pairs[pairs[:, 0] == group, 1]
-        more = f" and {len(members) - 3:,} more" if len(members) > 3 else ""
-        examples.append(" = ".join(graph.entities.labels[i] for i in members[:3]) + more)
     yield Ailment(
         check="pictures",
         kind="near-identical-pictures",
-        severity="warning" if share >= 0.1 else "note",
-        count=count,
+        severity=sharing.grade(total),
+        count=sharing.count,
         unit="entities",
         total=total,
         message=(
-            f"{count:,} of {total:,} entities with pictures have one that looks like another's "
-            f"({say_count((sizes > 1).sum(), 'group')}, the largest of {int(sizes.max()):,})"
+            f"{sharing.count:,} of {total:,} entities with pictures have one that looks like "
+            f"another's ({sharing.extent})"
         ),
         effect="pictures cannot tell these entities apart; a large group is often a stand-in",
-        impact=share,
-        examples=tuple(examples),
+        examples=sharing.examples,
         remedy="blank the column picture of stand-ins in entities.tsv; else nothing to do",
     )
 

@@ -99,7 +99,6 @@ def _check_overlaps(graph: MultimodalGraph) -> Iterator[Ailment]:
             total=total,
             message=f"{count:,} of {total:,} {split} facts are also in {other}",
             effect=_say_overlap(split, other, share, _count_usable(keys)),
-            impact=share,
             examples=_show_some(graph, graph.facts(split)[shared]),
             remedy=(
                 "momok train mends this by default (data.split=clean); momok data info "
@@ -155,7 +154,6 @@ def _check_unseen(graph: MultimodalGraph) -> Iterator[Ailment]:
                     f"structure says nothing about them: they can lower MRR by at most "
                     f"{100 * share:.2f} points; compare models with and without them"
                 ),
-                impact=share,
                 examples=_show_some(graph, facts[marks]),
                 remedy=(
                     "momok evaluate RUN --by seen reports them apart; momok data build of facts "
@@ -171,17 +169,15 @@ def _check_isolated(graph: MultimodalGraph) -> Iterator[Ailment]:
     isolated = np.flatnonzero(~used)
     if not len(isolated):
         return
-    share = len(isolated) / graph.num_entities
     yield Ailment(
         check="splits",
         kind="isolated-entity",
-        severity="warning" if share >= 0.1 else "note",
+        severity="warning" if len(isolated) >= 0.1 * graph.num_entities else "note",
         count=len(isolated),
         unit="entities",
         total=graph.num_entities,
         message=f"{len(isolated):,} of {graph.num_entities:,} entities are in no fact of any split",
         effect="they are candidates of every query and never an answer; they cost memory and time",
-        impact=share,
         examples=tuple(graph.entities.labels[i] for i in isolated[:MAX_EXAMPLES]),
         remedy="leave them if they are to be predicted; else take them out of the entity list",
     )
@@ -201,7 +197,6 @@ def _check_loops(graph: MultimodalGraph) -> Iterator[Ailment]:
         total=len(facts),
         message=f"{len(loops):,} of {len(facts):,} facts join an entity with itself",
         effect="often a slip of extraction; a model learns that an entity can be its own answer",
-        impact=len(loops) / len(facts),
         examples=_show_some(graph, loops),
         remedy="take the facts out where the relation cannot hold of a thing and itself",
     )
