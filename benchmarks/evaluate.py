@@ -5,18 +5,14 @@
 Each ranks the same made-up test facts of the published sizes, both sides, filtered: momok and the
 plain method with MoMoK of width 256 (structure, image, text, joint; every head and the answer),
 PyKEEN's ``RankBasedEvaluator`` with its TuckER of width 256, which has one head and no modalities.
-Every implementation has a process of its own and takes its turn with the others.
+Every implementation takes its turn with the others (``benchmarks/turns.py``).
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import resource
-import statistics
-import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +29,7 @@ from benchmarks.train_step import (
     random_facts,
     random_features,
 )
+from benchmarks.turns import Measured, take_turns
 from momok.config import RuntimeSettings
 from momok.runtime import describe_environment, start_runtime
 
@@ -139,15 +136,12 @@ def build_pykeen(size: str) -> Callable[[], int]:
 IMPLEMENTATIONS = {"plain": build_plain, "momok": build_momok, "pykeen TuckER": build_pykeen}
 
 
-def work(connection: Connection, name: str, size: str) -> None:
-    """The process of one implementation: a ranking per message, then its peak memory."""
-    start_runtime(RuntimeSettings(precision="float32"))
-    rank = IMPLEMENTATIONS[name](size)
-    while connection.recv() == "rank":
-        before = time.perf_counter()
-        queries = rank()
-        connection.send((time.perf_counter() - before, queries))
-    connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+def compare(found: Measured, plain: Measured) -> dict[str, float]:
+    """How an implementation stands to the plain one."""
+    return {
+        "speedup_over_plain": found.speedup_over(plain),
+        "memory_of_plain": found.peak_memory_bytes / plain.peak_memory_bytes,
+    }
 
 
 @click.command()
@@ -163,47 +157,21 @@ def work(connection: Connection, name: str, size: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result as JSON.")
 def main(size: str, names: tuple[str, ...], repeats: int, out: Path | None) -> None:
     """Rank the same split with every implementation in turn."""
-    context = multiprocessing.get_context("spawn")
-    workers: dict[str, Connection] = {}
-    for name in names or IMPLEMENTATIONS:
-        ours, theirs = context.Pipe()
-        context.Process(target=work, args=(theirs, name, size), daemon=True).start()
-        workers[name] = ours
-    seconds: dict[str, list[float]] = {name: [] for name in workers}
-    queries = dict.fromkeys(workers, 0)
-    for turn in range(repeats + 1):
-        for name, connection in workers.items():
-            connection.send("rank")
-            taken, queries[name] = connection.recv()
-            if turn:
-                seconds[name].append(taken)
-            click.echo(f"{'' if turn else 'warm-up '}{name}: {taken:.2f} s", err=True)
-    memory = {}
-    for name, connection in workers.items():
-        connection.send("stop")
-        memory[name] = connection.recv()
+    builders = {name: partial(IMPLEMENTATIONS[name], size) for name in names or IMPLEMENTATIONS}
+    measured = take_turns(builders, turns=repeats, warm_up=1)
     result = {
         "size": size,
         "repeats": repeats,
         "environment": describe_environment(start_runtime(RuntimeSettings())),
         "implementations": {
             name: {
-                "seconds": taken,
-                "median_seconds": statistics.median(taken),
-                "queries_per_second": queries[name] / statistics.median(taken),
-                "peak_memory_bytes": memory[name],
+                "seconds": found.seconds,
+                "median_seconds": found.median_seconds,
+                "queries_per_second": found.given / found.median_seconds,
+                "peak_memory_bytes": found.peak_memory_bytes,
             }
-            | (
-                {
-                    "speedup_over_plain": statistics.median(
-                        p / t for p, t in zip(seconds["plain"], taken, strict=True)
-                    ),
-                    "memory_of_plain": memory[name] / memory["plain"],
-                }
-                if "plain" in seconds
-                else {}
-            )
-            for name, taken in seconds.items()
+            | (compare(found, measured["plain"]) if "plain" in measured else {})
+            for name, found in measured.items()
         },
     }
     text = json.dumps(result, indent=2)

@@ -2,22 +2,19 @@
 
     python -m benchmarks.train_step --size MKG-Y --steps 7 --out train_step.json
 
-Every implementation runs in a process of its own (its peak memory is its own) and takes its steps
-in turn with the others, so that a machine whose speed drifts slows all of them. Graphs and features
-are random, of the published sizes: structure, image and text at width 256, K = 3, batch 1024, CLUB
-included. The floor is the arithmetic of one step, where shared work is done once, over the rate of
-a large matrix product measured in the same run.
+Every implementation takes its steps in turn with the others (``benchmarks/turns.py``). Graphs and
+features are random, of the published sizes: structure, image and text at width 256, K = 3, batch
+1024, CLUB included. The floor is the arithmetic of one step, where shared work is done once, over
+the rate of a large matrix product measured in the same run.
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import resource
 import statistics
 import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +22,7 @@ import click
 import numpy as np
 import torch
 
+from benchmarks.turns import take_turns
 from momok.config import RuntimeSettings
 from momok.runtime import describe_environment, start_runtime
 
@@ -159,18 +157,6 @@ IMPLEMENTATIONS: dict[str, tuple[Callable[[str, str], Callable[[], None]], str]]
 }
 
 
-def work(connection: Connection, name: str, size: str) -> None:
-    """The process of one implementation: a step per message, then its peak memory."""
-    build, precision = IMPLEMENTATIONS[name]
-    start_runtime(RuntimeSettings(precision="float32"))
-    step = build(size, precision)
-    while connection.recv() == "step":
-        before = time.perf_counter()
-        step()
-        connection.send(time.perf_counter() - before)
-    connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
-
-
 def measure_product_rate(dtype: torch.dtype) -> float:
     """FLOP/s of the score product [B, d] x [d, 4096], the shape most of a step's arithmetic has."""
     left, right = torch.randn(BATCH, WIDTH).to(dtype), torch.randn(WIDTH, 4096).to(dtype)
@@ -204,35 +190,18 @@ def count_flops(size: str) -> float:
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result as JSON.")
 def main(size: str, steps: int, out: Path | None) -> None:
     """Measure training steps of every implementation in turn."""
-    context = multiprocessing.get_context("spawn")
-    workers: dict[str, Connection] = {}
-    processes = []
-    for name in IMPLEMENTATIONS:
-        ours, theirs = context.Pipe()
-        processes.append(context.Process(target=work, args=(theirs, name, size), daemon=True))
-        processes[-1].start()
-        workers[name] = ours
-    seconds: dict[str, list[float]] = {name: [] for name in workers}
-    for turn in range(steps + 2):
-        for name, connection in workers.items():
-            connection.send("step")
-            taken = connection.recv()
-            if turn >= 2:
-                seconds[name].append(taken)
-            click.echo(f"{'warm-up ' if turn < 2 else ''}{name}: {taken:.3f} s", err=True)
-    memory = {}
-    for name, connection in workers.items():
-        connection.send("stop")
-        memory[name] = connection.recv()
-    for process in processes:  # giving memory back takes a core a while
-        process.join()
+    builders = {
+        name: partial(build, size, precision)
+        for name, (build, precision) in IMPLEMENTATIONS.items()
+    }
+    measured = take_turns(builders, turns=steps, warm_up=2)
     runtime = start_runtime(RuntimeSettings())
     rates = {
         "float32": measure_product_rate(torch.float32),
         "bfloat16": measure_product_rate(torch.bfloat16),
     }
     flops = count_flops(size)
-    plain = seconds["plain float32"]
+    plain = measured["plain float32"]
     result = {
         "size": size,
         "steps": steps,
@@ -242,15 +211,13 @@ def main(size: str, steps: int, out: Path | None) -> None:
         "floor_seconds": {name: flops / rate for name, rate in rates.items()},
         "implementations": {
             name: {
-                "seconds": taken,
-                "median_seconds": statistics.median(taken),
-                "peak_memory_bytes": memory[name],
-                "speedup_median": statistics.median(
-                    p / t for p, t in zip(plain, taken, strict=True)
-                ),
-                "memory_ratio": memory["plain float32"] / memory[name],
+                "seconds": found.seconds,
+                "median_seconds": found.median_seconds,
+                "peak_memory_bytes": found.peak_memory_bytes,
+                "speedup_median": found.speedup_over(plain),
+                "memory_ratio": plain.peak_memory_bytes / found.peak_memory_bytes,
             }
-            for name, taken in seconds.items()
+            for name, found in measured.items()
         },
     }
     text = json.dumps(result, indent=2)
