@@ -12,84 +12,28 @@ list, str, bytes, numbers, None, NumPy arrays and ``LazyTensor``.
 from __future__ import annotations
 
 import io
-import math
 import pickle
-import re
 import struct
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
-import numpy as np
-
 from momok.errors import FeatureError
-from momok.graph.feature_import.tensors import STORAGES, LazyTensor, Storage, measure_item
+from momok.graph.feature_import.pickled_objects import (
+    BUILDERS,
+    NamedCall,
+    PickledArray,
+    RefusedError,
+    read_name,
+    refuse_call,
+)
+from momok.graph.feature_import.tensors import STORAGES, Storage, measure_item
 
 __all__ = ["read_pickle", "read_pickled_array"]
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # the first object of torch.save before 1.6
-_PLAIN_DTYPE = re.compile(r"[<>=|]?([biufUS]\d+|\?)")
-
-
-class _RefusedError(Exception):
-    """The pickle holds something that is not opened."""
-
-
-class _Call:
-    """Stands in for a function or class that a pickle names; nothing can be stored on it."""
-
-    __slots__ = ("_build", "name")
-
-    def __init__(self, name: str, build: Callable[..., Any]) -> None:
-        self.name, self._build = name, build
-
-    def __call__(self, *args: Any, **_kwargs: Any) -> Any:
-        return self._build(*args)
-
-    def __setstate__(self, _state: object) -> None:
-        raise _RefusedError(f"a state for {self.name}")
-
-
-class _Dict(dict[Any, Any]):
-    """An OrderedDict of a pickle; attributes that came with it are dropped."""
-
-    def __setstate__(self, _state: object) -> None:
-        """Nothing."""
-
-
-class _DType:
-    """A NumPy dtype of a pickle."""
-
-    def __init__(self, name: object) -> None:
-        self.name = _text(name)
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        """Take the byte order: ``(version, order, ...)``."""
-        order = _text(state[1])
-        if order in ("<", ">"):
-            self.name = order + self.name.lstrip("<>=|")
-
-    def resolve(self) -> np.dtype[Any] | None:
-        """The dtype; None for objects."""
-        if self.name.lstrip("<>=|") in ("O", "O8"):
-            return None
-        if not _PLAIN_DTYPE.fullmatch(self.name):
-            raise _RefusedError(f"an array of type {self.name[:40]!r}")
-        return np.dtype(self.name)
-
-
-class _Array:
-    """A NumPy array of a pickle, which gets its content after it was made."""
-
-    def __init__(self) -> None:
-        self.content: Any = None
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        """Take ``(version, shape, dtype, is Fortran's order, content)``."""
-        _, shape, dtype, by_columns, content = state
-        self.content = _fill(shape, dtype, "F" if by_columns else "C", content)
 
 
 def read_pickle(path: Path) -> Any:
@@ -125,7 +69,7 @@ class _explain:  # noqa: N801 - a context manager that reads as a verb
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Explain."""
-        if isinstance(error, _RefusedError):
+        if isinstance(error, RefusedError):
             raise FeatureError(
                 f"{self.path}: is refused: it holds {error}, which is neither an array nor a plain "
                 f"container of labels and numbers; opening it could run code"
@@ -159,30 +103,34 @@ class _Unpickler(pickle._Unpickler):  # the one in Python
         """
         for key in keys:
             if not isinstance(key, (str, bytes, int, float, type(None))):
-                raise _RefusedError(f"a {type(key).__name__.strip('_')} as a key")
+                raise RefusedError(f"a {type(key).__name__.strip('_')} as a key")
         load(self)
 
     def load_set(self) -> None:
         """Refuse sets, whose members are hashed too."""
-        raise _RefusedError("a set")
+        raise RefusedError("a set")
 
     def find_class(self, module: object, name: object) -> Any:
         """Give our own function for a name that is known."""
-        module, name = _text(module), _text(name)
+        module, name = read_name(module), read_name(name)
         known = _find_known(module, name)
         if known is None:
-            raise _RefusedError(f"{module}.{name}"[:200])
+            raise RefusedError(f"{module}.{name}"[:200])
         return known
 
     def persistent_load(self, pid: Any) -> Any:
         """Give a storage of a file of PyTorch."""
-        if self._load_storage is None or not isinstance(pid, tuple) or _text(pid[0]) != "storage":
-            raise _RefusedError("a reference to something outside of it")
+        if (
+            self._load_storage is None
+            or not isinstance(pid, tuple)
+            or read_name(pid[0]) != "storage"
+        ):
+            raise RefusedError("a reference to something outside of it")
         return self._load_storage(pid)
 
     def get_extension(self, code: int) -> Any:
         """Refuse codes that other programs have registered."""
-        raise _RefusedError(f"extension {code}")
+        raise RefusedError(f"extension {code}")
 
 
 def _guard_pairs(opcode: bytes, find_keys: Callable[[list[Any]], Sequence[Any]]) -> None:
@@ -199,52 +147,14 @@ for _opcode in (pickle.EMPTY_SET, pickle.FROZENSET, pickle.ADDITEMS):
     _Unpickler.dispatch[_opcode[0]] = _Unpickler.load_set
 
 
-def _find_known(module: str, name: str) -> _Call | None:
+def _find_known(module: str, name: str) -> NamedCall | None:
     full = f"{module}.{name}"
     if module == "torch" and name in STORAGES:
-        return _Call(full, _no_call(full))
-    build = _KNOWN.get(full.replace("numpy._core", "numpy.core"))
-    return None if build is None else _Call(full, build)
-
-
-def _no_call(name: str) -> Callable[..., Any]:
-    def refuse(*_args: Any) -> Any:
-        raise _RefusedError(f"a call of {name}")
-
-    return refuse
-
-
-def _fill(shape: Any, dtype: Any, order: str, content: Any) -> Any:
-    """Make an array of its bytes; an array of objects becomes a list, row by row if it has rows."""
-    kind = dtype.resolve()
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-    if kind is None:
-        if not isinstance(content, list) or len(content) != math.prod(sizes):
-            raise FeatureError(f"an array of {sizes} objects with other content")
-        return content if len(sizes) else content[0]
-    raw = content.encode("latin1") if isinstance(content, str) else bytes(content)
-    if len(raw) != math.prod(sizes) * kind.itemsize:
-        raise FeatureError(f"an array of {kind} {sizes} with {len(raw):,} bytes")
-    flat = np.frombuffer(raw, dtype=kind)
-    return flat.reshape(sizes, order="F" if order == "F" else "C")
-
-
-def _scalar(dtype: Any, content: Any = b"") -> Any:
-    return _fill((), dtype, "C", content).item()
-
-
-def _tensor(storage: Any, offset: int, shape: Any, strides: Any, *_others: Any) -> LazyTensor:
-    if not isinstance(storage, Storage):
-        raise _RefusedError("a tensor without storage")
-    sizes, steps = tuple(map(int, shape)), tuple(map(int, strides))
-    if len(sizes) != len(steps) or min(sizes, default=0) < 0:
-        raise FeatureError(f"a tensor of shape {sizes} and strides {steps}")
-    return LazyTensor(storage, int(offset), sizes, steps)
-
-
-def _begin_dict() -> _Dict:
-    """An empty dictionary; pairs come one by one, so that their keys are looked at."""
-    return _Dict()
+        return NamedCall(full, refuse_call(full))
+    if full == "torch.storage._load_from_bytes":
+        return NamedCall(full, _read_nested)
+    build = BUILDERS.get(full.replace("numpy._core", "numpy.core"))
+    return None if build is None else NamedCall(full, build)
 
 
 def _read_nested(content: bytes) -> Any:
@@ -252,33 +162,9 @@ def _read_nested(content: bytes) -> Any:
     return _read_stream(io.BytesIO(bytes(content)))
 
 
-def _encode_text(text: str, encoding: Any) -> bytes:
-    if _text(encoding) not in ("latin1", "latin-1"):
-        raise _RefusedError(f"text in {encoding!r}")
-    return text.encode("latin1")
-
-
-_KNOWN: Mapping[str, Callable[..., Any]] = {
-    "numpy.ndarray": _no_call("numpy.ndarray"),
-    "numpy.dtype": lambda name, *_options: _DType(name),
-    "numpy.core.multiarray._reconstruct": lambda *_args: _Array(),
-    "numpy.core.multiarray.scalar": _scalar,
-    "numpy.core.numeric._frombuffer": lambda raw, dtype, shape, order: _fill(
-        shape, dtype, _text(order), raw
-    ),
-    "collections.OrderedDict": _begin_dict,
-    "_codecs.encode": _encode_text,
-    "torch._utils._rebuild_tensor": _tensor,
-    "torch._utils._rebuild_tensor_v2": _tensor,
-    "torch._utils._rebuild_parameter": lambda data, *_others: data,
-    "torch.Size": tuple,
-    "torch.storage._load_from_bytes": _read_nested,
-}
-
-
 def _finish(value: Any, depth: int = 0) -> Any:
     """Take the content out of arrays, down to the values of a dict or list."""
-    if isinstance(value, _Array):
+    if isinstance(value, PickledArray):
         return _finish(value.content, depth + 1)
     if depth < 3:
         if isinstance(value, dict):
@@ -306,7 +192,7 @@ def _read_stream(file: BinaryIO) -> Any:
         return Storage(dtype, count, lambda: contents[key])
 
     value = _finish(_Unpickler(file, load_storage).load())
-    for key in map(_text, _Unpickler(file).load()):
+    for key in map(read_name, _Unpickler(file).load()):
         if key not in sizes:
             raise FeatureError(f"numbers of a storage {key[:40]!r} that nothing refers to")
         (count,) = struct.unpack("<q", file.read(8))
@@ -322,7 +208,7 @@ def _read_torch_zip(path: Path) -> Any:
     if len(found) != 1:
         raise FeatureError("is a zip archive, but not one of torch.save: no data.pkl is in it")
     if any(name.rpartition("/")[2] == "constants.pkl" for name in names):
-        raise _RefusedError("a TorchScript program")
+        raise RefusedError("a TorchScript program")
     if any(info.compress_type != zipfile.ZIP_STORED for info in names.values()):
         raise FeatureError("is compressed, which torch.save never does")
     prefix = found[0].removesuffix("data.pkl")
@@ -344,16 +230,7 @@ def _read_torch_zip(path: Path) -> Any:
 def _take_apart(pid: tuple[Any, ...]) -> tuple[str, str, int]:
     """Dtype, key and count of ``("storage", type, key, location, count, ...)``."""
     kind = pid[1]
-    dtype = STORAGES.get(kind.name.removeprefix("torch.")) if isinstance(kind, _Call) else None
+    dtype = STORAGES.get(kind.name.removeprefix("torch.")) if isinstance(kind, NamedCall) else None
     if dtype is None:
-        raise _RefusedError("a storage of unknown type")
-    return dtype, _text(pid[2]), int(pid[4])
-
-
-def _text(value: object) -> str:
-    """A text that Python 2 may have written as bytes."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if not isinstance(value, str):
-        raise _RefusedError(f"a {type(value).__name__} where a name belongs")
-    return value
+        raise RefusedError("a storage of unknown type")
+    return dtype, read_name(pid[2]), int(pid[4])
