@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from momok.errors import FeatureError
 
-__all__ = ["l2_normalise", "pool", "reduce_pca"]
+__all__ = ["Components", "find_components", "l2_normalise", "pool", "reduce_pca"]
 
 FloatMatrix: TypeAlias = NDArray[np.float32]
 
@@ -24,25 +25,40 @@ def l2_normalise(matrix: FloatMatrix) -> FloatMatrix:
     return normalised
 
 
-def reduce_pca(matrix: FloatMatrix, present: NDArray[np.bool_], width: int) -> FloatMatrix:
-    """Project rows ``[N, d]`` onto their first principal components: ``[N, width]``.
+@dataclass(frozen=True, eq=False)
+class Components:
+    """The first principal components of some vectors: a map that takes further vectors too.
 
-    Where the present rows vary in fewer than ``width`` directions, the result has as many columns
-    as there are directions.
+    Attributes:
+        mean: ``[d]`` of the vectors that they were found in.
+        directions: ``[d, width]``, of length 1 and orthogonal.
+    """
 
-    Mean and components are those of the present rows; absent rows become zeros. The sign of a
-    component is chosen so that its largest weight is positive, so the result does not depend on
-    the sign that the eigenvalue routine happens to return.
+    mean: NDArray[np.float64]
+    directions: NDArray[np.float64]
+
+    def reduce(self, rows: FloatMatrix) -> FloatMatrix:
+        """Project rows ``[n, d]`` onto the components: ``[n, width]``."""
+        reduced: FloatMatrix = ((rows - self.mean) @ self.directions).astype(np.float32)
+        return reduced
+
+
+def find_components(rows: FloatMatrix, width: int) -> Components:
+    """Find the first principal components of rows ``[n, d]``.
+
+    Where the rows vary in fewer than ``width`` directions, there are as many components as there
+    are directions. The sign of a component is chosen so that its largest weight is positive, so it
+    does not depend on the sign that the eigenvalue routine happens to return.
 
     Raises:
-        FeatureError: no row is present, or all present rows are the same.
+        FeatureError: there is no row, or all rows are the same.
     """
-    rows = matrix[present].astype(np.float64)
     if width < 1:
         raise FeatureError(f"PCA to width {width}: expected at least 1")
     if not len(rows):
         raise FeatureError(f"PCA to width {width}: no entity has a vector")
-    centred = rows - rows.mean(axis=0)
+    mean = rows.astype(np.float64).mean(axis=0)
+    centred = rows - mean
     # The smaller of the two Gram matrices has the same eigenvalues and is the cheaper one.
     wide = centred.shape[1] > centred.shape[0]
     gram = centred @ centred.T if wide else centred.T @ centred
@@ -54,13 +70,25 @@ def reduce_pca(matrix: FloatMatrix, present: NDArray[np.bool_], width: int) -> F
     if rank == 0:
         raise FeatureError(f"PCA to width {width}: the {len(rows)} vectors are all the same")
     width = min(width, rank)
-    components = eigenvectors[:, :width]  # [d, width], or [n, width] where the rows are wide
+    directions = eigenvectors[:, :width]  # [d, width], or [n, width] where the rows are wide
     if wide:
-        components = centred.T @ components / np.sqrt(eigenvalues[:width])
-    strongest = np.abs(components).argmax(axis=0)
-    components = components * np.sign(components[strongest, np.arange(width)])
-    reduced = np.zeros((len(matrix), width), dtype=np.float32)
-    reduced[present] = centred @ components
+        directions = centred.T @ directions / np.sqrt(eigenvalues[:width])
+    strongest = np.abs(directions).argmax(axis=0)
+    return Components(mean, directions * np.sign(directions[strongest, np.arange(width)]))
+
+
+def reduce_pca(matrix: FloatMatrix, present: NDArray[np.bool_], width: int) -> FloatMatrix:
+    """Project rows ``[N, d]`` onto the first principal components of those present.
+
+    Returns:
+        ``[N, width]``, or fewer columns: see ``find_components``. Absent rows are zeros.
+
+    Raises:
+        FeatureError: no row is present, or all present rows are the same.
+    """
+    components = find_components(matrix[present], width)
+    reduced = np.zeros((len(matrix), components.directions.shape[1]), dtype=np.float32)
+    reduced[present] = components.reduce(matrix[present])
     return reduced
 
 
