@@ -1,8 +1,8 @@
 """Reading arrays out of pickles without running what is in them.
 
 A pickle is a program: it names functions and calls them. This reader knows a handful of names,
-those by which NumPy and PyTorch write arrays, and has its own harmless functions for them; any
-other name is an error. Neither PyTorch nor the functions named are used.
+those by which NumPy and PyTorch write arrays, and has harmless functions of its own for them
+(``pickled_objects``); any other name is an error. Neither PyTorch nor the functions named are used.
 
 Understood are plain pickles, files of ``torch.save`` (the zip archive, and the stream before
 PyTorch 1.6), and the pickles inside ``.npy`` files of objects. What comes out is made of dict,
