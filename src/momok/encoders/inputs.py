@@ -29,6 +29,7 @@ __all__ = [
     "MOST_CHARACTERS",
     "Inputs",
     "Part",
+    "join_texts",
     "read_numeric_inputs",
     "read_picture_inputs",
     "read_text_inputs",
@@ -140,7 +141,7 @@ def read_text_inputs(entities: Entities, fields: Sequence[str]) -> Inputs:
     columns = [entities.column(name) for name in fields]
     rows, texts, problems = [], [], []
     for row, parts in enumerate(zip(*columns, strict=True)):
-        text = _join(parts)[:MOST_CHARACTERS]
+        text = join_texts(parts)[:MOST_CHARACTERS]
         label = entities.labels[row]
         if not text:
             identifier = "name" in fields and not entities.says_name(row)
@@ -164,7 +165,7 @@ def read_text_inputs(entities: Entities, fields: Sequence[str]) -> Inputs:
     )
 
 
-def _join(parts: Iterable[str]) -> str:
+def join_texts(parts: Iterable[str]) -> str:
     """Join what says something new: ``France``, ``France is a country`` is the second alone."""
     joined = ""
     for part in map(str.strip, parts):
