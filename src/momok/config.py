@@ -60,8 +60,10 @@ class FeatureSettings(_Section):
     """With ``pool``: see the vector as rows x columns; by default as one row."""
     pool_target: tuple[int, int] | None = None
     """With ``pool``: the grid to pool to; its cells replace ``width``."""
-    missing: Literal["mean", "zero", "learned", "random"] = "mean"
-    """What stands for an entity without features."""
+    missing: Literal["mean", "zero", "learned", "random", "masked"] = "mean"
+    """What stands for an entity without features: the ``mean`` vector, ``zero``, one ``learned``
+    vector, a ``random`` vector each, or nothing: ``masked`` leaves the modality out of the joint
+    vector and lets its head abstain."""
     trainable: bool = True
     """Whether the vectors are trained (the paper) or kept as given."""
 
@@ -98,6 +100,10 @@ class ModelSettings(_Section):
     """Dropout on the relation matrix in the decoder."""
     query_dropout: float = Field(default=0.3, ge=0.0, lt=1.0)
     """Dropout on the query vector."""
+    score_prior: bool = True
+    """Whether scores start at ``-ln N``, the log-odds of one entity among all N: a fixed number
+    that every score has on top. Without it (the paper) they start at 0, and the first thousand
+    steps go into pushing all of them down there."""
 
     @field_validator("modalities", mode="before")
     @classmethod
@@ -111,7 +117,7 @@ class ModelSettings(_Section):
 class TrainingSettings(_Section):
     """How the model is trained."""
 
-    epochs: int = Field(default=120, ge=1)
+    epochs: int = Field(default=60, ge=1)
     """At most this many passes over all queries."""
     batch_size: int = Field(default=512, ge=2)
     """Queries in a batch; every query carries all of its training answers (1-N)."""
@@ -206,6 +212,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "input_dropout": 0.3,
             "relation_dropout": 0.4,
             "query_dropout": 0.5,
+            "score_prior": False,
         },
         "training": {
             "epochs": 2000,

@@ -57,11 +57,12 @@ def assert_same(found: FoundFacts, expected: list[tuple[float, int, int]]) -> No
     limit=st.integers(1, 100),
     budget=st.sampled_from([1, 500, 1 << 20]),
     floor=st.sampled_from([0.0, 0.3, 0.5]),
+    abstaining=st.booleans(),
 )
 def test_the_search_finds_what_looking_at_all_pairs_finds(
-    seed: int, whole: bool, limit: int, budget: int, floor: float
+    *, seed: int, whole: bool, limit: int, budget: int, floor: float, abstaining: bool
 ) -> None:
-    predictor = VectorPredictor(draw_graph(seed), seed, whole=whole)
+    predictor = VectorPredictor(draw_graph(seed), seed, whole=whole, abstaining=abstaining)
     found = find_new_facts(
         cast(Predictor, predictor),
         seed % 2,

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from momok.prediction.search import NOTHING, find_best, score_pairs
+from momok.prediction.search import NOTHING, find_best, find_rank, score_pairs
 
 NO_PAIRS = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
 
@@ -34,6 +34,25 @@ def test_best_are_found_in_order_of_score_then_id(data: st.DataObject) -> None:
         expected = [i for i in order if not mask[row, i]][:k]
         expected += [NOTHING] * (min(k, count) - len(expected))
         assert found[row].tolist() == expected
+
+
+@pytest.mark.parametrize("budget", [1, 1 << 20])
+def test_the_mean_is_over_the_heads_that_vote(budget: int) -> None:
+    """Head b abstains on candidates 1 and 3; a sum would put them behind."""
+    queries = {"a": torch.tensor([[1.0]]), "b": torch.tensor([[1.0, 1.0, 0.0]])}
+    candidates = {
+        "a": torch.tensor([[0.5], [2.0], [1.0], [-1.0], [0.0]]),
+        "b": torch.tensor([[1.5, 0, 1], [0, -1e18, 1], [1.0, 0, 1], [0, -1e18, 1], [-9, 0, 1]]),
+    }
+    found = find_best(
+        queries, candidates, 5, hidden=NO_PAIRS, memory_budget=budget, abstentions=True
+    )
+    assert found.tolist() == [[1, 2, 0, 3, 4]]  # 0.88, 0.73, 0.72, 0.27, 0.25
+    nothing = np.empty(0, dtype=np.int64)
+    for place, answer in enumerate(found[0].tolist(), start=1):
+        assert place == find_rank(
+            queries, candidates, answer, hidden=nothing, memory_budget=budget, abstentions=True
+        )
 
 
 @pytest.mark.parametrize("rows", [1, 3])

@@ -23,10 +23,17 @@ class VectorPredictor:
         seed: of the vectors.
         whole: whether they are small whole numbers, so that many scores are equal.
         heads: how many decision heads.
+        abstaining: whether the last head abstains for about every third entity.
     """
 
     def __init__(
-        self, graph: MultimodalGraph, seed: int, *, whole: bool = False, heads: int = 2
+        self,
+        graph: MultimodalGraph,
+        seed: int,
+        *,
+        whole: bool = False,
+        heads: int = 2,
+        abstaining: bool = False,
     ) -> None:
         self.graph = graph
         self.heads = tuple(f"head {number}" for number in range(heads))
@@ -42,19 +49,36 @@ class VectorPredictor:
             return torch.randn(shape, generator=generator) * 1.5
 
         self._questions = {head: make(2 * R, N, d) for head in self.heads}
-        self.candidate_vectors = {head: make(N, d) for head in self.heads}
+        self._candidates = {head: make(N, d) for head in self.heads}
+        self._votes = {head: torch.ones(N, dtype=torch.bool) for head in self.heads}
+        self.abstentions = abstaining
+        self.candidate_vectors = dict(self._candidates)
+        if abstaining:
+            last = self.heads[-1]
+            self._votes[last] = torch.rand(N, generator=generator) < 0.7
+            there, nothing = self._votes[last][:, None].float(), torch.zeros(N, 1)
+            # two columns that make a score of one that is absent -1e18, and add nothing otherwise
+            self.candidate_vectors[last] = torch.cat(
+                [self._candidates[last] * there, -1e18 * (1 - there), nothing + 1], dim=1
+            )
 
     def encode_queries(self, entities: Ints, relations: Ints) -> dict[str, Tensor]:
-        return {head: table[relations, entities] for head, table in self._questions.items()}
+        found = {head: table[relations, entities] for head, table in self._questions.items()}
+        if self.abstentions:
+            last = self.heads[-1]
+            there = self._votes[last][torch.from_numpy(entities)][:, None].float()
+            found[last] = torch.cat([found[last] * there, there, -1e18 * (1 - there)], dim=1)
+        return found
 
     def logits(self, head: str) -> NDArray[np.float64]:
-        """[2R, N, N]: relation, entity asked about, candidate."""
-        scores = self._questions[head].double() @ self.candidate_vectors[head].double().T
-        return scores.numpy()
+        """[2R, N, N]: relation, entity asked about, candidate; NaN where the head abstains."""
+        scores = self._questions[head].double() @ self._candidates[head].double().T
+        votes = self._votes[head]
+        return scores.masked_fill(~(votes[:, None] & votes[None, :]), torch.nan).numpy()
 
     def answers(self) -> NDArray[np.float64]:
-        """[2R, N, N]: the mean over heads of the probabilities."""
-        return np.mean([1 / (1 + np.exp(-self.logits(head))) for head in self.heads], axis=0)
+        """[2R, N, N]: the mean of the probabilities over the heads that vote."""
+        return np.nanmean([1 / (1 + np.exp(-self.logits(head))) for head in self.heads], axis=0)
 
     def fact_scores(self, relation: int) -> NDArray[np.float64]:
         """[N, N]: of (head, tail), the lower of the two answers."""

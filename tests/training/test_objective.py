@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from momok.model import ModalitySpec, MoMoK, MoMoKSpec
+from momok.training.ballots import Ballot
 from momok.training.candidates import all_candidates
 from momok.training.objective import backward_candidates
 from momok.training.queries import QueryBatch
@@ -15,7 +16,9 @@ from momok.training.queries import QueryBatch
 N, R, B, SMOOTHING = 23, 3, 11, 0.1
 
 
-def build(projected: bool = False, joint: bool = True) -> MoMoK:
+def build(
+    projected: bool = False, joint: bool = True, offset: float = 0.0, missing: str = "learned"
+) -> MoMoK:
     generator = torch.Generator().manual_seed(0)
     spec = MoMoKSpec(
         num_entities=N,
@@ -27,12 +30,13 @@ def build(projected: bool = False, joint: bool = True) -> MoMoK:
                 width=5,
                 table_width=9 if projected else 5,
                 trainable=not projected,
-                missing="learned",
+                missing=missing,  # type: ignore[arg-type]
             ),
         ),
         relation_width=4,
         joint_width=7 if joint else None,
         experts=2,
+        score_offset=offset,
     )
     features = torch.randn(N, spec.modalities[1].table_width, generator=generator)
     present = torch.rand(N, generator=generator) < 0.7
@@ -56,19 +60,32 @@ def build_batch() -> tuple[QueryBatch, Tensor]:
 
 
 def plain_losses(model: MoMoK, batch: QueryBatch, labels: Tensor) -> dict[str, Tensor]:
+    """Of a masked head, the mean over the pairs of which both sides have the modality."""
     targets = (1 - SMOOTHING) * labels + 1 / N
-    return {
-        head: F.binary_cross_entropy_with_logits(scores, targets)
-        for head, scores in model.score(batch.heads, batch.relations).items()
-    }
+    losses = {}
+    for head, scores in model.score(batch.heads, batch.relations).items():
+        voted = scores > -1e17
+        losses[head] = F.binary_cross_entropy_with_logits(scores[voted], targets[voted])
+    return losses
 
 
 @pytest.mark.parametrize("block", [16, 5, 1000])
 @pytest.mark.parametrize("form", ["logits", "probabilities"])
-@pytest.mark.parametrize(("projected", "joint"), [(False, True), (True, True), (False, False)])
-def test_loss_and_gradients_equal_autograd(block, form, projected, joint) -> None:
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        {"projected": True},
+        {"joint": False},
+        {"offset": -3.0},
+        {"missing": "masked"},
+        {"missing": "masked", "offset": -3.0, "projected": True},
+    ],
+    ids=str,
+)
+def test_loss_and_gradients_equal_autograd(block, form, parts) -> None:
     batch, labels = build_batch()
-    expected_model, model = build(projected, joint), build(projected, joint)
+    expected_model, model = build(**parts), build(**parts)
     expected = plain_losses(expected_model, batch, labels)
     torch.stack(list(expected.values())).sum().backward()
 
@@ -76,9 +93,13 @@ def test_loss_and_gradients_equal_autograd(block, form, projected, joint) -> Non
         name: table.detach().requires_grad_(table.requires_grad)
         for name, table in model.entity_rows(batch.heads).items()
     }
-    queries = model.encode_queries(rows, batch.heads, batch.relations).vectors
-    blocks = all_candidates(batch, N, block)
-    loss = backward_candidates(model, queries, blocks, smoothing=SMOOTHING, form=form)
+    encoded = model.encode_queries(rows, batch.heads, batch.relations)
+    assert list(encoded.voters) == (["text"] if "missing" in parts else [])
+    queries, blocks = encoded.vectors, all_candidates(batch, N, block)
+    ballots = {head: Ballot.of(model, head, rows, B) for head, rows in encoded.voters.items()}
+    loss = backward_candidates(
+        model, queries, blocks, smoothing=SMOOTHING, form=form, ballots=ballots
+    )
     torch.autograd.backward(
         list(queries.values()), [loss.query_gradients[head] for head in queries]
     )

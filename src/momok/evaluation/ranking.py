@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.errors import ConfigError, TrainingError
+from momok.model.votes import ABSTAINED
 
 __all__ = [
     "ANSWER",
@@ -42,6 +43,9 @@ _MAX_TILE_COLUMNS = 1 << 24
 
 # Scores, sum of probabilities, gathered rows and flags: four float32 per query and candidate.
 _BYTES_PER_SCORE = 16
+
+# Larger than any score of a head that votes, smaller than the cost of one that abstains.
+_NO_VOTE = -ABSTAINED / 10
 
 # A product of one row takes another BLAS path (matrix-vector), where equal candidates were seen to
 # get scores that differ in the last bit with their position; a tie would then depend on the block.
@@ -91,6 +95,7 @@ class _Buffers:
 
     costs: Tensor  # [b, N] negated scores of one head
     total: Tensor  # [b, N] sum over heads of sigmoid(score)
+    votes: Tensor | None  # [b, N] how many heads vote, where some abstain
     gathered: Tensor  # flat tile: score rows repeated for queries with several answers
     flags: Tensor  # flat tile: outcomes of comparisons, 0.0 or 1.0
 
@@ -111,8 +116,10 @@ class AnswerRanker:
     """Ranks true answers among fixed candidates, for every head and for the joint answer.
 
     ``candidate_vectors`` {head: [N, d]} are on the device where the work is done, in any floating
-    type; scores are float32. ``memory_budget`` bounds the bytes of all score buffers (vectors and
-    the sparse pairs are not in it); ranks do not depend on it.
+    type; scores are float32. Heads may abstain (momok.model.votes): the joint answer is the mean
+    over those that vote, and candidates on which a head does not vote are its last, as ties.
+    ``memory_budget`` bounds the bytes of all score buffers (vectors and the sparse pairs are not
+    in it); ranks do not depend on it.
 
     Raises ConfigError where the budget cannot hold the scores of two queries, TrainingError where
     vectors are not finite or scores would overflow.
@@ -128,14 +135,15 @@ class AnswerRanker:
         sample = next(iter(self._candidates.values()))
         self.num_candidates = sample.shape[0]
         self.device = sample.device
-        row_bytes = _BYTES_PER_SCORE * self.num_candidates
+        self._norms = {head: _largest_norm(v) for head, v in self._candidates.items()}
+        self._abstentions = max(self._norms.values()) >= _NO_VOTE
+        row_bytes = (_BYTES_PER_SCORE + 4 * self._abstentions) * self.num_candidates
         self.block_rows = memory_budget // row_bytes
         if self.block_rows < _MIN_ROWS:
             raise ConfigError(
                 f"a memory budget of {memory_budget} bytes is too small for evaluation: the scores "
                 f"of {self.num_candidates} candidates need at least {_MIN_ROWS * row_bytes}"
             )
-        self._norms = {head: _largest_norm(v) for head, v in self._candidates.items()}
         self._buffers: _Buffers | None = None
 
     def rank(
@@ -216,8 +224,14 @@ class AnswerRanker:
             chosen = chosen if rows >= _MIN_ROWS else chosen.expand(_MIN_ROWS, -1)
             torch.mm(chosen, self._candidates[head].T, out=costs)
             counts.append(_rank_against(costs, block, (torch.lt, torch.le), buffers))
+            if buffers.votes is not None:
+                voted = costs < _NO_VOTE
+                _ = buffers.votes.copy_(voted) if position == 0 else buffers.votes.add_(voted)
             _add_probabilities(total, costs, first=position == 0, tile=len(buffers.flags))
-        # The mean over heads ranks like the sum. Known answers are NaN in it already.
+        # The mean over heads ranks like the sum, unless it is over some of them. Known answers are
+        # NaN in it already.
+        if buffers.votes is not None:
+            total.div_(buffers.votes.clamp_min_(1.0))
         counts.append(_rank_against(total, block, (torch.gt, torch.ge), buffers))
         return torch.stack(counts)
 
@@ -232,11 +246,13 @@ class AnswerRanker:
             self._buffers = _Buffers(
                 costs=torch.empty(shape, device=self.device),
                 total=torch.empty(shape, device=self.device),
+                votes=torch.empty(shape, device=self.device) if self._abstentions else None,
                 gathered=torch.empty(tile, device=self.device),
                 flags=torch.empty(tile, device=self.device),
             )
         kept = self._buffers
-        return _Buffers(kept.costs[:rows], kept.total[:rows], kept.gathered, kept.flags)
+        votes = None if kept.votes is None else kept.votes[:rows]
+        return _Buffers(kept.costs[:rows], kept.total[:rows], votes, kept.gathered, kept.flags)
 
     def _move(self, values: Ints) -> Tensor:
         return torch.from_numpy(values).to(self.device)

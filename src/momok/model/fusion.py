@@ -62,11 +62,18 @@ class ModalityFusion(nn.Module):
         shapes = [(self.branches, rows, weight.shape[1]) for weight in self.weights]
         return [noise.keep_mask(shape, self.dropout, device) for shape in shapes]
 
-    def forward(self, vectors: Sequence[Tensor], noise: Noise) -> tuple[Tensor, Tensor]:
+    def forward(
+        self,
+        vectors: Sequence[Tensor],
+        noise: Noise,
+        absent: Sequence[Tensor | None] = (),
+    ) -> tuple[Tensor, Tensor]:
         """Fuse one vector per modality into one.
 
         Args:
             vectors: M tensors [n, d_m].
+            absent: which rows [n] of a modality get no attention; None or nothing given: all get
+                it. A row without any modality is fused as if it had all.
 
         Returns:
             The fused vectors [n, d] and the attention over modalities [G, n, M].
@@ -78,9 +85,19 @@ class ModalityFusion(nn.Module):
             product = torch.baddbmm(bias.unsqueeze(1), inputs, weight * scale)
             seen.append(product.relu_())  # [G, n, d]
         logits = torch.stack([u @ self.attention for u in seen], dim=2)  # [G, n, M]
-        alpha = torch.softmax(at_least_float32(logits), dim=2)
+        logits = at_least_float32(logits)
+        if any(mask is not None for mask in absent):
+            logits = logits.masked_fill(_leave_out(absent, logits), -torch.inf)
+        alpha = torch.softmax(logits, dim=2)
         shares = alpha.to(seen[0].dtype).unsqueeze(3)  # [G, n, M, 1]
         fused = seen[0] * shares[:, :, 0]
         for m, u in enumerate(seen[1:], start=1):
             fused = torch.addcmul(fused, u, shares[:, :, m])
         return fused.sum(dim=0), alpha
+
+
+def _leave_out(absent: Sequence[Tensor | None], logits: Tensor) -> Tensor:
+    """[n, M] what gets no attention, never a whole row."""
+    nothing = torch.zeros(logits.shape[1], dtype=torch.bool, device=logits.device)
+    masks = torch.stack([nothing if mask is None else mask for mask in absent], dim=1)
+    return masks & ~masks.all(dim=1, keepdim=True)

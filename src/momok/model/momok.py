@@ -11,7 +11,7 @@ of modality m.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -21,70 +21,15 @@ from momok.model.decoder import TuckER, group_by_relation
 from momok.model.experts import ExpertBank
 from momok.model.fusion import ModalityFusion
 from momok.model.noise import Noise
-from momok.model.tables import EntityTable, ModalitySpec
+from momok.model.spec import Candidates, MoMoKSpec, Queries
+from momok.model.tables import EntityTable
+from momok.model.votes import widen_candidates, widen_queries
 
 __all__ = ["JOINT", "Candidates", "MoMoK", "MoMoKSpec", "Queries"]
 
 JOINT = "joint"  # the name of the joint decision head
 
 Rows = Mapping[str, Tensor]  # modality -> stored table rows [n, f_m]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MoMoKSpec:
-    """Every size and switch of a model; enough to build it empty and fill it from a checkpoint.
-
-    Args:
-        num_entities: N.
-        num_relations: R, without reciprocals.
-        modalities: in order; structure is the one without features.
-        relation_width: of the relation vectors of the modality heads.
-        joint_width: of the joint head; None leaves the joint head out.
-        branches: G of the joint head.
-        experts: K per modality.
-        relation_temperature: whether a query's gate is sharpened or flattened by its relation.
-        gate_noise: whether gates are noisy in training.
-        expert_dropout, fusion_dropout, decoder_dropouts: probabilities, as in the paper.
-    """
-
-    num_entities: int
-    num_relations: int
-    modalities: tuple[ModalitySpec, ...]
-    relation_width: int = 256
-    joint_width: int | None = 256
-    branches: int = 2
-    experts: int = 3
-    relation_temperature: bool = True
-    gate_noise: bool = True
-    expert_dropout: float = 0.0
-    fusion_dropout: float = 0.2
-    decoder_dropouts: tuple[float, float, float] = (0.3, 0.4, 0.5)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Queries:
-    """What the query tower makes of B queries.
-
-    Args:
-        vectors: per head [B, d_head].
-        gates: per modality [B, K], the weight of each expert under the query's relation.
-        expert_outputs: per modality [B, K, d_m].
-        fusion_weights: [G, B, M], the joint head's attention over modalities, if there is one.
-    """
-
-    vectors: dict[str, Tensor]
-    gates: dict[str, Tensor]
-    expert_outputs: dict[str, Tensor]
-    fusion_weights: Tensor | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidates:
-    """What the candidate tower makes of n entities: as ``Queries``, without a relation."""
-
-    vectors: dict[str, Tensor]
-    gates: dict[str, Tensor]
-    fusion_weights: Tensor | None
 
 
 class MoMoK(nn.Module):
@@ -193,6 +138,11 @@ class MoMoK(nn.Module):
         return next(self.parameters()).device
 
     @property
+    def tables_by_name(self) -> dict[str, EntityTable]:
+        """Per modality its table of entity vectors."""
+        return {name: table for name, table, _ in self._towers}
+
+    @property
     def _towers(self) -> list[tuple[str, EntityTable, ExpertBank]]:
         """Per modality its name, its table and its experts."""
         parts = zip(self.modalities, self.tables, self.banks, strict=True)
@@ -205,12 +155,46 @@ class MoMoK(nn.Module):
     # -- the two towers --------------------------------------------------------------------
 
     def queries(self, heads: Tensor, relations: Tensor) -> Queries:
-        """The query tower, for entity ids ``heads`` [B] and relation ids ``relations`` [B]."""
-        return self.encode_queries(self.entity_rows(heads), heads, relations)
+        """The query tower, for entity ids ``heads`` [B] and relation ids ``relations`` [B].
+
+        Vectors are up to two columns wider than a head: see ``momok.model.votes``.
+        """
+        encoded = self.encode_queries(self.entity_rows(heads), heads, relations)
+        return self.widen_queries(encoded, self.votes(heads))
 
     def candidates(self, entity_ids: Tensor | slice | None = None) -> Candidates:
-        """The candidate tower, for the entities asked for (None: all N, in order)."""
-        return self.encode_candidates(self.entity_rows(entity_ids), entity_ids)
+        """The candidate tower, for the entities asked for (None: all N, in order).
+
+        As wide as the vectors of ``queries``.
+        """
+        encoded = self.encode_candidates(self.entity_rows(entity_ids), entity_ids)
+        return self.widen_candidates(encoded, self.votes(entity_ids))
+
+    @property
+    def abstaining(self) -> tuple[str, ...]:
+        """Heads that do not vote on all entities."""
+        return tuple(name for name, table, _ in self._towers if table.masked)
+
+    def votes(self, ids: Tensor | slice | None = None) -> dict[str, Tensor]:
+        """Per masked head, on which of the entities [n] it votes; other heads vote on all."""
+        found = {name: table.votes(ids) for name, table, _ in self._towers}
+        return {name: votes for name, votes in found.items() if votes is not None}
+
+    def widen_queries(self, encoded: Queries, votes: Mapping[str, Tensor]) -> Queries:
+        """What ``encode_queries`` gave, with all that belongs to a score in the vectors."""
+        vectors = dict(encoded.vectors)
+        for head, rows in encoded.voters.items():
+            some = vectors[head]
+            vectors[head] = some.new_zeros(len(votes[head]), some.shape[1]).index_copy(
+                0, rows, some
+            )
+        wide = widen_queries(vectors, votes, offset=self.spec.score_offset)
+        return replace(encoded, vectors=wide)
+
+    def widen_candidates(self, encoded: Candidates, votes: Mapping[str, Tensor]) -> Candidates:
+        """The same of what ``encode_candidates`` gave."""
+        wide = widen_candidates(encoded.vectors, votes, offset=self.spec.score_offset)
+        return replace(encoded, vectors=wide)
 
     def score(self, heads: Tensor, relations: Tensor) -> dict[str, Tensor]:
         """Logits of all entities: per head [B, N]. The plain form, for small graphs and tests."""
@@ -235,11 +219,22 @@ class MoMoK(nn.Module):
 
     def release_core_gradients(self) -> None:
         """Forget the gradients of the decoders' cores; their memory is used for the next ones."""
-        for decoder in self.decoders:
-            cast(TuckER, decoder).release_core_gradient()
+        for decoder in self._decoders:
+            decoder.release_core_gradient()
 
     def encode_queries(self, rows: Rows, heads: Tensor, relations: Tensor) -> Queries:
         """The query tower over given table rows of the entities ``heads`` [B]."""
+        entities = {name: table.vectors(rows[name], heads) for name, table, _ in self._towers}
+        return self.encode_query_vectors(entities, self.votes(heads), relations)
+
+    def encode_query_vectors(
+        self, entities: Rows, votes: Mapping[str, Tensor], relations: Tensor
+    ) -> Queries:
+        """The query tower over what the experts see of entities: per modality [B, d_m].
+
+        Args:
+            votes: per masked head, which of the entities [B] have its modality.
+        """
         noise = self._noise
         temperature = None
         if self.temperature is not None:
@@ -248,26 +243,47 @@ class MoMoK(nn.Module):
         vectors: dict[str, Tensor] = {}
         gates: dict[str, Tensor] = {}
         outputs: dict[str, Tensor] = {}
-        for name, table, bank in self._towers:
-            entities = table.vectors(rows[name], heads)
-            gates[name] = bank.gate(entities, noise, temperature)
-            outputs[name] = bank.outputs(entities, noise)
+        for name, _, bank in self._towers:
+            gates[name] = bank.gate(entities[name], noise, temperature)
+            outputs[name] = bank.outputs(entities[name], noise)
             vectors[name] = bank.mix(outputs[name], gates[name])
         groups = group_by_relation(relations)
         relation_vectors = [table[groups.distinct] for table in self.relations]  # M x [U, d_r]
         fusion_weights = None
         if self.entity_fusion is not None and self.relation_fusion is not None:
-            vectors[JOINT], fusion_weights = self.entity_fusion(list(vectors.values()), noise)
-            relation_vectors.append(self.relation_fusion(relation_vectors, noise)[0])
-        encoded = {
-            head: cast(TuckER, decoder)(vectors[head], relation, groups, noise)
-            for head, decoder, relation in zip(
-                self.heads, self.decoders, relation_vectors, strict=True
+            vectors[JOINT], fusion_weights = self.entity_fusion(
+                list(vectors.values()), noise, self._absent(votes)
             )
-        }
+            relation_vectors.append(self.relation_fusion(relation_vectors, noise)[0])
+        encoded: dict[str, Tensor] = {}
+        voters: dict[str, Tensor] = {}
+        for place, (head, decoder) in enumerate(zip(self.heads, self._decoders, strict=True)):
+            if head not in votes:
+                encoded[head] = decoder(vectors[head], relation_vectors[place], groups, noise)
+                continue
+            chosen = votes[head].nonzero().squeeze(1)
+            if self.training and len(chosen) == 1:
+                chosen = chosen[:0]  # batch norm has no variance over a single query
+            voters[head], some = chosen, group_by_relation(relations[chosen])
+            encoded[head] = vectors[head][chosen]
+            if len(chosen):
+                relation = self.relations[place][some.distinct]
+                encoded[head] = decoder(encoded[head], relation, some, noise)
         return Queries(
-            vectors=encoded, gates=gates, expert_outputs=outputs, fusion_weights=fusion_weights
+            vectors=encoded,
+            gates=gates,
+            expert_outputs=outputs,
+            fusion_weights=fusion_weights,
+            voters=voters,
         )
+
+    def _absent(self, votes: Mapping[str, Tensor]) -> list[Tensor | None]:
+        """Per modality, which rows the fusion leaves out."""
+        return [~votes[name] if name in votes else None for name in self.modalities]
+
+    @property
+    def _decoders(self) -> list[TuckER]:
+        return cast(list[TuckER], list(self.decoders))
 
     def draw_candidate_noise(self, rows: int) -> list[Tensor]:
         """What ``encode_candidates`` would draw for this many entities, in order: a tape."""
@@ -287,16 +303,24 @@ class MoMoK(nn.Module):
         Args:
             noise: drawn beforehand; None draws it as it is needed.
         """
+        entities = {name: table.vectors(rows[name], ids) for name, table, _ in self._towers}
         noise = self._noise if noise is None else noise
+        return self.encode_candidate_vectors(entities, self.votes(ids), noise)
+
+    def encode_candidate_vectors(
+        self, entities: Rows, votes: Mapping[str, Tensor], noise: Noise
+    ) -> Candidates:
+        """The candidate tower over what the experts see of entities: see the query tower's."""
         vectors: dict[str, Tensor] = {}
         gates: dict[str, Tensor] = {}
-        for name, table, bank in self._towers:
-            entities = table.vectors(rows[name], ids)
-            gates[name] = bank.gate(entities, noise)
-            vectors[name] = bank.mix(bank.outputs(entities, noise), gates[name])
+        for name, _, bank in self._towers:
+            gates[name] = bank.gate(entities[name], noise)
+            vectors[name] = bank.mix(bank.outputs(entities[name], noise), gates[name])
         fusion_weights = None
         if self.entity_fusion is not None:
-            vectors[JOINT], fusion_weights = self.entity_fusion(list(vectors.values()), noise)
+            vectors[JOINT], fusion_weights = self.entity_fusion(
+                list(vectors.values()), noise, self._absent(votes)
+            )
         return Candidates(vectors=vectors, gates=gates, fusion_weights=fusion_weights)
 
     def expert_outputs(self, rows: Rows, ids: Tensor) -> dict[str, Tensor]:

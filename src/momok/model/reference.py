@@ -87,10 +87,13 @@ def reference_state(model: MoMoK) -> dict[str, Tensor]:
         or spec.branches != 2
         or not (spec.joint_width and spec.gate_noise and spec.relation_temperature)
         or any(m.table_width != m.width for m in spec.modalities)
+        or spec.score_offset
+        or model.abstaining
     ):
         raise CheckpointError(
             "the authors' layout holds structure, image and text with a joint head of two "
-            f"branches, noisy gates and relation temperatures; this model has {model.heads}"
+            f"branches, noisy gates and relation temperatures, without an offset of scores or "
+            f"heads that abstain; this model has {model.heads}"
         )
     ours = model.state_dict()
     state = {}

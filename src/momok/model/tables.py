@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 __all__ = ["EntityTable", "MissingPolicy", "ModalitySpec"]
 
-MissingPolicy = Literal["mean", "zero", "learned", "random"]
+MissingPolicy = Literal["mean", "zero", "learned", "random", "masked"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,8 @@ class ModalitySpec:
         table_width: f, of the table; differs from ``width`` only with a learned projection.
         trainable: whether the table itself is trained (the paper) or kept as given.
         missing: what stands for an entity without features: the ``mean`` of those present,
-            ``zero``, one ``learned`` vector, or a ``random`` vector each.
+            ``zero``, one ``learned`` vector, a ``random`` vector each, or nothing: ``masked``,
+            its head abstains and the fusion leaves it out.
     """
 
     name: str
@@ -81,9 +82,17 @@ class EntityTable(nn.Module):
             self.projection = nn.Parameter(torch.empty(spec.width, spec.table_width))
             nn.init.xavier_uniform_(self.projection, generator=generator)
 
+        self.masked = spec.missing == "masked" and not bool(self.present.all())
+
     @property
     def _learns_missing(self) -> bool:
         return self.spec.missing == "learned" and not bool(self.present.all())
+
+    def votes(self, ids: Tensor | slice | None = None) -> Tensor | None:
+        """Which entities [n] have the modality, where those that have not are masked; else None."""
+        if not self.masked:
+            return None
+        return self.present if ids is None else self.present[ids]
 
     def rows(self, ids: Tensor | slice | None = None) -> Tensor:
         """Rows of the table as stored, [n, f]; all of them for None."""
@@ -114,6 +123,10 @@ class EntityTable(nn.Module):
         if self.missing is not None:
             present = self.present if ids is None else self.present[ids]
             rows = torch.where(present.unsqueeze(1), rows, self.missing)
+        return self.project(rows)
+
+    def project(self, rows: Tensor) -> Tensor:
+        """The same of rows that all stand for something: [n, f] to [n, d]."""
         return rows if self.projection is None else rows @ self.projection.T
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.evaluation import ANSWER, build_filter
+from momok.model.votes import abstains, average_votes
 from momok.prediction.calibrators import LOGIT_LIMIT
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ __all__ = [
     "add_block",
     "count_questions",
     "split_columns",
-    "to_logits",
 ]
 
 Ints: TypeAlias = NDArray[np.int64]
@@ -153,15 +153,12 @@ def _count_batch(
     best = {name: _Best(rows) for name in result.best}
     for columns in split_columns(rows, len(next(iter(candidates.values())))):
         inside = cells.inside(columns)
-        total: Tensor | None = None
-        for head, vectors in queries.items():
-            logits = vectors @ candidates[head][columns].T
-            part = torch.sigmoid(logits)
-            total = part if total is None else total.add_(part)
+        scores = {head: q @ candidates[head][columns].T for head, q in queries.items()}
+        answer = torch.logit(average_votes(scores))
+        for head, logits in scores.items():
             add_block(logits, inside, result.candidates[head], fold, 1.0)
             best[head].offer(logits, columns.start)
-        assert total is not None
-        logits = to_logits(total, len(queries))
+        logits = answer
         add_block(logits, inside, result.candidates[ANSWER], fold, 1.0)
         best[ANSWER].offer(logits, columns.start)
     for name, found in best.items():
@@ -214,27 +211,24 @@ class _Best:
         found = self.ids.numpy()
         right = np.zeros(self.rows, dtype=bool)
         right[rows[found[rows] == ids]] = True
-        exists = found >= 0
+        exists = (found >= 0) & ~abstains(self.logits).numpy()
         for chosen, counts in ((exists & right, into.true), (exists & ~right, into.false)):
             counts[0] += _histogram(self.logits[torch.from_numpy(chosen)])
 
 
-def to_logits(total: Tensor, heads: int) -> Tensor:
-    """Logits of the mean probability, from the sum over heads; overwrites it."""
-    return torch.logit(total.div_(heads))
-
-
 def add_block(logits: Tensor, cells: Cells, counts: Counts, fold: int, weight: float) -> None:
-    """Count a block; leaves minus infinity at the known cells."""
+    """Count a block but for cells where the head abstains; minus infinity at the known cells."""
 
     def place(pairs: tuple[Ints, Ints]) -> tuple[Tensor, Tensor]:
         rows, columns = (torch.from_numpy(part).to(logits.device) for part in pairs)
         return rows, columns
 
-    true = _histogram(logits[place(cells.truth)])
+    true_logits = logits[place(cells.truth)]
+    true = _histogram(true_logits)
+    true[0] -= int(abstains(true_logits).sum())  # no answers at all, in the lowest bin
     logits[place(cells.known)] = -torch.inf
     everything = _histogram(logits)
-    everything[0] -= len(cells.known[0])  # minus infinity is in the lowest bin
+    everything[0] -= int(abstains(logits).sum())  # the known ones too: minus infinity
     counts.true[fold] += weight * true
     counts.false[fold] += weight * (everything - true)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from momok.evaluation import build_filter
 from momok.graph import MultimodalGraph
+from momok.model.votes import average_votes
 from momok.prediction.calibration_counts import (
     QUESTION_BATCH,
     Cells,
@@ -24,7 +25,6 @@ from momok.prediction.calibration_counts import (
     Progress,
     add_block,
     split_columns,
-    to_logits,
 )
 from momok.prediction.fact_search import encode_relation
 
@@ -197,8 +197,6 @@ def _score_heads(
     forward = encode_relation(predictor, heads, relation)
     ids = torch.from_numpy(heads).to(predictor.model.device)
     for columns in split_columns(len(heads), predictor.graph.num_entities):
-        tail = sum(torch.sigmoid(forward[h] @ candidates[h][columns].T) for h in forward)
-        head = sum(torch.sigmoid(candidates[h][ids] @ reverse[h][columns].T) for h in forward)
-        assert isinstance(tail, Tensor)
-        assert isinstance(head, Tensor)
-        yield columns, to_logits(torch.minimum(tail, head), len(forward))
+        tail = average_votes(forward[h] @ candidates[h][columns].T for h in forward)
+        head = average_votes(candidates[h][ids] @ reverse[h][columns].T for h in forward)
+        yield columns, torch.logit(torch.minimum(tail, head))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.evaluation import SparseFilter, build_filter
+from momok.model.votes import abstains, average_votes
 from momok.prediction.explanation import (
     Evidence,
     ExpertGates,
@@ -65,7 +66,7 @@ class Explainer:
         logits = self._predictor._score_pairs(vectors, _one(0), _one(answer))
         fusion = self._weigh_modalities(attention, answer)
         parts = self._describe_heads(logits)
-        probability = float(np.mean([part.probability for part in parts]))
+        probability = float(average_votes(logits))
         split = int(self._predictor._known.find_splits(_one(entity), _one(query), _one(answer))[0])
         rank, candidates = self._rank(vectors, entity, query, answer)
         support = [
@@ -101,12 +102,12 @@ class Explainer:
         shares = compute_head_shares(logits)
         parts = []
         for head, logit in logits.items():
-            probability = float(torch.sigmoid(logit))
+            probability = None if bool(abstains(logit)) else float(torch.sigmoid(logit))
             parts.append(
                 HeadPart(
                     name=head,
                     probability=probability,
-                    calibrated=self._calibrate(head, probability),
+                    calibrated=None if probability is None else self._calibrate(head, probability),
                     share=float(shares[head]),
                 )
             )
@@ -128,6 +129,7 @@ class Explainer:
             answer,
             hidden=hidden,
             memory_budget=self._predictor.memory_budget,
+            abstentions=self._predictor.abstentions,
         )
         return rank, self._graph.num_entities - len(hidden)
 

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.evaluation import SparseFilter
+from momok.model.votes import ABSTAINED, average_votes
 from momok.prediction.search import full_precision, score_pairs
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ class _Search:
             [(q[rows], self.tail_vectors[h][columns]) for h, q in self.head_queries.items()],
             [(self.head_vectors[h][rows], q[columns]) for h, q in self.tail_queries.items()],
         ):
-            answer = torch.stack([torch.sigmoid(left @ right.T) for left, right in pairs]).mean(0)
+            answer = average_votes(left @ right.T for left, right in pairs)
             score = answer if score is None else torch.minimum(score, answer)
         assert score is not None
         # Its rounding, on top of that of the logits, grows where float32 probabilities crowd at 1.
@@ -262,8 +263,7 @@ class _Search:
         ids: Tensor,
     ) -> Floats:
         logits = score_pairs(queries, candidates, rows, ids, memory_budget=self.budget)
-        mean = torch.stack([torch.sigmoid(v) for v in logits.values()]).mean(dim=0)
-        values: Floats = mean.cpu().numpy()
+        values: Floats = average_votes(logits).cpu().numpy()
         return values
 
 
@@ -320,7 +320,9 @@ def _add_loops(heads: Ints, known: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
 
 
 def _largest_norm(vectors: Tensor) -> float:
-    return float(torch.linalg.vector_norm(vectors, dim=1).max())
+    """Of vectors that are scored: those of entities on which a head abstains are exact."""
+    norms = torch.linalg.vector_norm(vectors, dim=1)
+    return float(norms.masked_fill(norms > -ABSTAINED / 10, 0.0).max())
 
 
 def _logit(probability: float) -> float:

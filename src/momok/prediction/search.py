@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from momok.model.votes import ABSTAINED
+
 __all__ = ["NOTHING", "find_best", "find_rank", "score_pairs"]
 
 Ints = NDArray[np.int64]
@@ -32,6 +34,7 @@ def find_best(
     *,
     hidden: tuple[Ints, Ints],
     memory_budget: int,
+    abstentions: bool = False,
 ) -> Tensor:
     """Find the k candidates with the highest mean probability over heads.
 
@@ -44,6 +47,7 @@ def find_best(
         k: how many.
         hidden: (rows, ids) of candidates to leave out, ids in 0..N-1.
         memory_budget: bytes of the buffers; the result, [B, k], is not in it.
+        abstentions: whether heads may abstain: then the mean is over those that vote.
 
     Returns:
         [B, min(k, N)] ids, best first; ``NOTHING`` where there are fewer candidates.
@@ -59,7 +63,7 @@ def find_best(
     with full_precision():
         for start in range(0, num_candidates, columns):
             block = {head: c[start : start + columns] for head, c in candidate_vectors.items()}
-            total = _sum_probabilities(query_vectors, block)[:rows]
+            total = _add_votes(query_vectors, block, abstentions)[:rows]
             keys = _make_keys(total, start, num_candidates)
             inside = (hidden_ids >= start) & (hidden_ids < start + columns)
             keys[hidden_rows[inside], hidden_ids[inside] - start] = NOTHING
@@ -77,6 +81,7 @@ def find_rank(
     *,
     hidden: Ints,
     memory_budget: int,
+    abstentions: bool = False,
 ) -> int:
     """The place of one candidate by mean probability over heads, from 1; ties do not worsen it.
 
@@ -88,6 +93,7 @@ def find_rank(
         answer: the candidate.
         hidden: ids of candidates to leave out.
         memory_budget: bytes of the buffers, beside one number per candidate.
+        abstentions: as in ``find_best``.
     """
     query_vectors = {head: q.expand(_MIN_ROWS, -1) for head, q in query_vectors.items()}
     columns = max(memory_budget // (_BYTES_PER_CELL * _MIN_ROWS), _MIN_COLUMNS)
@@ -95,8 +101,10 @@ def find_rank(
     with full_precision():
         scores = torch.cat(
             [
-                _sum_probabilities(query_vectors, dict(zip(candidate_vectors, b, strict=True)))[0]
-                for b in blocks
+                _add_votes(
+                    query_vectors, dict(zip(candidate_vectors, block, strict=True)), abstentions
+                )[0]
+                for block in blocks
             ]
         )  # [N]
     better = scores > scores[answer]
@@ -135,19 +143,27 @@ def score_pairs(
     return logits
 
 
-def _sum_probabilities(queries: Mapping[str, Tensor], candidates: Mapping[str, Tensor]) -> Tensor:
-    """Sum over heads of sigmoid(score): [B, n]. The mean ranks alike.
+def _add_votes(
+    queries: Mapping[str, Tensor], candidates: Mapping[str, Tensor], abstentions: bool
+) -> Tensor:
+    """What ranks like the answer: the sum over heads of sigmoid(score), [B, n].
+
+    With abstentions the answer itself, the mean over the heads that vote.
 
     Not torch.sigmoid: on CPU its vector and scalar paths round differently, so that equal scores
     would get unequal probabilities by their position.
     """
     total: Tensor | None = None
+    votes: Tensor | None = None
     for head, vectors in queries.items():
         costs = torch.mm(-vectors, candidates[head].T)
+        if abstentions:
+            voted = (costs < -ABSTAINED / 10).to(costs.dtype)
+            votes = voted if votes is None else votes.add_(voted)
         probabilities = costs.exp_().add_(1.0).reciprocal_()
         total = probabilities if total is None else total.add_(probabilities)
     assert total is not None
-    return total
+    return total if votes is None else total.div_(votes.clamp_min_(1.0))
 
 
 def _make_keys(scores: Tensor, start: int, num_candidates: int) -> Tensor:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from momok.config import FeatureSettings, RunConfig
-from momok.errors import ConfigError, FeatureError
-from momok.graph import MultimodalGraph, l2_normalise, pool, reduce_pca
+from momok.config import RunConfig
+from momok.errors import ConfigError
+from momok.graph import MultimodalGraph
 from momok.model import JOINT, ModalitySpec, MoMoK, MoMoKSpec
+from momok.training.preparation import find_preparation
 
 __all__ = ["STRUCTURE", "build_model", "choose_modalities"]
 
@@ -35,7 +36,9 @@ def build_model(graph: MultimodalGraph, config: RunConfig, generator: torch.Gene
             specs.append(ModalitySpec(name=name, width=width, table_width=width))
             continue
         chosen = config.features_of(name)
-        matrix = _prepare(graph, name, chosen)
+        matrix = find_preparation(name, graph.features[name], chosen).apply_present(
+            graph.features[name]
+        )
         table_width = matrix.shape[1]
         projected = chosen.reduce == "project" and table_width > chosen.width
         specs.append(
@@ -66,6 +69,7 @@ def build_model(graph: MultimodalGraph, config: RunConfig, generator: torch.Gene
             settings.relation_dropout,
             settings.query_dropout,
         ),
+        score_offset=-math.log(graph.num_entities) if settings.score_prior else 0.0,
     )
     return MoMoK(spec, features=features, present=present, generator=generator)
 
@@ -92,21 +96,3 @@ def choose_modalities(graph: MultimodalGraph, config: RunConfig) -> tuple[str, .
                 f"{', '.join(graph.features) or 'none'}"
             )
     return chosen
-
-
-def _prepare(graph: MultimodalGraph, name: str, settings: FeatureSettings) -> NDArray[np.float32]:
-    """The feature matrix of one modality, normalised and reduced: [N, f]."""
-    features = graph.features[name]
-    if not features.present.any():
-        raise FeatureError(f"modality {name!r}: no entity has features; leave it out")
-    matrix = l2_normalise(features.matrix) if settings.normalise else features.matrix
-    width = matrix.shape[1]
-    try:
-        if settings.reduce == "pool" and (settings.pool_target or width > settings.width):
-            grid = settings.pool_grid or (1, width)
-            return pool(matrix, grid, settings.pool_target or (1, settings.width))
-        if settings.reduce == "pca" and width > settings.width:
-            return reduce_pca(matrix, features.present, settings.width)
-    except FeatureError as error:
-        raise FeatureError(f"modality {name!r}: {error}") from error
-    return np.ascontiguousarray(matrix, dtype=np.float32)

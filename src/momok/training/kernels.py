@@ -52,14 +52,18 @@ class Kernels(Protocol):
         Per head [n, d_head], differentiable.
         """
 
-    def cross_entropy_(self, scores: Tensor, share: float) -> Tensor:
-        """The loss ``sum softplus(s) - share s`` of scores [B, n]; in place, its derivative.
+    def cross_entropy_(self, scores: Tensor, share: float, offset: float = 0.0) -> Tensor:
+        """The loss ``sum softplus(s) - share s`` of ``s = scores + offset`` [B, n].
+
+        In place of the scores it leaves the derivative.
 
         Returns:
             a scalar, float64.
         """
 
-    def saturating_cross_entropy_(self, scores: Tensor, share: float) -> Tensor:
+    def saturating_cross_entropy_(
+        self, scores: Tensor, share: float, offset: float = 0.0
+    ) -> Tensor:
         """The same as float32 probabilities have it: ``momok.training.objective.LossForm``."""
 
 
@@ -75,15 +79,19 @@ class PlainKernels:
         """See ``Kernels``."""
         return self.model.encode_candidates(rows, ids).vectors
 
-    def cross_entropy_(self, scores: Tensor, share: float) -> Tensor:
+    def cross_entropy_(self, scores: Tensor, share: float, offset: float = 0.0) -> Tensor:
         """See ``Kernels``."""
+        if offset:
+            scores.add_(offset)
         total = (F.softplus(scores).sum(dim=1) - share * scores.sum(dim=1)).sum(dtype=torch.float64)
         scores.sigmoid_().sub_(share)
         return total
 
-    def saturating_cross_entropy_(self, scores: Tensor, share: float) -> Tensor:
+    def saturating_cross_entropy_(
+        self, scores: Tensor, share: float, offset: float = 0.0
+    ) -> Tensor:
         """See ``Kernels``."""
-        return _saturating_cross_entropy_(scores, share).sum(dtype=torch.float64)
+        return _saturating_cross_entropy_(scores, share, offset).sum(dtype=torch.float64)
 
 
 class CompiledKernels:
@@ -116,13 +124,15 @@ class CompiledKernels:
         vectors = self.model.encode_candidates(rows, ids, noise).vectors
         return [vectors[head] for head in self._heads]
 
-    def cross_entropy_(self, scores: Tensor, share: float) -> Tensor:
+    def cross_entropy_(self, scores: Tensor, share: float, offset: float = 0.0) -> Tensor:
         """See ``Kernels``."""
-        return self._cross_entropy(_any_size(scores), share).sum(dtype=torch.float64)
+        return self._cross_entropy(_any_size(scores), share, offset).sum(dtype=torch.float64)
 
-    def saturating_cross_entropy_(self, scores: Tensor, share: float) -> Tensor:
+    def saturating_cross_entropy_(
+        self, scores: Tensor, share: float, offset: float = 0.0
+    ) -> Tensor:
         """See ``Kernels``."""
-        return self._saturating(_any_size(scores), share).sum(dtype=torch.float64)
+        return self._saturating(_any_size(scores), share, offset).sum(dtype=torch.float64)
 
     def warm_up(self, queries: int, block: int) -> None:
         """Compile now. Leaves weights, gradients and generator as they were.
@@ -150,8 +160,9 @@ class CompiledKernels:
         torch.autograd.grad(loss, parameters, allow_unused=True)
         first = next(iter(vectors.values())).detach()
         scores = first.new_zeros(queries, len(first))
-        self.cross_entropy_(scores, 1.0 / self.model.num_entities)
-        self.saturating_cross_entropy_(scores, 1.0 / self.model.num_entities)
+        share, offset = 1.0 / self.model.num_entities, self.model.spec.score_offset
+        self.cross_entropy_(scores, share, offset)
+        self.saturating_cross_entropy_(scores, share, offset)
         if generator is not None and state is not None:
             generator.set_state(state)
 
@@ -162,9 +173,9 @@ def _any_size(scores: Tensor) -> Tensor:
     return scores
 
 
-def _saturating_cross_entropy_(scores: Tensor, share: float) -> Tensor:
+def _saturating_cross_entropy_(scores: Tensor, share: float, offset: float = 0.0) -> Tensor:
     """Per row [B]: what PyTorch's sigmoid and binary_cross_entropy do, one after the other."""
-    p = torch.sigmoid(at_least_float32(scores))
+    p = torch.sigmoid(at_least_float32(scores) + offset)
     yes, no = p.log().clamp_min(LOG_FLOOR), (1.0 - p).log().clamp_min(LOG_FLOOR)
     total = -(share * yes + (1.0 - share) * no).sum(dim=1)
     variance = p * (1.0 - p)
@@ -172,14 +183,14 @@ def _saturating_cross_entropy_(scores: Tensor, share: float) -> Tensor:
     return total
 
 
-def _cross_entropy_(scores: Tensor, share: float) -> Tensor:
+def _cross_entropy_(scores: Tensor, share: float, offset: float = 0.0) -> Tensor:
     """Per row [B], in one pass.
 
     ``softplus(x) = max(x, 0) + log(1 + e)`` with ``e = exp(-|x|) <= 1``: by its series where e is
     small, since ``1 + e`` would round it away. That is within 1e-5 of the exact cell, and a vector
     logarithm is half the cost of ``log1p``.
     """
-    x = at_least_float32(scores)
+    x = at_least_float32(scores) + offset
     e = torch.exp(-x.abs())
     one = 1.0 + e
     series = e * (1.0 - e * (0.5 - e * (1.0 / 3.0 - 0.25 * e)))

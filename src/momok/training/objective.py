@@ -18,7 +18,7 @@ Shapes: B queries, n candidates of a block, N entities in all, d width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +27,7 @@ from torch import Tensor
 
 from momok.model import MoMoK
 from momok.model.precision import as_given, at_least_float32, matmul_dtype
+from momok.training.ballots import Ballot
 from momok.training.candidates import CandidateBlock
 from momok.training.kernels import BCE_EPSILON, LOG_FLOOR, Kernels, PlainKernels
 
@@ -61,6 +62,7 @@ def backward_candidates(
     smoothing: float = 0.1,
     form: LossForm = "logits",
     kernels: Kernels | None = None,
+    ballots: Mapping[str, Ballot] | None = None,
 ) -> TaskLoss:
     """Score candidates for a batch and run the candidate tower's backward pass.
 
@@ -68,47 +70,62 @@ def backward_candidates(
     vectors are returned, for the caller to continue with.
 
     Args:
-        query_vectors: per head [B, d_head]; not differentiated here.
+        query_vectors: per head [B, d_head], of a head with a ballot [b, d_head]; not
+            differentiated here.
         blocks: the candidates, all or a sample; see ``momok.training.candidates``.
         smoothing: positives count ``1 - smoothing``, and every pair ``1/N``.
         form: see ``LossForm``.
         kernels: plain ones when None.
+        ballots: of the masked heads. Their loss is the mean over the pairs on which they vote.
     """
     kernels = kernels or PlainKernels(model)
     first = next(iter(query_vectors.values()))
-    queries = {head: q.detach().to(matmul_dtype(q)) for head, q in query_vectors.items()}
+    ballots = ballots or {}
+    scales = {
+        head: 1.0 / (ballots[head].pairs if head in ballots else len(q) * model.num_entities)
+        for head, q in query_vectors.items()
+    }
+    vectors_of = {head: q.detach().to(matmul_dtype(q)) for head, q in query_vectors.items()}
     gradients = {
         head: torch.zeros_like(q, dtype=at_least_float32(q[:0]).dtype)
         for head, q in query_vectors.items()
     }
     losses = {head: first.new_zeros((), dtype=torch.float64) for head in query_vectors}
-    scale = 1.0 / (len(first) * model.num_entities)
     for block in blocks:
         leaves = {
             name: table.detach().requires_grad_(table.requires_grad)
             for name, table in model.entity_rows(block.ids).items()
         }
         candidates = kernels.encode(leaves, block.ids)
+        votes = model.votes(block.ids) if ballots else {}
         upstream = []
         for head, vectors in candidates.items():
+            given, part, chosen = vectors.detach(), block, None
+            if head in ballots:
+                chosen, part = ballots[head].restrict(block, votes[head])
+                given = given[chosen]
             with as_given(first):
                 cell = _block_gradients(
-                    queries[head],
-                    vectors.detach().to(queries[head].dtype),
-                    block,
+                    vectors_of[head],
+                    given.to(vectors_of[head].dtype),
+                    part,
                     share=1.0 / model.num_entities,
                     positive=1.0 - smoothing,
+                    offset=model.spec.score_offset,
                     form=form,
                     kernels=kernels,
                 )
             losses[head].add_(cell.loss, alpha=block.weight)
             gradients[head].add_(cell.queries, alpha=block.weight)
-            upstream.append(cell.candidates.to(vectors.dtype).mul_(scale * block.weight))
+            gradient = cell.candidates.to(vectors.dtype).mul_(scales[head] * block.weight)
+            if chosen is not None:
+                gradient = torch.zeros_like(vectors).index_copy_(0, chosen, gradient)
+            upstream.append(gradient)
         torch.autograd.backward(list(candidates.values()), upstream)
         model.add_row_gradients(leaves, block.ids)
     return TaskLoss(
-        per_head={head: loss * scale for head, loss in losses.items()},
-        query_gradients={head: gradient.mul_(scale) for head, gradient in gradients.items()},
+        per_head={head: loss * scales[head] for head, loss in losses.items()},
+        query_gradients={head: gradient.mul_(scales[head]) for head, gradient in gradients.items()},
     )
 
 
@@ -126,13 +143,16 @@ def _block_gradients(
     *,
     share: float,
     positive: float,
+    offset: float,
     form: LossForm,
     kernels: Kernels,
 ) -> _BlockGradients:
-    """Loss and gradients of one block of one head, from scores ``q c^T`` [B, n]."""
+    """Loss and gradients of one block of one head, from scores ``q c^T + offset`` [B, n]."""
     # the scores of the positives, in full precision
     answers = (at_least_float32(q[block.rows]) * at_least_float32(c[block.columns])).sum(dim=1)
-    loss, error = _score_in_tiles(q, c, kernels, share, form)
+    answers += offset
+    take = kernels.cross_entropy_ if form == "logits" else kernels.saturating_cross_entropy_
+    loss, error = _score_in_tiles(q, c, lambda scores: take(scores, share, offset))
     slope = torch.ones_like(answers)
     if form == "probabilities":
         gain, slope = _saturating_answers(answers)
@@ -146,21 +166,20 @@ def _block_gradients(
 
 
 def _score_in_tiles(
-    q: Tensor, c: Tensor, kernels: Kernels, share: float, form: LossForm
+    q: Tensor, c: Tensor, take: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor]:
     """The loss of all cells as if they were negatives, and its derivative by the score [B, n].
 
     A few queries at a time, so that their scores are still in a core's cache when they are read
     again: twice as fast as the whole block at once (measured, 2048 candidates).
     """
-    take = kernels.cross_entropy_ if form == "logits" else kernels.saturating_cross_entropy_
     scores = q.new_empty(len(q), len(c))
     loss = q.new_zeros((), dtype=torch.float64)
     rows = _rows_in_cache(c)
     for start in range(0, len(q), rows):
         some_scores = scores[start : start + rows]
         torch.mm(q[start : start + rows], c.T, out=some_scores)
-        loss += take(some_scores, share)
+        loss += take(some_scores)
     return loss, scores
 
 
@@ -175,4 +194,4 @@ def _saturating_answers(scores: Tensor) -> tuple[Tensor, Tensor]:
 
 def _rows_in_cache(c: Tensor) -> int:
     """How many queries' scores to take at a time."""
-    return max(1, _CELLS_IN_CACHE // len(c)) if c.device.type == "cpu" else 2**31 - 1
+    return max(1, _CELLS_IN_CACHE // max(1, len(c))) if c.device.type == "cpu" else 2**31 - 1

@@ -5,13 +5,13 @@ Shapes: B queries, K experts, d width of a modality.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from momok.model import ClubNetworks, MoMoK
+from momok.training.ballots import Ballot
 from momok.training.candidates import all_candidates, sample_candidates
 from momok.training.kernels import Kernels
 from momok.training.objective import LossForm, backward_candidates
@@ -115,6 +115,10 @@ def training_step(
         smoothing=smoothing,
         form=form,
         kernels=kernels,
+        ballots={
+            head: Ballot.of(model, head, voters, len(batch))
+            for head, voters in queries.voters.items()
+        },
     )
     outputs: list[Tensor] = list(queries.vectors.values())
     gradients: list[Tensor] = [
@@ -125,10 +129,14 @@ def training_step(
         if draw is None:
             draw = ExpertDraw.draw(model.spec.experts, len(batch), generator)
         information = disentanglement.clubs.estimate(
-            list(queries.expert_outputs.values()), draw.pair, draw.permutation
+            list(queries.expert_outputs.values()),
+            draw.pair,
+            draw.permutation,
+            [queries.voters.get(name) for name in queries.expert_outputs],
         )
-        outputs.append(information)
-        gradients.append(torch.full_like(information, disentanglement.weight))
+        if information.requires_grad:  # else no modality has two entities in the batch
+            outputs.append(information)
+            gradients.append(torch.full_like(information, disentanglement.weight))
     torch.autograd.backward(outputs, gradients)
     model.add_row_gradients(rows, batch.heads)
     optimizer.step()
@@ -146,9 +154,12 @@ def _update_clubs(
 ) -> Tensor:
     """The CLUB networks' own step, on what the experts say after the model's step."""
     with torch.no_grad():
-        experts: Iterable[Tensor] = model.expert_outputs(model.entity_rows(heads), heads).values()
+        experts = model.expert_outputs(model.entity_rows(heads), heads)
+        votes = model.votes(heads)
+    outputs = [x[votes[name]] if name in votes else x for name, x in experts.items()]
     disentanglement.optimizer.zero_grad(set_to_none=True)  # the model's pass left gradients here
-    loss = disentanglement.clubs.loss(list(experts), pair)
-    loss.backward()  # type: ignore[no-untyped-call]
-    disentanglement.optimizer.step()
+    loss = disentanglement.clubs.loss(outputs, pair)
+    if loss.requires_grad:
+        loss.backward()  # type: ignore[no-untyped-call]
+        disentanglement.optimizer.step()
     return loss.detach()

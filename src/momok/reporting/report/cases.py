@@ -238,7 +238,7 @@ def _build(
                     (
                         swatches[head],
                         rank(float(ranks.ranks[head].realistic[query])),
-                        percent(float(of_heads[head][row]), digits=1),
+                        percent(_or_none(of_heads[head][row]), digits=1),
                     )
                     for head in swatches
                 ],
@@ -246,6 +246,10 @@ def _build(
             )
         )
     return cases
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)  # the head abstains
 
 
 def _score_heads(
