@@ -14,6 +14,7 @@ from momok.prediction.explanation import (
     SupportingFact,
 )
 from momok.prediction.model_explanation import ModelExplanation, explain_model
+from momok.prediction.new_entities import NewEntity, NewPredictions
 from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Question
 from momok.prediction.results import FactScores, Prediction, Predictions
@@ -29,6 +30,8 @@ __all__ = [
     "HeadPart",
     "ModalityPart",
     "ModelExplanation",
+    "NewEntity",
+    "NewPredictions",
     "Prediction",
     "Predictions",
     "Predictor",

@@ -1,0 +1,311 @@
+"""Questions about an entity that came after training: a name, a text, pictures, and no facts.
+
+Its texts and pictures are encoded as those of the graph were, prepared as training prepared them,
+and put where rows of the model's tables would be. The heads of its modalities vote, and beside
+them the entities that are similar to it. Structure has no vote, nor has the joint head, which has
+learned to rely on it (docs/prediction.md has what was measured).
+
+Shapes: N entities, d numbers in a feature vector, f width of a table, k answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from momok.encoders.again import EncoderAgain, find_kind
+from momok.errors import ConfigError, RunError
+from momok.graph import Features, MultimodalGraph
+from momok.model.new_entities import encode_new_queries
+from momok.model.votes import ABSTAINED, abstains, average_votes
+from momok.prediction.known import UNKNOWN
+from momok.prediction.neighbours import Neighbours, NeighbourVote
+from momok.prediction.new_rows import NewRows
+from momok.prediction.questions import Name, Question, Side, Thing, resolve_relation
+from momok.prediction.results import Answers, Predictions
+from momok.prediction.search import NOTHING, find_best, score_pairs
+
+if TYPE_CHECKING:
+    from momok.prediction.predictor import Predictor
+
+__all__ = ["SIMILAR", "NewEntities", "NewEntity", "NewPredictions"]
+
+FloatMatrix = NDArray[np.float32]
+SIMILAR = "similar entities"
+"""The name of their vote among those of the heads."""
+
+_UNNAMED = "the new entity"
+_LEAST = 1e-12  # probability of an entity that nothing speaks for
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewEntity:
+    """What is known of an entity that the graph does not have.
+
+    Attributes:
+        name: its name, which is also the text where the graph's texts are names.
+        text: what else is said of it, as a description in the graph.
+        pictures: files; of several the mean is taken.
+        vectors: by modality, a feature vector ``[d]`` as the graph's; it stands for what would be
+            encoded otherwise.
+    """
+
+    name: str = ""
+    text: str = ""
+    pictures: Sequence[str | Path] = ()
+    vectors: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+class NewPredictions(Predictions):
+    """The answers to a question about a new entity, best first.
+
+    No answer has a calibrated probability: what is calibrated is the mean over all heads.
+
+    Attributes:
+        remarks: what a reader should know of how it was encoded.
+        similar: the entities of the graph whose answers count most, each with its similarity: a
+            cosine, -1 to 1.
+    """
+
+    def __init__(
+        self,
+        graph: MultimodalGraph,
+        question: Question,
+        answers: Answers,
+        *,
+        shared_names: frozenset[str],
+        remarks: tuple[str, ...],
+        similar: NeighbourVote,
+    ) -> None:
+        self._graph, self._answers, self._row = graph, answers, 0
+        self._shared_names, self._count = shared_names, answers.ids.shape[1]
+        self.question, self.remarks = question, remarks
+        self.query_present = {name: name in answers.gates for name in answers.present}
+        self.similar = [
+            (Thing(graph.entities.labels[i], graph.entity_names[i]), float(cosine))
+            for i, cosine in zip(similar.similar, similar.similarities, strict=True)
+        ]
+        self.experts = {name: gate[0].tolist() for name, gate in answers.gates.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain form; ``new`` says that the entity asked about is none of the graph's."""
+        plain = super().to_json()
+        similar = [thing.to_json() | {"similarity": cosine} for thing, cosine in self.similar]
+        plain["query"] |= {"new": True, "similar": similar, "remarks": list(self.remarks)}
+        return plain
+
+
+class NewEntities:
+    """Answers questions about new entities; keeps the encoders and maps that they share.
+
+    Args:
+        predictor: of the run.
+        shared_names: names that several entities have.
+
+    Raises:
+        RunError: the graph with the features of the run is not where it was.
+    """
+
+    def __init__(self, predictor: Predictor, shared_names: frozenset[str]) -> None:
+        self._predictor, self._shared_names = predictor, shared_names
+        self._encoder = cache(self._build_encoder)
+
+    def answer(
+        self, entity: NewEntity, relation: Name, role: Side = "head", k: int = 10
+    ) -> NewPredictions:
+        """See ``Predictor.predict_new``."""
+        if role not in get_args(Side):
+            raise ConfigError(f"role = {role!r}: expected 'head' or 'tail'")
+        if k < 1:
+            raise ConfigError(f"k = {k}: expected at least 1 answer")
+        graph = self._predictor.graph
+        asked = resolve_relation(graph, relation)
+        vectors, remarks = self.encode(entity)
+        rows = {name: self._rows.make(name, vector[None]) for name, vector in vectors.items()}
+        reverse = graph.num_relations if role == "tail" else 0
+        similar = self.similar_to(vectors, asked + reverse)
+        answers = self._search(rows, similar, asked + reverse, k)
+        question = Question(
+            entity=Thing("", entity.name.strip() or _UNNAMED),
+            relation=Thing(graph.relations.labels[asked], graph.relation_names[asked]),
+            asked="tail" if role == "head" else "head",
+        )
+        return NewPredictions(
+            graph,
+            question,
+            answers,
+            shared_names=self._shared_names,
+            remarks=remarks,
+            similar=similar,
+        )
+
+    # -- from what is given to vectors -----------------------------------------------------
+
+    def encode(self, entity: NewEntity) -> tuple[dict[str, FloatMatrix], tuple[str, ...]]:
+        """Feature vectors ``[d]`` by modality, in the model's order; and remarks.
+
+        Raises:
+            MomokError: as ``Predictor.predict_new``.
+        """
+        kinds = {name: find_kind(part.manifest) for name, part in self._features.items()}
+        self._check(entity, kinds)
+        vectors: dict[str, FloatMatrix] = {}
+        remarks: list[str] = []
+        for name, kind in kinds.items():
+            if name in entity.vectors:
+                vectors[name] = np.asarray(entity.vectors[name], dtype=np.float32)
+                continue
+            if kind == "text" and (entity.name.strip() or entity.text.strip()):
+                encoder = self._encoder(name)
+                vectors[name] = encoder.encode_text(entity.name, entity.text)
+                if entity.text.strip() and encoder.leaves_out_text(entity.name):
+                    remarks.append(f"{name}: made of names alone in this graph; the text is unused")
+            elif kind == "image" and entity.pictures:
+                encoder = self._encoder(name)
+                vectors[name] = encoder.encode_pictures([Path(path) for path in entity.pictures])
+            else:
+                continue
+            if encoder.remark:
+                remarks.append(encoder.remark)
+        if not vectors:
+            raise ConfigError(
+                f"nothing is known of the new entity that the model of {self._predictor.run.path} "
+                f"has learned from: {self._say_what_goes(kinds)}"
+            )
+        return vectors, tuple(remarks)
+
+    def _check(self, entity: NewEntity, kinds: Mapping[str, str | None]) -> None:
+        """Refuse what the run has no modality for, before anything is encoded."""
+        where = self._predictor.run.path
+        for name in entity.vectors:
+            if name not in kinds:
+                raise ConfigError(
+                    f"{where}: the model has no modality {name!r} with features; "
+                    f"{self._say_what_goes(kinds)}"
+                )
+        for given, kind, what in (
+            (entity.text.strip(), "text", "a text"),
+            (entity.pictures, "image", "a picture"),
+        ):
+            others = [name for name, its in kinds.items() if its == kind]
+            if given and not others:
+                raise ConfigError(
+                    f"{where}: {what} was given, and the model has no modality that is encoded "
+                    f"from such; {self._say_what_goes(kinds)}"
+                )
+
+    def _say_what_goes(self, kinds: Mapping[str, str | None]) -> str:
+        takes = {"text": "name= or text=", "image": "image="}
+        ways = [
+            f"{takes[kind]} for {name}" if kind in takes else f"{name}=@vector.npy"
+            for name, kind in kinds.items()
+        ]
+        return f"give {', '.join(ways)}" if ways else "it knows structure alone; add features"
+
+    def _build_encoder(self, modality: str) -> EncoderAgain:
+        return EncoderAgain(self._features[modality].manifest)
+
+    @cached_property
+    def _features(self) -> dict[str, Features]:
+        """Of the modalities of the model, in its order."""
+        predictor = self._predictor
+        state = predictor.source.state
+        if state.status != "found":
+            raise RunError(
+                f"{predictor.run.path}: {state.remark}; a new entity is encoded as the graph's "
+                "were, so its features are needed; say where the graph is now with --graph"
+            )
+        features = predictor.source.features
+        return {name: features[name] for name in predictor.modalities if name in features}
+
+    @cached_property
+    def _rows(self) -> NewRows:
+        predictor = self._predictor
+        graph, config = predictor.graph, predictor.run.config
+        return NewRows(self._features, graph.train, config, predictor.model)
+
+    def similar_to(self, vectors: Mapping[str, FloatMatrix], relation: int) -> NeighbourVote:
+        """What entities with similar feature vectors answer; relation up to 2R - 1."""
+        return self._neighbours.vote(vectors, relation)
+
+    @cached_property
+    def _neighbours(self) -> Neighbours:
+        graph = self._predictor.graph
+        return Neighbours(self._features, graph.train, graph.num_relations)
+
+    # -- from rows to answers --------------------------------------------------------------
+
+    @torch.no_grad()
+    def _search(
+        self, rows: Mapping[str, FloatMatrix], similar: NeighbourVote, relation: int, k: int
+    ) -> Answers:
+        """The best k answers to a query of one new entity, relation up to 2R - 1."""
+        predictor, device = self._predictor, self._predictor.model.device
+        queries = encode_new_queries(
+            predictor.model,
+            {name: torch.from_numpy(row).to(device) for name, row in rows.items()},
+            torch.tensor([relation], device=device),
+        )
+        vectors = {head: queries.vectors[head].float() for head in rows}
+        candidates = {head: predictor.candidate_vectors[head] for head in rows}
+        # A vote is logits; as a product, they are vectors of one number.
+        voted = torch.from_numpy(similar.probabilities).to(device)
+        candidates[SIMILAR] = torch.logit(voted, eps=_LEAST).float().unsqueeze(1)
+        vectors[SIMILAR] = torch.ones(1, 1, device=device)
+        budget, nobody = predictor.memory_budget, np.empty(0, dtype=np.int64)
+        found = find_best(
+            vectors,
+            candidates,
+            k,
+            hidden=(nobody, nobody),
+            memory_budget=budget,
+            abstentions=predictor.abstentions,
+        )
+        ids = found[0][found[0] != NOTHING]  # [k]
+        said = score_pairs(vectors, candidates, torch.zeros_like(ids), ids, memory_budget=budget)
+        gates = {name: queries.gates[name].double().cpu().numpy() for name in rows}
+        return self._arrange(ids, said, gates)
+
+    def _arrange(
+        self, ids: Tensor, said: Mapping[str, Tensor], gates: dict[str, NDArray[np.float64]]
+    ) -> Answers:
+        """Answers [k] with the logits of the heads that vote, best first."""
+        model = self._predictor.model
+        scores = average_votes(said)
+        silent, nothing = torch.full_like(scores, ABSTAINED), torch.zeros_like(scores)
+        every = {head: said.get(head, silent) for head in (*self._predictor.heads, SIMILAR)}
+        order = np.lexsort((ids.cpu().numpy(), -scores.cpu().numpy()))
+
+        def arrange(values: Tensor) -> NDArray[Any]:
+            return values.cpu().numpy()[None, order]
+
+        # What similar entities say is said by every modality in which they are similar.
+        parts = torch.softmax(torch.stack([logsigmoid(part) for part in said.values()], dim=1), 1)
+        own = dict(zip(said, parts.unbind(1), strict=True))
+        common = own.pop(SIMILAR) / len(own)
+        shares = [own[name] + common if name in own else nothing for name in model.modalities]
+        return Answers(
+            ids=arrange(ids),
+            scores=arrange(scores),
+            known=np.full((1, len(order)), UNKNOWN),
+            heads={head: arrange(_say_probability(part)) for head, part in every.items()},
+            shares=arrange(torch.stack(shares, dim=1)),
+            gates=gates,
+            present={
+                name: present.cpu().numpy().astype(bool) for name, present in model.present.items()
+            },
+        )
+
+
+def _say_probability(logits: Tensor) -> Tensor:
+    """What a head says of pairs; NaN where it abstains."""
+    return torch.sigmoid(logits).masked_fill(abstains(logits), torch.nan)
