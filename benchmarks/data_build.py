@@ -1,10 +1,11 @@
 """Time and memory of ``momok data build`` on a generated file of facts.
 
     python -m benchmarks.data_build --facts 10000000 --entities 1000000 --out data_build.json
+    python -m benchmarks.data_build --rdf
 
-Facts are tab separated URIs; tails are drawn by a power law, as in real graphs, and a tenth of the
-facts are the reverse of others by another relation. The command runs in a process of its own, on
-as many cores as asked. Processor seconds leave out what other processes of the machine took; the
+Facts are tab separated URIs, or with ``--rdf`` N-Triples; tails are drawn by a power law, as in
+real graphs, and a tenth of the facts are the reverse of others by another relation. The command
+runs in a process of its own, on as many cores as asked. Processor seconds leave out what other processes of the machine took; the
 peak memory is the largest resident set of the command.
 """
 
@@ -28,8 +29,9 @@ import polars as pl
 RELATIONS = 500
 
 
-def write_facts(path: Path, facts: int, entities: int) -> None:
+def write_facts(path: Path, facts: int, entities: int, *, rdf: bool) -> None:
     """Write random facts in blocks; some repeat."""
+    before, after, end = ("<", ">", " .") if rdf else ("", "", "")
     rng = np.random.default_rng(0)
     with path.open("wb") as file:
         for start in range(0, facts, 1_000_000):
@@ -41,11 +43,19 @@ def write_facts(path: Path, facts: int, entities: int) -> None:
             heads[:tenth], tails[:tenth] = tails[tenth : 2 * tenth], heads[tenth : 2 * tenth]
             relations[:tenth] = relations[tenth : 2 * tenth] ^ 1
             frame = pl.DataFrame({"head": heads, "relation": relations, "tail": tails}).select(
-                head="http://example.org/entity/Q" + pl.col("head").cast(pl.String),
-                relation="http://example.org/property/P" + pl.col("relation").cast(pl.String),
-                tail="http://example.org/entity/Q" + pl.col("tail").cast(pl.String),
+                head=f"{before}http://example.org/entity/Q"
+                + pl.col("head").cast(pl.String)
+                + after,
+                relation=f"{before}http://example.org/property/P"
+                + pl.col("relation").cast(pl.String)
+                + after,
+                tail=f"{before}http://example.org/entity/Q"
+                + pl.col("tail").cast(pl.String)
+                + f"{after}{end}",
             )
-            frame.write_csv(file, separator="\t", include_header=False, quote_style="never")
+            frame.write_csv(
+                file, separator=" " if rdf else "\t", include_header=False, quote_style="never"
+            )
 
 
 def build(source: Path, folder: Path, cores: int) -> dict[str, Any]:
@@ -75,15 +85,19 @@ def build(source: Path, folder: Path, cores: int) -> dict[str, Any]:
 @click.option("--entities", default=1_000_000, show_default=True)
 @click.option("--cores", default=2, show_default=True)
 @click.option("--repeat", default=1, show_default=True)
+@click.option("--rdf", is_flag=True, help="N-Triples instead of tab separated columns.")
 @click.option("--out", type=click.Path(path_type=Path), help="A JSON file for the result.")
-def main(facts: int, entities: int, cores: int, repeat: int, out: Path | None) -> None:
+def main(
+    facts: int, entities: int, cores: int, repeat: int, *, rdf: bool, out: Path | None
+) -> None:
     """Measure momok data build."""
     with tempfile.TemporaryDirectory() as name:
-        source = Path(name) / "facts.tsv"
-        write_facts(source, facts, entities)
+        source = Path(name) / ("facts.nt" if rdf else "facts.tsv")
+        write_facts(source, facts, entities, rdf=rdf)
         runs = [build(source, Path(name) / f"graph-{number}", cores) for number in range(repeat)]
         size = source.stat().st_size
     result = {
+        "format": "N-Triples" if rdf else "tab separated",
         "facts": facts,
         "entities": entities,
         "relations": RELATIONS,
