@@ -5,8 +5,8 @@
 
 Facts are tab separated URIs, or with ``--rdf`` N-Triples; tails are drawn by a power law, as in
 real graphs, and a tenth of the facts are the reverse of others by another relation. The command
-runs in a process of its own, on as many cores as asked. Processor seconds leave out what other processes of the machine took; the
-peak memory is the largest resident set of the command.
+runs in a process of its own, on as many cores as asked. Processor seconds leave out what other
+processes of the machine took; the peak memory is the largest resident set of the command.
 """
 
 from __future__ import annotations
