@@ -24,6 +24,7 @@ _SUFFIXES = {".json": "json", ".csv": "csv"}
 
 @click.command("predict", short_help=COMMANDS["predict"])
 @click.argument("run")
+@click.argument("words", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--head", metavar="ENTITY", help="The head that is given; tails are predicted.")
 @click.option(
     "--relation",
@@ -33,6 +34,24 @@ _SUFFIXES = {".json": "json", ".csv": "csv"}
     help="The relation of the fact; with --all-missing several may be given [all].",
 )
 @click.option("--tail", metavar="ENTITY", help="The tail that is given; heads are predicted.")
+@click.option(
+    "--new-entity",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="What is known of an entity that the graph does not have: name, text, image; several in "
+    "a row, or the option again.",
+)
+@click.option(
+    "--as",
+    "role",
+    type=click.Choice(["head", "tail"]),
+    help="With --new-entity: the side of the fact that it is; the other is predicted [head].",
+)
+@click.option(
+    "--graph",
+    metavar="GRAPH",
+    help="With --new-entity: where the graph of the run lies now, if it was moved.",
+)
 @click.option(
     "-k", type=click.IntRange(min=1), default=10, metavar="COUNT", help="How many answers [10]."
 )
@@ -98,9 +117,13 @@ _SUFFIXES = {".json": "json", ".csv": "csv"}
 def command(
     *,
     run: str,
+    words: tuple[str, ...],
     head: str | None,
     relations: tuple[str, ...],
     tail: str | None,
+    new_entity: tuple[str, ...],
+    role: Literal["head", "tail"] | None,
+    graph: str | None,
     k: int,
     known: Literal["mark", "hide"],
     form: str | None,
@@ -120,6 +143,10 @@ def command(
       momok predict RUN --tail Paris --relation capital --known hide
     The best 100 as data:
       momok predict RUN --head France --relation borders -k 100 --output france.csv
+    An entity that came after training, and has no facts yet:
+      momok predict RUN --new-entity name="Republic of Nuku" image=flag.png --relation "located in"
+    Which countries would pay with a new currency?
+      momok predict RUN --new-entity name="Nuku Dollar" --as tail --relation currency
     What is missing in the whole graph, at least as likely as one in ten?
       momok predict RUN --all-missing --min-probability 0.1 --out new.parquet
     The 500 best new facts of two relations, between entities of the right kind:
@@ -139,37 +166,73 @@ def command(
     calibrated). CSV has one column per head and per share. Nothing else goes to the standard
     output.
 
+    A new entity is encoded as the graph was (momok encode), so the graph must be where it was and
+    its encoders installed. name= is its name, text= a description, image= a picture file (again for
+    several); MODALITY=@vector.npy gives a feature vector instead. The heads of what it has vote,
+    and beside them the entities of the graph that are similar to it. docs/prediction.md says how
+    good the answers are: from people's names alone expect little.
+
     With --all-missing, a fact's score is the lower of the model's answers to its two questions, and
     facts of train, validation and test are left out. It takes minutes on a large graph; killed, it
     goes on where it was when the same command is given again.
     """
+    alone = {"--head": head, "--tail": tail}
+    new = {"--new-entity": new_entity or None, "--as": role, "--graph": graph}
+    if words and not new_entity:
+        raise click.UsageError(f"{words[0]!r}: expected an option; KEY=VALUE follows --new-entity")
     if all_missing:
         from momok.cli.predict_bulk import predict_all_missing
 
-        _refuse(given={"--head": head, "--tail": tail, "--format": form}, where="--all-missing")
+        _refuse(given=alone | new | {"--format": form}, where="--all-missing")
         if output is None:
             raise click.UsageError("--all-missing needs --output FILE")
         predict_all_missing(run, output, relations, **bulk)
         return
     options = {f"--{name.replace('_', '-')}": value or None for name, value in bulk.items()}
     _refuse(given=options, where="a single question; it goes with --all-missing")
-    if (head is None) == (tail is None):
-        raise click.UsageError("give exactly one of --head and --tail; the other is predicted")
+    if new_entity:
+        _refuse(given=alone, where="--new-entity, which is the side that is given")
+    else:
+        _refuse(given=new, where="--head or --tail; it goes with --new-entity")
+        if (head is None) == (tail is None):
+            raise click.UsageError(
+                "give exactly one of --head and --tail, or --new-entity; the other is predicted"
+            )
     if len(relations) != 1:
         raise click.UsageError("give --relation, once")
     [relation] = relations
+    predictions: Predictions
+    if new_entity:
+        from momok.cli.predict_new import predict_new
+        from momok.prediction.new_entities import SIMILAR
+
+        predictor, predictions = predict_new(
+            run, (*new_entity, *words), relation, role=role or "head", k=k, graph=graph
+        )
+        heads = (*predictor.heads, SIMILAR)
+    else:
+        from momok.prediction import Predictor
+
+        predictor = Predictor(run)
+        predictions = predictor.predict(head=head, relation=relation, tail=tail, k=k, known=known)
+        heads = predictor.heads
+    about = {"graph": predictor.graph.name, "run": run, "known": known}
+    _show(predictions, heads, form, output, about)
+
+
+def _show(
+    predictions: Predictions,
+    heads: tuple[str, ...],
+    form: str | None,
+    output: str | None,
+    about: dict[str, Any],
+) -> None:
+    """Print the answers, or write them into a file."""
     chosen = form or _SUFFIXES.get(Path(output or "").suffix.lower(), "table")
-
-    from momok.prediction import Predictor
-
-    predictor = Predictor(run)
-    predictions = predictor.predict(head=head, relation=relation, tail=tail, k=k, known=known)
     if chosen == "json":
-        about = {"graph": predictor.graph.name, "run": run, "known": known}
         content = _to_json(predictions, about)
     elif chosen == "csv":
-        safe = output is None and sys.stdout.isatty()
-        content = _to_csv(predictions, (*predictor.heads,), (*predictor.modalities,), safe)
+        content = _to_csv(predictions, heads, output is None and sys.stdout.isatty())
     elif output is None:
         _print_table(predictions)
         return
@@ -211,15 +274,15 @@ def _to_json(predictions: Predictions, about: dict[str, Any]) -> str:
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text) + "\n"
 
 
-def _to_csv(
-    predictions: Predictions, heads: tuple[str, ...], modalities: tuple[str, ...], safe: bool
-) -> str:
+def _to_csv(predictions: Predictions, heads: tuple[str, ...], safe: bool) -> str:
     """CSV; ``safe`` escapes control characters, for a terminal (a file gets labels as they are)."""
     from momok.cli.console import make_printable
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    columns = [f"head_{head}" for head in heads] + [f"share_{name}" for name in modalities]
+    columns = [f"head_{head}" for head in heads] + [
+        f"share_{name}" for name in predictions.query_present
+    ]
     writer.writerow(["rank", "label", "name", "score", "known", *columns, "probability"])
     for p in predictions:
         names = [make_printable(n) if safe else n for n in (p.label, p.name)]

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from momok.cli.console import make_printable
-from momok.prediction import Prediction, Predictions
+from momok.prediction import NewPredictions, Prediction, Predictions
 from momok.prediction.explanation import leading_expert
 
 __all__ = ["prediction_table"]
@@ -108,7 +108,8 @@ def _say_share(prediction: Prediction, modality: str, number: int) -> Text:
 def _remark(predictions: Predictions) -> list[str]:
     if not len(predictions):
         return ["No answers: every candidate is a known fact."]
-    heads = ", ".join(map(make_printable, predictions[0].heads))
+    voted = (head for head, said in predictions[0].heads.items() if said is not None)
+    heads = ", ".join(map(make_printable, voted))
     lines = [f"score: mean probability of the heads {heads}; %: each modality's part of it"]
     if predictions[0].probability is not None:
         lines.append(
@@ -125,8 +126,19 @@ def _remark(predictions: Predictions) -> list[str]:
     ]
     if leading:
         lines.append(f"leading expert of the query: {', '.join(leading)}")
+    if isinstance(predictions, NewPredictions):
+        lines += _remark_new(predictions)
     count = sum(prediction.known is not None for prediction in predictions)
     if count:
         what = "answer is a fact" if count == 1 else "answers are facts"
         lines.append(f"{count} {what} the graph has already; --known hide leaves these out")
     return lines
+
+
+def _remark_new(predictions: NewPredictions) -> list[str]:
+    said = [name for name, has in predictions.query_present.items() if has]
+    lines = [f"a new entity, known by its {', '.join(said)} alone: other heads have no vote"]
+    if predictions.similar:
+        similar = ", ".join(f"{thing.name} ({cosine:.2f})" for thing, cosine in predictions.similar)
+        lines.append(f"most similar of those that have answers: {similar}")
+    return [make_printable(line) for line in (*lines, *predictions.remarks)]
