@@ -37,10 +37,14 @@ def predict_new(
     """
     entity = read_new_entity(words)
 
+    from momok.cli.stages import show_stages
     from momok.prediction import Predictor
 
-    predictor = Predictor(run, source=graph)
-    return predictor, predictor.predict_new(entity, relation=relation, role=role, k=k)
+    with show_stages() as stages:  # seconds, most of them for the encoder's weights
+        stages("loading the model", 0, 2)
+        predictor = Predictor(run, source=graph)
+        stages("encoding the new entity", 1, 2)
+        return predictor, predictor.predict_new(entity, relation=relation, role=role, k=k)
 
 
 def read_new_entity(words: Sequence[str]) -> NewEntity:
