@@ -76,8 +76,9 @@ def test_share_of_an_absent_modality_is_in_brackets(run: RunFolder) -> None:
     assert "(%): this entity has no image of its own" in result.stdout
 
 
-def test_narrow_terminals_lose_the_bar_only(run: RunFolder) -> None:
-    question = (run.path, "--head", "France", "--relation", "borders", "-k", 3)
+def test_narrow_terminals_lose_the_bar_only(hostile_run: RunFolder) -> None:
+    # few entities: scores are large enough to be seen
+    question = (hostile_run.path, "--head", 'a,"b"', "--relation", "[blink]to\x1b[0m", "-k", 3)
     wide, narrow = ask(*question), ask(*question, columns=60)
     assert "█" in wide.stdout
     assert "█" not in narrow.stdout

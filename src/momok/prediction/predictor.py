@@ -18,6 +18,7 @@ from torch import Tensor
 
 from momok.errors import CheckpointError, ConfigError
 from momok.evaluation import ANSWER, DEFAULT_MEMORY_BUDGET
+from momok.model.votes import abstains, average_votes
 from momok.prediction.explainer import Explainer
 from momok.prediction.explanation import Explanation, average_branches, compute_modality_shares
 from momok.prediction.known import KnownFacts
@@ -27,6 +28,7 @@ from momok.prediction.loading import (
     encode_candidates,
     load_current_calibration,
 )
+from momok.prediction.new_entities import NewEntities, NewEntity, NewPredictions
 from momok.prediction.questions import (
     Name,
     Side,
@@ -68,6 +70,7 @@ class Predictor:
         graph: the facts and names that the run was trained on.
         model: the model, in evaluation mode.
         calibration: what ``momok calibrate`` found for this checkpoint; None where it has not.
+        abstentions: whether some head does not vote on some entities (``momok.model.votes``).
 
     Raises:
         RunError: there is no such run, its model and its graph do not fit, or its calibration is
@@ -98,6 +101,7 @@ class Predictor:
         self.calibration = (
             load_current_calibration(self.run, state, self.heads) if calibrated else None
         )
+        self.abstentions = bool(self.model.abstaining)
         self._present = {m: p.cpu().numpy().astype(bool) for m, p in self.model.present.items()}
 
     @property
@@ -207,12 +211,13 @@ class Predictor:
         if asked == "head":
             relations = relations + self.graph.num_relations
         probabilities = {head: np.empty(len(ids)) for head in self.heads}
+        answer = np.empty(len(ids))
         for chosen in _batch_by_relation(relations):
             vectors, _, _ = self._encode_queries(entities[chosen], relations[chosen])
             logits = self._score_pairs(vectors, np.arange(len(chosen)), answers[chosen])
             for head, values in logits.items():
-                probabilities[head][chosen] = torch.sigmoid(values).cpu().numpy()
-        answer = np.mean(list(probabilities.values()), axis=0)
+                probabilities[head][chosen] = say_probability(values).cpu().numpy()
+            answer[chosen] = average_votes(logits).cpu().numpy()
         calibrated = None if self.calibration is None else self.calibration.apply(ANSWER, answer)
         return FactScores(answer=answer, heads=probabilities, probability=calibrated)
 
@@ -239,6 +244,24 @@ class Predictor:
         h, r, t = resolve_facts(self.graph, [(head, relation, tail)])[0].tolist()
         return self.explainer.explain(h, r, t, asked, limit)
 
+    def predict_new(
+        self, entity: NewEntity, *, relation: Name, role: Side = "head", k: int = 10
+    ) -> NewPredictions:
+        """Find answers for an entity that the graph does not have, from its texts and pictures.
+
+        Args:
+            entity: what is known of it.
+            relation: a relation by label, name or id.
+            role: ``head`` asks (entity, relation, ?), ``tail`` asks (?, relation, entity).
+            k: how many answers.
+
+        Raises:
+            MomokError: as ``predict``; or nothing is known that the model has a modality for, a
+                picture cannot be read, an encoder is not installed or not the graph's, or the
+                graph is not where it was.
+        """
+        return self.new_entities.answer(entity, relation, role, k)
+
     # -- the arithmetic --------------------------------------------------------------------
 
     def _answer(self, entities: Ints, relations: Ints, k: int, known: Known) -> Answers:
@@ -247,7 +270,12 @@ class Predictor:
         nothing = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         hidden = self._known.answers(entities, relations) if known == "hide" else nothing
         found = find_best(
-            vectors, self._candidates, k, hidden=hidden, memory_budget=self.memory_budget
+            vectors,
+            self._candidates,
+            k,
+            hidden=hidden,
+            memory_budget=self.memory_budget,
+            abstentions=self.abstentions,
         )
         rows, columns = (found != NOTHING).nonzero(as_tuple=True)
         ids = found[rows, columns]
@@ -256,8 +284,8 @@ class Predictor:
         if attention is not None and self._attention is not None:
             weights = (attention[rows] + self._attention[ids]) / 2
         shares = compute_modality_shares(logits, self.modalities, weights)  # [P, M]
-        probabilities = {head: torch.sigmoid(values) for head, values in logits.items()}
-        scores = torch.stack(list(probabilities.values())).mean(dim=0)  # [P]
+        probabilities = {head: say_probability(values) for head, values in logits.items()}
+        scores = average_votes(logits)  # [P]
 
         # Into [B, k], by the float64 scores; empty places stay at the end.
         cells = rows.cpu().numpy(), columns.cpu().numpy()
@@ -339,6 +367,11 @@ class Predictor:
         return Explainer(self)
 
     @cached_property
+    def new_entities(self) -> NewEntities:
+        """Answers questions about entities that came later; keeps what they share."""
+        return NewEntities(self, self._shared_names)
+
+    @cached_property
     def _known(self) -> KnownFacts:
         return KnownFacts(self.graph)
 
@@ -353,6 +386,11 @@ def _batch_by_relation(relations: Ints) -> Iterator[Ints]:
     order = np.argsort(relations, kind="stable")
     for start in range(0, len(order), _QUERY_BATCH):
         yield order[start : start + _QUERY_BATCH]
+
+
+def say_probability(logits: Tensor) -> Tensor:
+    """What a head says of pairs [P]; NaN where it abstains."""
+    return torch.sigmoid(logits).masked_fill(abstains(logits), torch.nan)
 
 
 def _scatter(
