@@ -19,7 +19,14 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
-__all__ = ["ABSTAINED", "abstains", "average_votes", "widen_candidates", "widen_queries"]
+__all__ = [
+    "ABSTAINED",
+    "abstains",
+    "average_votes",
+    "say_probabilities",
+    "widen_candidates",
+    "widen_queries",
+]
 
 # Its sigmoid is zero in every precision, its square is a float32, and no real score comes near it.
 ABSTAINED = -1e18
@@ -71,6 +78,11 @@ def _widen_candidate(x: Tensor, votes: Tensor | None, offset: float) -> Tensor:
 def abstains(scores: Tensor) -> Tensor:
     """Which scores, of any shape, are none."""
     return scores < _LIMIT
+
+
+def say_probabilities(scores: Tensor) -> Tensor:
+    """What a head says, for scores of any shape: ``sigmoid(score)``, NaN where it abstains."""
+    return torch.sigmoid(scores).masked_fill(abstains(scores), torch.nan)
 
 
 def average_votes(scores: Mapping[str, Tensor] | Iterable[Tensor]) -> Tensor:

@@ -26,7 +26,7 @@ from momok.encoders.again import EncoderAgain, find_kind
 from momok.errors import ConfigError, RunError
 from momok.graph import Features, MultimodalGraph
 from momok.model.new_entities import encode_new_queries
-from momok.model.votes import ABSTAINED, abstains, average_votes
+from momok.model.votes import ABSTAINED, average_votes, say_probabilities
 from momok.prediction.known import UNKNOWN
 from momok.prediction.neighbours import Neighbours, NeighbourVote
 from momok.prediction.new_rows import NewRows
@@ -297,15 +297,10 @@ class NewEntities:
             ids=arrange(ids),
             scores=arrange(scores),
             known=np.full((1, len(order)), UNKNOWN),
-            heads={head: arrange(_say_probability(part)) for head, part in every.items()},
+            heads={head: arrange(say_probabilities(part)) for head, part in every.items()},
             shares=arrange(torch.stack(shares, dim=1)),
             gates=gates,
             present={
                 name: present.cpu().numpy().astype(bool) for name, present in model.present.items()
             },
         )
-
-
-def _say_probability(logits: Tensor) -> Tensor:
-    """What a head says of pairs; NaN where it abstains."""
-    return torch.sigmoid(logits).masked_fill(abstains(logits), torch.nan)

@@ -18,9 +18,10 @@ from torch import Tensor
 
 from momok.errors import CheckpointError, ConfigError
 from momok.evaluation import ANSWER, DEFAULT_MEMORY_BUDGET
-from momok.model.votes import abstains, average_votes
+from momok.model.votes import average_votes, say_probabilities
+from momok.prediction.answering import find_answers
 from momok.prediction.explainer import Explainer
-from momok.prediction.explanation import Explanation, average_branches, compute_modality_shares
+from momok.prediction.explanation import Explanation, average_branches
 from momok.prediction.known import KnownFacts
 from momok.prediction.loading import (
     check_sizes,
@@ -37,8 +38,8 @@ from momok.prediction.questions import (
     resolve_facts,
     resolve_question,
 )
-from momok.prediction.results import Answers, FactScores, Predictions
-from momok.prediction.search import NOTHING, find_best, score_pairs
+from momok.prediction.results import FactScores, Predictions
+from momok.prediction.search import score_pairs
 from momok.prediction.source import GraphSource, find_source
 from momok.training import RunFolder
 from momok.training.checkpoint import load_model
@@ -182,7 +183,9 @@ class Predictor:
         results: list[Predictions | None] = [None] * len(queries)
         done = 0
         for chosen in _batch_by_relation(relations):
-            answers = self._answer(entities[chosen], relations[chosen], k, known)
+            answers = find_answers(
+                self, entities[chosen], relations[chosen], k, hide=known == "hide"
+            )
             for row, place in enumerate(chosen):
                 question = describe_question(self.graph, entities[place], relations[place])
                 results[place] = Predictions(self.graph, question, answers, row, self._shared_names)
@@ -216,7 +219,7 @@ class Predictor:
             vectors, _, _ = self._encode_queries(entities[chosen], relations[chosen])
             logits = self._score_pairs(vectors, np.arange(len(chosen)), answers[chosen])
             for head, values in logits.items():
-                probabilities[head][chosen] = say_probability(values).cpu().numpy()
+                probabilities[head][chosen] = say_probabilities(values).cpu().numpy()
             answer[chosen] = average_votes(logits).cpu().numpy()
         calibrated = None if self.calibration is None else self.calibration.apply(ANSWER, answer)
         return FactScores(answer=answer, heads=probabilities, probability=calibrated)
@@ -263,62 +266,6 @@ class Predictor:
         return self.new_entities.answer(entity, relation, role, k)
 
     # -- the arithmetic --------------------------------------------------------------------
-
-    def _answer(self, entities: Ints, relations: Ints, k: int, known: Known) -> Answers:
-        """The best k answers to a batch of questions, with all that is said of them."""
-        vectors, gates, attention = self._encode_queries(entities, relations)
-        nothing = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        hidden = self._known.answers(entities, relations) if known == "hide" else nothing
-        found = find_best(
-            vectors,
-            self._candidates,
-            k,
-            hidden=hidden,
-            memory_budget=self.memory_budget,
-            abstentions=self.abstentions,
-        )
-        rows, columns = (found != NOTHING).nonzero(as_tuple=True)
-        ids = found[rows, columns]
-        logits = self._score_pairs(vectors, rows, ids)
-        weights = None
-        if attention is not None and self._attention is not None:
-            weights = (attention[rows] + self._attention[ids]) / 2
-        shares = compute_modality_shares(logits, self.modalities, weights)  # [P, M]
-        probabilities = {head: say_probability(values) for head, values in logits.items()}
-        scores = average_votes(logits)  # [P]
-
-        # Into [B, k], by the float64 scores; empty places stay at the end.
-        cells = rows.cpu().numpy(), columns.cpu().numpy()
-        shape = found.shape
-        table_ids = found.cpu().numpy()
-        table_scores = _scatter(scores, cells, shape, fill=-1.0)
-        order = np.lexsort((table_ids, -table_scores), axis=1)
-
-        def arrange(values: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.take_along_axis(values, order, axis=1)
-
-        ids_in_order = np.take_along_axis(table_ids, order, axis=1)
-        per_modality = [arrange(_scatter(part, cells, shape)) for part in shares.unbind(1)]
-        in_order = arrange(table_scores)
-        by_head = {h: arrange(_scatter(p, cells, shape)) for h, p in probabilities.items()}
-        calibration = self.calibration
-        return Answers(
-            ids=ids_in_order,
-            scores=in_order,
-            known=self._known.find_splits(
-                entities[:, None], relations[:, None], np.maximum(ids_in_order, 0)
-            ),
-            heads=by_head,
-            shares=np.stack(per_modality, axis=2),
-            gates=gates,
-            present=self._present,
-            probabilities=None
-            if calibration is None
-            else calibration.apply(ANSWER, np.maximum(in_order, 0.0)),
-            head_probabilities=None
-            if calibration is None
-            else {head: calibration.apply(head, values) for head, values in by_head.items()},
-        )
 
     @torch.no_grad()
     def _encode_queries(
@@ -386,16 +333,3 @@ def _batch_by_relation(relations: Ints) -> Iterator[Ints]:
     order = np.argsort(relations, kind="stable")
     for start in range(0, len(order), _QUERY_BATCH):
         yield order[start : start + _QUERY_BATCH]
-
-
-def say_probability(logits: Tensor) -> Tensor:
-    """What a head says of pairs [P]; NaN where it abstains."""
-    return torch.sigmoid(logits).masked_fill(abstains(logits), torch.nan)
-
-
-def _scatter(
-    values: Tensor, cells: tuple[Ints, Ints], shape: Sequence[int], fill: float = 0.0
-) -> NDArray[np.float64]:
-    table = np.full(tuple(shape), fill)
-    table[cells] = values.cpu().numpy()
-    return table

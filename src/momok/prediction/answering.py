@@ -1,0 +1,99 @@
+"""The best answers to a batch of questions, with all that is said of them.
+
+``Predictor.predict`` is the way in; this is a part of the predictor in a file of its own.
+
+Shapes: B questions, k answers each, P answers in all, M modalities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from momok.evaluation import ANSWER
+from momok.model.votes import average_votes, say_probabilities
+from momok.prediction.explanation import compute_modality_shares
+from momok.prediction.results import Answers
+from momok.prediction.search import NOTHING, find_best
+
+if TYPE_CHECKING:
+    from momok.prediction.predictor import Predictor
+
+__all__ = ["find_answers"]
+
+Ints: TypeAlias = NDArray[np.int64]
+
+
+def find_answers(
+    predictor: Predictor, entities: Ints, relations: Ints, k: int, *, hide: bool
+) -> Answers:
+    """The best k answers to questions about ``entities`` [B] under ``relations`` [B], up to 2R - 1.
+
+    Args:
+        hide: leave out facts that the graph already has.
+    """
+    vectors, gates, attention = predictor._encode_queries(entities, relations)
+    nothing = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    hidden = predictor._known.answers(entities, relations) if hide else nothing
+    found = find_best(
+        vectors,
+        predictor._candidates,
+        k,
+        hidden=hidden,
+        memory_budget=predictor.memory_budget,
+        abstentions=predictor.abstentions,
+    )
+    rows, columns = (found != NOTHING).nonzero(as_tuple=True)
+    ids = found[rows, columns]
+    logits = predictor._score_pairs(vectors, rows, ids)
+    weights = None
+    if attention is not None and predictor._attention is not None:
+        weights = (attention[rows] + predictor._attention[ids]) / 2
+    shares = compute_modality_shares(logits, predictor.modalities, weights)  # [P, M]
+    probabilities = {head: say_probabilities(values) for head, values in logits.items()}
+    scores = average_votes(logits)  # [P]
+
+    # Into [B, k], by the float64 scores; empty places stay at the end.
+    cells = rows.cpu().numpy(), columns.cpu().numpy()
+    shape = found.shape
+    table_ids = found.cpu().numpy()
+    table_scores = _scatter(scores, cells, shape, fill=-1.0)
+    order = np.lexsort((table_ids, -table_scores), axis=1)
+
+    def arrange(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.take_along_axis(values, order, axis=1)
+
+    ids_in_order = np.take_along_axis(table_ids, order, axis=1)
+    per_modality = [arrange(_scatter(part, cells, shape)) for part in shares.unbind(1)]
+    in_order = arrange(table_scores)
+    by_head = {h: arrange(_scatter(p, cells, shape)) for h, p in probabilities.items()}
+    calibration = predictor.calibration
+    return Answers(
+        ids=ids_in_order,
+        scores=in_order,
+        known=predictor._known.find_splits(
+            entities[:, None], relations[:, None], np.maximum(ids_in_order, 0)
+        ),
+        heads=by_head,
+        shares=np.stack(per_modality, axis=2),
+        gates=gates,
+        present=predictor._present,
+        probabilities=None
+        if calibration is None
+        else calibration.apply(ANSWER, np.maximum(in_order, 0.0)),
+        head_probabilities=None
+        if calibration is None
+        else {head: calibration.apply(head, values) for head, values in by_head.items()},
+    )
+
+
+def _scatter(
+    values: Tensor, cells: tuple[Ints, Ints], shape: Sequence[int], fill: float = 0.0
+) -> NDArray[np.float64]:
+    table = np.full(tuple(shape), fill)
+    table[cells] = values.cpu().numpy()
+    return table
