@@ -64,6 +64,8 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "projected": ("features.trainable=false", "features.reduce=project"),
 }
 MODALITY = "text"
+SIMILAR = "answers of similar entities"
+FEW = 10  # questions of a relation, below which it is not told apart
 VOTES = {
     "text": (MODALITY,),
     "joint": ("joint",),
@@ -230,8 +232,13 @@ def measure(graph: MultimodalGraph, variants: list[str], seed: int, runs: Path) 
         where = {"graph": graph.name, "split": split}
         found = describe(rank(count_answers(less, asked), asked))
         yield {"model": "answers in train", **where, **found}
-        found = describe(rank(ask_similar(less, graph, asked), asked))
-        yield {"model": "answers of similar entities", **where, **found}
+        ranks = rank(ask_similar(less, graph, asked), asked)
+        yield {"model": SIMILAR, **where, **describe(ranks)}
+        for relation in np.flatnonzero(np.bincount(asked.relations) >= FEW):
+            name = graph.relation_names[relation % graph.num_relations]
+            side = "tail" if relation < graph.num_relations else "head"
+            found = describe(ranks[asked.relations == relation])
+            yield {"model": SIMILAR, "relation": name, "asked": side, **where, **found}
     for variant in variants:
         about: dict[str, Any] = {"graph": graph.name, "model": variant, "seed": seed}
         run = get_run(less, variant, seed, runs)
@@ -255,7 +262,11 @@ def main(graph: str, *, variants: str, seed: int, runs: Path, out: Path) -> None
     for found in measure(load_graph(graph), variants.split(","), seed, runs):
         with out.open("a", encoding="utf-8") as file:
             file.write(json.dumps(found) + "\n")
-        named = [found[key] for key in ("model", "rows", "votes", "split") if key in found]
+        named = [
+            found[key]
+            for key in ("model", "relation", "asked", "rows", "votes", "split")
+            if key in found
+        ]
         text = f"{' | '.join(named):48} MRR {found['mrr']:5.1f}"
         if "facts" in found:
             text += f" ± {found['mrr_error']:.1f}  Hits@10 {found['hits@10']:5.1f}"
