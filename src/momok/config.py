@@ -60,10 +60,10 @@ class FeatureSettings(_Section):
     """With ``pool``: see the vector as rows x columns; by default as one row."""
     pool_target: tuple[int, int] | None = None
     """With ``pool``: the grid to pool to; its cells replace ``width``."""
-    missing: Literal["mean", "zero", "learned", "random", "masked"] = "mean"
+    missing: Literal["mean", "zero", "learned", "random", "masked"] = "random"
     """What stands for an entity without features: the ``mean`` vector, ``zero``, one ``learned``
     vector, a ``random`` vector each, or nothing: ``masked`` leaves the modality out of the joint
-    vector and lets its head abstain."""
+    vector and lets its head abstain. docs/results.md compares them."""
     trainable: bool = True
     """Whether the vectors are trained (the paper) or kept as given."""
 
@@ -204,7 +204,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # DB15K and KVC16K have these values; MKG-W takes learning_rate 1e-3 and widths 200, MKG-Y
     # widths 300.
     "paper": {
-        "features": {"reduce": "pool", "width": 256},
+        "features": {"reduce": "pool", "width": 256, "missing": "mean"},
         "model": {
             "structure_width": 256,
             "relation_width": 256,
