@@ -117,7 +117,9 @@ def draw(rows: list[dict[str, Any]], path: Path, graph: str, modality: str) -> N
         xlabel=f"{modality} vectors taken away, %", ylabel="test MRR, %", title=f"Graph: {graph}"
     )
     axes.grid(alpha=0.3)
-    axes.legend(title="features.missing", frameon=False)
+    axes.legend(
+        title="features.missing", frameon=False, bbox_to_anchor=(1.0, 1.0), loc="upper left"
+    )
     figure.savefig(path, dpi=130)
 
 
