@@ -134,7 +134,7 @@ def test_settings_that_differ_from_the_preset() -> None:
         overrides={"training.epochs": 7, "features.width": 32, "modality.image.trainable": False}
     )
     assert list_changes(config) == {
-        "training.epochs": (7, 120),
+        "training.epochs": (7, 60),
         "features.width": (32, 128),
         "modality.image.trainable": (False, True),
     }
