@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -109,3 +111,16 @@ def test_where_nothing_can_be_compiled(monkeypatch) -> None:
     monkeypatch.setattr(kernels_module, "has_compiler", lambda _device: False)
     chosen, remark = choose("auto", 1e18)
     assert (chosen.compiled, remark) == (False, None)
+
+
+def test_the_derivative_of_narrow_scores_is_made_in_float32() -> None:
+    """At the offset the slope is all but the share: what is left is lost in bfloat16."""
+    scores = torch.linspace(-0.5, 0.5, 400).view(4, 100).bfloat16()
+    share, offset = 1e-4, math.log(1e-4)
+    x = scores.double() + offset
+    expected = torch.sigmoid(x) - share
+    found = scores.clone()
+    total = PlainKernels(build()).cross_entropy_(found, share, offset)
+    torch.testing.assert_close(found.double(), expected, rtol=5e-3, atol=1e-9)
+    loss = (torch.nn.functional.softplus(x) - share * x).sum()
+    torch.testing.assert_close(total, loss, rtol=1e-4, atol=0.0)

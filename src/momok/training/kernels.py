@@ -81,10 +81,11 @@ class PlainKernels:
 
     def cross_entropy_(self, scores: Tensor, share: float, offset: float = 0.0) -> Tensor:
         """See ``Kernels``."""
-        if offset:
-            scores.add_(offset)
-        total = (F.softplus(scores).sum(dim=1) - share * scores.sum(dim=1)).sum(dtype=torch.float64)
-        scores.sigmoid_().sub_(share)
+        # in float32: near -ln N a bfloat16 has no room for what the scores say, and the derivative
+        # is a small difference
+        x = at_least_float32(scores) + offset
+        total = (F.softplus(x).sum(dim=1) - share * x.sum(dim=1)).sum(dtype=torch.float64)
+        scores.copy_(x.sigmoid_().sub_(share))
         return total
 
     def saturating_cross_entropy_(
