@@ -66,8 +66,9 @@ def test_the_grouped_product_is_the_product_of_every_query(relations, masked) ->
         mask, scale = torch.rand(len(groups.distinct), 5, 5, generator=generator) < 0.6, 1 / 0.6
     upstream = torch.randn(len(relations), 5, generator=torch.Generator().manual_seed(2)).double()
 
+    bits = None if mask is None else -mask.long()
     out = _GroupedProduct.apply(
-        x, table[groups.distinct] * scale, core, mask, groups, _CoreMemory()
+        x, table[groups.distinct] * scale, core, bits, groups, _CoreMemory()
     )
     out.backward(upstream)
     gradients = [tensor.grad.clone() for tensor in (x, table, core)]

@@ -19,10 +19,13 @@ def build(seed: int = 0) -> Noise:
     return Noise(torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("p", RATES)
-def test_masks_keep_as_many_cells_as_they_say(p) -> None:
+def test_masks_keep_as_many_cells_as_they_say(p, dtype) -> None:
     cells = 400_000
-    kept = build().keep_mask((cells,), p, CPU).double().mean()
+    bits = build().keep_bits((cells,), p, torch.empty(0, dtype=dtype))
+    assert set(bits.unique().tolist()) == {-1, 0}
+    kept = (bits != 0).double().mean()
     expected = Noise.keep_probability(p, CPU)
     deviation = (expected * (1 - expected) / cells) ** 0.5
     assert abs(float(kept) - expected) < 5 * deviation
@@ -31,7 +34,7 @@ def test_masks_keep_as_many_cells_as_they_say(p) -> None:
 
 def test_bytes_of_a_draw_are_independent() -> None:
     """Eight cells share one 64-bit number."""
-    mask = build().keep_mask((50_000, 8), 0.5, CPU).double()
+    mask = -build().keep_bits((50_000, 8), 0.5, torch.empty(0)).double()
     together = torch.corrcoef(mask.T)
     together.fill_diagonal_(0.0)
     assert float(together.abs().max()) < 5 / 50_000**0.5
@@ -72,7 +75,7 @@ def test_the_gradient_goes_where_the_values_went(dtype) -> None:
 
 def draw(noise: Noise) -> list[Tensor]:
     x = torch.ones(30, 7)
-    return [noise.dropout(x, 0.5), noise.keep_mask((9, 3), 0.2, CPU), noise.normal(x)]
+    return [noise.dropout(x, 0.5), noise.keep_bits((9, 3), 0.2, x), noise.normal(x)]
 
 
 def test_all_randomness_is_that_of_the_generator() -> None:

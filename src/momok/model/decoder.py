@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from momok.model.noise import Noise, as_bits, mask_
+from momok.model.noise import Noise, mask_
 from momok.model.precision import as_given, matmul_dtype
 
 __all__ = ["RelationGroups", "TuckER", "group_by_relation"]
@@ -65,7 +65,7 @@ def group_by_relation(relations: Tensor) -> RelationGroups:
     return RelationGroups(distinct=distinct, slots=slots, blocks=tuple(blocks), rows=sum(sizes))
 
 
-_COLUMNS = 8192  # of a core's gradient at a time: what is rounded stays in the cache
+_COLUMNS = 4096  # of a core's gradient at a time: what is rounded stays in the cache
 
 
 class _CoreMemory:
@@ -101,9 +101,12 @@ class _CoreMemory:
         if left.dtype == core.dtype:
             torch.mm(left, right, out=flat)
             return
+        left = left.contiguous()
+        tile = left.new_empty(len(left), min(_COLUMNS, right.shape[1]))
         for start in range(0, right.shape[1], _COLUMNS):
-            columns = slice(start, start + _COLUMNS)
-            flat[:, columns] = left @ right[:, columns]
+            some = right[:, start : start + _COLUMNS]
+            rounded = tile[:, : some.shape[1]]
+            flat[:, start : start + _COLUMNS] = torch.mm(left, some, out=rounded)
 
 
 class _GroupedProduct(torch.autograd.Function):
@@ -119,15 +122,13 @@ class _GroupedProduct(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x, relations, core, mask, groups, memory):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    def forward(ctx, x, relations, core, bits, groups, memory):  # type: ignore[no-untyped-def]  # noqa: PLR0917
         width = x.shape[1]
         ctx.core, ctx.memory = core, memory
         with as_given(x):
             relations, flat_core = relations.to(x.dtype), memory.cast(core, x.dtype).flatten(1)
             matrices = torch.mm(relations, flat_core).view(-1, width, width)  # [U, d, d]
-            bits = None
-            if mask is not None:
-                bits = as_bits(mask, matrices)
+            if bits is not None:
                 mask_(matrices, bits)
             padded = x.new_zeros(groups.rows, width).index_copy_(0, groups.slots, x)
             out = torch.empty_like(padded)
@@ -215,16 +216,17 @@ class TuckER(nn.Module):
         drop_input, drop_matrix, drop_output = self.dropouts
         width = entities.shape[1]
         x = noise.dropout(self.input_norm(entities.to(self.core.dtype)), drop_input)
-        mask = None
+        x = x.to(matmul_dtype(x))
+        bits = None
         if not noise.off and drop_matrix > 0.0:
-            mask = noise.keep_mask((len(relations), width, width), drop_matrix, x.device)
+            bits = noise.keep_bits((len(relations), width, width), drop_matrix, x)
             # the scale of the kept cells: W_r is linear in r
             relations = relations * noise.scale(drop_matrix, x.device)
         product = _GroupedProduct.apply(  # type: ignore[no-untyped-call]
-            x.to(matmul_dtype(x)),
+            x,
             relations.to(self.core.dtype),
             self.core,
-            mask,
+            bits,
             groups,
             self._memory,
         )

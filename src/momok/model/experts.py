@@ -82,7 +82,7 @@ class ExpertBank(nn.Module):
             drawn.append(noise.normal(self.noise_weight.new_empty(rows, self.experts)))
         if self.dropout > 0.0:
             device, width = self.weight.device, self.weight.shape[1]
-            drawn.append(noise.keep_mask((rows, width), self.dropout, device))
+            drawn.append(noise.draw((rows, width), device))
         return drawn
 
     def outputs(self, entities: Tensor, noise: Noise) -> Tensor:

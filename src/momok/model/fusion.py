@@ -60,7 +60,7 @@ class ModalityFusion(nn.Module):
             return []
         device = self.attention.device
         shapes = [(self.branches, rows, weight.shape[1]) for weight in self.weights]
-        return [noise.keep_mask(shape, self.dropout, device) for shape in shapes]
+        return [noise.draw(shape, device) for shape in shapes]
 
     def forward(
         self,

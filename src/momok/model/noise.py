@@ -9,12 +9,13 @@ rounded probability, so expectations are exact. On a GPU the native generator is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-__all__ = ["DrawnNoise", "Noise", "as_bits", "mask_"]
+__all__ = ["DrawnNoise", "Noise", "mask_"]
 
 _LEVELS = 256  # a byte's worth of probabilities
 
@@ -24,9 +25,14 @@ def _dropped_levels(p: float) -> int:
     return min(round(p * _LEVELS), _LEVELS - 1)
 
 
+def _threshold(p: float, device: torch.device) -> float:
+    """What is drawn from here on means kept."""
+    return p if device.type != "cpu" else _dropped_levels(p)
+
+
 # Integers as wide as a floating-point number: a mask of zeros and minus ones in them keeps or
 # clears a number by one bitwise "and".
-_BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 class _Masked(torch.autograd.Function):
@@ -45,11 +51,6 @@ class _Masked(torch.autograd.Function):
     def backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
         (bits,) = ctx.saved_tensors
         return (grad.view(bits.dtype) & bits).view(grad.dtype), None
-
-
-def as_bits(mask: Tensor, like: Tensor) -> Tensor:
-    """A boolean mask as integers of the width of ``like``'s numbers: all bits set, or none."""
-    return mask.to(_BITS[like.dtype.itemsize]).neg_()
 
 
 def mask_(x: Tensor, bits: Tensor) -> Tensor:
@@ -73,17 +74,28 @@ class Noise:
         """Whether nothing is random: evaluation."""
         return self.generator is None
 
-    def keep_mask(self, shape: tuple[int, ...], p: float, device: torch.device) -> Tensor:
-        """A boolean mask that is True with probability ``keep_probability(p)``."""
+    def draw(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
+        """What a mask is decided by: uniform bytes, or on a GPU uniform numbers below one."""
         if device.type != "cpu":
-            return torch.rand(shape, device=device, generator=self.generator) >= p
-        cells = 1
-        for size in shape:
-            cells *= size
+            return torch.rand(shape, device=device, generator=self.generator)
+        cells = math.prod(shape)
         words = torch.empty((cells + 7) // 8, dtype=torch.int64)
         words.random_(-(2**63), None, generator=self.generator)
-        drawn = words.view(torch.uint8)[:cells]
-        return (drawn >= _dropped_levels(p)).view(shape)
+        return words.view(torch.uint8)[:cells].view(shape)
+
+    def keep_bits(self, shape: tuple[int, ...], p: float, like: Tensor) -> Tensor:
+        """A mask for ``mask_``, in integers of the width of ``like``'s numbers.
+
+        All their bits are set with probability ``keep_probability(p)``, else none.
+        """
+        drawn, integers = self.draw(shape, like.device), _BITS[like.dtype.itemsize]
+        threshold = _threshold(p, like.device)
+        if like.device.type != "cpu":
+            return (drawn >= threshold).to(integers).neg_()
+        # The sign of threshold - 1 - drawn, spread over all bits: half the time of a comparison of
+        # bytes and its conversion (measured).
+        bits = drawn.to(integers).neg_().add_(int(threshold) - 1)
+        return bits.bitwise_right_shift_(8 * like.dtype.itemsize - 1)
 
     @staticmethod
     def keep_probability(p: float, device: torch.device) -> float:
@@ -102,7 +114,7 @@ class Noise:
         """Zero cells of ``x`` with probability ``p``; the caller applies ``scale``."""
         if self.off or p == 0.0:
             return x
-        bits = as_bits(self.keep_mask(tuple(x.shape), p, x.device), x)
+        bits = self.keep_bits(tuple(x.shape), p, x)
         return _Masked.apply(x, bits)  # type: ignore[no-untyped-call,no-any-return]
 
     def normal(self, like: Tensor) -> Tensor:
@@ -114,7 +126,7 @@ class DrawnNoise(Noise):
     """Noise drawn beforehand: a forward pass without a generator, which a compiler can take whole.
 
     Args:
-        tape: what ``keep_mask`` and ``normal`` are to give, in the order of the calls.
+        tape: what ``draw`` and ``normal`` are to give, in the order of the calls.
     """
 
     def __init__(self, tape: Sequence[Tensor]) -> None:
@@ -126,9 +138,20 @@ class DrawnNoise(Noise):
         """Never: without noise there is nothing to draw beforehand."""
         return False
 
-    def keep_mask(self, shape: tuple[int, ...], p: float, device: torch.device) -> Tensor:  # noqa: ARG002
+    def draw(self, shape: tuple[int, ...], device: torch.device) -> Tensor:  # noqa: ARG002
         """The next tensor of the tape."""
         return next(self._tape)
+
+    def masked(self, x: Tensor, p: float) -> Tensor:
+        """The same, as a compiler makes vector code of it: a comparison of float32, a choice.
+
+        The bits of ``_Masked`` become scalar code, and so do boolean masks: a block of candidates
+        takes a third less time than with them (measured).
+        """
+        if p == 0.0:
+            return x
+        drawn = self.draw(tuple(x.shape), x.device).float()
+        return torch.where(drawn >= _threshold(p, x.device), x, 0.0)
 
     def normal(self, like: Tensor) -> Tensor:  # noqa: ARG002
         """The next tensor of the tape."""

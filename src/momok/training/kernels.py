@@ -52,17 +52,20 @@ class Kernels(Protocol):
         Per head [n, d_head], differentiable.
         """
 
-    def cross_entropy_(self, scores: Tensor, share: float, offset: float = 0.0) -> Tensor:
+    def cross_entropy(
+        self, scores: Tensor, slopes: Tensor, share: float, offset: float = 0.0
+    ) -> Tensor:
         """The loss ``sum softplus(s) - share s`` of ``s = scores + offset`` [B, n].
 
-        In place of the scores it leaves the derivative.
+        Args:
+            slopes: [B, n], where the derivative is written to; not the memory of ``scores``.
 
         Returns:
             a scalar, float64.
         """
 
-    def saturating_cross_entropy_(
-        self, scores: Tensor, share: float, offset: float = 0.0
+    def saturating_cross_entropy(
+        self, scores: Tensor, slopes: Tensor, share: float, offset: float = 0.0
     ) -> Tensor:
         """The same as float32 probabilities have it: ``momok.training.objective.LossForm``."""
 
@@ -79,20 +82,22 @@ class PlainKernels:
         """See ``Kernels``."""
         return self.model.encode_candidates(rows, ids).vectors
 
-    def cross_entropy_(self, scores: Tensor, share: float, offset: float = 0.0) -> Tensor:
+    def cross_entropy(
+        self, scores: Tensor, slopes: Tensor, share: float, offset: float = 0.0
+    ) -> Tensor:
         """See ``Kernels``."""
         # in float32: near -ln N a bfloat16 has no room for what the scores say, and the derivative
         # is a small difference
         x = at_least_float32(scores) + offset
         total = (F.softplus(x).sum(dim=1) - share * x.sum(dim=1)).sum(dtype=torch.float64)
-        scores.copy_(x.sigmoid_().sub_(share))
+        slopes.copy_(x.sigmoid_().sub_(share))
         return total
 
-    def saturating_cross_entropy_(
-        self, scores: Tensor, share: float, offset: float = 0.0
+    def saturating_cross_entropy(
+        self, scores: Tensor, slopes: Tensor, share: float, offset: float = 0.0
     ) -> Tensor:
         """See ``Kernels``."""
-        return _saturating_cross_entropy_(scores, share, offset).sum(dtype=torch.float64)
+        return _saturating_cross_entropy(scores, slopes, share, offset).sum(dtype=torch.float64)
 
 
 class CompiledKernels:
@@ -104,8 +109,8 @@ class CompiledKernels:
         self.model = model
         self._heads = model.heads
         self._encode = torch.compile(self._encode_drawn)
-        self._cross_entropy = torch.compile(_cross_entropy_)
-        self._saturating = torch.compile(_saturating_cross_entropy_)
+        self._cross_entropy = torch.compile(_cross_entropy)
+        self._saturating = torch.compile(_saturating_cross_entropy)
 
     def encode(self, rows: dict[str, Tensor], ids: slice | Tensor) -> dict[str, Tensor]:
         """See ``Kernels``; what is random is drawn beforehand, by the eager code."""
@@ -125,15 +130,19 @@ class CompiledKernels:
         vectors = self.model.encode_candidates(rows, ids, noise).vectors
         return [vectors[head] for head in self._heads]
 
-    def cross_entropy_(self, scores: Tensor, share: float, offset: float = 0.0) -> Tensor:
-        """See ``Kernels``."""
-        return self._cross_entropy(_any_size(scores), share, offset).sum(dtype=torch.float64)
-
-    def saturating_cross_entropy_(
-        self, scores: Tensor, share: float, offset: float = 0.0
+    def cross_entropy(
+        self, scores: Tensor, slopes: Tensor, share: float, offset: float = 0.0
     ) -> Tensor:
         """See ``Kernels``."""
-        return self._saturating(_any_size(scores), share, offset).sum(dtype=torch.float64)
+        losses = self._cross_entropy(_any_size(scores), _any_size(slopes), share, offset)
+        return losses.sum(dtype=torch.float64)
+
+    def saturating_cross_entropy(
+        self, scores: Tensor, slopes: Tensor, share: float, offset: float = 0.0
+    ) -> Tensor:
+        """See ``Kernels``."""
+        losses = self._saturating(_any_size(scores), _any_size(slopes), share, offset)
+        return losses.sum(dtype=torch.float64)
 
     def warm_up(self, queries: int, block: int) -> None:
         """Compile now. Leaves weights, gradients and generator as they were.
@@ -161,9 +170,10 @@ class CompiledKernels:
         torch.autograd.grad(loss, parameters, allow_unused=True)
         first = next(iter(vectors.values())).detach()
         scores = first.new_zeros(queries, len(first))
+        slopes = torch.empty_like(scores)
         share, offset = 1.0 / self.model.num_entities, self.model.spec.score_offset
-        self.cross_entropy_(scores, share, offset)
-        self.saturating_cross_entropy_(scores, share, offset)
+        self.cross_entropy(scores, slopes, share, offset)
+        self.saturating_cross_entropy(scores, slopes, share, offset)
         if generator is not None and state is not None:
             generator.set_state(state)
 
@@ -174,31 +184,47 @@ def _any_size(scores: Tensor) -> Tensor:
     return scores
 
 
-def _saturating_cross_entropy_(scores: Tensor, share: float, offset: float = 0.0) -> Tensor:
+def _saturating_cross_entropy(
+    scores: Tensor, slopes: Tensor, share: float, offset: float = 0.0
+) -> Tensor:
     """Per row [B]: what PyTorch's sigmoid and binary_cross_entropy do, one after the other."""
     p = torch.sigmoid(at_least_float32(scores) + offset)
     yes, no = p.log().clamp_min(LOG_FLOOR), (1.0 - p).log().clamp_min(LOG_FLOOR)
     total = -(share * yes + (1.0 - share) * no).sum(dim=1)
     variance = p * (1.0 - p)
-    scores.copy_((p - share) * (variance / variance.clamp_min(BCE_EPSILON)))
+    slopes.copy_((p - share) * (variance / variance.clamp_min(BCE_EPSILON)))
     return total
 
 
-def _cross_entropy_(scores: Tensor, share: float, offset: float = 0.0) -> Tensor:
-    """Per row [B], in one pass.
+# log1p(e) / e for 0 <= e <= 1, within 4e-8: its interpolation at nine Chebyshev points, by powers.
+_LOG1P = (
+    0.999999966,
+    -0.49999445,
+    0.333181217,
+    -0.24835399,
+    0.190768807,
+    -0.136022476,
+    0.0775160866,
+    -0.0290740646,
+    0.00512610212,
+)
 
-    ``softplus(x) = max(x, 0) + log(1 + e)`` with ``e = exp(-|x|) <= 1``: by its series where e is
-    small, since ``1 + e`` would round it away. That is within 1e-5 of the exact cell, and a vector
-    logarithm is half the cost of ``log1p``.
+
+def _cross_entropy(scores: Tensor, slopes: Tensor, share: float, offset: float = 0.0) -> Tensor:
+    """Per row [B].
+
+    ``softplus(x) = max(x, 0) + log1p(e)`` with ``e = exp(-|x|) <= 1``, the logarithm by a
+    polynomial: three quarters of the time of a kernel with ``log`` (measured), and exact to float32
+    where ``1 + e`` would round e away.
     """
     x = at_least_float32(scores) + offset
     e = torch.exp(-x.abs())
-    one = 1.0 + e
-    series = e * (1.0 - e * (0.5 - e * (1.0 / 3.0 - 0.25 * e)))
-    softplus = x.clamp_min(0.0) + torch.where(e < 0.01, series, torch.log(one))
-    total = (softplus - share * x).sum(dim=1)
-    slope = 1.0 / one
-    scores.copy_(torch.where(x >= 0, slope, e * slope) - share)
+    log1p_by_e = torch.full_like(e, _LOG1P[-1])
+    for coefficient in _LOG1P[-2::-1]:
+        log1p_by_e = log1p_by_e * e + coefficient
+    total = (x.clamp_min(0.0) + e * log1p_by_e - share * x).sum(dim=1)
+    slope = 1.0 / (1.0 + e)
+    slopes.copy_(torch.where(x >= 0, slope, e * slope) - share)
     return total
 
 
