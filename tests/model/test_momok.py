@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from momok.model import JOINT, ModalitySpec, MoMoK, MoMoKSpec
+from momok.model import momok as momok_module
 from tests.model.small_model import build_model, build_spec
 
 PART = {"head_norm": "input_norm", "query_norm": "output_norm"}
@@ -150,6 +151,27 @@ def test_blocks_of_candidates_are_all_candidates(model, block) -> None:
             for name, gate in part.gates.items():
                 torch.testing.assert_close(gate, whole.gates[name][ids])
             torch.testing.assert_close(part.fusion_weights, whole.fusion_weights[:, ids])
+
+
+@pytest.mark.parametrize("block", [1, 4, 16, 17, 100])
+def test_without_gradients_all_candidates_are_encoded_in_blocks(model, block, monkeypatch) -> None:
+    whole = model.candidates()
+    assert whole.fusion_weights is not None
+    monkeypatch.setattr(momok_module, "_BLOCK", block)
+    rows = []
+    encode = model.encode_candidates
+    monkeypatch.setattr(
+        model, "encode_candidates", lambda *given: rows.append(given[1]) or encode(*given)
+    )
+    with torch.no_grad():
+        pieced = model.candidates()
+    assert {part.stop - part.start for part in rows} == {min(block, 17)}
+    assert len(rows) == -(-17 // block)
+    for name, vectors in whole.vectors.items():
+        torch.testing.assert_close(pieced.vectors[name], vectors)
+    for name, gate in whole.gates.items():
+        torch.testing.assert_close(pieced.gates[name], gate)
+    torch.testing.assert_close(pieced.fusion_weights, whole.fusion_weights)
 
 
 def test_a_query_does_not_depend_on_its_batch(model, queries) -> None:

@@ -29,6 +29,8 @@ __all__ = ["JOINT", "Candidates", "MoMoK", "MoMoKSpec", "Queries"]
 
 JOINT = "joint"  # the name of the joint decision head
 
+_BLOCK = 2048  # entities encoded at a time where no gradient is wanted
+
 Rows = Mapping[str, Tensor]  # modality -> stored table rows [n, f_m]
 
 
@@ -165,10 +167,38 @@ class MoMoK(nn.Module):
     def candidates(self, entity_ids: Tensor | slice | None = None) -> Candidates:
         """The candidate tower, for the entities asked for (None: all N, in order).
 
-        As wide as the vectors of ``queries``.
+        As wide as the vectors of ``queries``. Without gradients, all N are encoded some at a time.
         """
+        if entity_ids is None and not torch.is_grad_enabled():
+            return self._candidates_in_blocks()
         encoded = self.encode_candidates(self.entity_rows(entity_ids), entity_ids)
         return self.widen_candidates(encoded, self.votes(entity_ids))
+
+    def _candidates_in_blocks(self) -> Candidates:
+        """All N, with the memory of experts and fusion for one block.
+
+        Blocks are of one size, the last overlapping: a product of another shape may round
+        differently, and equal candidates would no longer tie.
+        """
+        everything = self.num_entities
+        found: dict[tuple[str, str], Tensor] = {}
+        for end in range(_BLOCK, everything + _BLOCK, _BLOCK):
+            part = slice(max(min(end, everything) - _BLOCK, 0), min(end, everything))
+            piece = self.candidates(part)
+            named = [(("vectors", name), x) for name, x in piece.vectors.items()]
+            named += [(("gates", name), x) for name, x in piece.gates.items()]
+            if piece.fusion_weights is not None:
+                named.append((("fusion", JOINT), piece.fusion_weights.transpose(0, 1)))
+            for key, rows in named:
+                if key not in found:
+                    found[key] = rows.new_empty(everything, *rows.shape[1:])
+                found[key][part] = rows
+        weights = found.get(("fusion", JOINT))
+        return Candidates(
+            vectors={name: found["vectors", name] for name in self.heads},
+            gates={name: found["gates", name] for name in self.modalities},
+            fusion_weights=None if weights is None else weights.transpose(0, 1),
+        )
 
     @property
     def abstaining(self) -> tuple[str, ...]:

@@ -21,8 +21,6 @@ from momok.training import RunFolder
 
 __all__ = ["check_sizes", "choose_device", "encode_candidates", "load_current_calibration"]
 
-_CANDIDATE_BATCH = 4096  # bounds what the experts and the fusion hold per candidate
-
 
 def choose_device(device: str) -> torch.device:
     """The device that ``auto``, ``cpu`` or ``cuda`` means here.
@@ -75,12 +73,7 @@ def encode_candidates(
     model: MoMoK,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor | None]:
     """All entities: vectors per head [N, d], gates per modality [N, K], attention [N, M]."""
-    pieces = [
-        model.candidates(slice(start, start + _CANDIDATE_BATCH))
-        for start in range(0, model.num_entities, _CANDIDATE_BATCH)
-    ]
-    vectors = {head: torch.cat([p.vectors[head].float() for p in pieces]) for head in model.heads}
-    gates = {m: torch.cat([p.gates[m].float() for p in pieces]) for m in model.modalities}
-    attention = [average_branches(piece.fusion_weights) for piece in pieces]
-    present = [part for part in attention if part is not None]
-    return vectors, gates, torch.cat(present) if present else None
+    encoded = model.candidates()
+    vectors = {head: x.float() for head, x in encoded.vectors.items()}
+    gates = {name: x.float() for name, x in encoded.gates.items()}
+    return vectors, gates, average_branches(encoded.fusion_weights)
