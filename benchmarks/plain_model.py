@@ -48,6 +48,7 @@ class PlainSizes:
     joint_width: int | None  # None: no joint head
     relation_width: int
     num_experts: int = 3
+    score_offset: float = 0.0  # added to every score; none in the paper
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,11 @@ class PlainFusion(nn.Module):
 class PlainDecoder(nn.Module):
     """TuckER with a relation matrix, and a dropout mask on it, for every query."""
 
-    def __init__(self, width: int, relation_width: int, rates: DropoutRates) -> None:
+    def __init__(
+        self, width: int, relation_width: int, rates: DropoutRates, offset: float = 0.0
+    ) -> None:
         super().__init__()
+        self.offset = offset
         self.core = nn.Parameter(torch.empty(relation_width, width, width))
         nn.init.xavier_uniform_(self.core)
         self.head_norm = nn.BatchNorm1d(width)
@@ -158,7 +162,7 @@ class PlainDecoder(nn.Module):
         matrices = self.relation_dropout(matrices)  # [B, d, d]
         queries = torch.bmm(heads.unsqueeze(1), matrices).squeeze(1)
         queries = self.query_dropout(self.query_norm(queries))
-        return torch.sigmoid(queries @ candidates.t())
+        return torch.sigmoid(queries @ candidates.t() + self.offset)
 
 
 class PlainMoMoK(nn.Module):
@@ -192,14 +196,17 @@ class PlainMoMoK(nn.Module):
             {n: PlainExpertBank(w, sizes.num_experts, rates.expert) for n, w in widths.items()}
         )
         self.decoders = nn.ModuleDict(
-            {name: PlainDecoder(w, sizes.relation_width, rates) for name, w in widths.items()}
+            {
+                name: PlainDecoder(w, sizes.relation_width, rates, sizes.score_offset)
+                for name, w in widths.items()
+            }
         )
         if sizes.joint_width:
             joint = sizes.joint_width
             self.fuse_entities = PlainFusion(list(widths.values()), joint, rates.fusion)
             relation_widths = [sizes.relation_width] * len(widths)
             self.fuse_relations = PlainFusion(relation_widths, joint, rates.fusion)
-            self.decoders[JOINT] = PlainDecoder(joint, joint, rates)
+            self.decoders[JOINT] = PlainDecoder(joint, joint, rates, sizes.score_offset)
         self.to(dtype)
 
     def set_gate_noise(self, noisy: bool) -> None:

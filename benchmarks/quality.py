@@ -7,8 +7,8 @@ Variants, each trained on the same facts and features, chosen by validation and 
 - ``engine``: momok as it is, one dropout mask of a relation's matrix per batch;
 - ``engine, a mask per query``: the same, with a mask for every query, as the paper has it: every
   query is made a relation group of its own;
-- ``plain``: the plain method (``benchmarks/plain.py``) with the settings of the run, whose loss is
-  the cross-entropy of float32 probabilities;
+- ``plain``: the plain method (``benchmarks/plain.py``) with the settings of the run, the scores'
+  prior included, whose loss is the cross-entropy of float32 probabilities;
 - ``engine, the plain loss``: momok with ``training.loss=probabilities``.
 
 The comparison is paired by seed: for every variant the mean difference to the engine in test MRR,
@@ -108,6 +108,7 @@ def train_plain(graph: MultimodalGraph, config: RunConfig) -> dict[str, Any]:
         joint_width=like.spec.joint_width,
         relation_width=like.spec.relation_width,
         num_experts=like.spec.experts,
+        score_offset=like.spec.score_offset,
     )
     head, relation, query = like.spec.decoder_dropouts
     rates = DropoutRates(

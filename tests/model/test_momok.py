@@ -58,6 +58,7 @@ def build_plain(model: MoMoK) -> PlainMoMoK:
             joint_width=spec.joint_width,
             relation_width=spec.relation_width,
             num_experts=spec.experts,
+            score_offset=spec.score_offset,
         ),
         rates=DropoutRates.none(),
         dtype=torch.float64,
@@ -81,6 +82,7 @@ sizes = st.fixed_dictionaries(
         "relation_width": st.integers(1, 6),
         "joint_width": st.none() | st.integers(2, 6),
         "experts": st.integers(1, 4),
+        "score_offset": st.sampled_from([0.0, -2.5]),
     }
 )
 
