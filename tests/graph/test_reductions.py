@@ -9,11 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.errors import FeatureError
-from momok.graph import l2_normalise, pool, reduce_pca
+from momok.graph import l2_normalise, pool
+from momok.graph.reductions import find_components
 
 
 def random_matrix(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def reduce(matrix, width):
+    return find_components(matrix, width).reduce(matrix)
 
 
 def test_l2_normalise():
@@ -27,39 +32,39 @@ def test_l2_normalise():
 @pytest.mark.parametrize("shape", [(40, 12), (9, 30), (13, 13)])
 def test_pca_agrees_with_the_singular_values(shape):
     matrix = random_matrix(*shape) * np.linspace(1, 5, shape[1], dtype=np.float32)
-    present = np.ones(shape[0], dtype=bool)
-    present[[1, 4]] = False
-    reduced = reduce_pca(matrix, present, 5)
-    rows = matrix[present].astype(np.float64)
+    reduced = reduce(matrix, 5)
+    rows = matrix.astype(np.float64)
     left, values, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
-    np.testing.assert_allclose(np.abs(reduced[present]), np.abs(left * values)[:, :5], atol=1e-4)
-    assert (reduced[~present] == 0).all()
+    np.testing.assert_allclose(np.abs(reduced), np.abs(left * values)[:, :5], atol=1e-4)
     assert reduced.shape == (shape[0], 5)
 
 
-def test_pca_ignores_absent_rows_and_fixes_the_sign():
+def test_pca_fixes_the_sign():
+    """Mirrored data has the same components, so the mirrored scores: no sign is left to chance."""
     matrix = random_matrix(30, 6)
-    present = np.arange(30) < 20
-    reduced = reduce_pca(matrix, present, 3)
-    changed = matrix.copy()
-    changed[~present] = 1000
-    assert (reduce_pca(changed, present, 3) == reduced).all()
-    # Mirrored data has the same components, so the mirrored scores: no sign is left to chance.
-    np.testing.assert_allclose(reduce_pca(-matrix, present, 3), -reduced, atol=1e-5)
+    np.testing.assert_allclose(reduce(-matrix, 3), -reduce(matrix, 3), atol=1e-5)
+
+
+def test_components_take_further_rows():
+    """A row is mapped alike whether it was there or comes later."""
+    matrix = random_matrix(30, 6)
+    components = find_components(matrix, 3)
+    together = components.reduce(np.concatenate([matrix, matrix[4:9]]))
+    np.testing.assert_array_equal(together[30:], together[4:9])
 
 
 @pytest.mark.parametrize("shape", [(40, 12), (9, 30)])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_largest_weight_of_a_component_is_positive(shape, seed):
     matrix = random_matrix(*shape, seed=seed)
-    reduced = reduce_pca(matrix, np.ones(shape[0], dtype=bool), 4)
+    reduced = reduce(matrix, 4)
     weights = (matrix - matrix.mean(axis=0)).T @ reduced  # components, each times its variance
     assert (weights[np.abs(weights).argmax(axis=0), np.arange(4)] > 0).all()
 
 
 def test_pca_keeps_distances_at_full_rank():
     matrix = random_matrix(10, 4)
-    reduced = reduce_pca(matrix, np.ones(10, dtype=bool), 4)
+    reduced = reduce(matrix, 4)
     before = np.linalg.norm(matrix[:, None] - matrix, axis=2)
     np.testing.assert_allclose(
         np.linalg.norm(reduced[:, None] - reduced, axis=2), before, atol=1e-5
@@ -75,7 +80,7 @@ def test_pca_keeps_distances_at_full_rank():
     ],
 )
 def test_pca_beyond_the_rank_gives_the_rank(matrix, width, rank):
-    reduced = reduce_pca(matrix, np.ones(len(matrix), dtype=bool), width)
+    reduced = reduce(matrix, width)
     assert reduced.shape == (len(matrix), rank)
     centred = matrix - matrix.mean(axis=0)
     np.testing.assert_allclose(reduced @ reduced.T, centred @ centred.T, rtol=1e-4, atol=1e-4)
@@ -90,12 +95,12 @@ def test_pca_beyond_the_rank_gives_the_rank(matrix, width, rank):
 )
 def test_pca_of_what_it_cannot_reduce(matrix, width, message):
     with pytest.raises(FeatureError, match=message):
-        reduce_pca(matrix, np.ones(len(matrix), dtype=bool), width)
+        reduce(matrix, width)
 
 
 def test_pca_of_nothing():
     with pytest.raises(FeatureError, match="no entity has a vector"):
-        reduce_pca(random_matrix(3, 2), np.zeros(3, dtype=bool), 1)
+        find_components(random_matrix(3, 2)[:0], 1)
 
 
 sides = st.integers(1, 17)

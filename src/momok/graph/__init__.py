@@ -7,7 +7,6 @@ from momok.graph.features import (
     l2_normalise,
     load_features,
     pool,
-    reduce_pca,
     save_features,
 )
 from momok.graph.formats import read_benchmark_folder, read_momok_folder, write_momok_folder
@@ -43,7 +42,6 @@ __all__ = [
     "pool",
     "read_benchmark_folder",
     "read_momok_folder",
-    "reduce_pca",
     "save_features",
     "write_momok_folder",
 ]

@@ -31,7 +31,7 @@ from momok.graph.feature_files import (
     read_manifest,
     read_tensors,
 )
-from momok.graph.reductions import l2_normalise, pool, reduce_pca
+from momok.graph.reductions import l2_normalise, pool
 from momok.graph.vocabulary import Vocabulary
 from momok.storage import write_file
 
@@ -42,7 +42,6 @@ __all__ = [
     "list_modalities",
     "load_features",
     "pool",
-    "reduce_pca",
     "save_features",
 ]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from momok.errors import FeatureError
 
-__all__ = ["Components", "find_components", "l2_normalise", "pool", "reduce_pca"]
+__all__ = ["Components", "find_components", "l2_normalise", "pool"]
 
 FloatMatrix: TypeAlias = NDArray[np.float32]
 
@@ -75,21 +75,6 @@ def find_components(rows: FloatMatrix, width: int) -> Components:
         directions = centred.T @ directions / np.sqrt(eigenvalues[:width])
     strongest = np.abs(directions).argmax(axis=0)
     return Components(mean, directions * np.sign(directions[strongest, np.arange(width)]))
-
-
-def reduce_pca(matrix: FloatMatrix, present: NDArray[np.bool_], width: int) -> FloatMatrix:
-    """Project rows ``[N, d]`` onto the first principal components of those present.
-
-    Returns:
-        ``[N, width]``, or fewer columns: see ``find_components``. Absent rows are zeros.
-
-    Raises:
-        FeatureError: no row is present, or all present rows are the same.
-    """
-    components = find_components(matrix[present], width)
-    reduced = np.zeros((len(matrix), components.directions.shape[1]), dtype=np.float32)
-    reduced[present] = components.reduce(matrix[present])
-    return reduced
 
 
 def pool(matrix: FloatMatrix, grid: tuple[int, int], target: tuple[int, int]) -> FloatMatrix:

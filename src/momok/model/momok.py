@@ -29,7 +29,7 @@ __all__ = ["JOINT", "Candidates", "MoMoK", "MoMoKSpec", "Queries"]
 
 JOINT = "joint"  # the name of the joint decision head
 
-_BLOCK = 2048  # entities encoded at a time where no gradient is wanted
+_BLOCK = 1024  # entities encoded at a time where no gradient is wanted
 
 Rows = Mapping[str, Tensor]  # modality -> stored table rows [n, f_m]
 
