@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from momok.model import decoder as decoder_module
 from momok.model.decoder import TuckER, _CoreMemory, _GroupedProduct, group_by_relation
 from momok.model.noise import Noise
 
@@ -172,3 +176,39 @@ def test_each_dropout_is_where_it_belongs() -> None:
         out = build(dropouts).eval()(x, table[groups.distinct], groups, noise)
         assert bool((out != 0).all())
         assert not torch.allclose(out, plain)
+
+
+_CRASH = """
+import torch
+from momok.model.decoder import TuckER, group_by_relation
+from momok.model.noise import Noise
+
+width, relations = 256, torch.arange(24).repeat_interleave(2)
+decoder = TuckER(width, width).train()
+with torch.autocast("cpu", dtype=torch.bfloat16):
+    vectors = torch.ones(24, width, requires_grad=True)
+    noise = Noise(torch.Generator().manual_seed(0))
+    out = decoder(torch.randn(48, width), vectors, group_by_relation(relations), noise)
+out.sum().backward()
+print(bool(vectors.grad.isfinite().all()))
+"""
+
+
+def test_a_product_that_ends_the_process_is_not_taken() -> None:
+    """24 relations of width 256: see ``_sum_columns``. In a process of its own, which may die."""
+    done = subprocess.run(
+        [sys.executable, "-c", _CRASH], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
+@given(rows=st.integers(0, 5), columns=st.integers(0, 9), width=st.integers(1, 4))
+@settings(deadline=None)
+def test_sums_in_pieces(rows, columns, width) -> None:
+    generator = torch.Generator().manual_seed(rows + 10 * columns)
+    left = torch.randn(rows, columns, generator=generator, dtype=torch.float64)
+    right = torch.randn(width, columns, generator=generator, dtype=torch.float64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoder_module, "_SUMMED", 4)
+        found = decoder_module._sum_columns(left, right, torch.float64)
+    torch.testing.assert_close(found, left @ right.T)
