@@ -124,6 +124,9 @@ def train_plain(graph: MultimodalGraph, config: RunConfig) -> dict[str, Any]:
         if m.name in graph.features
     }
     model, clubs = PlainMoMoK(sizes, features, rates), build_clubs(sizes)
+    with torch.no_grad():  # the plain method normalises once more, after the reduction
+        for name, rows in features.items():
+            cast(torch.nn.Embedding, model.entity_tables[name]).weight.copy_(rows)
     betas = (0.9, settings.beta2)
     optimizers = (
         torch.optim.Adam(model.parameters(), lr=settings.learning_rate, betas=betas),
