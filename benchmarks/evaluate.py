@@ -1,6 +1,6 @@
 """Time and memory of ranking a test split: momok, the plain method, and PyKEEN.
 
-    python -m benchmarks.evaluate --size MKG-Y --repeats 3 --out evaluate.json
+    python -m benchmarks.evaluate --size MKG-Y --repeats 3 --out evaluate.json --plot evaluate.png
 
 Each ranks the same made-up test facts of the published sizes, both sides, filtered: momok and the
 plain method with MoMoK of width 256 (structure, image, text, joint; every head and the answer),
@@ -20,6 +20,7 @@ import click
 import numpy as np
 import torch
 
+from benchmarks.charts import draw_turns
 from benchmarks.train_step import (
     BATCH,
     EXPERTS,
@@ -33,6 +34,9 @@ from benchmarks.turns import Measured, take_turns
 from momok.config import RuntimeSettings
 from momok.runtime import describe_environment, start_runtime
 
+PYKEEN_BATCH = (
+    128  # its memory grows with queries x entities; 1024 queries of MKG-Y need over 14 GB
+)
 TEST_FACTS = {"MKG-Y": 2_663, "MKG-W": 4_276, "DB15K": 9_904, "KVC16K": 22_476, "tiny": 200}
 Facts = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -115,7 +119,10 @@ def build_pykeen(size: str) -> Callable[[], int]:
     entities, relations, _ = SIZES[size]
     train, test = split_facts(size)
     factory = CoreTriplesFactory(
-        torch.from_numpy(train), num_entities=entities, num_relations=relations
+        torch.from_numpy(train),
+        num_entities=entities,
+        num_relations=relations,
+        create_inverse_triples=True,  # heads are asked for as tails of r reversed, as momok does
     )
     model = TuckER(triples_factory=factory, embedding_dim=WIDTH, relation_dim=WIDTH).eval()
     evaluator = RankBasedEvaluator(filtered=True)
@@ -124,7 +131,7 @@ def build_pykeen(size: str) -> Callable[[], int]:
         evaluator.evaluate(
             model,
             torch.from_numpy(test),
-            batch_size=BATCH,
+            batch_size=PYKEEN_BATCH,
             additional_filter_triples=[torch.from_numpy(train)],
             use_tqdm=False,
         )
@@ -155,11 +162,14 @@ def compare(found: Measured, plain: Measured) -> dict[str, float]:
 )
 @click.option("--repeats", default=3, show_default=True, help="Counted, after one other.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result as JSON.")
-def main(size: str, names: tuple[str, ...], repeats: int, out: Path | None) -> None:
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw it into this file.")
+def main(
+    size: str, names: tuple[str, ...], *, repeats: int, out: Path | None, plot: Path | None
+) -> None:
     """Rank the same split with every implementation in turn."""
     builders = {name: partial(IMPLEMENTATIONS[name], size) for name in names or IMPLEMENTATIONS}
     measured = take_turns(builders, turns=repeats, warm_up=1)
-    result = {
+    result: dict[str, Any] = {
         "size": size,
         "repeats": repeats,
         "environment": describe_environment(start_runtime(RuntimeSettings())),
@@ -177,6 +187,8 @@ def main(size: str, names: tuple[str, ...], repeats: int, out: Path | None) -> N
     text = json.dumps(result, indent=2)
     if out is not None:
         out.write_text(text + "\n", encoding="utf-8")
+    if plot is not None:
+        draw_turns(result["implementations"], plot, title=f"seconds to rank the test split, {size}")
     click.echo(text)
 
 

@@ -1,6 +1,6 @@
 """Time and memory of a training step: momok against the plain method, and against the floor.
 
-    python -m benchmarks.train_step --size MKG-Y --steps 7 --out train_step.json
+    python -m benchmarks.train_step --size MKG-Y --steps 7 --out step.json --plot step.png
 
 Every implementation takes its steps in turn with the others (``benchmarks/turns.py``). Graphs and
 features are random, of the published sizes: structure, image and text at width 256, K = 3, batch
@@ -22,6 +22,7 @@ import click
 import numpy as np
 import torch
 
+from benchmarks.charts import draw_turns
 from benchmarks.turns import take_turns
 from momok.config import RuntimeSettings
 from momok.runtime import describe_environment, start_runtime
@@ -188,7 +189,8 @@ def count_flops(size: str) -> float:
 @click.option("--size", type=click.Choice(list(SIZES)), default="MKG-Y", show_default=True)
 @click.option("--steps", default=5, show_default=True, help="Counted steps, after two others.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result as JSON.")
-def main(size: str, steps: int, out: Path | None) -> None:
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw it into this file.")
+def main(size: str, steps: int, out: Path | None, plot: Path | None) -> None:
     """Measure training steps of every implementation in turn."""
     builders = {
         name: partial(build, size, precision)
@@ -202,7 +204,7 @@ def main(size: str, steps: int, out: Path | None) -> None:
     }
     flops = count_flops(size)
     plain = measured["plain float32"]
-    result = {
+    result: dict[str, Any] = {
         "size": size,
         "steps": steps,
         "environment": describe_environment(runtime),
@@ -223,6 +225,18 @@ def main(size: str, steps: int, out: Path | None) -> None:
     text = json.dumps(result, indent=2)
     if out is not None:
         out.write_text(text + "\n", encoding="utf-8")
+    if plot is not None:
+        automatic = str(runtime.precision).removeprefix("torch.")
+        floors = {
+            name: flops / rates[automatic if precision == "auto" else precision]
+            for name, (_, precision) in IMPLEMENTATIONS.items()
+        }
+        draw_turns(
+            result["implementations"],
+            plot,
+            title=f"seconds a training step, {size}",
+            floors=floors,
+        )
     click.echo(text)
 
 
