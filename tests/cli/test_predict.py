@@ -91,7 +91,7 @@ def test_json_is_the_python_result_and_nothing_else(run: RunFolder) -> None:
     value = json.loads(result.stdout)
     expected = Predictor(run).predict(head="France", relation="borders").to_json()
     about = {"format": "momok-predictions", "version": 1, "graph": "world"}
-    assert value == about | {"run": str(run.path), "known": "mark"} | expected
+    assert value == about | {"run": str(run.path), "known": "mark", "plausible": False} | expected
     assert set(value["query"]) == {"head", "relation", "tail", "present", "experts"}
     assert value["query"]["head"] == {"label": "country:FR", "name": "France"}
     assert value["query"]["tail"] is None
@@ -130,6 +130,19 @@ def test_known_facts_can_be_hidden(run: RunFolder) -> None:
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert len(rows) == run.load_graph().num_entities - 1
     assert "country:FR" not in {row["label"] for row in rows}
+
+
+def test_answers_of_another_kind_can_be_left_out(run: RunFolder) -> None:
+    question = ("--head", "France", "--relation", "borders", "-k", 5000)
+    graph = run.load_graph()
+    borders = graph.find_relation("borders")
+    of_train = {graph.entities.labels[t] for _, r, t in graph.train.tolist() if r == borders}
+    found = json.loads(ask(run.path, *question, "--plausible", "--format", "json").stdout)
+    assert found["plausible"] is True
+    labels = {answer["label"] for answer in found["predictions"]}
+    assert labels == of_train - {"country:FR"}
+    every = json.loads(ask(run.path, *question, "--format", "json").stdout)
+    assert len(every["predictions"]) == graph.num_entities
 
 
 @pytest.mark.parametrize("name", ["answers.json", "answers.csv", "answers.txt"])

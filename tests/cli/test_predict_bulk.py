@@ -92,7 +92,6 @@ def test_triples_have_the_base_that_was_given(
         (("--all-missing", "--out", "a.nt", "--base-iri", "x"), "expected an absolute one"),
         (("--all-missing", "--out", "a.csv", "--min-probability", "2"), "not in the range"),
         (("--head", "France", "--relation", "borders", "--top", "5"), "--top does not go with"),
-        (("--head", "France", "--relation", "borders", "--plausible"), "--plausible does not go"),
         (("--head", "France", "--relation", "a", "--relation", "b"), "give --relation, once"),
         (("--head", "France"), "give --relation, once"),
     ],

@@ -98,7 +98,7 @@ def test_plausible_facts_have_heads_and_tails_of_the_relation(
         known=build_known(predictor.graph), progress=told.append,
     )  # fmt: skip
     assert_same(found, expected[:limit])
-    assert sum(told) == count_pairs(predictor.graph, 0, options)
+    assert sum(told) == count_pairs(predictor, 0, options)
 
 
 @settings(deadline=None)

@@ -89,6 +89,36 @@ def test_known_facts_are_marked_or_hidden(predictor: Predictor, query: dict[str,
     assert all(p.known is None for p in hidden)
 
 
+def is_plausible(predictor: Predictor, entity: int, relation: int) -> set[int]:
+    """By a plain loop: what such questions have as answers in train, itself only with loops."""
+    R, train = predictor.graph.num_relations, predictor.graph.train.tolist()
+    answers = {t if relation < R else h for h, r, t in train if r == relation % R}
+    loops = any(h == t and r == relation % R for h, r, t in train)
+    return answers if loops else answers - {entity}
+
+
+@pytest.mark.parametrize("known", ["mark", "hide"])
+def test_plausible_answers_are_those_of_the_relation_in_train(
+    predictor: Predictor, known: Any
+) -> None:
+    N = predictor.graph.num_entities
+    queries = [(q.get("head"), q["relation"], q.get("tail")) for q in QUERIES]
+    everything = predictor.predict_many(queries, N, known=known)
+    plausible = predictor.predict_many(queries, N, known=known, plausible=True)
+    some = predictor.predict_many(queries, 3, known=known, plausible=True)
+    for query, every, found, first in zip(QUERIES, everything, plausible, some, strict=True):
+        fitting = is_plausible(predictor, *as_ids(predictor, query))
+        index = predictor.graph.entities.index
+        expected = [p for p in every if index(p.label) in fitting]
+        assert [p.label for p in found] == [p.label for p in expected]
+        assert [p.score for p in found] == pytest.approx([p.score for p in expected])
+        assert [p.shares for p in first] == [pytest.approx(p.shares) for p in expected[:3]]
+        assert [p.known for p in found] == [p.known for p in expected]
+        assert 0 < len(found) < len(every)
+    [alone] = predictor.predict_many(queries[:1], 5, known=known, plausible=True)
+    assert [p.label for p in alone] == [p.label for p in plausible[0][:5]]
+
+
 def test_ranks_agree_with_the_evaluator_on_both_sides(predictor: Predictor) -> None:
     """Only if both sides ask in the directions that training and evaluation use."""
     graph = predictor.graph

@@ -28,12 +28,25 @@ def test_best_are_found_in_order_of_score_then_id(data: st.DataObject) -> None:
 
     found = find_best(queries, candidates, k, hidden=hidden, memory_budget=1 << 20)  # type: ignore[arg-type]
 
+    among = sorted(data.draw(st.sets(st.integers(0, count - 1)), "among"))
+    part = find_best(  # type: ignore[call-overload]
+        queries,
+        candidates,
+        k,
+        hidden=hidden,
+        memory_budget=1 << 20,
+        among=np.array(among, dtype=np.int64),
+    )
+
     total = torch.stack([1 / (1 + torch.exp(-queries[h] @ candidates[h].T)) for h in "ab"]).sum(0)
     for row in range(rows):
         order = sorted(range(count), key=lambda i: (-float(total[row, i]), i))
         expected = [i for i in order if not mask[row, i]][:k]
         expected += [NOTHING] * (min(k, count) - len(expected))
         assert found[row].tolist() == expected
+        expected = [i for i in order if not mask[row, i] and i in among][:k]
+        expected += [NOTHING] * (min(k, count) - len(expected))
+        assert part[row].tolist() == expected
 
 
 @pytest.mark.parametrize("budget", [1, 1 << 20])

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from momok.graph import MultimodalGraph, Vocabulary
 from momok.prediction.calibration import Calibration
+from momok.prediction.train_sides import TrainSides
 
 Ints = NDArray[np.int64]
 
@@ -36,6 +37,7 @@ class VectorPredictor:
         abstaining: bool = False,
     ) -> None:
         self.graph = graph
+        self.train_sides = TrainSides(graph)
         self.heads = tuple(f"head {number}" for number in range(heads))
         self.memory_budget = 1 << 20
         self.model = SimpleNamespace(device=torch.device("cpu"))

@@ -40,6 +40,7 @@ def test_about_says_what_is_served(client: TestClient) -> None:
         {"tail": "q:twin1", "relation": "lies-in", "k": 3},
         {"head": "日本", "relation": "borders", "known": "hide", "k": 5},
         {"head": LONG, "relation": "r:" + SCRIPT, "k": 1},
+        {"head": "France", "relation": "borders", "k": 4, "plausible": True},
         {"head": make_reference(LONG_CHINESE), "relation": "BORDERS", "k": 1000},
     ],
 )
@@ -57,6 +58,7 @@ def test_predictions_are_those_of_the_predictor(
         tail=asked.get("tail"),  # type: ignore[arg-type]
         k=asked.get("k", 10),  # type: ignore[arg-type]
         known=asked.get("known", "mark"),  # type: ignore[arg-type]
+        plausible=bool(asked.get("plausible")),
     )
     assert [p["label"] for p in answer["predictions"]] == [p.label for p in expected]
     for mine, theirs in zip(answer["predictions"], expected, strict=True):
@@ -85,9 +87,9 @@ def test_questions_asked_at_once_are_answered_together_and_alike(service: Servic
     predictor, metrics, calls = service.model.predictor, Metrics(), []
 
     class Counting:
-        def predict_many(self, questions: list[object], k: int, *, known: str) -> object:
+        def predict_many(self, questions: list[object], k: int, **options: object) -> object:
             calls.append(len(questions))
-            return predictor.predict_many(questions, k, known=known)  # type: ignore[arg-type]
+            return predictor.predict_many(questions, k, **options)  # type: ignore[arg-type]
 
     counting = Counting()
     batcher = MicroBatcher(lambda: counting, Limits(), metrics)  # type: ignore[arg-type,return-value]

@@ -82,7 +82,7 @@ def show_predictions(predictor: Predictor, out: Console) -> None:
     """Print the best new answers to the demo's questions, and where the held-out ones stand."""
     questions = [(head, relation, None) for head, relation in QUESTIONS]
     table = _build_table(predictor)
-    for answers in predictor.predict_many(questions, predictor.graph.num_entities):
+    for answers in predictor.predict_many(questions, predictor.graph.num_entities, plausible=True):
         new = [answer for answer in answers if answer.known in (None, "test")]
         for place, answer in enumerate(new, start=1):
             if place <= _SHOWN or answer.known == "test":
@@ -92,7 +92,8 @@ def show_predictions(predictor: Predictor, out: Console) -> None:
     out.print(table)
     out.print(
         "✓ true, and held out: the fact is in test, which training never saw. ✗ such a fact, but "
-        "ranked low. Facts of train and valid are left out; the others are not in the graph.",
+        "ranked low. Facts of train and valid are left out; the others are not in the graph. Only "
+        "answers of the right kind: those that such a question has in train (--plausible).",
         style="dim",
     )
     out.print(

@@ -96,7 +96,8 @@ _SUFFIXES = {".json": "json", ".csv": "csv"}
 @click.option(
     "--plausible",
     is_flag=True,
-    help="With --all-missing: only heads and tails that the relation has in train.",
+    help="Only entities that the relation has on that side in train; and no entity with itself, "
+    "unless it has such facts.",
 )
 @click.option(
     "--memory-mb",
@@ -129,6 +130,7 @@ def command(
     form: str | None,
     output: str | None,
     all_missing: bool,
+    plausible: bool,
     **bulk: Any,
 ) -> None:
     """Predict the missing side of a fact, or the missing facts, with the model of the folder RUN.
@@ -141,6 +143,8 @@ def command(
       momok predict RUN --head France --relation borders
     What has Paris as its capital? Only what the graph does not know yet:
       momok predict RUN --tail Paris --relation capital --known hide
+    Which countries may border Brazil that the graph does not know of? Countries only:
+      momok predict RUN --head Brazil --relation borders --known hide --plausible
     The best 100 as data:
       momok predict RUN --head France --relation borders -k 100 --output france.csv
     An entity that came after training, and has no facts yet:
@@ -186,7 +190,7 @@ def command(
         _refuse(given=alone | new | {"--format": form}, where="--all-missing")
         if output is None:
             raise click.UsageError("--all-missing needs --output FILE")
-        predict_all_missing(run, output, relations, **bulk)
+        predict_all_missing(run, output, relations, plausible=plausible, **bulk)
         return
     options = {f"--{name.replace('_', '-')}": value or None for name, value in bulk.items()}
     _refuse(given=options, where="a single question; it goes with --all-missing")
@@ -207,16 +211,24 @@ def command(
         from momok.prediction.new_entities import SIMILAR
 
         predictor, predictions = predict_new(
-            run, (*new_entity, *words), relation, role=role or "head", k=k, graph=graph
+            run,
+            (*new_entity, *words),
+            relation,
+            role=role or "head",
+            k=k,
+            graph=graph,
+            plausible=plausible,
         )
         heads = (*predictor.heads, SIMILAR)
     else:
         from momok.prediction import Predictor
 
         predictor = Predictor(run)
-        predictions = predictor.predict(head=head, relation=relation, tail=tail, k=k, known=known)
+        predictions = predictor.predict(
+            head=head, relation=relation, tail=tail, k=k, known=known, plausible=plausible
+        )
         heads = predictor.heads
-    about = {"graph": predictor.graph.name, "run": run, "known": known}
+    about = {"graph": predictor.graph.name, "run": run, "known": known, "plausible": plausible}
     _show(predictions, heads, form, output, about)
 
 

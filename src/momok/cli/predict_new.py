@@ -24,6 +24,7 @@ def predict_new(
     role: Literal["head", "tail"],
     k: int,
     graph: str | None,
+    plausible: bool = False,
 ) -> tuple[Predictor, NewPredictions]:
     """Answer (new, relation, ?), or (?, relation, new) where its role is ``tail``.
 
@@ -34,6 +35,7 @@ def predict_new(
         role: the side of the fact that the entity is.
         k: how many answers.
         graph: where the graph of the run lies now, if it was moved.
+        plausible: only entities that answer such a question in train.
     """
     entity = read_new_entity(words)
 
@@ -44,7 +46,9 @@ def predict_new(
         stages("loading the model", 0, 2)
         predictor = Predictor(run, source=graph)
         stages("encoding the new entity", 1, 2)
-        return predictor, predictor.predict_new(entity, relation=relation, role=role, k=k)
+        return predictor, predictor.predict_new(
+            entity, relation=relation, role=role, k=k, plausible=plausible
+        )
 
 
 def read_new_entity(words: Sequence[str]) -> NewEntity:

@@ -7,10 +7,11 @@ Shapes: B questions, k answers each, P answers in all, M modalities.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -29,24 +30,34 @@ Ints: TypeAlias = NDArray[np.int64]
 
 
 def find_answers(
-    predictor: Predictor, entities: Ints, relations: Ints, k: int, *, hide: bool
+    predictor: Predictor,
+    entities: Ints,
+    relations: Ints,
+    k: int,
+    *,
+    hide: bool,
+    plausible: bool = False,
 ) -> Answers:
     """The best k answers to questions about ``entities`` [B] under ``relations`` [B], up to 2R - 1.
 
     Args:
         hide: leave out facts that the graph already has.
+        plausible: leave out answers that are not (``TrainSides``).
     """
     vectors, gates, attention = predictor._encode_queries(entities, relations)
     nothing = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     hidden = predictor._known.answers(entities, relations) if hide else nothing
-    found = find_best(
-        vectors,
-        predictor._candidates,
-        k,
-        hidden=hidden,
-        memory_budget=predictor.memory_budget,
-        abstentions=predictor.abstentions,
-    )
+    if plausible:
+        found = _find_plausible(predictor, vectors, entities, relations, k, hidden=hidden)
+    else:
+        found = find_best(
+            vectors,
+            predictor._candidates,
+            k,
+            hidden=hidden,
+            memory_budget=predictor.memory_budget,
+            abstentions=predictor.abstentions,
+        )
     rows, columns = (found != NOTHING).nonzero(as_tuple=True)
     ids = found[rows, columns]
     logits = predictor._score_pairs(vectors, rows, ids)
@@ -89,6 +100,41 @@ def find_answers(
         if calibration is None
         else {head: calibration.apply(head, values) for head, values in by_head.items()},
     )
+
+
+def _find_plausible(
+    predictor: Predictor,
+    vectors: Mapping[str, Tensor],
+    entities: Ints,
+    relations: Ints,
+    k: int,
+    *,
+    hidden: tuple[Ints, Ints],
+) -> Tensor:
+    """``find_best`` among the plausible answers of each question, a relation at a time."""
+    sides = predictor.train_sides
+    found = torch.full(
+        (len(entities), min(k, predictor.graph.num_entities)),
+        NOTHING,
+        device=predictor.model.device,
+    )
+    for relation in np.unique(relations).tolist():
+        rows = np.flatnonzero(relations == relation)
+        itself = rows[:0] if sides.has_loops(relation) else rows
+        mine = relations[hidden[0]] == relation
+        found[torch.from_numpy(rows)] = find_best(
+            {head: values[rows] for head, values in vectors.items()},
+            predictor._candidates,
+            k,
+            hidden=(
+                np.searchsorted(rows, np.concatenate([hidden[0][mine], itself])),
+                np.concatenate([hidden[1][mine], entities[itself]]),
+            ),
+            memory_budget=predictor.memory_budget,
+            abstentions=predictor.abstentions,
+            among=sides.answers(relation),
+        )
+    return found
 
 
 def _scatter(

@@ -151,7 +151,7 @@ def _iterate(
 ) -> Iterator[NewFact]:
     graph = predictor.graph
     known = build_known(graph)
-    total = sum(count_pairs(graph, relation, options) for relation in relations)
+    total = sum(count_pairs(predictor, relation, options) for relation in relations)
     done = 0
 
     def tell(pairs: int) -> None:
@@ -204,9 +204,9 @@ def rank_relation(
         floor = calibration.outputs[options.output].map.find_threshold(least)
         if floor > 1:
             if progress is not None:
-                progress(count_pairs(predictor.graph, relation, options))
+                progress(count_pairs(predictor, relation, options))
             return FoundFacts.none()
-    heads, tails, loops = _choose_entities(predictor.graph, relation, options)
+    heads, tails, loops = _choose_entities(predictor, relation, options)
     found = find_new_facts(
         predictor,
         relation,
@@ -263,21 +263,21 @@ def calibrate_facts(
     return None if calibration is None else calibration.apply(options.output, scores)
 
 
-def count_pairs(graph: MultimodalGraph, relation: int, options: BulkOptions) -> int:
+def count_pairs(predictor: Predictor, relation: int, options: BulkOptions) -> int:
     """How many pairs of entities are looked at in a relation."""
-    heads, tails, _ = _choose_entities(graph, relation, options)
-    N = graph.num_entities
+    heads, tails, _ = _choose_entities(predictor, relation, options)
+    N = predictor.graph.num_entities
     return (N if heads is None else len(heads)) * (N if tails is None else len(tails))
 
 
 def _choose_entities(
-    graph: MultimodalGraph, relation: int, options: BulkOptions
+    predictor: Predictor, relation: int, options: BulkOptions
 ) -> tuple[Ints | None, Ints | None, bool]:
     """Heads, tails (None: all), and whether an entity may have the relation to itself."""
     if not options.plausible:
         return None, None, True
-    heads, _, tails = graph.train[graph.train[:, 1] == relation].T
-    return np.unique(heads), np.unique(tails), bool((heads == tails).any())
+    sides, reverse = predictor.train_sides, relation + predictor.graph.num_relations
+    return sides.answers(reverse), sides.answers(relation), sides.has_loops(relation)
 
 
 def _describe(graph: MultimodalGraph, entity: int) -> Thing:

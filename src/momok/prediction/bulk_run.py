@@ -144,7 +144,8 @@ def _rank_missing(
 ) -> int:
     """Rank the relations that are not finished; gives how many pairs were looked at."""
     graph = work.predictor.graph
-    sizes = {relation: count_pairs(graph, relation, work.options) for relation in relations}
+    predictor = work.predictor
+    sizes = {relation: count_pairs(predictor, relation, work.options) for relation in relations}
     missing = [relation for relation in relations if not work.has(relation)]
     total = sum(sizes.values())
     before = total - sum(sizes[relation] for relation in missing)

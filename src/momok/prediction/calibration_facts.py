@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.evaluation import build_filter
-from momok.graph import MultimodalGraph
 from momok.model.votes import average_votes
 from momok.prediction.calibration_counts import (
     QUESTION_BATCH,
@@ -27,6 +26,7 @@ from momok.prediction.calibration_counts import (
     split_columns,
 )
 from momok.prediction.fact_search import encode_relation
+from momok.prediction.train_sides import TrainSides
 
 if TYPE_CHECKING:
     from momok.prediction.predictor import Predictor
@@ -83,7 +83,7 @@ def count_facts(
     filters = [[build_filter([f], N, R) for f in (each.known, each.facts)] for each in (fit, judge)]
     for relation in range(R):
         reverse = encode_relation(predictor, np.arange(N), relation + R)
-        seen = Seen.find(graph, relation)
+        seen = Seen.find(predictor.train_sides, relation, relation + R, N)
         for heads, fold, weights in _sample_heads(fit, judge, seen, relation, sample):
             same = np.full(len(heads), relation)
             counted = [Cells(*(part.lookup(heads, same) for part in pair)) for pair in filters]
@@ -115,12 +115,11 @@ class Seen:
     loops: bool
 
     @staticmethod
-    def find(graph: MultimodalGraph, relation: int) -> Seen:
-        """Look through the train facts."""
-        heads, _, tails = graph.train[graph.train[:, 1] == relation].T
-        masks = np.zeros((2, graph.num_entities), dtype=bool)
-        masks[0, heads] = masks[1, tails] = True
-        return Seen(masks[0], masks[1], bool((heads == tails).any()))
+    def find(sides: TrainSides, relation: int, reverse: int, num_entities: int) -> Seen:
+        """The sides of a relation and of its reverse as masks."""
+        masks = np.zeros((2, num_entities), dtype=bool)
+        masks[0, sides.answers(reverse)] = masks[1, sides.answers(relation)] = True
+        return Seen(masks[0], masks[1], sides.has_loops(relation))
 
     def look(self, heads: Ints, columns: slice, logits: Tensor) -> _View:
         """Cut the seen heads and tails out of a block."""

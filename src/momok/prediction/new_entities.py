@@ -120,7 +120,13 @@ class NewEntities:
         self._encoder = cache(self._build_encoder)
 
     def answer(
-        self, entity: NewEntity, relation: Name, role: Side = "head", k: int = 10
+        self,
+        entity: NewEntity,
+        relation: Name,
+        role: Side = "head",
+        k: int = 10,
+        *,
+        plausible: bool = False,
     ) -> NewPredictions:
         """See ``Predictor.predict_new``."""
         if role not in get_args(Side):
@@ -133,7 +139,7 @@ class NewEntities:
         rows = {name: self._rows.make(name, vector[None]) for name, vector in vectors.items()}
         reverse = graph.num_relations if role == "tail" else 0
         similar = self.similar_to(vectors, asked + reverse)
-        answers = self._search(rows, similar, asked + reverse, k)
+        answers = self._search(rows, similar, asked + reverse, k, plausible)
         question = Question(
             entity=Thing("", entity.name.strip() or _UNNAMED),
             relation=Thing(graph.relations.labels[asked], graph.relation_names[asked]),
@@ -246,7 +252,12 @@ class NewEntities:
 
     @torch.no_grad()
     def _search(
-        self, rows: Mapping[str, FloatMatrix], similar: NeighbourVote, relation: int, k: int
+        self,
+        rows: Mapping[str, FloatMatrix],
+        similar: NeighbourVote,
+        relation: int,
+        k: int,
+        plausible: bool,
     ) -> Answers:
         """The best k answers to a query of one new entity, relation up to 2R - 1."""
         predictor, device = self._predictor, self._predictor.model.device
@@ -269,6 +280,7 @@ class NewEntities:
             hidden=(nobody, nobody),
             memory_budget=budget,
             abstentions=predictor.abstentions,
+            among=predictor.train_sides.answers(relation) if plausible else None,
         )
         ids = found[0][found[0] != NOTHING]  # [k]
         said = score_pairs(vectors, candidates, torch.zeros_like(ids), ids, memory_budget=budget)

@@ -41,6 +41,7 @@ from momok.prediction.questions import (
 from momok.prediction.results import FactScores, Predictions
 from momok.prediction.search import score_pairs
 from momok.prediction.source import GraphSource, find_source
+from momok.prediction.train_sides import TrainSides
 from momok.training import RunFolder
 from momok.training.checkpoint import load_model
 
@@ -138,6 +139,7 @@ class Predictor:
         tail: Name | None = None,
         k: int = 10,
         known: Known = "mark",
+        plausible: bool = False,
     ) -> Predictions:
         """Find the most likely tails of (head, relation, ?), or heads of (?, relation, tail).
 
@@ -148,13 +150,15 @@ class Predictor:
             k: how many answers; fewer where the graph has fewer candidates.
             known: ``mark`` keeps facts that the graph already has, in any split, and says so;
                 ``hide`` leaves them out.
+            plausible: only entities that answer such a question in train; and the entity asked
+                about only where the relation joins an entity to itself in train.
 
         Raises:
             UnknownLabelError: no such entity or relation; near misses are suggested.
             AmbiguousNameError: several share the name; their labels are listed.
             ConfigError: not exactly one of head and tail, k below 1, or another ``known``.
         """
-        return self.predict_many([(head, relation, tail)], k, known=known)[0]
+        return self.predict_many([(head, relation, tail)], k, known=known, plausible=plausible)[0]
 
     def predict_many(
         self,
@@ -162,13 +166,14 @@ class Predictor:
         k: int = 10,
         *,
         known: Known = "mark",
+        plausible: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Predictions]:
         """Answer many questions at once.
 
         Args:
             queries: each (head, relation, None) or (None, relation, tail).
-            k, known: as for ``predict``.
+            k, known, plausible: as for ``predict``.
             progress: is told (done, total) questions.
 
         Raises:
@@ -184,7 +189,12 @@ class Predictor:
         done = 0
         for chosen in _batch_by_relation(relations):
             answers = find_answers(
-                self, entities[chosen], relations[chosen], k, hide=known == "hide"
+                self,
+                entities[chosen],
+                relations[chosen],
+                k,
+                hide=known == "hide",
+                plausible=plausible,
             )
             for row, place in enumerate(chosen):
                 question = describe_question(self.graph, entities[place], relations[place])
@@ -248,7 +258,13 @@ class Predictor:
         return self.explainer.explain(h, r, t, asked, limit)
 
     def predict_new(
-        self, entity: NewEntity, *, relation: Name, role: Side = "head", k: int = 10
+        self,
+        entity: NewEntity,
+        *,
+        relation: Name,
+        role: Side = "head",
+        k: int = 10,
+        plausible: bool = False,
     ) -> NewPredictions:
         """Find answers for an entity that the graph does not have, from its texts and pictures.
 
@@ -257,13 +273,14 @@ class Predictor:
             relation: a relation by label, name or id.
             role: ``head`` asks (entity, relation, ?), ``tail`` asks (?, relation, entity).
             k: how many answers.
+            plausible: only entities that answer such a question in train.
 
         Raises:
             MomokError: as ``predict``; or nothing is known that the model has a modality for, a
                 picture cannot be read, an encoder is not installed or not the graph's, or the
                 graph is not where it was.
         """
-        return self.new_entities.answer(entity, relation, role, k)
+        return self.new_entities.answer(entity, relation, role, k, plausible=plausible)
 
     # -- the arithmetic --------------------------------------------------------------------
 
@@ -317,6 +334,11 @@ class Predictor:
     def new_entities(self) -> NewEntities:
         """Answers questions about entities that came later; keeps what they share."""
         return NewEntities(self, self._shared_names)
+
+    @cached_property
+    def train_sides(self) -> TrainSides:
+        """Which entities every relation has in train."""
+        return TrainSides(self.graph)
 
     @cached_property
     def _known(self) -> KnownFacts:

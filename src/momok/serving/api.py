@@ -155,7 +155,9 @@ async def predict(request: Request, asked: schemas.PredictRequest) -> Response:
     service = _service(request)
     model = service.model
     question = service.resolve_question(model, asked.head, asked.relation, asked.tail)
-    found = await service.predict(model, question, asked.k, hide=asked.known == "hide")
+    found = await service.predict(
+        model, question, asked.k, hide=asked.known == "hide", plausible=asked.plausible
+    )
     return JsonAnswer(describe_predictions(model, found))
 
 
@@ -169,7 +171,9 @@ async def predict_batch(request: Request, asked: schemas.Batch) -> Response:
     ]
 
     def work() -> list[dict[str, Any]]:
-        found = model.predictor.predict_many(questions, asked.k, known=asked.known)
+        found = model.predictor.predict_many(
+            questions, asked.k, known=asked.known, plausible=asked.plausible
+        )
         return [describe_predictions(model, answers) for answers in found]
 
     return JsonAnswer({"results": await service.holder.compute(work)})

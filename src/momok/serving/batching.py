@@ -33,11 +33,12 @@ class _Waiting:
     question: Question
     k: int
     hide: bool
+    plausible: bool
     future: Future[Predictions] = field(default_factory=Future)
 
     @property
-    def group(self) -> tuple[int, int, bool]:
-        return id(self.predictor), self.k, self.hide
+    def group(self) -> tuple[int, int, bool, bool]:
+        return id(self.predictor), self.k, self.hide, self.plausible
 
 
 class MicroBatcher:
@@ -60,7 +61,13 @@ class MicroBatcher:
         self._thread.start()
 
     async def ask(
-        self, question: Question, k: int, *, hide: bool, predictor: Predictor | None = None
+        self,
+        question: Question,
+        k: int,
+        *,
+        hide: bool,
+        plausible: bool = False,
+        predictor: Predictor | None = None,
     ) -> Predictions:
         """Answer one question.
 
@@ -68,13 +75,14 @@ class MicroBatcher:
             question: by ids.
             k: how many answers.
             hide: leave out what the graph has already.
+            plausible: leave out what no such question has as an answer in train.
             predictor: the model to ask; else the one that is served now.
 
         Raises:
             TimeoutError: too much waits already, or no answer in time.
             MomokError: the model cannot answer.
         """
-        item = _Waiting(predictor or self._predictor(), question, k, hide)
+        item = _Waiting(predictor or self._predictor(), question, k, hide, plausible)
         with self._wake:
             if self._closed or len(self._waiting) >= self._limits.waiting:
                 raise TimeoutError
@@ -96,7 +104,7 @@ class MicroBatcher:
                 if not self._waiting:
                     return
                 taken = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
-            groups: dict[tuple[int, int, bool], list[_Waiting]] = defaultdict(list)
+            groups: dict[tuple[int, int, bool, bool], list[_Waiting]] = defaultdict(list)
             for item in taken:
                 if item.future.set_running_or_notify_cancel():  # nobody waits for it any more
                     groups[item.group].append(item)
@@ -111,6 +119,7 @@ class MicroBatcher:
                 [item.question for item in group],
                 first.k,
                 known="hide" if first.hide else "mark",
+                plausible=first.plausible,
             )
         except BaseException as error:
             for item in group:

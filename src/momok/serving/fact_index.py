@@ -52,8 +52,6 @@ class FactIndex:
         keys = np.unique(np.stack([relations, others]), axis=1)  # who answers which question
         self._answers = keys[1]
         self._answer_starts = np.searchsorted(keys[0], np.arange(2 * graph.num_relations + 1))
-        loops = np.unique(r[h == t])
-        self._with_loops = frozenset(loops.tolist())
 
     def count(self, entity: int) -> int:
         """How many facts an entity is in, once per side."""
@@ -93,10 +91,6 @@ class FactIndex:
         begin, end = self._answer_starts[relation], self._answer_starts[relation + 1]
         answers: Ints = self._answers[begin:end]
         return answers
-
-    def has_loops(self, relation: int) -> bool:
-        """Whether a relation in 0..R-1 joins an entity to itself anywhere."""
-        return relation in self._with_loops
 
     def relation_counts(self) -> Ints:
         """Known facts per relation [R]."""

@@ -196,7 +196,7 @@ def _load(path: Path, stamp: tuple[int, ...]) -> ServedModel:
     began = time.perf_counter()
     predictor = Predictor(RunFolder(path))
     directory = Directory(predictor.graph)
-    predictor.predict_many([(0, 0, None)], k=1, known="hide")  # makes what is made when first used
+    predictor.predict_many([(0, 0, None)], k=1, known="hide", plausible=True)  # makes what is kept
     directory.names.search("a", 1)
     return ServedModel(
         predictor=predictor,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
-import numpy as np
-
 from momok.prediction import Explanation, Predictions
 from momok.prediction.explanation import to_plain
 from momok.serving.directory import make_reference
@@ -27,7 +25,6 @@ __all__ = [
 Json: TypeAlias = dict[str, Any]
 
 _ROLES = 24  # questions asked about an entity
-_ASKED = 12  # answers to each, of which those are shown that fit the relation
 
 
 def describe_thing(model: ServedModel, entity: int) -> Json:
@@ -92,24 +89,18 @@ def find_predicted(model: ServedModel, entity: int, k: int) -> list[Json]:
         for role in roles
     ]
     groups: list[Json] = []
-    asked = max(_ASKED, k)
-    for role, found in zip(
-        roles, model.predictor.predict_many(questions, asked, known="hide"), strict=True
-    ):
-        fitting = model.facts.answers(role)
-        loops = model.facts.has_loops(role % graph.num_relations)
-        answers = []
-        for answer in found:
-            other = graph.entities.index(answer.label)
-            place = np.searchsorted(fitting, other)
-            if (place < len(fitting) and fitting[place] == other) and (loops or other != entity):
-                answers.append(answer.to_json() | _complete(model, other))
+    answered = model.predictor.predict_many(questions, k, known="hide", plausible=True)
+    for role, found in zip(roles, answered, strict=True):
+        answers = [
+            answer.to_json() | _complete(model, graph.entities.index(answer.label))
+            for answer in found
+        ]
         if answers:
             groups.append(
                 {
                     "relation": describe_relation(model, role % graph.num_relations),
                     "asked": "head" if role >= graph.num_relations else "tail",
-                    "predictions": answers[:k],
+                    "predictions": answers,
                 }
             )
     groups.sort(key=lambda group: -group["predictions"][0]["score"])

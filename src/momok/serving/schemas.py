@@ -81,6 +81,9 @@ class PredictRequest(Asked):
     known: Literal["mark", "hide"] = Field(
         "mark", description="Facts that the graph has: say so, or leave them out."
     )
+    plausible: bool = Field(
+        False, description="Only entities that answer such a question in train."
+    )
 
 
 class Batch(_Request):
@@ -89,6 +92,7 @@ class Batch(_Request):
     questions: list[Asked] = Field(min_length=1, max_length=_LIMITS.batch)
     k: Count = 10
     known: Literal["mark", "hide"] = "mark"
+    plausible: bool = False
 
 
 class ExplainRequest(_Request):

@@ -101,10 +101,12 @@ class Service:
         )
 
     async def predict(
-        self, model: ServedModel, question: Question, k: int, *, hide: bool
+        self, model: ServedModel, question: Question, k: int, *, hide: bool, plausible: bool
     ) -> Predictions:
         """Answer a question, together with others that wait."""
-        return await self.holder.batcher.ask(question, k, hide=hide, predictor=model.predictor)
+        return await self.holder.batcher.ask(
+            question, k, hide=hide, plausible=plausible, predictor=model.predictor
+        )
 
     async def explain(
         self,
