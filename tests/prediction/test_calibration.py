@@ -61,11 +61,14 @@ def histogram(cells: list[Cell], wanted: bool) -> np.ndarray:
 
 
 def same_up_to_a_bin(mine: np.ndarray, theirs: np.ndarray) -> None:
-    """Equal but for values that float32 puts over the border of a bin."""
-    difference = np.cumsum(mine) - np.cumsum(theirs)
+    """Equal but for values that float32 puts over the border of a bin.
+
+    From a logit of 12 on, float32 probabilities are too coarse for the bins: they count as one.
+    """
+    difference = (np.cumsum(mine) - np.cumsum(theirs))[BIN_LOGITS < 12]
     assert mine.sum() == theirs.sum()
     assert np.abs(difference).max() <= 1
-    assert np.abs(difference).sum() <= max(3, mine.sum() // 50)
+    assert np.abs(difference).sum() <= 3
 
 
 @settings(deadline=None, max_examples=30)
