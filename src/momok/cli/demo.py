@@ -82,8 +82,9 @@ def show_predictions(predictor: Predictor, out: Console) -> None:
     """Print the best new answers to the demo's questions, and where the held-out ones stand."""
     questions = [(head, relation, None) for head, relation in QUESTIONS]
     table = _build_table(predictor)
-    for answers in predictor.predict_many(questions, predictor.graph.num_entities, plausible=True):
-        new = [answer for answer in answers if answer.known in (None, "test")]
+    for answers in predictor.predict_many(questions, predictor.graph.num_entities):
+        itself = answers.question.entity.label  # no relation of the world joins one to itself
+        new = [a for a in answers if a.known in (None, "test") and a.label != itself]
         for place, answer in enumerate(new, start=1):
             if place <= _SHOWN or answer.known == "test":
                 table.add_row(*_build_row(answers.question, place, answer))
@@ -92,13 +93,13 @@ def show_predictions(predictor: Predictor, out: Console) -> None:
     out.print(table)
     out.print(
         "✓ true, and held out: the fact is in test, which training never saw. ✗ such a fact, but "
-        "ranked low. Facts of train and valid are left out; the others are not in the graph. Only "
-        "answers of the right kind: those that such a question has in train (--plausible).",
+        "ranked low. Facts of train and valid are left out; the others are not in the graph.",
         style="dim",
     )
     out.print(
-        "score: the mean probability of the heads. The shares say how much of it came from each "
-        "modality; in brackets where the answer has no picture or text of its own.",
+        "prob.: how often such an answer was a held-out fact, for a question that has one. The "
+        "shares say how much of the model's score came from each modality; in brackets where the "
+        "answer has no picture or text of its own.",
         style="dim",
     )
 
@@ -110,7 +111,7 @@ def _build_table(predictor: Predictor) -> Table:
     table.add_column("question")
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("answer")
-    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("prob.", justify="right", no_wrap=True)
     for modality in predictor.modalities:
         table.add_column(modality, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -132,7 +133,7 @@ def _build_row(question: Any, place: int, answer: Prediction) -> list[Any]:
         Text(make_printable(str(question)) if place == 1 else ""),
         str(place),
         Text(make_printable(answer.title), style=style),
-        f"{answer.score:.3f}",
+        "" if answer.probability is None else f"{answer.probability:.1%}",
         *shares,
         Text(("✓" if found else "✗") if true else "", style=style),
     ]

@@ -165,6 +165,9 @@ def command(
     In a calibrated run (momok calibrate) there is a probability too: how often such an answer was
     a held-out fact. docs/prediction.md says what it means, and what that of a new fact means.
 
+    --plausible helps where answers have a kind (countries, currencies). It hurts where every answer
+    is given once: a capital that the graph does not know yet is no capital in train.
+
     JSON has, per answer: rank, label, name, score, known (train, valid, test or null), heads,
     shares and present, each by name, probability and head_probabilities (null where the run is not
     calibrated). CSV has one column per head and per share. Nothing else goes to the standard
