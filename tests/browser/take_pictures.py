@@ -1,4 +1,4 @@
-"""Takes the pictures of the page that the documentation shows; nothing else writes them.
+"""Takes the pictures of the page and of the report in the docs; nothing else writes them.
 
     python -m tests.browser.take_pictures RUN docs/images
 
@@ -11,8 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
+from momok.reporting.report import write_report
 from tests.browser.conftest import find_chromium
 from tests.browser.visitor import Visitor
 from tests.serving.real_server import start_server
@@ -49,7 +50,17 @@ def main(run: Path, folder: Path) -> None:
                     visitor.page.wait_for_selector("form.decide[data-live] button")
                 visitor.page.wait_for_load_state("networkidle")
                 visitor.page.screenshot(path=folder / f"{name}.png")
+        take_report(browser, run, folder, Path(own))
         browser.close()
+
+
+def take_report(browser: Browser, run: Path, folder: Path, own: Path) -> None:
+    """Its first screen, and single predictions with two of a kind."""
+    page = browser.new_page(viewport={"width": 1180, "height": 1190}, device_scale_factor=1.25)
+    page.goto(write_report([run], out=own / "report.html").as_uri())
+    page.screenshot(path=folder / "report.png")
+    page.add_style_tag(content=".cases > .case:nth-child(n + 3) { display: none }")
+    page.locator("#predictions").screenshot(path=folder / "report-predictions.png")
 
 
 if __name__ == "__main__":

@@ -143,13 +143,26 @@ def test_without_pictures(trained: dict[str, Path], tmp_path: Path) -> None:
     assert "predictions" in _list_sections(root)
 
 
-def test_cases_agree_with_the_model_and_the_ranks(single_page: Path, first_run: RunFolder) -> None:
+@pytest.mark.usefixtures("_without_plot_files")
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_cases_agree_with_the_model_and_the_ranks(
+    single_page: Path, first_run: RunFolder, copy_run: CopyRun, tmp_path: Path, calibrated: bool
+) -> None:
+    if calibrated:
+        first_run = RunFolder(copy_run("first"))
+        calibrate_run(first_run)
+        single_page = write_report([first_run.path], out=tmp_path / "page.html", pictures=False)
     graph, predictor = first_run.load_graph(), Predictor(first_run)
     tail = predictor.score_facts(graph.test, asked="tail").answer
     head = predictor.score_facts(graph.test, asked="head").answer
-    truth = {round(1000 * p) for p in (*tail, *head)}
+    scores_of_truth = np.concatenate([tail, head])
+    assert (predictor.calibration is not None) == calibrated
+    if predictor.calibration is not None:
+        scores_of_truth = predictor.calibration.apply(ANSWER, scores_of_truth)
+    truth = {round(1000 * p) for p in scores_of_truth}
     ranks = first_run.load_evaluation("test")
     section = _find(read_page(single_page), "predictions")
+    assert ("(calibrated)" in "".join(section.itertext())) == calibrated
     cases = list(section.iter("article"))
     assert len(cases) >= 6
     for case in cases:

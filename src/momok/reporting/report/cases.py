@@ -210,6 +210,13 @@ def _build(
     rivals = predictor.predict_many(_ask(contents, queries), k=_RIVALS, known="hide")
     of_heads = _score_heads(contents, predictor, queries)
     swatches = head_cells((*predictor.heads, ANSWER))
+    calibration = predictor.calibration
+
+    def calibrate(head: str, value: float) -> float | None:
+        if np.isnan(value):  # the head abstains
+            return None
+        return value if calibration is None else float(calibration.apply(head, value))
+
     cases = []
     for row, (query, found) in enumerate(zip(queries, rivals, strict=True)):
         place = float(ranks.ranks[ANSWER].realistic[query])
@@ -223,7 +230,7 @@ def _build(
             Answer(
                 place=rank(place if true else position),
                 entity=show_entity(contents, pictures, entity),
-                probability=percent(value, digits=1, bar=True),
+                probability=percent(calibrate(ANSWER, value), digits=1, bar=True),
                 true=true,
             )
             for position, (value, entity, true) in enumerate(ranked, start=1)
@@ -238,7 +245,7 @@ def _build(
                     (
                         swatches[head],
                         rank(float(ranks.ranks[head].realistic[query])),
-                        percent(_or_none(of_heads[head][row]), digits=1),
+                        percent(calibrate(head, float(of_heads[head][row])), digits=1),
                     )
                     for head in swatches
                 ],
@@ -246,10 +253,6 @@ def _build(
             )
         )
     return cases
-
-
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)  # the head abstains
 
 
 def _score_heads(

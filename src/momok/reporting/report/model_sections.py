@@ -136,9 +136,14 @@ def predictions_section(contents: RunContents, predictor: Predictor, wanted: boo
     """Single test queries: the surest right, the surest wrong, the furthest off."""
     pictures = find_pictures(contents, wanted)
     groups = find_cases(contents, predictor, pictures)
+    meaning = (
+        "how often such an answer was a held-out fact, for a question that has one (calibrated)"
+        if predictor.calibration is not None
+        else "the model's own, not calibrated"
+    )
     lead = (
         "Single test questions. Known facts are left out of the answers, as in the metrics; "
-        "probabilities are the model's own, not calibrated."
+        f"probabilities are {meaning}."
     )
     blocks: list[Any] = [Text(sentence=(lead,)), *groups]
     if pictures.note and wanted:
