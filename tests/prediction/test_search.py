@@ -45,7 +45,7 @@ def test_best_are_found_in_order_of_score_then_id(data: st.DataObject) -> None:
         expected += [NOTHING] * (min(k, count) - len(expected))
         assert found[row].tolist() == expected
         expected = [i for i in order if not mask[row, i] and i in among][:k]
-        expected += [NOTHING] * (min(k, count) - len(expected))
+        expected += [NOTHING] * (min(k, len(among)) - len(expected))
         assert part[row].tolist() == expected
 
 

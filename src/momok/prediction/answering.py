@@ -122,7 +122,7 @@ def _find_plausible(
         rows = np.flatnonzero(relations == relation)
         itself = rows[:0] if sides.has_loops(relation) else rows
         mine = relations[hidden[0]] == relation
-        found[torch.from_numpy(rows)] = find_best(
+        best = find_best(
             {head: values[rows] for head, values in vectors.items()},
             predictor._candidates,
             k,
@@ -134,6 +134,7 @@ def _find_plausible(
             abstentions=predictor.abstentions,
             among=sides.answers(relation),
         )
+        found[torch.from_numpy(rows), : best.shape[1]] = best
     return found
 
 

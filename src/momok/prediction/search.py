@@ -52,18 +52,14 @@ def find_best(
         among: ids of the candidates that are looked at, ascending; all of them for None.
 
     Returns:
-        [B, min(k, N)] ids, best first; ``NOTHING`` where there are fewer candidates.
+        [B, min(k, n)] ids, best first, of the n candidates that are looked at; ``NOTHING`` where
+        too many of them are hidden.
     """
     if among is not None:
-        return _find_best_among(
-            query_vectors,
-            candidate_vectors,
-            k,
-            among,
-            hidden=hidden,
-            memory_budget=memory_budget,
-            abstentions=abstentions,
-        )
+        chosen = torch.from_numpy(among).to(next(iter(candidate_vectors.values())).device)
+        candidate_vectors = {head: c[chosen] for head, c in candidate_vectors.items()}
+        shown = np.isin(hidden[1], among)
+        hidden = hidden[0][shown], np.searchsorted(among, hidden[1][shown])
     sample = next(iter(candidate_vectors.values()))
     num_candidates, device = len(sample), sample.device
     rows = len(next(iter(query_vectors.values())))
@@ -83,38 +79,9 @@ def find_best(
             best = torch.cat([best, keys], dim=1)
             best = best.topk(min(k, best.shape[1]), dim=1).values
     ids = num_candidates - 1 - (best & (2**32 - 1))
+    if among is not None:
+        ids = chosen[ids.clamp(min=0)]  # those of NOTHING are below zero
     return torch.where(best == NOTHING, NOTHING, ids)
-
-
-def _find_best_among(
-    query_vectors: Mapping[str, Tensor],
-    candidate_vectors: Mapping[str, Tensor],
-    k: int,
-    among: Ints,
-    *,
-    hidden: tuple[Ints, Ints],
-    memory_budget: int,
-    abstentions: bool,
-) -> Tensor:
-    rows = len(next(iter(query_vectors.values())))
-    device = next(iter(candidate_vectors.values())).device
-    width = min(k, len(next(iter(candidate_vectors.values()))))
-    found = torch.full((rows, width), NOTHING, device=device)
-    if not len(among):
-        return found
-    chosen = torch.from_numpy(among).to(device)
-    places = np.searchsorted(among, hidden[1])
-    inside = among[np.minimum(places, len(among) - 1)] == hidden[1]
-    best = find_best(
-        query_vectors,
-        {head: vectors[chosen] for head, vectors in candidate_vectors.items()},
-        k,
-        hidden=(hidden[0][inside], places[inside]),
-        memory_budget=memory_budget,
-        abstentions=abstentions,
-    )
-    found[:, : best.shape[1]] = torch.where(best == NOTHING, NOTHING, chosen[best])
-    return found
 
 
 def find_rank(
