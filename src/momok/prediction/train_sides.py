@@ -26,8 +26,9 @@ class TrainSides:
 
     def __init__(self, graph: MultimodalGraph) -> None:
         h, r, t = graph.train.T
-        pairs = np.concatenate([[r, t], [r + graph.num_relations, h]], axis=1)
-        relations, self._answers = np.unique(pairs, axis=1)
+        N = graph.num_entities
+        keys = np.unique(np.concatenate([r * N + t, (r + graph.num_relations) * N + h]))
+        relations, self._answers = np.divmod(keys, N)
         self._starts = np.searchsorted(relations, np.arange(2 * graph.num_relations + 1))
         self._num_relations = graph.num_relations
         self._with_loops = frozenset(np.unique(r[h == t]).tolist())
