@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -54,6 +55,7 @@ __all__ = [
     "load_authors_checkpoint",
     "plain_rank",
     "plain_train_step",
+    "rank_as_published",
 ]
 
 Answers = Mapping[tuple[int, int], Sequence[int]]  # (head, relation below 2R) -> answers
@@ -218,3 +220,40 @@ def plain_rank(
             place = (order == targets.unsqueeze(1)).nonzero()[:, 1]
             ranks[head].append(place + 1)
     return {head: torch.cat(parts) for head, parts in ranks.items()}
+
+
+@torch.no_grad()
+def rank_as_published(
+    model: PlainMoMoK,
+    queries: Tensor,
+    answers: Tensor,
+    known: Answers,
+    *,
+    head: str,
+    batch_size: int = 1024,
+    seed: int = 0,
+) -> Tensor:
+    """The ranks of ``plain_rank`` for one head [Q], at the cost of the published evaluation.
+
+    That one runs the whole model again for every head that it reports, and sorts one query after
+    the other: the answer is put at a random place among the others, which settles ties, and a
+    stable sort of the row finds it.
+    """
+    model.eval()
+    places = np.random.default_rng(seed)
+    ranks = []
+    for start in range(0, len(queries), batch_size):
+        batch, targets = queries[start : start + batch_size], answers[start : start + batch_size]
+        output = model(batch[:, 0], batch[:, 1])
+        scores = output.answer if head == "answer" else output.probabilities[head]
+        labels = build_labels(known, batch[:, 0], batch[:, 1], model.sizes.num_entities)
+        rows = torch.arange(len(targets))
+        own = scores[rows, targets]
+        scores = torch.where(labels.bool(), torch.zeros_like(scores), scores)
+        scores[rows, targets] = own
+        for row, target in zip(scores.numpy(), targets.tolist(), strict=True):
+            place = int(places.integers(len(row) - 1))
+            moved = np.insert(np.delete(row, target), place, row[target])
+            order = np.argsort(-moved, kind="stable")
+            ranks.append(int(np.flatnonzero(order == place)[0]) + 1)
+    return torch.tensor(ranks)

@@ -24,6 +24,7 @@ from benchmarks.plain import (
     load_authors_checkpoint,
     plain_rank,
     plain_train_step,
+    rank_as_published,
 )
 from torch import Tensor, nn
 
@@ -207,3 +208,28 @@ def test_ranks_are_filtered() -> None:
         # Entity 0 is the only candidate that is not a known answer.
         wanted = 1 + (scores[0, 0] > scores[0, 1:]).long()
         assert ranks[head].tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize("head", ["answer", "sound"])
+def test_ranks_as_published_are_the_same_ranks(head: str) -> None:
+    model = make_small_model().eval()
+    N, R = model.sizes.num_entities, model.sizes.num_relations
+    known = collect_answers([(h, r, (h * 3 + r) % N) for h in range(N) for r in range(R)], R)
+    queries = torch.tensor(list(known))
+    answers = torch.tensor([tails[0] for tails in known.values()])
+    plain = plain_rank(model, queries, answers, known, batch_size=5, heads=(head,))[head]
+    published = rank_as_published(model, queries, answers, known, head=head, batch_size=7)
+    assert published.tolist() == plain.tolist()
+
+
+def test_as_published_an_answer_falls_anywhere_among_its_equals() -> None:
+    model = make_small_model().eval()
+    N = model.sizes.num_entities
+    with torch.no_grad():  # every entity has the same vector, so every candidate the same score
+        for table in model.entity_tables.values():
+            table.weight.copy_(table.weight[:1].expand(N, -1))
+    queries, answers = torch.tensor([[0, 0]] * 200), torch.full((200,), 3)
+    ranks = rank_as_published(model, queries, answers, {}, head="answer")
+    assert int(ranks.min()) == 1
+    assert int(ranks.max()) == N - 1  # the last place is never drawn, as published
+    assert abs(float(ranks.double().mean()) - N / 2) < 1
