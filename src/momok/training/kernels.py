@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from momok.errors import ConfigError
 from momok.model import DrawnNoise, MoMoK
-from momok.model.precision import at_least_float32
+from momok.model.precision import as_given, at_least_float32
 
 __all__ = [
     "BCE_EPSILON",
@@ -172,8 +172,9 @@ class CompiledKernels:
         scores = first.new_zeros(queries, len(first))
         slopes = torch.empty_like(scores)
         share, offset = 1.0 / self.model.num_entities, self.model.spec.score_offset
-        self.cross_entropy(scores, slopes, share, offset)
-        self.saturating_cross_entropy(scores, slopes, share, offset)
+        with as_given(scores):  # as the objective calls them: else they are compiled once more
+            self.cross_entropy(scores, slopes, share, offset)
+            self.saturating_cross_entropy(scores, slopes, share, offset)
         if generator is not None and state is not None:
             generator.set_state(state)
 
