@@ -6,7 +6,8 @@ Each ranks the same made-up test facts of the published sizes, both sides, filte
 plain method with MoMoK of width 256 (structure, image, text, joint; every head and the answer),
 PyKEEN's ``RankBasedEvaluator`` with its TuckER of width 256, which has one head and no modalities.
 *Plain* does what the published evaluation does, a pass over the split for every head and a sort for
-every query; *plain, one pass* ranks all heads in one and sorts a batch at a time. Every implementation takes its turn with the others (``benchmarks/turns.py``).
+every query; *plain, one pass* ranks all heads in one and sorts a batch at a time. Implementations
+take turns (``benchmarks/turns.py``).
 """
 
 from __future__ import annotations

@@ -51,12 +51,11 @@ def random_facts(size: str) -> np.ndarray[Any, np.dtype[np.int64]]:
 def random_features(size: str) -> dict[str, torch.Tensor]:
     """Random unit vectors for the modalities that have features."""
     generator = torch.Generator().manual_seed(0)
-    return {
-        name: torch.nn.functional.normalize(
-            torch.randn(SIZES[size][0], WIDTH, generator=generator), dim=1
-        )
-        for name in MODALITIES[1:]
-    }
+    features = {}
+    for name in MODALITIES[1:]:
+        vectors = torch.randn(SIZES[size][0], WIDTH, generator=generator)
+        features[name] = torch.nn.functional.normalize(vectors, dim=1, out=vectors)
+    return features
 
 
 def build_plain(size: str, precision: str) -> Callable[[], None]:  # noqa: ARG001

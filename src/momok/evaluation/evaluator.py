@@ -30,12 +30,13 @@ Ints = NDArray[np.int64]
 SIDES = ("tail", "head")
 
 # Queries encoded by one call of the model. They come in order of relations, whose matrices a model
-# makes once per call: with 256 it made them so often that ranking took a third longer (measured).
-_QUERY_BATCH = 2048
+# makes once per call: with 256 it made them so often that ranking took a third longer, with 2048
+# it takes as long and needs more memory (measured).
+_QUERY_BATCH = 1536
 
 # Queries ranked by one call of the ranker, and the step of the progress bar. Larger products rank
-# no faster (measured from 128 to 1024 rows).
-_RANKED = 256
+# no faster (measured from 128 to 1024 rows), smaller ones slower.
+_RANKED = 128
 
 
 class _Vectors(Protocol):
@@ -209,6 +210,7 @@ def _rank_facts(
             )
             if progress is not None:
                 progress(first + part.stop, len(keys))
+        del encoded  # the next ones take its memory
     return {head: _join([piece[head] for piece in pieces], order) for head in pieces[0]}
 
 

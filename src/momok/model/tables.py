@@ -71,7 +71,7 @@ class EntityTable(nn.Module):
         values = torch.empty(entities, spec.table_width)
         nn.init.xavier_normal_(values, generator=generator)
         if features is not None:
-            values = _filled(features.to(values.dtype), present, spec.missing, values)
+            _fill(values, features, present, spec.missing)
         if spec.trainable:
             self.weight = nn.Parameter(values)
         else:
@@ -130,16 +130,17 @@ class EntityTable(nn.Module):
         return rows if self.projection is None else rows @ self.projection.T
 
 
-def _filled(features: Tensor, present: Tensor, policy: MissingPolicy, random: Tensor) -> Tensor:
-    """``features`` with the rows of absent entities replaced as the policy says."""
+def _fill(values: Tensor, features: Tensor, present: Tensor, policy: MissingPolicy) -> None:
+    """Write ``features`` over random ``values``, and at absent entities what the policy says."""
     absent = ~present
-    filled = features.clone()
-    if policy == "mean" and bool(present.any()):
-        filled[absent] = features[present].mean(dim=0)
-    elif policy == "random":
-        # as long as the present vectors are on average, so that no row stands out by its norm
-        scale = features[present].norm(dim=1).mean() if bool(present.any()) else 1.0
-        filled[absent] = torch.nn.functional.normalize(random[absent], dim=1) * scale
-    else:
-        filled[absent] = 0.0
-    return filled
+    instead: Tensor | float = 0.0
+    if bool(absent.any()):
+        known = features[present].to(values.dtype)
+        if policy == "mean" and len(known):
+            instead = known.mean(dim=0)
+        elif policy == "random":
+            # as long as the present vectors are on average, so that no row stands out by its norm
+            scale = known.norm(dim=1).mean() if len(known) else 1.0
+            instead = torch.nn.functional.normalize(values[absent], dim=1) * scale
+    values.copy_(features)
+    values[absent] = instead
