@@ -16,7 +16,7 @@ import torch
 from momok.config import RuntimeSettings
 from momok.errors import ConfigError
 
-__all__ = ["Runtime", "build_generator", "describe_environment", "start_runtime"]
+__all__ = ["Runtime", "build_generator", "describe_environment", "start_runtime", "upload"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's mallopt
 
@@ -85,6 +85,17 @@ def build_generator(seed: int, purpose: str, device: torch.device | str = "cpu")
     words = np.random.SeedSequence([seed, *purpose.encode()]).generate_state(2, np.uint32)
     state = int(words[0]) << 31 | int(words[1]) >> 1
     return torch.Generator(device=device).manual_seed(state)
+
+
+def upload(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A host tensor on ``device``, without waiting for what the device is doing.
+
+    From ordinary memory a copy to a GPU begins only after everything that was asked of it before;
+    from pinned memory it takes its turn.
+    """
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def describe_environment(runtime: Runtime) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The model: sizes and tensors in, vectors out. No data set, no path, no command line."""
 
+from momok.model.decoder import group_by_relation
 from momok.model.disentanglement import ClubNetworks
 from momok.model.momok import JOINT, Candidates, MoMoK, MoMoKSpec, Queries
 from momok.model.noise import DrawnNoise
@@ -15,4 +16,5 @@ __all__ = [
     "MoMoKSpec",
     "ModalitySpec",
     "Queries",
+    "group_by_relation",
 ]

@@ -10,13 +10,14 @@ Shapes: B queries, U distinct relations among them, d entity width, r relation w
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from momok.model.noise import Noise, mask_
 from momok.model.precision import as_given, matmul_dtype
+from momok.runtime import upload
 
 __all__ = ["RelationGroups", "TuckER", "group_by_relation"]
 
@@ -41,9 +42,18 @@ class RelationGroups:
     blocks: tuple[tuple[int, int, int], ...]
     rows: int
 
+    def to(self, device: torch.device) -> RelationGroups:
+        """The same with its tensors on ``device``."""
+        return replace(
+            self, distinct=upload(self.distinct, device), slots=upload(self.slots, device)
+        )
+
 
 def group_by_relation(relations: Tensor) -> RelationGroups:
-    """Lay out queries by relation: ``relations`` [B] to groups."""
+    """Lay out queries by relation: ``relations`` [B] to groups.
+
+    On a GPU this waits for the device; training lays out a batch on the host.
+    """
     distinct, inverse, counts = torch.unique(relations, return_inverse=True, return_counts=True)
     counts, by_count = torch.sort(counts, stable=True)
     distinct = distinct[by_count]

@@ -17,7 +17,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from momok.model.decoder import TuckER, group_by_relation
+from momok.model.decoder import RelationGroups, TuckER, group_by_relation
 from momok.model.experts import ExpertBank
 from momok.model.fusion import ModalityFusion
 from momok.model.noise import Noise
@@ -252,18 +252,33 @@ class MoMoK(nn.Module):
         for decoder in self._decoders:
             decoder.release_core_gradient()
 
-    def encode_queries(self, rows: Rows, heads: Tensor, relations: Tensor) -> Queries:
-        """The query tower over given table rows of the entities ``heads`` [B]."""
+    def encode_queries(
+        self,
+        rows: Rows,
+        heads: Tensor,
+        relations: Tensor,
+        groups: RelationGroups | None = None,
+    ) -> Queries:
+        """The query tower over given table rows of the entities ``heads`` [B].
+
+        Args:
+            groups: ``group_by_relation(relations)``, if the caller has it.
+        """
         entities = {name: table.vectors(rows[name], heads) for name, table, _ in self._towers}
-        return self.encode_query_vectors(entities, self.votes(heads), relations)
+        return self.encode_query_vectors(entities, self.votes(heads), relations, groups)
 
     def encode_query_vectors(
-        self, entities: Rows, votes: Mapping[str, Tensor], relations: Tensor
+        self,
+        entities: Rows,
+        votes: Mapping[str, Tensor],
+        relations: Tensor,
+        groups: RelationGroups | None = None,
     ) -> Queries:
         """The query tower over what the experts see of entities: per modality [B, d_m].
 
         Args:
             votes: per masked head, which of the entities [B] have its modality.
+            groups: ``group_by_relation(relations)``, if the caller has it.
         """
         noise = self._noise
         temperature = None
@@ -277,7 +292,7 @@ class MoMoK(nn.Module):
             gates[name] = bank.gate(entities[name], noise, temperature)
             outputs[name] = bank.outputs(entities[name], noise)
             vectors[name] = bank.mix(outputs[name], gates[name])
-        groups = group_by_relation(relations)
+        groups = groups or group_by_relation(relations)
         relation_vectors = [table[groups.distinct] for table in self.relations]  # M x [U, d_r]
         fusion_weights = None
         if self.entity_fusion is not None and self.relation_fusion is not None:

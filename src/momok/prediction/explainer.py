@@ -265,25 +265,25 @@ class Explainer:
     @cached_property
     def average_gates(self) -> dict[str, Tensor]:
         """The mean gate over the train queries of every relation: per modality [2R, K]."""
-        tau = self._model.temperature
+        tau, device = self._model.temperature, self._model.device
         with torch.no_grad():
             return average_query_gates(
                 self._predictor._gates,
                 None if tau is None else torch.sigmoid(tau),
-                self.queries.heads,
-                self.queries.relations,
+                self.queries.heads.to(device),
+                self.queries.relations.to(device),
                 2 * self._graph.num_relations,
             )
 
     @cached_property
     def queries(self) -> TrainingQueries:
         """The distinct train queries in both directions, as training asked them."""
-        return TrainingQueries(self._graph.train, self._graph.num_relations, self._model.device)
+        return TrainingQueries(self._graph.train, self._graph.num_relations)
 
     @cached_property
     def _query_counts(self) -> Ints:
         counts = count_queries(self.queries.relations, 2 * self._graph.num_relations)
-        return cast(Ints, counts.cpu().numpy())
+        return cast(Ints, counts.numpy())
 
     @cached_property
     def _train(self) -> SparseFilter:

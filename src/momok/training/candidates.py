@@ -10,11 +10,12 @@ Shapes: B queries, N entities, n of them in a block, P positives of the batch, p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from momok.runtime import upload
 from momok.training.queries import QueryBatch
 
 __all__ = ["CandidateBlock", "all_candidates", "sample_candidates"]
@@ -37,6 +38,15 @@ class CandidateBlock:
     rows: Tensor
     columns: Tensor
     weight: float = 1.0
+
+    def to(self, device: torch.device) -> CandidateBlock:
+        """The same with its tensors on ``device``."""
+        return replace(
+            self,
+            ids=self.ids if isinstance(self.ids, slice) else upload(self.ids, device),
+            rows=upload(self.rows, device),
+            columns=upload(self.columns, device),
+        )
 
 
 def all_candidates(batch: QueryBatch, num_entities: int, block: int) -> list[CandidateBlock]:
@@ -62,9 +72,7 @@ def sample_candidates(
     Draws are with replacement, so a candidate may occur twice: the estimate stays unbiased.
     """
     answers, columns = torch.unique_consecutive(batch.answers, return_inverse=True)
-    drawn = torch.randint(
-        num_entities, (negatives,), generator=generator, device=batch.answers.device
-    )
+    drawn = torch.randint(num_entities, (negatives,), generator=generator)
     place = torch.searchsorted(answers, drawn).clamp_max_(len(answers) - 1)
     drawn = drawn[answers[place] != drawn].sort().values  # neighbours lie side by side in memory
     starts = list(range(0, len(answers), block))
@@ -88,7 +96,5 @@ def sample_candidates(
 
 def _bounds(ascending: Tensor, edges: list[int]) -> list[int]:
     """Where each edge falls in an ascending tensor."""
-    positions: list[int] = torch.searchsorted(
-        ascending, torch.tensor(edges, device=ascending.device)
-    ).tolist()
+    positions: list[int] = torch.searchsorted(ascending, torch.tensor(edges)).tolist()
     return positions

@@ -1,5 +1,8 @@
 """1-N queries from sparse positives: every query carries all of its training answers at once.
 
+Batches are made on the host: a few thousand numbers, while a GPU works on the batch before. Made on
+the GPU they would have sizes that the host has to wait for.
+
 Shapes: F facts, Q distinct queries, B queries of a batch, P positives of a batch.
 """
 
@@ -12,6 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from momok.runtime import upload
 
 __all__ = ["QueryBatch", "TrainingQueries"]
 
@@ -35,6 +40,15 @@ class QueryBatch:
     def __len__(self) -> int:
         return len(self.heads)
 
+    def to(self, device: torch.device) -> QueryBatch:
+        """The same on ``device``."""
+        return QueryBatch(
+            heads=upload(self.heads, device),
+            relations=upload(self.relations, device),
+            rows=upload(self.rows, device),
+            answers=upload(self.answers, device),
+        )
+
 
 class TrainingQueries:
     """All distinct queries of a set of facts, in both directions, with their answers (CSR).
@@ -42,13 +56,10 @@ class TrainingQueries:
     Args:
         facts: [F, 3] head, relation, tail.
         num_relations: R; the reciprocal of r is r + R.
-        device: where the arrays, and so the batches, live.
     """
 
-    def __init__(
-        self, facts: NDArray[np.int64], num_relations: int, device: torch.device | str = "cpu"
-    ) -> None:
-        forward = torch.from_numpy(np.ascontiguousarray(facts)).to(device)
+    def __init__(self, facts: NDArray[np.int64], num_relations: int) -> None:
+        forward = torch.from_numpy(np.ascontiguousarray(facts))
         reverse = forward.flip(1)
         reverse[:, 1] += num_relations
         triples = torch.cat([forward, reverse])  # [2F, 3] query entity, relation, answer
@@ -70,7 +81,7 @@ class TrainingQueries:
 
     def permutation(self, generator: torch.Generator) -> Tensor:
         """The order of one epoch's queries: [Q]."""
-        return torch.randperm(len(self), generator=generator, device=self.heads.device)
+        return torch.randperm(len(self), generator=generator)
 
     def batches(self, order: Tensor, batch_size: int, start: int = 0) -> Iterator[QueryBatch]:
         """The batches of an epoch from number ``start``; a last batch of one query joins the one
@@ -89,7 +100,7 @@ class TrainingQueries:
         counts = self.counts[chosen]
         rows = torch.repeat_interleave(counts)  # [P]
         offsets = torch.cumsum(counts, 0) - counts
-        within = torch.arange(len(rows), device=rows.device) - offsets[rows]
+        within = torch.arange(len(rows)) - offsets[rows]
         answers = self.answers[self.starts[chosen][rows] + within]
         answers, order = torch.sort(answers, stable=True)
         return QueryBatch(

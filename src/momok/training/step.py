@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from momok.model import ClubNetworks, MoMoK
+from momok.model import ClubNetworks, MoMoK, group_by_relation
+from momok.runtime import upload
 from momok.training.ballots import Ballot
 from momok.training.candidates import all_candidates, sample_candidates
 from momok.training.kernels import Kernels
@@ -64,14 +65,12 @@ class ExpertDraw:
         return ExpertDraw(
             pair=_draw_pair(experts, generator),
             estimator_pair=_draw_pair(experts, generator),
-            permutation=torch.randperm(queries, generator=generator, device=generator.device),
+            permutation=torch.randperm(queries, generator=generator),
         )
 
 
 def _draw_pair(experts: int, generator: torch.Generator) -> tuple[int, int]:
-    first, second = torch.randperm(experts, generator=generator, device=generator.device)[
-        :2
-    ].tolist()
+    first, second = torch.randperm(experts, generator=generator)[:2].tolist()
     return first, second
 
 
@@ -91,27 +90,37 @@ def training_step(
 ) -> StepLosses:
     """Update the model on one batch, then the CLUB networks.
 
+    Sizes are known on the host from the start and nothing is read back, so that a GPU is given its
+    work without a wait. Heads that abstain (missing features ``masked``) and the rows of lazy
+    updates are the exceptions: how many there are is found out on the device.
+
     Args:
+        batch: on the host, wherever the model is.
         disentanglement: None switches ExID off.
-        generator: of the sampled candidates, and of the expert pairs and permutation when ``draw``
-            is None.
+        generator: of the host; draws the sampled candidates, and the expert pairs and permutation
+            when ``draw`` is None.
         block: candidates at a time.
         negatives: how many candidates are drawn besides the answers; None takes all entities.
         smoothing, form, kernels: see ``backward_candidates``.
     """
+    device = model.device
+    placed, groups = batch.to(device), group_by_relation(batch.relations).to(device)
     model.release_core_gradients()
     optimizer.zero_grad(set_to_none=False)  # fresh memory costs more than zeros
     rows = {
         name: table.detach().requires_grad_(table.requires_grad)
-        for name, table in model.entity_rows(batch.heads).items()
+        for name, table in model.entity_rows(placed.heads).items()
     }
-    queries = model.encode_queries(rows, batch.heads, batch.relations)
+    queries = model.encode_queries(rows, placed.heads, placed.relations, groups)
+    candidates = (
+        all_candidates(batch, model.num_entities, block)
+        if negatives is None
+        else sample_candidates(batch, model.num_entities, block, negatives, generator)
+    )
     task = backward_candidates(
         model,
         queries.vectors,
-        all_candidates(batch, model.num_entities, block)
-        if negatives is None
-        else sample_candidates(batch, model.num_entities, block, negatives, generator),
+        [candidate.to(device) for candidate in candidates],
         smoothing=smoothing,
         form=form,
         kernels=kernels,
@@ -131,21 +140,21 @@ def training_step(
         information = disentanglement.clubs.estimate(
             list(queries.expert_outputs.values()),
             draw.pair,
-            draw.permutation,
+            upload(draw.permutation, device),
             [queries.voters.get(name) for name in queries.expert_outputs],
         )
         if information.requires_grad:  # else no modality has two entities in the batch
             outputs.append(information)
             gradients.append(torch.full_like(information, disentanglement.weight))
     torch.autograd.backward(outputs, gradients)
-    model.add_row_gradients(rows, batch.heads)
+    model.add_row_gradients(rows, placed.heads)
     optimizer.step()
     if disentanglement is None or information is None or draw is None:
         return StepLosses(per_head=task.per_head)
     return StepLosses(
         per_head=task.per_head,
         mutual_information=information.detach(),
-        estimator=_update_clubs(model, batch.heads, disentanglement, draw.estimator_pair),
+        estimator=_update_clubs(model, placed.heads, disentanglement, draw.estimator_pair),
     )
 
 

@@ -4,6 +4,9 @@ What a checkpoint must hold for the resumed run to equal the uninterrupted one b
 weights, both optimisers' moments, the generator's state now and at the start of the epoch (which
 gives the epoch's order again), how many of its batches are done and their losses so far, and the
 stopper's memory.
+
+On a GPU nothing waits for the device but validations and a look at the losses every few steps:
+order and batches come from the host, with a generator of its own.
 """
 
 from __future__ import annotations
@@ -33,13 +36,16 @@ from momok.training.checkpoint import (
 )
 from momok.training.interruption import Interruption
 from momok.training.kernels import Kernels, PlainKernels, choose_kernels, score_flops
+from momok.training.ledger import LossLedger
 from momok.training.optimizers import build_optimizer
 from momok.training.progress import Reporter
 from momok.training.queries import TrainingQueries
 from momok.training.run import RunFolder
-from momok.training.step import Disentanglement, StepLosses, training_step
+from momok.training.step import Disentanglement, training_step
 
 __all__ = ["Trainer"]
+
+_LOOK_EVERY = 16  # steps on a GPU between looks at their losses; each waits for the device
 
 _CURE = (
     "the last good checkpoint is kept. Lower training.learning_rate, set "
@@ -77,9 +83,12 @@ class Trainer:
         settings = self.config.training
         device = runtime.device
         self.model = model.to(device).train()
-        self.generator = build_generator(self.config.seed, "training", device)
-        self.model.noise_generator = self.generator
-        self.queries = TrainingQueries(graph.train, graph.num_relations, device)
+        self.generator = build_generator(self.config.seed, "training")
+        self.noise_generator = self.generator
+        if device.type != "cpu":  # noise is drawn where the model is
+            self.noise_generator = build_generator(self.config.seed, "noise", device)
+        self.model.noise_generator = self.noise_generator
+        self.queries = TrainingQueries(graph.train, graph.num_relations)
         self.batches_per_epoch = self.queries.num_batches(settings.batch_size)
         self.optimizer = build_optimizer(
             self.model,
@@ -90,6 +99,7 @@ class Trainer:
         self.disentanglement = self._build_disentanglement()
         self.epoch_start = self.generator.get_state()
         self.state = _State()
+        self.ledger = LossLedger(look_every=1 if device.type == "cpu" else _LOOK_EVERY)
         self.kernels: Kernels = PlainKernels(self.model)
         self.board = Board(run.path / "tensorboard", wanted=settings.tensorboard)
 
@@ -172,11 +182,16 @@ class Trainer:
                     negatives=settings.negatives if settings.candidates == "sampled" else None,
                     kernels=self.kernels,
                 )
-            loss = self._account(losses)
             state.batch += 1
-            self.reporter.step(state.epoch, loss, len(batch) / (time.perf_counter() - before))
+            self.ledger.add(losses)
+            if self.ledger.full:
+                self._account()
+            speed = len(batch) / (time.perf_counter() - before)
+            self.reporter.step(state.epoch, self.ledger.last_task_loss, speed)
             if interruption.requested:
+                self._account()
                 self._save_interrupted()
+        self._account()
         self.run.log_timing(
             {
                 "kind": "epoch",
@@ -208,26 +223,22 @@ class Trainer:
             self.generator.set_state(now)
         return order
 
-    def _account(self, losses: StepLosses) -> float:
-        """Add a step's losses to the epoch's sums; give the task loss.
+    def _account(self) -> None:
+        """Add the losses of the steps since the last look to the epoch's sums.
 
         Raises:
-            TrainingError: it is not finite.
+            TrainingError: one is not finite.
         """
-        named = {f"loss/{head}": loss for head, loss in losses.per_head.items()}
-        if losses.mutual_information is not None and losses.estimator is not None:
-            named["mutual_information"] = losses.mutual_information
-            named["estimator"] = losses.estimator
-        values = torch.stack([value.double() for value in named.values()]).tolist()
-        for name, value in zip(named, values, strict=True):
-            self.state.sums[name] = self.state.sums.get(name, 0.0) + value
-        if not all(map(math.isfinite, values)):
-            bad = [name for name, v in zip(named, values, strict=True) if not math.isfinite(v)]
-            raise TrainingError(
-                f"epoch {self.state.epoch}, batch {self.state.batch + 1}: {', '.join(bad)} is not "
-                f"finite; {_CURE}"
-            )
-        return math.fsum(values[: len(losses.per_head)])
+        steps = self.ledger.read()
+        for batch, values in enumerate(steps, start=self.state.batch - len(steps) + 1):
+            for name, value in values.items():
+                self.state.sums[name] = self.state.sums.get(name, 0.0) + value
+            bad = [name for name, value in values.items() if not math.isfinite(value)]
+            if bad:
+                raise TrainingError(
+                    f"epoch {self.state.epoch}, batch {batch}: {', '.join(bad)} is not finite; "
+                    f"{_CURE}"
+                )
 
     def _finish_epoch(self) -> None:
         state, settings = self.state, self.config.training
@@ -314,6 +325,8 @@ class Trainer:
             tensors |= optimizer_tensors(self.disentanglement.optimizer, clubs, "clubs-optimizer/")
         tensors["generator/now"] = self.generator.get_state()
         tensors["generator/epoch_start"] = self.epoch_start
+        if self.noise_generator is not self.generator:
+            tensors["generator/noise"] = self.noise_generator.get_state()
         description |= {"training": asdict(self.state)}
         write_checkpoint(self.run.last_checkpoint, tensors, description)
 
@@ -338,6 +351,8 @@ class Trainer:
         try:
             self.generator.set_state(generators["epoch_start"])  # tried now, needed later
             self.generator.set_state(generators["now"])
+            if self.noise_generator is not self.generator:
+                self.noise_generator.set_state(generators["noise"])
             self.state = _State(**description["training"])
         except (KeyError, TypeError, RuntimeError) as error:
             raise CheckpointError(

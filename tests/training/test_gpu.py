@@ -1,0 +1,63 @@
+"""A GPU takes the steps that the CPU takes, and nobody waits for it meanwhile."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from momok.model import ClubNetworks, MoMoK
+from momok.training.kernels import CompiledKernels, Kernels, PlainKernels
+from momok.training.ledger import LossLedger
+from momok.training.step import Disentanglement, ExpertDraw, training_step
+
+from .test_no_waiting import build_batch
+from .test_objective import build
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+
+def train(device: str, kernels: type[Kernels], form: str) -> tuple[MoMoK, list[dict[str, float]]]:
+    """Five steps without noise."""
+    model = build(missing="mean").float().to(device)
+    clubs = ClubNetworks([m.width for m in model.spec.modalities]).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2, fused=True)
+    club_optimizer = torch.optim.Adam(clubs.parameters(), lr=1e-2, fused=True)
+    batch, ledger, chosen = build_batch(), LossLedger(look_every=100), kernels(model)
+    draw = ExpertDraw(
+        pair=(0, 1), estimator_pair=(1, 0), permutation=torch.arange(len(batch)).roll(1)
+    )
+    for number in range(5):
+        if device == "cuda" and number == 1:  # the first step takes memory and picks algorithms
+            torch.cuda.set_sync_debug_mode("error")
+        try:
+            losses = training_step(
+                model,
+                batch,
+                optimizer,
+                Disentanglement(clubs=clubs, optimizer=club_optimizer, weight=1e-4),
+                generator=torch.Generator().manual_seed(0),
+                block=9,
+                form=form,  # type: ignore[arg-type]
+                kernels=chosen,
+                draw=draw,
+            )
+        finally:
+            if device == "cuda":
+                torch.cuda.set_sync_debug_mode("default")
+        ledger.add(losses)
+    return model, ledger.read()
+
+
+@pytest.mark.parametrize("form", ["logits", "probabilities"])
+@pytest.mark.parametrize("kernels", [PlainKernels, CompiledKernels])
+def test_steps_are_those_of_the_cpu(kernels: type[Kernels], form: str) -> None:
+    expected, expected_losses = train("cpu", PlainKernels, form)
+    model, losses = train("cuda", kernels, form)
+    for step, expected_step in zip(losses, expected_losses, strict=True):
+        assert step == pytest.approx(expected_step, rel=1e-4)
+    for (name, found), wanted in zip(model.named_parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(found.cpu(), wanted, rtol=1e-3, atol=1e-4, msg=name)
