@@ -98,6 +98,7 @@ def build_momok(size: str, precision: str) -> Callable[[], None]:
     """A function that takes one step of momok's engine, with the settings of a default run."""
     from momok.config import TrainingSettings
     from momok.model import ClubNetworks, ModalitySpec, MoMoK, MoMoKSpec
+    from momok.training.candidates import choose_block
     from momok.training.kernels import choose_kernels
     from momok.training.queries import TrainingQueries
     from momok.training.step import Disentanglement, training_step
@@ -124,6 +125,7 @@ def build_momok(size: str, precision: str) -> Callable[[], None]:
     )
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-4, fused=True)
     queries = TrainingQueries(random_facts(size), relations)
+    block = choose_block(model, BATCH, settings.memory_mb << 20, runtime.precision.itemsize)
     with runtime.autocast():  # a run of this size compiles where it can
         kernels, _ = choose_kernels(
             "auto",
@@ -131,7 +133,7 @@ def build_momok(size: str, precision: str) -> Callable[[], None]:
             runtime.device,
             flops=float("inf"),
             queries=BATCH,
-            block=settings.candidate_block,
+            block=block,
         )
 
     def step() -> None:
@@ -143,7 +145,7 @@ def build_momok(size: str, precision: str) -> Callable[[], None]:
                 optimizer,
                 exid,
                 generator=generator,
-                block=settings.candidate_block,
+                block=block,
                 kernels=kernels,
             )
 

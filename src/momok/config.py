@@ -146,8 +146,12 @@ class TrainingSettings(_Section):
     entities. Tables are then updated only where a step used them."""
     negatives: int = Field(default=8192, ge=1)
     """How many other entities are drawn for a batch when ``candidates`` is ``sampled``."""
-    candidate_block: int = Field(default=2048, ge=16)
-    """Candidates scored at a time; bounds memory, does not change results beyond rounding."""
+    memory_mb: int = Field(default=512, ge=16)
+    """Memory for the scores and vectors of the candidates that are scored at a time, in MiB;
+    does not change results beyond rounding."""
+    candidate_block: int = Field(default=0, ge=0)
+    """Candidates scored at a time; 0 takes as many as ``memory_mb`` holds, on a CPU at most 2048,
+    beyond which its cache is too small."""
     tensorboard: bool = False
     """Also write TensorBoard event files into the run folder."""
 

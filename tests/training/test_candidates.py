@@ -11,7 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from momok.model import MoMoK
-from momok.training.candidates import CandidateBlock, all_candidates, sample_candidates
+from momok.training.candidates import (
+    CandidateBlock,
+    all_candidates,
+    choose_block,
+    sample_candidates,
+)
 from momok.training.objective import backward_candidates
 from momok.training.queries import QueryBatch, TrainingQueries
 
@@ -119,3 +124,17 @@ def test_samples_are_right_on_average() -> None:
         error = (mean - wanted).abs() / (spread / len(draws) ** 0.5 + 1e-12)
         assert float(error.max()) < 5.5  # standard errors, over some thousand numbers
     assert float(losses.std()) > 0
+
+
+def test_a_block_is_what_memory_holds_on_a_cpu_what_its_cache_does() -> None:
+    on_cpu, elsewhere = build(), build().to("meta")
+    # two modalities of widths 6 and 5, two experts, two branches: 16 numbers a column
+    per_candidate = 4 * (2 * 100 + 16 * 11)
+    for fits in (20, 21):
+        assert choose_block(on_cpu, 100, per_candidate * fits, 4) == fits
+        assert choose_block(elsewhere, 100, per_candidate * fits, 4) == fits
+    assert choose_block(on_cpu, 100, per_candidate * 20, 8) == 16  # never less
+    assert choose_block(on_cpu, 100, 1 << 40, 4) == 2048
+    assert choose_block(elsewhere, 100, 1 << 40, 4) == N
+    without = choose_block(build(joint=False), 100, per_candidate * 20, 4)
+    assert without == per_candidate * 20 // (4 * (2 * 100 + 6 * 11))

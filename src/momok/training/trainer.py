@@ -26,6 +26,7 @@ from momok.graph import MultimodalGraph
 from momok.model import ClubNetworks, MoMoK
 from momok.runtime import Runtime, build_generator
 from momok.training.board import Board
+from momok.training.candidates import choose_block
 from momok.training.checkpoint import (
     load_optimizer,
     load_prefixed,
@@ -90,6 +91,12 @@ class Trainer:
         self.model.noise_generator = self.noise_generator
         self.queries = TrainingQueries(graph.train, graph.num_relations)
         self.batches_per_epoch = self.queries.num_batches(settings.batch_size)
+        self.block = settings.candidate_block or choose_block(
+            self.model,
+            min(settings.batch_size, len(self.queries)),
+            settings.memory_mb << 20,
+            runtime.precision.itemsize,
+        )
         self.optimizer = build_optimizer(
             self.model,
             learning_rate=settings.learning_rate,
@@ -154,7 +161,7 @@ class Trainer:
                 self.runtime.device,
                 flops=score_flops(self.model, len(self.queries), settings.epochs),
                 queries=min(settings.batch_size, len(self.queries)),
-                block=settings.candidate_block,
+                block=self.block,
             )
         self.run.log_timing({"kind": "kernels", "compiled": self.kernels.compiled})
         if remark is not None:
@@ -178,7 +185,7 @@ class Trainer:
                     generator=self.generator,
                     smoothing=settings.label_smoothing,
                     form=settings.loss,
-                    block=settings.candidate_block,
+                    block=self.block,
                     negatives=settings.negatives if settings.candidates == "sampled" else None,
                     kernels=self.kernels,
                 )

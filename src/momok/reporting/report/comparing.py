@@ -43,6 +43,7 @@ _CIRCUMSTANCES = {
     "runtime.threads",
     "evaluation.memory_mb",
     "training.tensorboard",
+    "training.memory_mb",
     "training.candidate_block",
 }
 
