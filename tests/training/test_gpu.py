@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
+import momok
+from momok.evaluation import ANSWER, evaluate
 from momok.model import ClubNetworks, MoMoK
+from momok.training.checkpoint import load_model
 from momok.training.kernels import CompiledKernels, Kernels, PlainKernels
 from momok.training.ledger import LossLedger
 from momok.training.step import Disentanglement, ExpertDraw, training_step
 
+from .small_training import Interrupter, build_graph, train_small
 from .test_no_waiting import build_batch
 from .test_objective import build
 
@@ -61,3 +67,17 @@ def test_steps_are_those_of_the_cpu(kernels: type[Kernels], form: str) -> None:
         assert step == pytest.approx(expected_step, rel=1e-4)
     for (name, found), wanted in zip(model.named_parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(found.cpu(), wanted, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_a_run_goes_on_where_it_was_interrupted_and_its_model_works_on_a_cpu(
+    tmp_path: Path,
+) -> None:
+    graph = build_graph()
+    whole = train_small(tmp_path / "whole", graph, runtime__device="cuda")
+    with pytest.raises(KeyboardInterrupt):
+        train_small(tmp_path / "run", graph, reporter=Interrupter(steps=9), runtime__device="cuda")
+    resumed = momok.resume(tmp_path / "run", progress=False)
+    expected = evaluate(load_model(whole.best_checkpoint)[0], whole.load_graph(), "test")
+    for run in (whole, resumed):  # sums of a GPU come in any order, so not to the bit
+        found = run.load_evaluation("test").overall[ANSWER].mrr
+        assert found == pytest.approx(expected.overall[ANSWER].mrr, abs=0.02)
