@@ -287,7 +287,6 @@ def test_a_graph_too_large_for_the_keys_is_refused() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_ranks_equal_cpu_ranks_for_exact_scores() -> None:
     queries, candidates, rows, answers, known = random_problem()
