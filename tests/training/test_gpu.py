@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 import momok
 from momok.evaluation import ANSWER, evaluate
 from momok.model import ClubNetworks, MoMoK
+from momok.prediction import explain_model
 from momok.training.checkpoint import load_model
 from momok.training.kernels import CompiledKernels, Kernels, PlainKernels
 from momok.training.ledger import LossLedger
@@ -23,7 +25,18 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Synchronization debug mode"),
+    pytest.mark.filterwarnings("ignore:TensorFloat32"),  # the compiler would rather have it
 ]
+
+
+@pytest.fixture(autouse=True)
+def full_precision() -> Iterator[None]:
+    """Training takes TF32 for the process; here the CPU's numbers are wanted."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    yield
+    torch.set_float32_matmul_precision(before)
 
 
 def train(device: str, kernels: type[Kernels], form: str) -> tuple[MoMoK, list[dict[str, float]]]:
@@ -37,9 +50,9 @@ def train(device: str, kernels: type[Kernels], form: str) -> tuple[MoMoK, list[d
         pair=(0, 1), estimator_pair=(1, 0), permutation=torch.arange(len(batch)).roll(1)
     )
     for number in range(5):
-        if device == "cuda" and number == 1:  # the first step takes memory and picks algorithms
-            torch.cuda.set_sync_debug_mode("error")
         try:
+            if device == "cuda" and number:  # the first step takes memory and picks algorithms
+                torch.cuda.set_sync_debug_mode("error")
             losses = training_step(
                 model,
                 batch,
@@ -81,3 +94,21 @@ def test_a_run_goes_on_where_it_was_interrupted_and_its_model_works_on_a_cpu(
     for run in (whole, resumed):  # sums of a GPU come in any order, so not to the bit
         found = run.load_evaluation("test").overall[ANSWER].mrr
         assert found == pytest.approx(expected.overall[ANSWER].mrr, abs=0.02)
+
+
+def test_a_run_as_it_is_by_default(tmp_path: Path) -> None:
+    """Narrow products, noise of the device, compiled; then what is done with a run."""
+    run = train_small(
+        tmp_path / "run",
+        runtime__device="cuda",
+        runtime__precision="auto",
+        runtime__compile="on",
+        training__epochs=40,
+    )
+    losses = [record["loss"] for record in run.records("epoch")]
+    assert losses[-1] < losses[0]
+    there, here = (momok.Predictor(run.path, device=device) for device in ("cuda", "cpu"))
+    for predictor in (there, here):
+        explain_model(predictor)
+    found, wanted = (p.predict(head="e1", relation="r1", k=5) for p in (there, here))
+    assert [a.score for a in found] == pytest.approx([a.score for a in wanted], abs=1e-3)

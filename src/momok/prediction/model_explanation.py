@@ -166,7 +166,7 @@ def explain_model(
             graph=graph.name,
             relations=tuple(Thing(label, name) for label, name in labelled),
             modalities=model.modalities,
-            queries=_by_side(counts.cpu().numpy()),
+            queries=_by_side(counts.numpy()),
             experts=gates,
             fusion=None if fusion is None else _by_side(fusion),
             shares=_by_side(shares),
@@ -187,25 +187,24 @@ def _average_modalities(
     """
     queries, modalities = predictor.explainer.queries, predictor.modalities
     relations = 2 * predictor.graph.num_relations
-    attention = torch.zeros(
-        relations, len(modalities), dtype=torch.float64, device=queries.heads.device
-    )
+    attention = torch.zeros(relations, len(modalities), dtype=torch.float64)
     shares = attention.clone()
     order = torch.argsort(queries.relations, stable=True)
     done, joint = 0, False
     for chosen in torch.split(order, _QUERY_BATCH):
         batch = queries.batch(chosen)
         vectors, _, weights = predictor._encode_queries(
-            batch.heads.cpu().numpy(), batch.relations.cpu().numpy()
+            batch.heads.numpy(), batch.relations.numpy()
         )
+        placed = batch.to(predictor.model.device)
         pair_weights = None
         if weights is not None and predictor._attention is not None:
             joint = True
-            attention.index_add_(0, batch.relations, weights)
-            pair_weights = (weights[batch.rows] + predictor._attention[batch.answers]) / 2
-        logits = predictor._score_pairs(vectors, batch.rows, batch.answers)
+            attention.index_add_(0, batch.relations, weights.cpu())
+            pair_weights = (weights[placed.rows] + predictor._attention[placed.answers]) / 2
+        logits = predictor._score_pairs(vectors, placed.rows, placed.answers)
         parts = compute_modality_shares(logits, modalities, pair_weights)  # [P, M]
-        shares.index_add_(0, batch.relations[batch.rows], parts)
+        shares.index_add_(0, batch.relations[batch.rows], parts.cpu())
         done += len(chosen)
         if progress is not None:
             progress(done, len(order))
@@ -213,8 +212,8 @@ def _average_modalities(
     facts = torch.zeros_like(per_query[:, 0]).index_add_(
         0, queries.relations, queries.counts.double()
     )
-    mean_shares = (shares / facts.unsqueeze(1)).cpu().numpy()
-    return (attention / per_query).cpu().numpy() if joint else None, mean_shares
+    mean_shares = (shares / facts.unsqueeze(1)).numpy()
+    return (attention / per_query).numpy() if joint else None, mean_shares
 
 
 def _by_side(table: NDArray[Any]) -> dict[Side, Any]:

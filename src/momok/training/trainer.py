@@ -5,8 +5,8 @@ weights, both optimisers' moments, the generator's state now and at the start of
 gives the epoch's order again), how many of its batches are done and their losses so far, and the
 stopper's memory.
 
-On a GPU nothing waits for the device but validations and a look at the losses every few steps:
-order and batches come from the host, with a generator of its own.
+On a GPU the host waits for validations and for a look at the losses every few steps: order and
+batches come from the host, with a generator of its own (see ``training_step`` for exceptions).
 """
 
 from __future__ import annotations
@@ -174,8 +174,8 @@ class Trainer:
         self._set_learning_rate()
         order = self._epoch_order()
         started, first = time.perf_counter(), state.batch
+        looked, queries, speed = started, 0, 0.0
         for batch in self.queries.batches(order, settings.batch_size, start=state.batch):
-            before = time.perf_counter()
             with self.runtime.autocast():
                 losses = training_step(
                     self.model,
@@ -191,9 +191,11 @@ class Trainer:
                 )
             state.batch += 1
             self.ledger.add(losses)
-            if self.ledger.full:
+            queries += len(batch)
+            if self.ledger.full:  # then all steps so far are done, on a GPU too
                 self._account()
-            speed = len(batch) / (time.perf_counter() - before)
+                now = time.perf_counter()
+                looked, queries, speed = now, 0, queries / (now - looked)
             self.reporter.step(state.epoch, self.ledger.last_task_loss, speed)
             if interruption.requested:
                 self._account()
@@ -358,8 +360,11 @@ class Trainer:
         try:
             self.generator.set_state(generators["epoch_start"])  # tried now, needed later
             self.generator.set_state(generators["now"])
-            if self.noise_generator is not self.generator:
-                self.noise_generator.set_state(generators["noise"])
+            noise = generators.get("noise")
+            if (noise is None) != (self.noise_generator is self.generator):
+                raise RuntimeError("it began on another kind of device")
+            if noise is not None:
+                self.noise_generator.set_state(noise)
             self.state = _State(**description["training"])
         except (KeyError, TypeError, RuntimeError) as error:
             raise CheckpointError(
