@@ -17,6 +17,7 @@ from momok.storage import (
     name_draft,
     remove_drafts,
     settle_file,
+    share_file,
     truncate_file,
     write_file,
     write_folder,
@@ -193,3 +194,28 @@ def test_drafts_of_killed_writers_are_removed(tmp_path) -> None:
     remove_drafts(tmp_path)
     assert set(read_tree(tmp_path)) == {"file", ".hidden", "my.partial"}
     remove_drafts(tmp_path / "nowhere")
+
+
+def test_a_link_stays_a_link_and_a_device_a_device(tmp_path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    write_file(link, b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_file(pipe, b"through")
+    assert os.read(reader, 20) == b"through"
+    os.close(reader)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "target"]
+
+
+def test_a_file_of_a_private_writer_is_shared_like_any_other(tmp_path) -> None:
+    private, other = tmp_path / "private", tmp_path / "other"
+    other.touch()
+    private.touch(mode=0o600)
+    share_file(private)
+    assert private.stat().st_mode == other.stat().st_mode

@@ -17,6 +17,7 @@ __all__ = [
     "name_draft",
     "remove_drafts",
     "settle_file",
+    "share_file",
     "truncate_file",
     "write_file",
     "write_folder",
@@ -29,11 +30,18 @@ _DRAFT = ".partial"
 def write_file(path: Path, content: bytes) -> None:
     """Write a file so that the path holds the old content or all of the new one.
 
+    A link stays a link; what is no file (a device, a pipe) is written to as it comes.
+
     Raises:
         StorageError: the disk refused; what was there before is untouched.
     """
-    draft = name_draft(path)
     try:
+        if path.is_symlink():
+            path = path.resolve()
+        draft = name_draft(path)
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_bytes(content)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             write_through(draft, content)
@@ -171,6 +179,18 @@ def settle_file(path: Path) -> int:
             return os.fstat(file.fileno()).st_size
     except OSError as error:
         raise StorageError(f"{path}: could not be written: {error.strerror or error}") from error
+
+
+def share_file(path: Path) -> None:
+    """Give a file the rights of any other new file: some writers make theirs for the owner alone.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    if os.name == "posix":
+        mask = os.umask(0)
+        os.umask(mask)
+        path.chmod(0o666 & ~mask)
 
 
 def truncate_file(path: Path, size: int) -> None:

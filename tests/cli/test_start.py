@@ -137,3 +137,36 @@ def test_a_closed_pipe_is_quiet() -> None:
     assert listing.stderr.read() == b""
     listing.wait()
     listing.stderr.close()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")  # noqa: PTH110
+def test_a_full_disk_behind_the_output_is_one_line() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-m", "momok", "config", "--toml"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=SETTINGS,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "momok: the output: could not be read or written: No space left on device\n"
+    )
+
+
+def test_a_reader_that_has_had_enough_gets_no_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "momok", "config", "--toml"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=SETTINGS,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert not done.stderr

@@ -72,12 +72,24 @@ def _replace_by_folder(path: Path) -> None:
 
 
 KEY = "momok-checkpoint"
+
+
+def _rot(path: Path) -> None:
+    """Change one bit in the middle of every 4 KB, but for the header."""
+    content = bytearray(path.read_bytes())
+    begin = 8 + int.from_bytes(content[:8], "little")
+    for place in range(begin + (len(content) - begin) % 4096 // 2, len(content), 4096):
+        content[place] ^= 1
+    path.write_bytes(content)
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "truncated": lambda path: os.truncate(path, path.stat().st_size // 2),
     "header only": lambda path: os.truncate(path, 20),
     "empty": lambda path: os.truncate(path, 0),
     "text": lambda path: path.write_text("no checkpoint, whatever its name says"),
     "flipped": lambda path: path.write_bytes(b"\xff" * 8 + path.read_bytes()[8:]),
+    "a few bits": _rot,
     "pickle": lambda path: torch.save({"model": torch.zeros(2)}, path),
     "hostile pickle": lambda path: path.write_bytes(pickle.dumps(Hostile())),
     "foreign": lambda path: _save(path, {"format": "pt"}),

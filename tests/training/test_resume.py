@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -297,3 +298,24 @@ def test_a_graph_made_in_memory_is_gone_before_the_first_checkpoint(tmp_path) ->
     run.last_checkpoint.unlink()
     with pytest.raises(RunError, match="its graph was made in memory"):
         momok.resume(run.path, progress=False)
+
+
+def test_a_run_that_goes_on_elsewhere_says_that_its_numbers_will_differ(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train_small(tmp_path / "run", reporter=Interrupter(steps=5))
+    place = tmp_path / "run" / "environment.json"
+    environment = json.loads(place.read_text())
+    place.write_text(json.dumps(environment | {"threads": 64}))
+    listener = Interrupter()
+    momok.resume(tmp_path / "run", progress=listener)
+    assert [line for line in listener.said if "it began with" in line] == [
+        "  it began with threads 64 (now 1): the numbers will differ in their last digits"
+    ]
+
+
+def test_a_run_that_goes_on_as_it_was_says_nothing_of_the_kind(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train_small(tmp_path / "run", reporter=Interrupter(steps=5))
+    listener = Interrupter()
+    momok.resume(tmp_path / "run", progress=listener)
+    assert not any("it began with" in line for line in listener.said)

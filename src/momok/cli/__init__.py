@@ -6,8 +6,10 @@ nothing but click; a command's own heavy imports are inside its function.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -82,6 +84,7 @@ class _LazyCommands(click.Group):
             return super().main(args, name, complete_var, standalone_mode=False, **extra)
         try:
             code = super().main(args, name, complete_var, standalone_mode=False, **extra)
+            sys.stdout.flush()
         except click.Abort:  # click's form of KeyboardInterrupt
             sys.exit(EXIT_INTERRUPTED)
         except click.UsageError as error:
@@ -91,7 +94,22 @@ class _LazyCommands(click.Group):
             _fail(error.format_message())
         except MomokError as error:
             _fail(str(error))
+        except BrokenPipeError:  # who read the output has had enough; click exits so, too
+            _close_output()
+            sys.exit(1)
+        except OSError as error:
+            _close_output()
+            where = error.filename or "the output"
+            _fail(f"{where}: could not be read or written: {error.strerror or error}")
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _close_output() -> None:
+    """Let nothing more be written to standard output, not even what is still waiting."""
+    with suppress(OSError, ValueError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
 
 
 def _suggest(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -138,6 +139,9 @@ def _restore(folder: RunFolder, reporter: Reporter) -> Trainer:
         trainer = Trainer(folder, graph, model, runtime, reporter)
         trainer.restore()
         reporter.say(f"resuming {folder.path} in epoch {trainer.state.epoch}")
+        changed = _compare_environments(folder.environment, describe_environment(runtime))
+        if changed:
+            reporter.say(f"  it began with {changed}: the numbers will differ in their last digits")
     else:  # killed before the first checkpoint: the features are needed again
         graph = _reload_source(folder)
         model = build_model(graph, config, build_generator(config.seed, "weights"))
@@ -145,6 +149,15 @@ def _restore(folder: RunFolder, reporter: Reporter) -> Trainer:
         trainer = Trainer(folder, graph, model, runtime, reporter)
         reporter.say(f"resuming {folder.path} from the start: it had saved no checkpoint")
     return trainer
+
+
+def _compare_environments(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What a run began with and no longer has, of all that rounding depends on; in words."""
+    return ", ".join(
+        f"{name} {before[name]} (now {now.get(name)})"
+        for name in ("device", "gpu", "cpu", "threads", "precision", "torch")
+        if name in before and before[name] != now.get(name)
+    )
 
 
 def _fit(trainer: Trainer) -> RunFolder:

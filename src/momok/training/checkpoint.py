@@ -2,12 +2,14 @@
 
 Tensors are named ``model/...``, ``optimizer/<parameter>/<state>``, ``clubs/...`` and so on; what
 is no tensor is JSON in the file's header, under one key: safetensors writes several in a random
-order, and one run with one seed has the same bytes.
+order, and one run with one seed has the same bytes. The header has a checksum of every tensor:
+a disk that has lost a few bytes must not answer questions.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 from momok.errors import CheckpointError, StorageError
 from momok.model import ModalitySpec, MoMoK, MoMoKSpec
-from momok.storage import name_draft, settle_file
+from momok.storage import name_draft, settle_file, share_file
 from momok.training.optimizers import LazyAdam, state_of
 
 __all__ = [
@@ -44,12 +46,15 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[s
         StorageError: the disk refused; the old checkpoint is untouched.
     """
     draft = name_draft(path)
-    header = {_KEY: json.dumps({"version": _VERSION, "state": dict(state)})}
+    before = "; the one before is kept" if path.exists() else ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+        contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        sums = {name: _checksum(contiguous[name]) for name in sorted(contiguous)}
+        about = {"version": _VERSION, "state": dict(state), "crc32": sums}
         try:
-            save_file(contiguous, draft, metadata=header)
+            save_file(contiguous, draft, metadata={_KEY: json.dumps(about)})
+            share_file(draft)
             settle_file(draft)  # a rename must not overtake the content
             draft.replace(path)
         finally:
@@ -57,7 +62,7 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[s
     except (OSError, SafetensorError, StorageError) as error:
         reason = getattr(error, "strerror", None) or error
         raise StorageError(
-            f"{path}: the checkpoint could not be written: {reason}; the one before is kept"
+            f"{path}: the checkpoint could not be written: {reason}{before}"
         ) from error
 
 
@@ -67,7 +72,8 @@ def read_checkpoint(
     """The tensors whose names begin with ``prefix`` (cut off) and the JSON state.
 
     Raises:
-        CheckpointError: missing, truncated, corrupt, a pickle, or of another version.
+        CheckpointError: missing, truncated, corrupt, a pickle, or of another version; or a tensor
+            is not the one that was written.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; the run has not saved one yet")
@@ -83,13 +89,28 @@ def read_checkpoint(
                     f"{_VERSION}; use the momok that wrote it"
                 )
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
-            tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+            sums = about.get("crc32", {})  # older checkpoints have none
+            tensors = {}
+            for name in names:
+                tensor = file.get_tensor(name)
+                if sums and _checksum(tensor) != sums[name]:
+                    raise CheckpointError(
+                        f"{path}: {name} is not what was written: the file is damaged. Restore it "
+                        "from a copy or train again"
+                    )
+                tensors[name.removeprefix(prefix)] = tensor
             return tensors, about["state"]
     except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
         raise CheckpointError(
             f"{path}: not a readable checkpoint ({error}): the file is corrupt, truncated or a "
             "pickle; expected safetensors. Restore it from a copy or train again"
         ) from error
+
+
+def _checksum(tensor: Tensor) -> int:
+    """The CRC-32 of a tensor's bytes."""
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return zlib.crc32(flat.view(torch.uint8).numpy().data) if flat.numel() else 0
 
 
 def model_tensors(model: MoMoK) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -49,8 +49,8 @@ __all__ = ["Trainer"]
 _LOOK_EVERY = 16  # steps on a GPU between looks at their losses; each waits for the device
 
 _CURE = (
-    "the last good checkpoint is kept. Lower training.learning_rate, set "
-    "runtime.precision=float32, or look for extreme values in the features"
+    "Lower training.learning_rate, set runtime.precision=float32, or look for extreme values in "
+    "the features"
 )
 
 
@@ -246,7 +246,7 @@ class Trainer:
             if bad:
                 raise TrainingError(
                     f"epoch {self.state.epoch}, batch {batch}: {', '.join(bad)} is not finite; "
-                    f"{_CURE}"
+                    f"{self._what_is_kept()}. {_CURE}"
                 )
 
     def _finish_epoch(self) -> None:
@@ -315,7 +315,14 @@ class Trainer:
             tensors |= self.disentanglement.clubs.state_dict(prefix="clubs.")
         for name, tensor in tensors.items():
             if not bool(tensor.isfinite().all()):
-                raise TrainingError(f"epoch {epoch}: {name} is not finite; {_CURE}")
+                raise TrainingError(
+                    f"epoch {epoch}: {name} is not finite; {self._what_is_kept()}. {_CURE}"
+                )
+
+    def _what_is_kept(self) -> str:
+        if self.run.last_checkpoint.is_file():
+            return "the last good checkpoint is kept"
+        return "no checkpoint had been saved yet"
 
     def _save_interrupted(self) -> None:
         self._check_weights(self.state.epoch)
