@@ -41,7 +41,7 @@ def heads_table(evaluation: Evaluation, graph_name: str) -> Table:
     """The headline: one row per decision head, the model's answer last."""
     table = build_table(
         Text(f"{make_printable(graph_name)}: {evaluation.split}, {evaluation.num_facts:,} facts"),
-        *("head", "MRR", "Hits@1", "Hits@3", "Hits@10"),
+        *("head", "MRR", "Hits@1", "Hits@3", "Hits@10", "Hits@100", "mean rank"),
         caption=f"{evaluation.num_queries:,} queries, filtered, realistic ranks, in %",
     )
     for head, metrics in evaluation.overall.items():
@@ -49,7 +49,10 @@ def heads_table(evaluation: Evaluation, graph_name: str) -> Table:
         if last:
             table.add_section()
         table.add_row(
-            Text(make_printable(head)), *_values(metrics, (1, 3, 10)), style="bold" if last else ""
+            Text(make_printable(head)),
+            *_values(metrics, (1, 3, 10, 100)),
+            "–" if metrics.mean_rank is None else f"{metrics.mean_rank:,.1f}",
+            style="bold" if last else "",
         )
     return table
 
