@@ -67,8 +67,10 @@ def train(
     path = Path(run) if run is not None else _new_path(graph.name)
     folder = RunFolder.create(path, graph, config, describe_environment(runtime))
     _introduce(reporter, folder, graph, runtime, model)
+    trainer = Trainer(folder, graph, model, runtime, reporter)
+    del model  # the trainer lets go of it when it is trained
     with folder.lock():
-        return _fit(Trainer(folder, graph, model, runtime, reporter))
+        return _fit(trainer)
 
 
 def resume(run: str | Path, *, progress: bool | Reporter = True) -> RunFolder:
@@ -164,6 +166,7 @@ def _fit(trainer: Trainer) -> RunFolder:
     folder, reporter = trainer.run, trainer.reporter
     try:
         trainer.fit()
+        trainer.release()
         evaluate_run(folder, "valid", progress=reporter)
         evaluate_run(folder, "test", progress=reporter)
     except KeyboardInterrupt:

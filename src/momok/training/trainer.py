@@ -152,6 +152,13 @@ class Trainer:
             self.board.close()
         self.run.set_state("trained")
 
+    def release(self) -> None:
+        """Give back the memory of training; there is nothing more to be done with the trainer.
+
+        The chosen model is tested next, and need not fit beside the trained one and its moments.
+        """
+        del self.model, self.optimizer, self.disentanglement, self.kernels, self.queries
+
     def _choose_kernels(self) -> None:
         settings = self.config.training
         with self.runtime.autocast():
