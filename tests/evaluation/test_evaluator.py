@@ -19,6 +19,7 @@ from momok.evaluation import (
     evaluate,
     paired_bootstrap,
 )
+from momok.evaluation import evaluator as evaluator_module
 from momok.evaluation.evaluator import _RANKED
 from momok.evaluation.ranking import _BYTES_PER_SCORE
 from tests.evaluation.two_towers import SmallGraph, TableModel, build_model, build_triples
@@ -178,6 +179,21 @@ def test_the_memory_budget_does_not_change_the_result() -> None:
     usual = evaluate(model, graph, "test")
     for rows in (2, 5, 100):
         assert evaluate(model, graph, "test", memory_budget=rows * 40 * _BYTES_PER_SCORE) == usual
+
+
+def test_more_candidates_than_are_kept_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, model = build_random_graph(40, 4, 1200), build_model(40, 4)
+    usual = evaluate(model, graph, "test")
+    model.encoded.clear()
+    model.candidate_calls = 0
+    calls: list[tuple[int, int]] = []
+    monkeypatch.setattr(evaluator_module, "_MOST_KEPT", 15)
+    parts = evaluate(model, graph, "test", progress=lambda done, total: calls.append((done, total)))
+    assert parts == usual
+    assert model.candidate_calls == 2 * 3
+    everything = len(model.encoded)
+    assert len(set(model.encoded)) == everything
+    assert calls == [(everything * taken // 6, everything) for taken in range(1, 7)]
 
 
 def test_ranks_to_save_and_to_compare() -> None:

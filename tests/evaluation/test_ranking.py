@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from momok.errors import ConfigError, DataError, TrainingError
-from momok.evaluation import AnswerRanker, Ranks, build_filter, rank_answers
+from momok.evaluation import AnswerRanker, Ranks, build_filter, rank_answers, rank_in_parts
 from momok.evaluation.ranking import _BYTES_PER_SCORE
 from tests.evaluation.two_towers import build_triples
 from tests.oracle import ranking_oracle
@@ -40,6 +41,25 @@ def rank_scores(scores: list[list[float]], answers: list[int]) -> Ranks:
     return ranks["only"]
 
 
+def rank_all_or_in_parts(
+    size: int | None,
+    queries: dict[str, torch.Tensor],
+    candidates: dict[str, torch.Tensor],
+    **settings: Any,
+) -> dict[str, Ranks]:
+    """With ``size`` candidates at a time, all where it is None."""
+    if size is None:
+        return rank_answers(queries, candidates, **settings)
+    starts = range(0, len(next(iter(candidates.values()))), size)
+    parts = [
+        (start, {h: v[start : start + size] for h, v in candidates.items()}) for start in starts
+    ]
+    return rank_in_parts(queries, lambda: parts, **settings)
+
+
+PART_SIZES = st.none() | st.integers(1, 12)
+
+
 @st.composite
 def problems(draw: st.DrawFn) -> tuple[dict[str, torch.Tensor], ...]:
     """Two heads of vectors of zeros and ones, several answers to a query, any filter."""
@@ -57,17 +77,18 @@ def problems(draw: st.DrawFn) -> tuple[dict[str, torch.Tensor], ...]:
     return vectors(num_queries), vectors(num_candidates), known, asked
 
 
-@given(problem=problems(), rows_in_memory=st.integers(2, 7))
-def test_ranks_equal_brute_force(problem, rows_in_memory: int) -> None:
+@given(problem=problems(), rows_in_memory=st.integers(2, 7), part=PART_SIZES)
+def test_ranks_equal_brute_force(problem, rows_in_memory: int, part: int | None) -> None:
     queries, candidates, known, asked = problem
     num_candidates = len(candidates["a"])
-    ranks = rank_answers(
+    ranks = rank_all_or_in_parts(
+        part,
         queries,
         candidates,
         answers=np.array([answer for _, answer in asked], dtype=np.int64),
         answer_rows=np.array([row for row, _ in asked], dtype=np.int64),
         known=as_pairs(known),
-        memory_budget=rows_in_memory * _BYTES_PER_SCORE * num_candidates,
+        memory_budget=rows_in_memory * (_BYTES_PER_SCORE + 4) * num_candidates,
     )
     assert set(ranks) == {"a", "b", "answer"}
     for position, (row, answer) in enumerate(asked):
@@ -80,8 +101,15 @@ def test_ranks_equal_brute_force(problem, rows_in_memory: int) -> None:
 
 
 @settings(deadline=None)
-@given(problem=problems(), seed=st.integers(0, 1000), rows_in_memory=st.integers(2, 7))
-def test_heads_that_abstain_have_no_part_in_the_answer(problem, seed: int, rows_in_memory) -> None:
+@given(
+    problem=problems(),
+    seed=st.integers(0, 1000),
+    rows_in_memory=st.integers(2, 7),
+    part=PART_SIZES,
+)
+def test_heads_that_abstain_have_no_part_in_the_answer(
+    problem, seed: int, rows_in_memory, part: int | None
+) -> None:
     """Head b votes on a pair if both sides take part; the oracle gives it no score else."""
     queries, candidates, known, asked = problem
     num_candidates = len(candidates["a"])
@@ -92,7 +120,8 @@ def test_heads_that_abstain_have_no_part_in_the_answer(problem, seed: int, rows_
     columns = [candidates["b"], -1e18 * (1 - voted), torch.full_like(voted, -1e18)]
     columns[0] = columns[0] * voted
     wide["b"][:, : queries["b"].shape[1]] *= asking
-    ranks = rank_answers(
+    ranks = rank_all_or_in_parts(
+        part,
         wide,
         {"a": candidates["a"], "b": torch.cat(columns, dim=1)},
         answers=np.array([answer for _, answer in asked], dtype=np.int64),
@@ -188,6 +217,18 @@ def test_random_scores_equal_brute_force() -> None:
         for head, values in ranking_oracle.add_answer(scores).items():
             expected = ranking_oracle.rank(values, answer, known_of[row])
             assert (ranks[head].optimistic[position], ranks[head].pessimistic[position]) == expected
+
+
+@pytest.mark.parametrize("size", [1, 7, 50, 199, 200, 1000])
+def test_parts_of_random_candidates_give_the_ranks_of_all(size: int) -> None:
+    queries, candidates, rows, answers, known = random_problem()
+    problem: dict[str, Any] = {"answers": answers, "answer_rows": rows, "known": known}
+    whole = rank_answers(queries, candidates, **problem)
+    in_parts = rank_all_or_in_parts(size, queries, candidates, **problem)
+    assert whole.keys() == in_parts.keys()
+    for head, ranks in whole.items():
+        assert ranks.optimistic.tolist() == in_parts[head].optimistic.tolist()
+        assert ranks.pessimistic.tolist() == in_parts[head].pessimistic.tolist()
 
 
 def test_wide_tiles_are_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,10 +60,13 @@ class TableModel:
         vectors = {head: table[relations, heads] for head, table in self.query_tables.items()}
         return SimpleNamespace(vectors=vectors)
 
-    def candidates(self) -> SimpleNamespace:
+    def candidates(self, entity_ids: slice | None = None) -> SimpleNamespace:
         assert not self.training
         self.candidate_calls += 1
-        return SimpleNamespace(vectors=self.candidate_tables)
+        some = slice(None) if entity_ids is None else entity_ids
+        return SimpleNamespace(
+            vectors={h: table[some] for h, table in self.candidate_tables.items()}
+        )
 
     def score_all(self, entity: int, relation: int) -> dict[str, list[float]]:
         return {

@@ -173,6 +173,10 @@ def test_without_gradients_all_candidates_are_encoded_in_blocks(model, block, mo
         torch.testing.assert_close(pieced.vectors[name], vectors)
     for name, gate in whole.gates.items():
         torch.testing.assert_close(pieced.gates[name], gate)
+    with torch.no_grad():
+        some = model.candidates(slice(3, 16))
+    for name, vectors in pieced.vectors.items():
+        torch.testing.assert_close(some.vectors[name], vectors[3:16])
     torch.testing.assert_close(pieced.fusion_weights, whole.fusion_weights)
 
 

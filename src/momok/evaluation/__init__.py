@@ -19,6 +19,7 @@ from momok.evaluation.ranking import (
     AnswerRanker,
     Ranks,
     rank_answers,
+    rank_in_parts,
 )
 from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks
 
@@ -45,4 +46,5 @@ __all__ = [
     "find_unseen_facts",
     "paired_bootstrap",
     "rank_answers",
+    "rank_in_parts",
 ]

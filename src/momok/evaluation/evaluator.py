@@ -20,7 +20,13 @@ from momok.evaluation import results
 from momok.evaluation.filters import build_filter
 from momok.evaluation.groups import CARDINALITIES, classify_cardinality, find_unseen_facts
 from momok.evaluation.metrics import Metrics, compute_grouped_metrics
-from momok.evaluation.ranking import ANSWER, DEFAULT_MEMORY_BUDGET, AnswerRanker, Ranks
+from momok.evaluation.ranking import (
+    ANSWER,
+    DEFAULT_MEMORY_BUDGET,
+    AnswerRanker,
+    Ranks,
+    rank_in_parts,
+)
 from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks
 
 __all__ = ["EvaluatedGraph", "TwoTowerModel", "evaluate"]
@@ -37,6 +43,11 @@ _QUERY_BATCH = 1536
 # Queries ranked by one call of the ranker, and the step of the progress bar. Larger products rank
 # no faster (measured from 128 to 1024 rows), smaller ones slower.
 _RANKED = 128
+
+
+# Entities whose vectors are kept: half a gigabyte at four heads of width 256. Where there are more,
+# they are ranked in parts of so many, and encoded twice.
+_MOST_KEPT = 1 << 17
 
 
 class _Vectors(Protocol):
@@ -68,8 +79,8 @@ class TwoTowerModel(Protocol):
         """Encode queries [B], relations in 0..2R-1: per head vectors [B, d]."""
         ...
 
-    def candidates(self) -> _Vectors:
-        """Encode all entities: per head vectors [N, d]."""
+    def candidates(self, entity_ids: slice | None = None, /) -> _Vectors:
+        """Encode all entities, or some: per head vectors [n, d]."""
         ...
 
     def train(self, mode: bool = True, /) -> Any:
@@ -134,7 +145,8 @@ def evaluate(
 
     Every fact (h, r, t) gives the queries (h, r, ?) and (t, r + R, ?); answers known from train,
     valid or test are filtered. Runs where the model is, in evaluation mode (its mode is restored),
-    without gradients, scores in float32. Candidates and distinct queries are encoded once.
+    without gradients, scores in float32. Candidates and distinct queries are encoded once; more
+    than 131,072 candidates twice, some at a time, so that their vectors need no more memory.
 
     ``protocol`` is recorded, nothing more: under "published" the caller selects by
     metrics.best_of_each_metric. ``memory_budget``: bytes of the score buffers; metrics do not
@@ -189,10 +201,21 @@ def _rank_facts(
     order = np.argsort(query_of_answer, kind="stable")
     rows = query_of_answer[order]
 
+    if _MOST_KEPT < N:
+        return _rank_parts(
+            model,
+            N,
+            keys,
+            answer_rows=query_of_answer,
+            answers=answers,
+            known=known.lookup(*_split_keys(keys, N)),
+            memory_budget=memory_budget,
+            progress=progress,
+        )
     ranker = AnswerRanker(model.candidates().vectors, memory_budget=memory_budget)
     pieces: list[dict[str, Ranks]] = []
     for first in range(0, len(keys), _QUERY_BATCH):
-        batch_relations, batch_entities = np.divmod(keys[first : first + _QUERY_BATCH], N)
+        batch_entities, batch_relations = _split_keys(keys[first : first + _QUERY_BATCH], N)
         encoded = model.queries(
             torch.from_numpy(batch_entities).to(ranker.device),
             torch.from_numpy(batch_relations).to(ranker.device),
@@ -212,6 +235,59 @@ def _rank_facts(
                 progress(first + part.stop, len(keys))
         del encoded  # the next ones take its memory
     return {head: _join([piece[head] for piece in pieces], order) for head in pieces[0]}
+
+
+def _rank_parts(
+    model: TwoTowerModel,
+    num_entities: int,
+    keys: Ints,
+    *,
+    answer_rows: Ints,
+    answers: Ints,
+    known: tuple[Ints, Ints],
+    memory_budget: int,
+    progress: Callable[[int, int], None] | None,
+) -> dict[str, Ranks]:
+    """The same for more candidates than are kept: Ranks [2F] per head."""
+    device = next(iter(model.present.values())).device
+    encoded: dict[str, list[Tensor]] = {head: [] for head in model.heads}
+    for first in range(0, len(keys), _QUERY_BATCH):
+        entities, relations = _split_keys(keys[first : first + _QUERY_BATCH], num_entities)
+        vectors = model.queries(
+            torch.from_numpy(entities).to(device), torch.from_numpy(relations).to(device)
+        ).vectors
+        for head, some in encoded.items():
+            some.append(vectors[head])
+    num_parts = -(-num_entities // _MOST_KEPT)
+    size = -(-num_entities // num_parts)  # no part is much smaller than the others
+    starts = range(0, num_entities, size)
+    taken = 0
+
+    def parts() -> Iterator[tuple[int, Mapping[str, Tensor]]]:
+        nonlocal taken
+        for start in starts:
+            end = min(start + size, num_entities)
+            vectors = model.candidates(slice(start, end)).vectors
+            yield start, {head: vectors[head] for head in model.heads}
+            del vectors
+            taken += 1
+            if progress is not None:
+                progress(len(keys) * taken // (2 * len(starts)), len(keys))
+
+    return rank_in_parts(
+        {head: torch.cat(some) for head, some in encoded.items()},
+        parts,
+        answer_rows=answer_rows,
+        answers=answers,
+        known=known,
+        memory_budget=memory_budget,
+    )
+
+
+def _split_keys(keys: Ints, num_entities: int) -> tuple[Ints, Ints]:
+    """The entities and relations of queries, from the numbers that order them by relation."""
+    relations, entities = np.divmod(keys, num_entities)
+    return entities, relations
 
 
 def _join(pieces: Sequence[Ranks], order: Ints) -> Ranks:

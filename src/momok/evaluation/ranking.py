@@ -6,11 +6,14 @@ entities), d width of a head's vectors.
 Cost per block of queries: one matrix product per head, then passes over tiles of scores that stay
 in the processor's cache. Filtering touches only the known answers, by overwriting their scores
 with NaN: a comparison with NaN is false, so they count in no rank, whatever their score was.
+
+Candidates that are too many to be kept are ranked in parts: a rank is a sum over parts of how many
+are better there. It takes them twice, first for the scores of the true answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -28,10 +31,12 @@ __all__ = [
     "AnswerRanker",
     "Ranks",
     "rank_answers",
+    "rank_in_parts",
 ]
 
 Ints = NDArray[np.int64]
 Compare = Callable[..., Tensor]
+Parts = Callable[[], Iterable[tuple[int, Mapping[str, Tensor]]]]  # each time (first id, vectors)
 
 ANSWER = "answer"  # the name of the mean over heads of sigmoid(score), beside the heads' own names
 DEFAULT_MEMORY_BUDGET = 256 << 20  # bytes
@@ -108,7 +113,8 @@ class _Block:
     num_single: int  # answer i belongs to row i for i < num_single
     answer_ids: Ints  # [a] where the ranks belong in the result
     answer_rows: Tensor  # [a]
-    answer_cells: Tensor  # [a] positions in the flat block of scores
+    here: Tensor  # [p] which of the answers are among these candidates: all but for a part
+    answer_cells: Tensor  # [p] their positions in the flat block of scores
     known_cells: Tensor  # positions of known answers in it
 
 
@@ -119,7 +125,8 @@ class AnswerRanker:
     type; scores are float32. Heads may abstain (momok.model.votes): the joint answer is the mean
     over those that vote, and candidates on which a head does not vote are its last, as ties.
     ``memory_budget`` bounds the bytes of all score buffers (vectors and the sparse pairs are not
-    in it); ranks do not depend on it.
+    in it); ranks do not depend on it. ``first`` is the id of the first candidate where they are a
+    part of all (``rank_in_parts``), None where they are all.
 
     Raises ConfigError where the budget cannot hold the scores of two queries, TrainingError where
     vectors are not finite or scores would overflow.
@@ -130,14 +137,17 @@ class AnswerRanker:
         candidate_vectors: Mapping[str, Tensor],
         *,
         memory_budget: int = DEFAULT_MEMORY_BUDGET,
+        first: int | None = None,
     ) -> None:
+        self._first = first or 0
         self._candidates = {head: v.detach().float() for head, v in candidate_vectors.items()}
         sample = next(iter(self._candidates.values()))
         self.num_candidates = sample.shape[0]
         self.device = sample.device
         self._norms = {head: _largest_norm(v) for head, v in self._candidates.items()}
-        self._abstentions = max(self._norms.values()) >= _NO_VOTE
-        row_bytes = (_BYTES_PER_SCORE + 4 * self._abstentions) * self.num_candidates
+        self.abstentions = max(self._norms.values()) >= _NO_VOTE
+        self._counts_votes = self.abstentions or first is not None  # another part may have some
+        row_bytes = (_BYTES_PER_SCORE + 4 * self._counts_votes) * self.num_candidates
         self.block_rows = memory_budget // row_bytes
         if self.block_rows < _MIN_ROWS:
             raise ConfigError(
@@ -161,16 +171,71 @@ class AnswerRanker:
         answer itself always takes part, its score read from the very matrix it is compared with.
         Returns Ranks [A] under each head and under "answer".
         """
+        counts = self.count(query_vectors, answer_rows=answer_rows, answers=answers, known=known)
+        return _name_ranks(counts, query_vectors)
+
+    def count(
+        self,
+        query_vectors: Mapping[str, Tensor],
+        *,
+        answer_rows: Ints,
+        answers: Ints,
+        known: tuple[Ints, Ints],
+        targets: Tensor | None = None,
+        divide: bool | None = None,
+    ) -> Ints:
+        """Count the candidates that come before the answers: see ``rank``.
+
+        Args:
+            targets: [heads + 1, A] what ``read`` and ``join_targets`` gave; None takes the answers'
+                values from these candidates.
+            divide: whether a head abstains somewhere; None: if one does here.
+
+        Returns:
+            [heads + 1, 2, A]: how many score strictly higher, and how many at least as high, the
+            answer itself counted once in the part where it is.
+        """
+        vectors = self._prepare(query_vectors)
+        counts = np.zeros((len(vectors) + 1, 2, len(answers)), dtype=np.int64)
+        divide = self.abstentions if divide is None else divide
+        with _full_precision():
+            for block in self._plan(vectors, answer_rows, answers, known):
+                wanted = None if targets is None else targets[:, self._move(block.answer_ids)]
+                found = self._rank_block(vectors, block, wanted, divide=divide)
+                counts[:, :, block.answer_ids] = found.cpu().numpy()
+        return counts
+
+    def read(
+        self,
+        query_vectors: Mapping[str, Tensor],
+        *,
+        answer_rows: Ints,
+        answers: Ints,
+        into: Tensor,
+    ) -> None:
+        """Write the negated scores of the answers that are among these candidates.
+
+        From products of the shapes that ``count`` takes, so that they are the same to the bit.
+
+        Args:
+            into: [heads, A]; other columns stay.
+        """
+        vectors = self._prepare(query_vectors)
+        nothing = np.empty(0, dtype=np.int64)
+        with _full_precision():
+            for block in self._plan(vectors, answer_rows, answers, (nothing, nothing)):
+                if not len(block.here):
+                    continue
+                costs = self._allocate(max(len(block.queries), _MIN_ROWS)).costs
+                columns = self._move(block.answer_ids)[block.here]
+                for row, head in enumerate(vectors):
+                    self._multiply(vectors[head], block, head, costs)
+                    into[row, columns] = costs.view(-1)[block.answer_cells]
+
+    def _prepare(self, query_vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         vectors = {head: v.detach().float() for head, v in query_vectors.items()}
         self._check_scores_finite(vectors)
-        counted = {head: np.empty((2, len(answers)), dtype=np.int64) for head in (*vectors, ANSWER)}
-        num_queries = next(iter(vectors.values())).shape[0]
-        with _full_precision():
-            for block in self._plan(num_queries, answer_rows, answers, known):
-                ranks = self._rank_block(vectors, block).cpu().numpy()  # [heads + 1, 2, a]
-                for result, counts in zip(counted.values(), ranks, strict=True):
-                    result[:, block.answer_ids] = counts
-        return {head: Ranks(*counts) for head, counts in counted.items()}
+        return vectors
 
     def _check_scores_finite(self, vectors: Mapping[str, Tensor]) -> None:
         for head, queries in vectors.items():
@@ -183,56 +248,76 @@ class AnswerRanker:
                 )
 
     def _plan(
-        self, num_queries: int, answer_rows: Ints, answers: Ints, known: tuple[Ints, Ints]
+        self,
+        vectors: Mapping[str, Tensor],
+        answer_rows: Ints,
+        answers: Ints,
+        known: tuple[Ints, Ints],
     ) -> Iterator[_Block]:
         """Cut the queries into blocks, those with exactly one answer first.
 
         Their answers are compared with the score matrix as it lies; the others need their row
         gathered once per answer.
         """
+        num_queries = next(iter(vectors.values())).shape[0]
+        known_rows, known_columns = known[0], known[1] - self._first
+        inside = (known_columns >= 0) & (known_columns < self.num_candidates)
+        known_rows, known_columns = known_rows[inside], known_columns[inside]
+        columns = answers - self._first
+        present = (columns >= 0) & (columns < self.num_candidates)
         single = np.bincount(answer_rows, minlength=num_queries) == 1
         order = np.argsort(~single, kind="stable")
         place = np.empty_like(order)
         place[order] = np.arange(num_queries)
         rows, ids = _sort_by_row(place[answer_rows])
-        known_rows, known_ids = _sort_by_row(place[known[0]])
+        known_rows, known_ids = _sort_by_row(place[known_rows])
         for start in range(0, num_queries, self.block_rows):
             stop = min(start + self.block_rows, num_queries)
             mine = slice(*np.searchsorted(rows, [start, stop]))
             theirs = slice(*np.searchsorted(known_rows, [start, stop]))
             local = rows[mine] - start
             known_cells = (known_rows[theirs] - start) * self.num_candidates
+            here = np.flatnonzero(present[ids[mine]])
+            cells = local[here] * self.num_candidates + columns[ids[mine]][here]
             yield _Block(
                 queries=self._move(order[start:stop]),
                 num_single=int(single[order[start:stop]].sum()),
                 answer_ids=ids[mine],
                 answer_rows=self._move(local),
-                answer_cells=self._move(local * self.num_candidates + answers[ids[mine]]),
-                known_cells=self._move(known_cells + known[1][known_ids[theirs]]),
+                here=self._move(here),
+                answer_cells=self._move(cells),
+                known_cells=self._move(known_cells + known_columns[known_ids[theirs]]),
             )
 
-    def _rank_block(self, vectors: Mapping[str, Tensor], block: _Block) -> Tensor:
-        """Return [heads + 1, 2, a]: optimistic and pessimistic ranks of the block's answers."""
-        rows = len(block.queries)
-        buffers = self._allocate(max(rows, _MIN_ROWS))
+    def _multiply(self, queries: Tensor, block: _Block, head: str, costs: Tensor) -> None:
+        """Write the block's negated scores of one head."""
+        # Costs are negated scores (lower is better): sigmoid(score) = 1 / (1 + exp(cost))
+        # then needs no pass for the sign. Negating the queries negates scores exactly.
+        chosen = queries[block.queries].neg_()
+        chosen = chosen if len(chosen) >= _MIN_ROWS else chosen.expand(_MIN_ROWS, -1)
+        torch.mm(chosen, self._candidates[head].T, out=costs)
+
+    def _rank_block(
+        self, vectors: Mapping[str, Tensor], block: _Block, targets: Tensor | None, *, divide: bool
+    ) -> Tensor:
+        """Return [heads + 1, 2, a], the counts of the block's answers."""
+        buffers = self._allocate(max(len(block.queries), _MIN_ROWS))
         costs, total = buffers.costs, buffers.total
         counts: list[Tensor] = []
         for position, (head, queries) in enumerate(vectors.items()):
-            # Costs are negated scores (lower is better): sigmoid(score) = 1 / (1 + exp(cost))
-            # then needs no pass for the sign. Negating the queries negates scores exactly.
-            chosen = queries[block.queries].neg_()
-            chosen = chosen if rows >= _MIN_ROWS else chosen.expand(_MIN_ROWS, -1)
-            torch.mm(chosen, self._candidates[head].T, out=costs)
-            counts.append(_rank_against(costs, block, (torch.lt, torch.le), buffers))
+            self._multiply(queries, block, head, costs)
+            wanted = None if targets is None else targets[position]
+            counts.append(_rank_against(costs, wanted, block, (torch.lt, torch.le), buffers))
             if buffers.votes is not None:
                 voted = costs < _NO_VOTE
                 _ = buffers.votes.copy_(voted) if position == 0 else buffers.votes.add_(voted)
             _add_probabilities(total, costs, first=position == 0, tile=len(buffers.flags))
         # The mean over heads ranks like the sum, unless it is over some of them. Known answers are
         # NaN in it already.
-        if buffers.votes is not None:
+        if buffers.votes is not None and divide:
             total.div_(buffers.votes.clamp_min_(1.0))
-        counts.append(_rank_against(total, block, (torch.gt, torch.ge), buffers))
+        wanted = None if targets is None else targets[-1]
+        counts.append(_rank_against(total, wanted, block, (torch.gt, torch.ge), buffers))
         return torch.stack(counts)
 
     def _allocate(self, rows: int) -> _Buffers:
@@ -246,7 +331,7 @@ class AnswerRanker:
             self._buffers = _Buffers(
                 costs=torch.empty(shape, device=self.device),
                 total=torch.empty(shape, device=self.device),
-                votes=torch.empty(shape, device=self.device) if self._abstentions else None,
+                votes=torch.empty(shape, device=self.device) if self._counts_votes else None,
                 gathered=torch.empty(tile, device=self.device),
                 flags=torch.empty(tile, device=self.device),
             )
@@ -276,6 +361,62 @@ def rank_answers(
     return ranker.rank(query_vectors, answer_rows=rows, answers=answers, known=known)
 
 
+def rank_in_parts(
+    query_vectors: Mapping[str, Tensor],
+    parts: Parts,
+    *,
+    answer_rows: Ints,
+    answers: Ints,
+    known: tuple[Ints, Ints],
+    memory_budget: int = DEFAULT_MEMORY_BUDGET,
+) -> dict[str, Ranks]:
+    """Rank as ``AnswerRanker.rank`` does, with the candidates of one part in memory at a time.
+
+    ``parts`` is called twice; each time it gives all candidates, in order: the id of the first of
+    a part and its vectors per head [n, d].
+    """
+    device = next(iter(query_vectors.values())).device
+    costs = torch.empty(len(query_vectors), len(answers), device=device)
+    divide = False
+    for first, vectors in parts():
+        ranker = AnswerRanker(vectors, memory_budget=memory_budget, first=first)
+        divide = divide or ranker.abstentions
+        ranker.read(query_vectors, answer_rows=answer_rows, answers=answers, into=costs)
+        del ranker, vectors
+    targets = torch.cat([costs, _join_costs(costs, divide=divide).unsqueeze(0)])
+    counts = np.zeros((len(targets), 2, len(answers)), dtype=np.int64)
+    for first, vectors in parts():
+        ranker = AnswerRanker(vectors, memory_budget=memory_budget, first=first)
+        counts += ranker.count(
+            query_vectors,
+            answer_rows=answer_rows,
+            answers=answers,
+            known=known,
+            targets=targets,
+            divide=divide,
+        )
+        del ranker, vectors
+    return _name_ranks(counts, query_vectors)
+
+
+def _join_costs(costs: Tensor, *, divide: bool) -> Tensor:
+    """The answer's values from the costs of its heads [heads, A], by the steps of a block."""
+    total = torch.empty_like(costs[0])
+    for position, cost in enumerate(costs):
+        _add_probabilities(total, cost.clone(), first=position == 0, tile=max(len(cost), 1))
+    if divide:
+        total.div_((costs < _NO_VOTE).sum(dim=0).to(total.dtype).clamp_min_(1.0))
+    return total
+
+
+def _name_ranks(counts: Ints, heads: Iterable[str]) -> dict[str, Ranks]:
+    """Ranks per head and of the answer from counts [heads + 1, 2, A]."""
+    return {
+        head: Ranks(optimistic=better + 1, pessimistic=as_good)
+        for head, (better, as_good) in zip((*heads, ANSWER), counts, strict=True)
+    }
+
+
 def _largest_norm(vectors: Tensor) -> float:
     return float(torch.linalg.vector_norm(vectors, dim=1).max()) if len(vectors) else 0.0
 
@@ -286,22 +427,25 @@ def _sort_by_row(rows: Ints) -> tuple[Ints, Ints]:
 
 
 def _rank_against(
-    values: Tensor, block: _Block, comparisons: tuple[Compare, Compare], buffers: _Buffers
+    values: Tensor,
+    targets: Tensor | None,
+    block: _Block,
+    comparisons: tuple[Compare, Compare],
+    buffers: _Buffers,
 ) -> Tensor:
-    """Return [2, a]: optimistic and pessimistic ranks by ``values`` [b, N].
+    """Return [2, a]: how many of ``values`` [b, N] are better than the targets [a], or as good.
 
-    ``comparisons`` say what is strictly better and what is at least as good. Leaves NaN at the
-    known answers that are not ranked themselves.
+    ``comparisons`` say what is strictly better and what is at least as good. Without ``targets``
+    the answers' own values are. Leaves NaN at the known answers that are not ranked themselves.
     """
     flat = values.view(-1)
-    targets = flat[block.answer_cells]
+    own = flat[block.answer_cells]
     flat[block.known_cells] = torch.nan
     filtered_itself = flat[block.answer_cells].isnan()
-    counts = _count(values, targets, block, comparisons, buffers)
-    counts[0] += 1
+    counts = _count(values, own if targets is None else targets, block, comparisons, buffers)
     # An answer that the filter does not have is still in its row, where it equals itself.
-    counts[1] += filtered_itself.long()
-    flat[block.answer_cells] = targets
+    counts[1].index_add_(0, block.here, filtered_itself.long())
+    flat[block.answer_cells] = own
     return counts
 
 

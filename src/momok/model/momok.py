@@ -167,32 +167,38 @@ class MoMoK(nn.Module):
     def candidates(self, entity_ids: Tensor | slice | None = None) -> Candidates:
         """The candidate tower, for the entities asked for (None: all N, in order).
 
-        As wide as the vectors of ``queries``. Without gradients, all N are encoded some at a time.
+        As wide as the vectors of ``queries``. Without gradients, all N, or those of a slice, are
+        encoded some at a time.
         """
-        if entity_ids is None and not torch.is_grad_enabled():
-            return self._candidates_in_blocks()
+        if not torch.is_grad_enabled() and not isinstance(entity_ids, Tensor):
+            first, end, _ = (entity_ids or slice(None)).indices(self.num_entities)
+            if end - first > _BLOCK or entity_ids is None:
+                return self._candidates_in_blocks(first, end)
+        return self._candidate_block(entity_ids)
+
+    def _candidate_block(self, entity_ids: Tensor | slice | None) -> Candidates:
         encoded = self.encode_candidates(self.entity_rows(entity_ids), entity_ids)
         return self.widen_candidates(encoded, self.votes(entity_ids))
 
-    def _candidates_in_blocks(self) -> Candidates:
-        """All N, with the memory of experts and fusion for one block.
+    def _candidates_in_blocks(self, first: int, stop: int) -> Candidates:
+        """Entities ``first`` to ``stop``, with the memory of experts and fusion for one block.
 
         Blocks are of one size, the last overlapping: a product of another shape may round
         differently, and equal candidates would no longer tie.
         """
-        everything = self.num_entities
         found: dict[tuple[str, str], Tensor] = {}
-        for end in range(_BLOCK, everything + _BLOCK, _BLOCK):
-            part = slice(max(min(end, everything) - _BLOCK, 0), min(end, everything))
-            piece = self.candidates(part)
+        for block in range(first, stop, _BLOCK):
+            end = min(block + _BLOCK, stop)
+            part = slice(max(end - _BLOCK, first), end)
+            piece = self._candidate_block(part)
             named = [(("vectors", name), x) for name, x in piece.vectors.items()]
             named += [(("gates", name), x) for name, x in piece.gates.items()]
             if piece.fusion_weights is not None:
                 named.append((("fusion", JOINT), piece.fusion_weights.transpose(0, 1)))
             for key, rows in named:
                 if key not in found:
-                    found[key] = rows.new_empty(everything, *rows.shape[1:])
-                found[key][part] = rows
+                    found[key] = rows.new_empty(stop - first, *rows.shape[1:])
+                found[key][part.start - first : part.stop - first] = rows
         weights = found.get(("fusion", JOINT))
         return Candidates(
             vectors={name: found["vectors", name] for name in self.heads},
