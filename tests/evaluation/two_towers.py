@@ -64,9 +64,8 @@ class TableModel:
         assert not self.training
         self.candidate_calls += 1
         some = slice(None) if entity_ids is None else entity_ids
-        return SimpleNamespace(
-            vectors={h: table[some] for h, table in self.candidate_tables.items()}
-        )
+        vectors = {head: table[some] for head, table in self.candidate_tables.items()}
+        return SimpleNamespace(vectors=vectors)
 
     def score_all(self, entity: int, relation: int) -> dict[str, list[float]]:
         return {

@@ -52,9 +52,14 @@ def command(
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
     config = resolve_config(preset, file=file, overrides=overrides)
-    loaded = load_graph(graph, split=config.data.split, strict=strict)
     progress = False if quiet else ProgressBars(error_console())
-    folder = train(loaded, config, run=run, progress=progress)
+    # nothing here keeps the graph: training drops its features as soon as the tables have them
+    folder = train(
+        load_graph(graph, split=config.data.split, strict=strict),
+        config,
+        run=run,
+        progress=progress,
+    )
     calibrate(folder, quiet=quiet)
     if quiet:
         draw_plots(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -67,8 +68,8 @@ def train(
     path = Path(run) if run is not None else _new_path(graph.name)
     folder = RunFolder.create(path, graph, config, describe_environment(runtime))
     _introduce(reporter, folder, graph, runtime, model)
-    trainer = Trainer(folder, graph, model, runtime, reporter)
-    del model  # the trainer lets go of it when it is trained
+    trainer = Trainer(folder, replace(graph, features={}), model, runtime, reporter)
+    del model, graph  # the tables hold the features, and the trainer lets go of the tables
     with folder.lock():
         return _fit(trainer)
 
