@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import platform
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,7 +17,14 @@ import torch
 from momok.config import RuntimeSettings
 from momok.errors import ConfigError
 
-__all__ = ["Runtime", "build_generator", "describe_environment", "start_runtime", "upload"]
+__all__ = [
+    "Runtime",
+    "build_generator",
+    "describe_environment",
+    "give_memory_back",
+    "start_runtime",
+    "upload",
+]
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's mallopt
 
@@ -154,3 +162,15 @@ def _keep_freed_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
     except (OSError, AttributeError):  # another C library: slower, nothing else
         return
+
+
+def give_memory_back() -> None:
+    """Hand freed memory back to the system, which ``start_runtime`` keeps for what comes next.
+
+    For when nothing of that size comes next.
+    """
+    gc.collect()
+    if not _linux():
+        return
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)

@@ -100,6 +100,8 @@ def read_checkpoint(
                     )
                 tensors[name.removeprefix(prefix)] = tensor
             return tensors, about["state"]
+    except (RuntimeError, MemoryError) as error:  # PyTorch's own form of a lack of memory
+        raise CheckpointError(f"{path}: could not be read: {error}") from error
     except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
         raise CheckpointError(
             f"{path}: not a readable checkpoint ({error}): the file is corrupt, truncated or a "

@@ -24,7 +24,7 @@ from momok.errors import CheckpointError, TrainingError
 from momok.evaluation import ANSWER, Evaluation, evaluate
 from momok.graph import MultimodalGraph
 from momok.model import ClubNetworks, MoMoK
-from momok.runtime import Runtime, build_generator
+from momok.runtime import Runtime, build_generator, give_memory_back
 from momok.training.board import Board
 from momok.training.candidates import choose_block
 from momok.training.checkpoint import (
@@ -158,6 +158,7 @@ class Trainer:
         The chosen model is tested next, and need not fit beside the trained one and its moments.
         """
         del self.model, self.optimizer, self.disentanglement, self.kernels, self.queries
+        give_memory_back()
 
     def _choose_kernels(self) -> None:
         settings = self.config.training
