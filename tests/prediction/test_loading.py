@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 from momok.errors import CheckpointError, ConfigError, DataError, RunError
 from momok.prediction import Predictor
 from momok.training import RunFolder
+from momok.training.checkpoint import read_checkpoint, write_checkpoint
 from tests.prediction.trained_run import train_small_run
 
 
@@ -47,12 +46,9 @@ def test_corrupt_checkpoint(copied: RunFolder, damage: str) -> None:
 
 def test_checkpoint_with_values_that_are_not_finite(copied: RunFolder) -> None:
     path = copied.best_checkpoint
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))["__metadata__"]
-    tensors = load_file(path)
+    tensors, state = read_checkpoint(path)
     tensors["model/tables.0.weight"][5, 0] = torch.nan
-    save_file(tensors, path, metadata=header)
+    write_checkpoint(path, tensors, state)
     with pytest.raises(CheckpointError, match="head 'structure' gives values that are not finite"):
         Predictor(copied)
 
