@@ -458,3 +458,16 @@ def test_bombs_end_neither_the_process_nor_the_memory(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-500:]
     assert len(done.stdout.splitlines()) == len(bombs)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("bad", [b"_:b_:b\\", b"\\", b'<http://a> <http://r> "x" \\'])
+def test_a_backslash_at_the_end_of_a_line_does_not_take_the_next(
+    tmp_path: Path, bad: bytes, end: bytes
+) -> None:
+    path = tmp_path / "lines.nt"
+    path.write_bytes(bad + end + FACT + FACT.replace(b"b>", b"c>")[:-1] + b" # and so on \\\n")
+    raw = read_rdf(path)
+    assert {E + "b", E + "c"} <= set(raw.entities)
+    (finding,) = raw.findings
+    assert finding.examples == (f"{path}:1: ends with a backslash",)

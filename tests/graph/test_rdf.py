@@ -357,15 +357,7 @@ def choose_name(found: Iterable[tuple[str, str]]) -> str:
     order = {"en": 0, "": 1}
     texts = sorted((order.get(tag, 2), tag, text) for tag, text in found)
     edges = r"^[\s\x00-\x1f]+|[\s\x00-\x1f]+$"
-    return " ".join(re.sub(edges, "", unescape_breaks(texts[0][2])).split("\0"))
-
-
-def unescape_breaks(text: str) -> str:
-    for sign in "\t\r\n":
-        text = text.replace(sign, "\0")
-    while "\0\0" in text:
-        text = text.replace("\0\0", "\0")
-    return text
+    return re.sub(edges, "", re.sub(r"[\t\r\n]+", " ", texts[0][2]))
 
 
 @settings(max_examples=25, deadline=None)

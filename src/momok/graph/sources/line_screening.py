@@ -14,6 +14,7 @@ __all__ = ["MAX_ITEM", "MAX_QUOTED", "say_bad_byte", "screen_lines"]
 
 MAX_ITEM = 4 << 20  # bytes of a line, or of the text of one XML element
 MAX_QUOTED = 1000  # "<<" that may nest; at 20,000 the parser's stack ends
+_ESCAPED_END = re.compile(rb"\\\r?(?=\n|\Z)")
 _BAD_ESCAPE = re.compile(rb"\\u(?![0-9A-Fa-f]{4})|\\U(?![0-9A-Fa-f]{8})")
 # In a line of N-Triples: a text, an IRI, a comment, the brackets of quoted triples.
 _CLOSED = re.compile(rb'"(?:[^"\\]|\\.)*"|<[^<>"{}|^`\x00-\x20]*>|#.*|<<\(|\)>>')
@@ -57,7 +58,7 @@ def _find_suspects(block: bytes) -> NDArray[np.int64]:
     """Find the lines that are worth a closer look, without a loop over lines.
 
     They have a byte beyond ASCII in a block that is no UTF-8, an odd number of quotes or escaped
-    ones, half an escape, or angle brackets other than in pairs.
+    ones, half an escape, a backslash at the end, or angle brackets other than in pairs.
     """
     if not block:
         return np.empty(0, dtype=np.int64)
@@ -74,6 +75,7 @@ def _find_suspects(block: bytes) -> NDArray[np.int64]:
         suspect |= quotes > 2
         suspect |= (quotes == 2) & np.logical_or.reduceat(signs == ord("\\"), starts)
     escapes = [match.start() for match in _BAD_ESCAPE.finditer(block)]
+    escapes += [match.start() for match in _ESCAPED_END.finditer(block)]
     suspect[np.searchsorted(starts, escapes, side="right") - 1] = True
     if _find_bad_byte(block) is not None:
         suspect |= np.logical_or.reduceat(signs > 127, starts)
@@ -90,6 +92,8 @@ def _find_fault(line: bytes) -> str:
     if _BAD_ESCAPE.search(line.replace(rb"\\", b"")):  # its digits would be sought beyond the line
         return "an escape \\u or \\U lacks digits"
     rest = _CLOSED.sub(b"", line)
+    if rest.rstrip(b"\r").endswith(b"\\"):  # it would escape the line's end
+        return "ends with a backslash"
     long = b'"""' in line and not line.lstrip().startswith(b"#")
     return "an IRI or text is opened and not closed" if long or b'"' in rest or b"<" in rest else ""
 
