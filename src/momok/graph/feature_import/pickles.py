@@ -70,8 +70,9 @@ class _explain:  # noqa: N801 - a context manager that reads as a verb
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Explain."""
         if isinstance(error, RefusedError):
+            held = ascii(str(error))[1:-1]  # in a damaged file a name may hold anything
             raise FeatureError(
-                f"{self.path}: is refused: it holds {error}, which is neither an array nor a plain "
+                f"{self.path}: is refused: it holds {held}, which is neither an array nor a plain "
                 f"container of labels and numbers; opening it could run code"
             ) from None
         if isinstance(error, FeatureError):
