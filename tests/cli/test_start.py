@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
+from typing import TextIO
 
 import click
 import pytest
@@ -139,17 +140,21 @@ def test_a_closed_pipe_is_quiet() -> None:
     listing.stderr.close()
 
 
+def list_settings_to(output: TextIO) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "momok", "config", "--toml"],
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=SETTINGS,
+        check=False,
+    )
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")  # noqa: PTH110
 def test_a_full_disk_behind_the_output_is_one_line() -> None:
     with open("/dev/full", "w") as full:  # noqa: PTH123
-        done = subprocess.run(
-            [sys.executable, "-m", "momok", "config", "--toml"],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=SETTINGS,
-            check=False,
-        )
+        done = list_settings_to(full)
     assert done.returncode == 2
     assert done.stderr == (
         "momok: the output: could not be read or written: No space left on device\n"
@@ -160,13 +165,6 @@ def test_a_reader_that_has_had_enough_gets_no_traceback() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as closed:
-        done = subprocess.run(
-            [sys.executable, "-m", "momok", "config", "--toml"],
-            stdout=closed,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=SETTINGS,
-            check=False,
-        )
+        done = list_settings_to(closed)
     assert done.returncode == 1
     assert not done.stderr

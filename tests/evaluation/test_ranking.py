@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from momok.errors import ConfigError, DataError, TrainingError
-from momok.evaluation import AnswerRanker, Ranks, build_filter, rank_answers, rank_in_parts
+from momok.evaluation import AnswerRanker, RankedQueries, Ranks, build_filter, rank_in_parts
 from momok.evaluation.ranking import _BYTES_PER_SCORE
 from tests.evaluation.two_towers import build_triples
 from tests.oracle import ranking_oracle
@@ -29,6 +29,28 @@ def as_pairs(known: list[set[int]]) -> tuple[Ints, Ints]:
     return rows, entities
 
 
+def rank_answers(
+    query_vectors: dict[str, torch.Tensor],
+    candidates: dict[str, torch.Tensor],
+    *,
+    answers: Ints,
+    known: tuple[Ints, Ints] = NOTHING_KNOWN,
+    answer_rows: Ints | None = None,
+    size: int | None = None,
+    **settings: Any,
+) -> dict[str, Ranks]:
+    """``size`` candidates at a time, or all; answer i is of query i where no rows are given."""
+    rows = np.arange(len(answers)) if answer_rows is None else answer_rows
+    queries = RankedQueries(query_vectors, answers=answers, answer_rows=rows, known=known)
+    if size is None:
+        return AnswerRanker(candidates, **settings).rank(queries)
+    starts = range(0, len(next(iter(candidates.values()))), size)
+    parts = [
+        (start, {h: v[start : start + size] for h, v in candidates.items()}) for start in starts
+    ]
+    return rank_in_parts(queries, lambda: parts, **settings)
+
+
 def rank_scores(scores: list[list[float]], answers: list[int]) -> Ranks:
     """Rank by a given score matrix: unit vectors as queries make the candidates its columns."""
     matrix = torch.tensor(scores)
@@ -36,25 +58,8 @@ def rank_scores(scores: list[list[float]], answers: list[int]) -> Ranks:
         {"only": torch.eye(len(scores))},
         {"only": matrix.T.contiguous()},
         answers=np.array(answers),
-        known=NOTHING_KNOWN,
     )
     return ranks["only"]
-
-
-def rank_all_or_in_parts(
-    size: int | None,
-    queries: dict[str, torch.Tensor],
-    candidates: dict[str, torch.Tensor],
-    **settings: Any,
-) -> dict[str, Ranks]:
-    """With ``size`` candidates at a time, all where it is None."""
-    if size is None:
-        return rank_answers(queries, candidates, **settings)
-    starts = range(0, len(next(iter(candidates.values()))), size)
-    parts = [
-        (start, {h: v[start : start + size] for h, v in candidates.items()}) for start in starts
-    ]
-    return rank_in_parts(queries, lambda: parts, **settings)
 
 
 PART_SIZES = st.none() | st.integers(1, 12)
@@ -81,10 +86,10 @@ def problems(draw: st.DrawFn) -> tuple[dict[str, torch.Tensor], ...]:
 def test_ranks_equal_brute_force(problem, rows_in_memory: int, part: int | None) -> None:
     queries, candidates, known, asked = problem
     num_candidates = len(candidates["a"])
-    ranks = rank_all_or_in_parts(
-        part,
+    ranks = rank_answers(
         queries,
         candidates,
+        size=part,
         answers=np.array([answer for _, answer in asked], dtype=np.int64),
         answer_rows=np.array([row for row, _ in asked], dtype=np.int64),
         known=as_pairs(known),
@@ -120,10 +125,10 @@ def test_heads_that_abstain_have_no_part_in_the_answer(
     columns = [candidates["b"], -1e18 * (1 - voted), torch.full_like(voted, -1e18)]
     columns[0] = columns[0] * voted
     wide["b"][:, : queries["b"].shape[1]] *= asking
-    ranks = rank_all_or_in_parts(
-        part,
+    ranks = rank_answers(
         wide,
         {"a": candidates["a"], "b": torch.cat(columns, dim=1)},
+        size=part,
         answers=np.array([answer for _, answer in asked], dtype=np.int64),
         answer_rows=np.array([row for row, _ in asked], dtype=np.int64),
         known=as_pairs(known),
@@ -175,7 +180,7 @@ def test_equal_candidates_tie_wherever_they_stand(num_queries: int, num_candidat
     queries = {h: torch.randn(num_queries, 256, generator=generator) for h in "abc"}
     candidates = {h: torch.randn(256, generator=generator).repeat(num_candidates, 1) for h in "abc"}
     answers = np.arange(num_queries) * 7
-    ranks = rank_answers(queries, candidates, answers=answers, known=NOTHING_KNOWN)
+    ranks = rank_answers(queries, candidates, answers=answers)
     for of_head in ranks.values():
         assert of_head.optimistic.tolist() == [1] * num_queries
         assert of_head.pessimistic.tolist() == [num_candidates] * num_queries
@@ -196,12 +201,12 @@ def random_problem(num_queries: int = 60, num_candidates: int = 3001):
 
 def test_ranks_do_not_depend_on_the_memory_budget() -> None:
     queries, candidates, rows, answers, known = random_problem()
-    results = []
-    for rows_in_memory in (2, 3, 7, 59, 60, 1000):
-        ranker = AnswerRanker(
-            candidates, memory_budget=rows_in_memory * _BYTES_PER_SCORE * len(candidates["joint"])
-        )
-        results.append(ranker.rank(queries, answer_rows=rows, answers=answers, known=known))
+    problem: dict[str, Any] = {"answers": answers, "answer_rows": rows, "known": known}
+    row_bytes = _BYTES_PER_SCORE * len(candidates["joint"])
+    results = [
+        rank_answers(queries, candidates, memory_budget=rows_in_memory * row_bytes, **problem)
+        for rows_in_memory in (2, 3, 7, 59, 60, 1000)
+    ]
     for other in results[1:]:
         for head, ranks in results[0].items():
             np.testing.assert_array_equal(ranks.optimistic, other[head].optimistic)
@@ -224,7 +229,7 @@ def test_parts_of_random_candidates_give_the_ranks_of_all(size: int) -> None:
     queries, candidates, rows, answers, known = random_problem()
     problem: dict[str, Any] = {"answers": answers, "answer_rows": rows, "known": known}
     whole = rank_answers(queries, candidates, **problem)
-    in_parts = rank_all_or_in_parts(size, queries, candidates, **problem)
+    in_parts = rank_answers(queries, candidates, size=size, **problem)
     assert whole.keys() == in_parts.keys()
     for head, ranks in whole.items():
         assert ranks.optimistic.tolist() == in_parts[head].optimistic.tolist()
@@ -245,7 +250,7 @@ def test_score_memory_stays_within_the_budget() -> None:
     queries, candidates, rows, answers, known = random_problem()
     budget = 500_000
     ranker = AnswerRanker(candidates, memory_budget=budget)
-    ranker.rank(queries, answer_rows=rows, answers=answers, known=known)
+    ranker.rank(RankedQueries(queries, answers=answers, answer_rows=rows, known=known))
     buffers = [buffer for buffer in vars(ranker._buffers).values() if buffer is not None]
     assert sum(buffer.numel() * buffer.element_size() for buffer in buffers) <= budget
 
@@ -287,7 +292,7 @@ def test_scores_are_float32_whatever_the_training_precision() -> None:
     candidates["only"][:3, 0] = torch.tensor([1024.0, 1025.0, 1026.0])
     answers = np.arange(64) % 3
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        ranks = rank_answers(queries, candidates, answers=answers, known=NOTHING_KNOWN)
+        ranks = rank_answers(queries, candidates, answers=answers)
     assert ranks["only"].optimistic.tolist() == (3 - answers).tolist()
     assert ranks["only"].pessimistic.tolist() == (3 - answers).tolist()
 
@@ -295,7 +300,7 @@ def test_scores_are_float32_whatever_the_training_precision() -> None:
 def test_bfloat16_vectors_are_taken() -> None:
     queries = {"only": torch.tensor([[1.0], [2.0]], dtype=torch.bfloat16)}
     candidates = {"only": torch.tensor([[3.0], [1.0], [2.0]], dtype=torch.bfloat16)}
-    ranks = rank_answers(queries, candidates, answers=np.array([0, 1]), known=NOTHING_KNOWN)
+    ranks = rank_answers(queries, candidates, answers=np.array([0, 1]))
     assert ranks["only"].realistic.tolist() == [1.0, 3.0]
     assert queries["only"].tolist() == [[1.0], [2.0]]
 

@@ -17,8 +17,8 @@ from momok.evaluation.ranking import (
     ANSWER,
     DEFAULT_MEMORY_BUDGET,
     AnswerRanker,
+    RankedQueries,
     Ranks,
-    rank_answers,
     rank_in_parts,
 )
 from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks
@@ -34,6 +34,7 @@ __all__ = [
     "Evaluation",
     "Metrics",
     "QueryRanks",
+    "RankedQueries",
     "Ranks",
     "SparseFilter",
     "TwoTowerModel",
@@ -45,6 +46,5 @@ __all__ = [
     "evaluate",
     "find_unseen_facts",
     "paired_bootstrap",
-    "rank_answers",
     "rank_in_parts",
 ]

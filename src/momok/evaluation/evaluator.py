@@ -24,6 +24,7 @@ from momok.evaluation.ranking import (
     ANSWER,
     DEFAULT_MEMORY_BUDGET,
     AnswerRanker,
+    RankedQueries,
     Ranks,
     rank_in_parts,
 )
@@ -43,7 +44,6 @@ _QUERY_BATCH = 1536
 # Queries ranked by one call of the ranker, and the step of the progress bar. Larger products rank
 # no faster (measured from 128 to 1024 rows), smaller ones slower.
 _RANKED = 128
-
 
 # Entities whose vectors are kept: half a gigabyte at four heads of width 256. Where there are more,
 # they are ranked in parts of so many, and encoded twice.
@@ -198,69 +198,65 @@ def _rank_facts(
         np.concatenate([relations * N + heads, (relations + R) * N + tails]), return_inverse=True
     )
     answers = np.concatenate([tails, heads])
+    if _MOST_KEPT < N:
+        encoded = [vectors for _, vectors in _encode_queries(model, keys, N)]
+        everything = RankedQueries(
+            {head: torch.cat([vectors[head] for vectors in encoded]) for head in model.heads},
+            answers=answers,
+            answer_rows=query_of_answer,
+            known=known.lookup(*_split_keys(keys, N)),
+        )
+        del encoded
+        return _rank_parts(model, N, everything, memory_budget, progress)
     order = np.argsort(query_of_answer, kind="stable")
     rows = query_of_answer[order]
-
-    if _MOST_KEPT < N:
-        return _rank_parts(
-            model,
-            N,
-            keys,
-            answer_rows=query_of_answer,
-            answers=answers,
-            known=known.lookup(*_split_keys(keys, N)),
-            memory_budget=memory_budget,
-            progress=progress,
-        )
     ranker = AnswerRanker(model.candidates().vectors, memory_budget=memory_budget)
     pieces: list[dict[str, Ranks]] = []
-    for first in range(0, len(keys), _QUERY_BATCH):
-        batch_entities, batch_relations = _split_keys(keys[first : first + _QUERY_BATCH], N)
-        encoded = model.queries(
-            torch.from_numpy(batch_entities).to(ranker.device),
-            torch.from_numpy(batch_relations).to(ranker.device),
-        ).vectors
-        for start in range(0, len(batch_entities), _RANKED):
-            part = slice(start, min(start + _RANKED, len(batch_entities)))
-            mine = slice(*np.searchsorted(rows, [first + part.start, first + part.stop]))
-            pieces.append(
-                ranker.rank(
-                    {head: encoded[head][part] for head in model.heads},
-                    answer_rows=rows[mine] - (first + part.start),
-                    answers=answers[order[mine]],
-                    known=known.lookup(batch_entities[part], batch_relations[part]),
-                )
+    for first, vectors in _encode_queries(model, keys, N):
+        last = min(first + _QUERY_BATCH, len(keys))
+        for start in range(first, last, _RANKED):
+            stop = min(start + _RANKED, last)
+            mine = slice(*np.searchsorted(rows, [start, stop]))
+            part = RankedQueries(
+                {head: vectors[head][start - first : stop - first] for head in model.heads},
+                answers=answers[order[mine]],
+                answer_rows=rows[mine] - start,
+                known=known.lookup(*_split_keys(keys[start:stop], N)),
             )
+            pieces.append(ranker.rank(part))
             if progress is not None:
-                progress(first + part.stop, len(keys))
-        del encoded  # the next ones take its memory
+                progress(stop, len(keys))
+        del vectors, part  # the next ones take their memory
     return {head: _join([piece[head] for piece in pieces], order) for head in pieces[0]}
+
+
+def _encode_queries(
+    model: TwoTowerModel, keys: Ints, num_entities: int
+) -> Iterator[tuple[int, Mapping[str, Tensor]]]:
+    """Encode the queries some at a time: the place of the first, and the vectors of each head."""
+    device = next(iter(model.present.values())).device
+    for first in range(0, len(keys), _QUERY_BATCH):
+        entities, relations = _split_keys(keys[first : first + _QUERY_BATCH], num_entities)
+        yield (
+            first,
+            model.queries(
+                torch.from_numpy(entities).to(device), torch.from_numpy(relations).to(device)
+            ).vectors,
+        )
 
 
 def _rank_parts(
     model: TwoTowerModel,
     num_entities: int,
-    keys: Ints,
-    *,
-    answer_rows: Ints,
-    answers: Ints,
-    known: tuple[Ints, Ints],
+    queries: RankedQueries,
     memory_budget: int,
     progress: Callable[[int, int], None] | None,
 ) -> dict[str, Ranks]:
-    """The same for more candidates than are kept: Ranks [2F] per head."""
-    device = next(iter(model.present.values())).device
-    encoded: dict[str, list[Tensor]] = {head: [] for head in model.heads}
-    for first in range(0, len(keys), _QUERY_BATCH):
-        entities, relations = _split_keys(keys[first : first + _QUERY_BATCH], num_entities)
-        vectors = model.queries(
-            torch.from_numpy(entities).to(device), torch.from_numpy(relations).to(device)
-        ).vectors
-        for head, some in encoded.items():
-            some.append(vectors[head])
+    """Rank among more candidates than are kept; the bar goes on as parts are encoded."""
     num_parts = -(-num_entities // _MOST_KEPT)
     size = -(-num_entities // num_parts)  # no part is much smaller than the others
     starts = range(0, num_entities, size)
+    total = len(next(iter(queries.vectors.values())))
     taken = 0
 
     def parts() -> Iterator[tuple[int, Mapping[str, Tensor]]]:
@@ -272,16 +268,9 @@ def _rank_parts(
             del vectors
             taken += 1
             if progress is not None:
-                progress(len(keys) * taken // (2 * len(starts)), len(keys))
+                progress(total * taken // (2 * len(starts)), total)
 
-    return rank_in_parts(
-        {head: torch.cat(some) for head, some in encoded.items()},
-        parts,
-        answer_rows=answer_rows,
-        answers=answers,
-        known=known,
-        memory_budget=memory_budget,
-    )
+    return rank_in_parts(queries, parts, memory_budget=memory_budget)
 
 
 def _split_keys(keys: Ints, num_entities: int) -> tuple[Ints, Ints]:

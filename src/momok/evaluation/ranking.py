@@ -29,8 +29,8 @@ __all__ = [
     "ANSWER",
     "DEFAULT_MEMORY_BUDGET",
     "AnswerRanker",
+    "RankedQueries",
     "Ranks",
-    "rank_answers",
     "rank_in_parts",
 ]
 
@@ -59,6 +59,26 @@ _MIN_ROWS = 2
 # |q . c| <= |q| |c|, partial sums included (Cauchy-Schwarz): below this no score overflows, and a
 # score of finite vectors is NaN only after an overflow. Checking norms spares a pass over scores.
 _LARGEST_SCORE = 1e38
+
+
+@dataclass(frozen=True)
+class RankedQueries:
+    """Encoded queries and which of their answers to rank.
+
+    ``vectors`` {head: [U, d]}, in any floating type. ``answers`` [A]: candidate ids, and
+    ``answer_rows`` [A]: the queries they answer. ``known``: the answers (rows, ids) that count in
+    no rank, as SparseFilter.lookup returns them.
+    """
+
+    vectors: Mapping[str, Tensor]
+    answers: Ints
+    answer_rows: Ints
+    known: tuple[Ints, Ints]
+
+    @property
+    def in_float32(self) -> dict[str, Tensor]:
+        """The vectors as they are multiplied."""
+        return {head: vectors.detach().float() for head, vectors in self.vectors.items()}
 
 
 @dataclass(frozen=True)
@@ -156,38 +176,26 @@ class AnswerRanker:
             )
         self._buffers: _Buffers | None = None
 
-    def rank(
-        self,
-        query_vectors: Mapping[str, Tensor],
-        *,
-        answer_rows: Ints,
-        answers: Ints,
-        known: tuple[Ints, Ints],
-    ) -> dict[str, Ranks]:
+    def rank(self, queries: RankedQueries) -> dict[str, Ranks]:
         """Rank every answer among the candidates that are not known answers of its query.
 
-        ``query_vectors`` {head: [U, d]}; ``answers`` [A] candidate ids and ``answer_rows`` [A] the
-        queries they answer; ``known`` (rows, ids) as SparseFilter.lookup returns it. The ranked
-        answer itself always takes part, its score read from the very matrix it is compared with.
-        Returns Ranks [A] under each head and under "answer".
+        The ranked answer itself always takes part, its score read from the very matrix it is
+        compared with. Returns Ranks [A] under each head and under "answer".
         """
-        counts = self.count(query_vectors, answer_rows=answer_rows, answers=answers, known=known)
-        return _name_ranks(counts, query_vectors)
+        return _name_ranks(self.count(queries), queries.vectors)
 
     def count(
         self,
-        query_vectors: Mapping[str, Tensor],
+        queries: RankedQueries,
         *,
-        answer_rows: Ints,
-        answers: Ints,
-        known: tuple[Ints, Ints],
         targets: Tensor | None = None,
         divide: bool | None = None,
     ) -> Ints:
         """Count the candidates that come before the answers: see ``rank``.
 
         Args:
-            targets: [heads + 1, A] what ``read`` and ``join_targets`` gave; None takes the answers'
+            queries: what to rank.
+            targets: [heads + 1, A] what ``read`` and ``_join_costs`` gave; None takes the answers'
                 values from these candidates.
             divide: whether a head abstains somewhere; None: if one does here.
 
@@ -195,35 +203,27 @@ class AnswerRanker:
             [heads + 1, 2, A]: how many score strictly higher, and how many at least as high, the
             answer itself counted once in the part where it is.
         """
-        vectors = self._prepare(query_vectors)
-        counts = np.zeros((len(vectors) + 1, 2, len(answers)), dtype=np.int64)
+        counts = np.zeros((len(queries.vectors) + 1, 2, len(queries.answers)), dtype=np.int64)
         divide = self.abstentions if divide is None else divide
+        vectors = queries.in_float32
+        self._check_scores_finite(vectors)
         with _full_precision():
-            for block in self._plan(vectors, answer_rows, answers, known):
+            for block in self._plan(queries):
                 wanted = None if targets is None else targets[:, self._move(block.answer_ids)]
                 found = self._rank_block(vectors, block, wanted, divide=divide)
                 counts[:, :, block.answer_ids] = found.cpu().numpy()
         return counts
 
-    def read(
-        self,
-        query_vectors: Mapping[str, Tensor],
-        *,
-        answer_rows: Ints,
-        answers: Ints,
-        into: Tensor,
-    ) -> None:
+    def read(self, queries: RankedQueries, into: Tensor) -> None:
         """Write the negated scores of the answers that are among these candidates.
 
         From products of the shapes that ``count`` takes, so that they are the same to the bit.
-
-        Args:
-            into: [heads, A]; other columns stay.
+        ``into`` is [heads, A]; columns of other answers stay.
         """
-        vectors = self._prepare(query_vectors)
-        nothing = np.empty(0, dtype=np.int64)
+        vectors = queries.in_float32
+        self._check_scores_finite(vectors)
         with _full_precision():
-            for block in self._plan(vectors, answer_rows, answers, (nothing, nothing)):
+            for block in self._plan(queries):
                 if not len(block.here):
                     continue
                 costs = self._allocate(max(len(block.queries), _MIN_ROWS)).costs
@@ -231,11 +231,6 @@ class AnswerRanker:
                 for row, head in enumerate(vectors):
                     self._multiply(vectors[head], block, head, costs)
                     into[row, columns] = costs.view(-1)[block.answer_cells]
-
-    def _prepare(self, query_vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        vectors = {head: v.detach().float() for head, v in query_vectors.items()}
-        self._check_scores_finite(vectors)
-        return vectors
 
     def _check_scores_finite(self, vectors: Mapping[str, Tensor]) -> None:
         for head, queries in vectors.items():
@@ -247,23 +242,18 @@ class AnswerRanker:
                     "the checkpoint is damaged: use an earlier one or lower the learning rate"
                 )
 
-    def _plan(
-        self,
-        vectors: Mapping[str, Tensor],
-        answer_rows: Ints,
-        answers: Ints,
-        known: tuple[Ints, Ints],
-    ) -> Iterator[_Block]:
+    def _plan(self, queries: RankedQueries) -> Iterator[_Block]:
         """Cut the queries into blocks, those with exactly one answer first.
 
         Their answers are compared with the score matrix as it lies; the others need their row
         gathered once per answer.
         """
-        num_queries = next(iter(vectors.values())).shape[0]
-        known_rows, known_columns = known[0], known[1] - self._first
+        num_queries = next(iter(queries.vectors.values())).shape[0]
+        answer_rows = queries.answer_rows
+        known_rows, known_columns = queries.known[0], queries.known[1] - self._first
         inside = (known_columns >= 0) & (known_columns < self.num_candidates)
         known_rows, known_columns = known_rows[inside], known_columns[inside]
-        columns = answers - self._first
+        columns = queries.answers - self._first
         present = (columns >= 0) & (columns < self.num_candidates)
         single = np.bincount(answer_rows, minlength=num_queries) == 1
         order = np.argsort(~single, kind="stable")
@@ -343,60 +333,30 @@ class AnswerRanker:
         return torch.from_numpy(values).to(self.device)
 
 
-def rank_answers(
-    query_vectors: Mapping[str, Tensor],
-    candidate_vectors: Mapping[str, Tensor],
-    *,
-    answers: Ints,
-    known: tuple[Ints, Ints],
-    answer_rows: Ints | None = None,
-    memory_budget: int = DEFAULT_MEMORY_BUDGET,
-) -> dict[str, Ranks]:
-    """Rank the answers of queries in one call: see AnswerRanker.
-
-    Without ``answer_rows``, ``answers[i]`` belongs to query i.
-    """
-    rows = np.arange(len(answers)) if answer_rows is None else answer_rows
-    ranker = AnswerRanker(candidate_vectors, memory_budget=memory_budget)
-    return ranker.rank(query_vectors, answer_rows=rows, answers=answers, known=known)
-
-
 def rank_in_parts(
-    query_vectors: Mapping[str, Tensor],
-    parts: Parts,
-    *,
-    answer_rows: Ints,
-    answers: Ints,
-    known: tuple[Ints, Ints],
-    memory_budget: int = DEFAULT_MEMORY_BUDGET,
+    queries: RankedQueries, parts: Parts, *, memory_budget: int = DEFAULT_MEMORY_BUDGET
 ) -> dict[str, Ranks]:
     """Rank as ``AnswerRanker.rank`` does, with the candidates of one part in memory at a time.
 
     ``parts`` is called twice; each time it gives all candidates, in order: the id of the first of
     a part and its vectors per head [n, d].
     """
-    device = next(iter(query_vectors.values())).device
-    costs = torch.empty(len(query_vectors), len(answers), device=device)
+    heads = queries.vectors
+    device = next(iter(heads.values())).device
+    costs = torch.empty(len(heads), len(queries.answers), device=device)
     divide = False
     for first, vectors in parts():
         ranker = AnswerRanker(vectors, memory_budget=memory_budget, first=first)
         divide = divide or ranker.abstentions
-        ranker.read(query_vectors, answer_rows=answer_rows, answers=answers, into=costs)
+        ranker.read(queries, into=costs)
         del ranker, vectors
     targets = torch.cat([costs, _join_costs(costs, divide=divide).unsqueeze(0)])
-    counts = np.zeros((len(targets), 2, len(answers)), dtype=np.int64)
+    counts = np.zeros((len(targets), 2, len(queries.answers)), dtype=np.int64)
     for first, vectors in parts():
         ranker = AnswerRanker(vectors, memory_budget=memory_budget, first=first)
-        counts += ranker.count(
-            query_vectors,
-            answer_rows=answer_rows,
-            answers=answers,
-            known=known,
-            targets=targets,
-            divide=divide,
-        )
+        counts += ranker.count(queries, targets=targets, divide=divide)
         del ranker, vectors
-    return _name_ranks(counts, query_vectors)
+    return _name_ranks(counts, heads)
 
 
 def _join_costs(costs: Tensor, *, divide: bool) -> Tensor:
