@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from momok.config import resolve_config
 from momok.errors import RunError
@@ -23,7 +24,14 @@ from momok.reporting import draw_plots
 from momok.reporting.curves import choose_epoch, draw_curves
 from momok.reporting.heads import draw_heads
 from momok.reporting.relations import MOST_RELATIONS, choose_relations, draw_relations
-from momok.reporting.style import choose_colours, choose_fonts, find_uncovered, fit_text, style
+from momok.reporting.style import (
+    choose_colours,
+    choose_fonts,
+    find_uncovered,
+    fit_text,
+    scale_logarithmically,
+    style,
+)
 from momok.training import RunFolder
 
 HEADS = ("structure", "image", "joint", "answer")
@@ -223,6 +231,26 @@ def test_texts_are_fitted() -> None:
     assert fit_text("a属\x07b", FONTS, 20) == "a□□b"
     assert choose_fonts(["plain", "Ελλάδα"]) == FONTS
     assert find_uncovered("aя属", FONTS) == {"属"}
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.004, 0.04), (0.011, 0.018), (1, 3000), (2e-5, 0.7), (0.3, 0.3)]
+)
+@pytest.mark.parametrize("which", ["x", "y"])
+def test_a_logarithmic_axis_has_labels_to_read_it_by(which: str, low: float, high: float) -> None:
+    figure = Figure()
+    axes = figure.subplots()
+    _ = axes.plot([low, high], [1, 2]) if which == "x" else axes.plot([1, 2], [low, high])
+    scale_logarithmically(axes, which)
+    figure.canvas.draw()
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    least, most = axis.get_view_interval()
+    places = axis.get_majorticklocs()
+    labels = axis.get_ticklabels()
+    seen = [
+        label.get_text() for label, at in zip(labels, places, strict=True) if least <= at <= most
+    ]
+    assert 2 <= len(set(seen)) <= 9
 
 
 def test_heads_keep_their_colours() -> None:

@@ -7,10 +7,17 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from momok.evaluation import ANSWER, Metrics
-from momok.reporting.style import INK, MUTED, PAPER, choose_colours, plain_numbers
+from momok.reporting.style import (
+    INK,
+    MUTED,
+    PAPER,
+    choose_colours,
+    plain_numbers,
+    scale_logarithmically,
+)
 
 __all__ = ["choose_epoch", "draw_curves", "draw_loss", "draw_validation"]
 
@@ -109,9 +116,7 @@ def _draw_losses(axis: Axes, epochs: Sequence[_Record], name: str) -> None:
     for head in heads:
         losses = [record[f"loss/{head}"] for record in epochs]
         axis.plot(numbers, losses, color=colours[head], linewidth=1.6, label=head, marker=marker)
-    axis.set_yscale("log")
-    axis.yaxis.set_major_formatter(plain_numbers())
-    axis.yaxis.set_minor_formatter(NullFormatter())
+    scale_logarithmically(axis, "y")
     axis.set_ylabel("cross-entropy per query and candidate")
     axis.set_title(f"Training loss: {name}")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib import font_manager, ft2font
-from matplotlib.ticker import FuncFormatter
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from momok.evaluation import ANSWER
 
@@ -24,6 +25,7 @@ __all__ = [
     "find_uncovered",
     "fit_text",
     "plain_numbers",
+    "scale_logarithmically",
     "style",
 ]
 
@@ -43,6 +45,7 @@ HEAD_COLOURS = {
 }
 FURTHER_COLOURS = ("#56b4e9", "#d55e00", "#8c6d46", "#7570b3", "#a6a61d", "#999999")
 
+_MANY_POWERS = 100.0  # largest over least of a logarithmic axis where powers of ten are enough
 _BASE_FONT = "DejaVu Sans"  # comes with matplotlib
 # Fonts with Chinese, Japanese and Korean that systems have; taken only where a label needs one.
 _WIDE_FONTS = (
@@ -141,6 +144,23 @@ def fit_text(text: str, fonts: Sequence[str], longest: int) -> str:
 def plain_numbers(unit: str = "") -> FuncFormatter:
     """Ticks as short plain numbers: 0.01, 5%, 12.5%."""
     return FuncFormatter(lambda value, _: f"{value:g}{unit}")
+
+
+def scale_logarithmically(axes: Axes, which: Literal["x", "y"]) -> None:
+    """Give an axis, once its lines are drawn, a logarithmic scale with labels that tell it apart.
+
+    Where it spans few powers of ten, twice and five times a power are labelled too.
+    """
+    axis, set_scale, read_limits = {
+        "x": (axes.xaxis, axes.set_xscale, axes.get_xlim),
+        "y": (axes.yaxis, axes.set_yscale, axes.get_ylim),
+    }[which]
+    set_scale("log")
+    low, high = read_limits()
+    subs = (1.0, 2.0, 5.0) if high < _MANY_POWERS * low else (1.0,)
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(plain_numbers())
+    axis.set_minor_formatter(NullFormatter())
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from momok.evaluation import ANSWER, Metrics, QueryRanks
 from momok.prediction.calibration import ReliabilityBin
@@ -19,6 +19,7 @@ from momok.reporting.style import (
     PAPER,
     choose_colours,
     plain_numbers,
+    scale_logarithmically,
 )
 
 __all__ = [
@@ -52,11 +53,9 @@ def draw_ranks(ranks: QueryRanks, num_entities: int) -> Figure:
         axis.plot(points, shares, color=colour, linewidth=width, label=head)
     for k in (1, 3, 10, 100):
         axis.axvline(k, color=GRID, linewidth=0.8, zorder=0)
-    axis.set_xscale("log")
     axis.set_xlim(1, max(num_entities, 2))
     axis.set_ylim(0, 100)
-    axis.xaxis.set_major_formatter(plain_numbers())
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    scale_logarithmically(axis, "x")
     axis.yaxis.set_major_formatter(plain_numbers("%"))
     axis.grid(axis="x", visible=False)
     axis.set_xlabel(f"k, of {num_entities:,} entities")
@@ -216,11 +215,10 @@ def draw_scores(
     axis.grid(axis="x", visible=False)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
     if log:
-        axis.set_yscale("log")
-        axis.yaxis.set_minor_formatter(NullFormatter())
+        scale_logarithmically(axis, "y")
     else:
         axis.set_ylim(bottom=0)
-    axis.yaxis.set_major_formatter(plain_numbers("" if log else "%"))
+        axis.yaxis.set_major_formatter(plain_numbers("%"))
     figure.legend(loc="outside lower center", ncols=3, fontsize=9)
     return figure
 
@@ -282,9 +280,7 @@ def draw_sizes(relations: Sequence[tuple[int, Metrics]]) -> Figure:
         linewidth=0.8,
         alpha=0.75,
     )
-    axis.set_xscale("log")
-    axis.xaxis.set_major_formatter(plain_numbers())
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    scale_logarithmically(axis, "x")
     axis.yaxis.set_major_formatter(plain_numbers("%"))
     axis.set_ylim(bottom=0)
     axis.set_xlabel("train facts of the relation")
