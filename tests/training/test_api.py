@@ -6,6 +6,7 @@ import gc
 import weakref
 
 from momok.training import api
+from momok.training.progress import Silent
 from tests.training.small_training import train_small
 
 
@@ -27,3 +28,20 @@ def test_the_trained_model_is_let_go_before_the_chosen_one_is_tested(tmp_path, m
     monkeypatch.setattr(api, "evaluate_run", note_and_evaluate)
     train_small(tmp_path / "run", training__epochs=2)
     assert alive == [False, False]  # valid, then test
+
+
+def test_the_reporter_hears_of_every_validation_and_of_the_best(tmp_path) -> None:
+    heard = []
+
+    class Listener(Silent):
+        def validated(self, epoch, split, mrr, *, best, best_epoch) -> None:
+            heard.append((epoch, split, mrr, best, best_epoch))
+
+    run = train_small(tmp_path / "run", reporter=Listener())
+    validations = [(r["epoch"], r["metrics"]["answer"]["mrr"]) for r in run.records("valid")]
+    assert len(validations) > 1
+    expected, best = [], (-1.0, 0)
+    for epoch, mrr in validations:
+        best = (mrr, epoch) if mrr > best[0] else best
+        expected.append((epoch, "valid", mrr, *best))
+    assert heard == expected

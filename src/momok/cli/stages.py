@@ -9,7 +9,6 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     MofNCompleteColumn,
-    Progress,
     ProgressColumn,
     TaskID,
     TextColumn,
@@ -19,6 +18,7 @@ from rich.progress import (
 )
 
 from momok.cli.console import error_console, make_printable
+from momok.progress import Bars
 
 __all__ = ["show_stages", "show_transfer"]
 
@@ -39,16 +39,13 @@ def show_transfer() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def _show(*columns: ProgressColumn) -> Iterator[Callable[[str, int, int], None]]:
-    out = error_console()
-    bars = Progress(
+    bars = Bars(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         *columns,
         TextColumn("eta"),
         TimeRemainingColumn(),
-        console=out,
-        transient=True,
-        disable=not out.is_terminal,
+        console=error_console(),
     )
     tasks: dict[str, TaskID] = {}
 

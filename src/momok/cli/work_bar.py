@@ -19,9 +19,9 @@ def show_work(name: str, *, scale: float = 1.0) -> Iterator[Callable[[str, int, 
         scale: what done and total are multiplied with.
     """
     from momok.cli.console import error_console, make_printable
-    from momok.training.progress import build_progress
+    from momok.progress import build_bars
 
-    bars = build_progress(error_console())
+    bars = build_bars(error_console())
     task = bars.add_task(name, total=None, note="")
 
     def show(note: str, done: int, total: int) -> None:

@@ -6,15 +6,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import TaskID
+
+from momok.progress import Bars, build_bars
 
 __all__ = ["ProgressBars", "Reporter", "Silent"]
 
@@ -36,6 +30,11 @@ class Reporter(Protocol):
     def ranking(self, what: str) -> RankingProgress:
         """An evaluation begins; the result is called with (done, total) queries."""
 
+    def validated(
+        self, epoch: int, split: str, mrr: float, *, best: float, best_epoch: int
+    ) -> None:
+        """A validation is done; ``best`` may be this one."""
+
     def end(self) -> None:
         """Training is over, or was interrupted."""
 
@@ -56,6 +55,11 @@ class Silent:
         """Nothing."""
         return lambda _done, _total: None
 
+    def validated(
+        self, epoch: int, split: str, mrr: float, *, best: float, best_epoch: int
+    ) -> None:
+        """Nothing."""
+
     def end(self) -> None:
         """Nothing."""
 
@@ -65,9 +69,9 @@ class ProgressBars:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
-        self._bars: Progress | None = None
+        self._bars: Bars | None = None
         self._training: TaskID | None = None
-        self._ranking: TaskID | None = None
+        self._loss = self._chosen = ""
 
     def say(self, text: str) -> None:
         """A line above the bars."""
@@ -75,7 +79,7 @@ class ProgressBars:
 
     def begin(self, epochs: int, steps_per_epoch: int, done_steps: int) -> None:
         """Show the training bar."""
-        self._bars = build_progress(self.console)
+        self._bars = build_bars(self.console)
         self._training = self._bars.add_task(
             "training", total=epochs * steps_per_epoch, completed=done_steps, note=""
         )
@@ -86,13 +90,14 @@ class ProgressBars:
         """Advance the training bar."""
         if self._bars is None or self._training is None:
             return
-        note = f"epoch {epoch}/{self._epochs}  loss {loss:.4f}  {queries_per_second:,.0f} queries/s"
+        self._loss = f"  loss {loss:.4f}"
+        note = f"{self._describe(epoch)}  {queries_per_second:,.0f} queries/s"
         self._bars.update(self._training, advance=1, note=note)
 
     def ranking(self, what: str) -> RankingProgress:
         """Show a bar for an evaluation until it is done."""
         alone = self._bars is None
-        bars = self._bars or build_progress(self.console)
+        bars = self._bars or build_bars(self.console)
         task = bars.add_task(what, total=None, note="queries ranked")
         if alone:
             bars.start()
@@ -106,23 +111,22 @@ class ProgressBars:
 
         return update
 
+    def validated(
+        self, epoch: int, split: str, mrr: float, *, best: float, best_epoch: int
+    ) -> None:
+        """Show the validation behind the training bar, as a line of its own where there is none."""
+        if self._bars is None or self._training is None:
+            return
+        best_one = f"best {100 * best:.2f} in epoch {best_epoch}"
+        self._chosen = f"  {split} MRR {100 * mrr:.2f} ({best_one})"
+        self._bars.update(self._training, note=self._describe(epoch))
+        self._bars.tell(self._training)
+
+    def _describe(self, epoch: int) -> str:
+        return f"epoch {epoch}/{self._epochs}{self._loss}{self._chosen}"
+
     def end(self) -> None:
         """Take the bars away."""
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
-
-
-def build_progress(console: Console) -> Progress:
-    """A progress display in the house's layout; tasks carry a ``note`` field."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("eta"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", style="dim"),
-        console=console,
-        transient=True,
-    )

@@ -286,14 +286,17 @@ class Trainer:
         state, patience = self.state, self.config.training.patience
         mrr = chosen.overall[ANSWER].mrr
         assert mrr is not None, "splits are not empty"
-        if mrr <= state.best:
+        if mrr > state.best:
+            state.best, state.best_epoch, state.waited = mrr, epoch, 0
+            tensors, description = model_tensors(self.model)
+            description |= {"selected": {"epoch": epoch, "mrr": mrr, "split": chosen.split}}
+            write_checkpoint(self.run.best_checkpoint, tensors, description)
+        else:
             state.waited += 1
             state.stopped = 0 < patience <= state.waited
-            return
-        state.best, state.best_epoch, state.waited = mrr, epoch, 0
-        tensors, description = model_tensors(self.model)
-        selected = {"epoch": epoch, "mrr": mrr, "split": chosen.split}
-        write_checkpoint(self.run.best_checkpoint, tensors, description | {"selected": selected})
+        self.reporter.validated(
+            epoch, chosen.split, mrr, best=state.best, best_epoch=state.best_epoch
+        )
 
     def _rank(self, split: Any, epoch: int) -> Evaluation:
         evaluation = evaluate(
