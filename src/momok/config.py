@@ -176,7 +176,7 @@ class RuntimeSettings(_Section):
     takes bfloat16 where the hardware has it."""
     threads: int = Field(default=0, ge=0, le=1024)
     """CPU threads; 0 takes what ``OMP_NUM_THREADS`` says, else one per core that the process may
-    use."""
+    use. For runs side by side give each its share: threads that wait for each other spin."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Training's inner loops by PyTorch's compiler (a C++ compiler on a CPU, Triton on a GPU).
     ``auto``: where there is one and the run is long enough to win back the minute it takes."""
