@@ -51,7 +51,7 @@ def ask(*arguments: object, columns: int = 100) -> Result:
 def test_table_shows_rank_score_shares_and_what_is_known(run: RunFolder) -> None:
     N = run.load_graph().num_entities
     question = (run.path, "--tail", "city:FR/Paris", "--relation", "capital", "-k", N)
-    result = ask(*question, columns=120)
+    result = ask(*question, columns=110)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0].strip() == "? — capital → Paris"
@@ -74,6 +74,21 @@ def test_share_of_an_absent_modality_is_in_brackets(run: RunFolder) -> None:
     row = next(line for line in result.stdout.splitlines() if " Paris " in line)
     assert row.count("%)") == 1  # a city has no flag
     assert "(%): this entity has no image of its own" in result.stdout
+
+
+def test_wide_terminals_show_what_every_head_says(run: RunFolder) -> None:
+    question = (run.path, "--head", "France", "--relation", "capital", "-k", 2000)
+    lines = ask(*question, columns=130).stdout.splitlines()
+    header = next(line for line in lines if "score" in line).split()
+    assert header[4:] == ["structure", "image", "text", "joint", "known"]
+    predictions = Predictor(run).predict(head="France", relation="capital", k=2000)
+    paris = next(p for p in predictions if p.name == "Paris")
+    row = next(line for line in lines if " Paris " in line).split()
+    for place, modality in zip((-8, -6, -4), ("structure", "image", "text"), strict=True):
+        assert row[place] == f"{paris.heads[modality]:.3f}"
+        assert row[place + 1].strip("()") == f"{100 * paris.shares[modality]:.0f}%"
+    assert row[-2] == f"{paris.heads['joint']:.3f}"
+    assert "decimals under a head: its own probability" in lines
 
 
 def test_narrow_terminals_lose_the_bar_only(hostile_run: RunFolder) -> None:

@@ -19,6 +19,7 @@ __all__ = ["prediction_table"]
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
 _SHADES = "█▓▒░"  # so that the parts of a bar differ without colours too
 _BAR = 10  # columns of a bar of score 1
+_SCORE = 6  # columns of a head's score and the blank behind it
 _NAME = 16  # columns that a name has at least
 _GAP = 3  # columns between two
 
@@ -30,14 +31,19 @@ def prediction_table(
 
     Args:
         predictions: what ``Predictor.predict`` gave.
-        width: columns there are; with few, the bars are left out.
+        width: columns there are; with few, the heads' own scores are left out, then the bars.
         ascii_only: draw without block characters.
     """
     modalities = list(predictions.query_present)
     calibrated = any(prediction.probability is not None for prediction in predictions)
     needed = _NAME + 20 + (5 + _GAP) * calibrated + sum(max(len(m), 5) + _GAP for m in modalities)
     bar = width >= needed + _BAR + _GAP
-    table = _build_empty(predictions, modalities, bar=bar, probability=calibrated)
+    heads = predictions[0].heads if len(predictions) else {}
+    others = [head for head in heads if head not in modalities]
+    wider = _SCORE * len(modalities) + sum(max(len(h), _SCORE) + _GAP for h in others)
+    scores = width >= needed + _BAR + _GAP + wider
+    columns = [*modalities, *others] if scores else modalities
+    table = _build_empty(predictions, columns, bar=bar, probability=calibrated)
     table.title = _say_question(predictions, ascii_only)
     for prediction in predictions:
         cells = [
@@ -49,10 +55,12 @@ def prediction_table(
             cells.append(Text(f"{100 * prediction.probability:.1f}%"))
         if bar:
             cells.append(_draw_bar(prediction, ascii_only))
-        cells += [_say_share(prediction, m, i) for i, m in enumerate(modalities)]
+        for number, name in enumerate(columns):
+            cell = _say_share(prediction, name, number) if name in modalities else Text()
+            cells.append(_say_score(prediction, name) + cell if scores else cell)
         cells.append(Text(prediction.known or "", style="green"))
         table.add_row(*cells)
-    remarks = [Text(line, style="dim") for line in _remark(predictions)]
+    remarks = [Text(line, style="dim") for line in _remark(predictions, scores=scores)]
     return Group(table, *remarks)
 
 
@@ -64,7 +72,7 @@ def _say_question(predictions: Predictions, ascii_only: bool) -> Text:
 
 
 def _build_empty(
-    predictions: Predictions, modalities: Sequence[str], *, bar: bool, probability: bool
+    predictions: Predictions, columns: Sequence[str], *, bar: bool, probability: bool
 ) -> Table:
     table = Table(title_justify="left", box=box.SIMPLE_HEAD, expand=False)
     table.add_column("#", justify="right", no_wrap=True)
@@ -74,8 +82,8 @@ def _build_empty(
         table.add_column("prob.", justify="right", no_wrap=True)
     if bar:
         table.add_column("", no_wrap=True, min_width=_BAR)
-    for number, modality in enumerate(modalities):
-        header = Text(make_printable(modality), style=_COLOURS[number % len(_COLOURS)])
+    for number, name in enumerate(columns):
+        header = Text(make_printable(name), style=_COLOURS[number % len(_COLOURS)])
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("known", no_wrap=True)
     return table
@@ -97,20 +105,28 @@ def _draw_bar(prediction: Prediction, ascii_only: bool) -> Text:
     return bar
 
 
+def _say_score(prediction: Prediction, head: str) -> Text:
+    """The head's own score, where it voted on this answer."""
+    said = prediction.heads.get(head)
+    return Text("" if said is None else f"{said:.3f} ")
+
+
 def _say_share(prediction: Prediction, modality: str, number: int) -> Text:
     """A share in percent; in brackets where the entity has no features of that modality."""
     percent = f"{100 * prediction.shares[modality]:.0f}%"
     if not prediction.present[modality]:
-        return Text(f"({percent})", style="dim")
-    return Text(percent, style=_COLOURS[number % len(_COLOURS)])
+        return Text(f"({percent})".rjust(5), style="dim")
+    return Text(percent.rjust(4), style=_COLOURS[number % len(_COLOURS)])
 
 
-def _remark(predictions: Predictions) -> list[str]:
+def _remark(predictions: Predictions, *, scores: bool) -> list[str]:
     if not len(predictions):
         return ["No answers: every candidate is a known fact."]
     voted = (head for head, said in predictions[0].heads.items() if said is not None)
     heads = ", ".join(map(make_printable, voted))
     lines = [f"score: mean probability of the heads {heads}; %: each modality's part of it"]
+    if scores:
+        lines.append("decimals under a head: its own probability")
     if predictions[0].probability is not None:
         lines.append(
             "prob.: how often such an answer was a held-out fact, for a question that has one"
