@@ -11,7 +11,7 @@ __all__ = ["command"]
 
 @click.command("train", short_help=COMMANDS["train"])
 @click.argument("graph")
-@click.option("--preset", metavar="NAME", help="Settings to start from: default or paper.")
+@click.option("--preset", metavar="NAME", help="Settings to begin with: default, paper [default].")
 @click.option("--config", "file", metavar="FILE", help="A TOML file with settings.")
 @click.option(
     "--set",
@@ -38,7 +38,20 @@ def command(
     """Train MoMoK on a graph, choose a checkpoint by validation, test it once.
 
     GRAPH is a name that `momok data list` knows, or a folder. `momok config` lists the settings.
-    Ctrl-C saves; `momok resume` goes on.
+    Ctrl-C saves; `momok resume` goes on, after a kill too.
+
+    \b
+    The bundled graph, briefly, into a folder of that name:
+      momok train world --run runs/first --set training.epochs=20
+    A graph of your own, with the settings of the paper and another seed:
+      momok train my-graph --preset paper --seed 1
+    Without the pictures, to see what they are worth (momok report RUN RUN compares):
+      momok train my-graph --set model.modalities=structure,text
+    In the background; the log gets a line for every validation, and one every half minute:
+      nohup momok train MKG-Y --run runs/mkg-y > mkg-y.log 2>&1 &
+
+    The run folder then holds the settings, the graph's facts, the metrics of every epoch, the last
+    and the best checkpoint, the results on validation and test, and plots.
     """
     from momok.cli.calibrate import calibrate
     from momok.cli.console import error_console, make_printable
