@@ -109,7 +109,8 @@ class TestModels:
         with pytest.raises(FeatureError, match=r"no weights in safetensors.*pickles"):
             build_encoder("text", f"transformers:{tmp_path}", CPU)
 
-    def test_missing_weights_are_an_error_and_not_random(self, model_folder, tmp_path):
+    @pytest.mark.parametrize("encoder", ["transformers", "sentence-transformers"])
+    def test_missing_weights_are_an_error_and_not_random(self, model_folder, tmp_path, encoder):
         import shutil
 
         from safetensors.torch import load_file, save_file
@@ -120,7 +121,27 @@ class TestModels:
         kept = {name: tensor for name, tensor in weights.items() if name != gone}
         save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
         with pytest.raises(FeatureError, match=r"lack 1 weights .* would be random"):
-            build_encoder("text", f"transformers:{folder}", CPU)
+            build_encoder("text", f"{encoder}:{folder}", CPU)
+
+    def test_a_pickled_part_of_a_model_is_refused(self, model_folder, tmp_path):
+        parts = pytest.importorskip(
+            "sentence_transformers.models", reason="the extra 'text' is not installed"
+        )
+        import sentence_transformers
+
+        transformer = parts.Transformer(str(model_folder("bert")))
+        pooling = parts.Pooling(transformer.get_embedding_dimension())
+        dense = parts.Dense(in_features=16, out_features=4)
+        model = sentence_transformers.SentenceTransformer(modules=[transformer, pooling, dense])
+        folder = tmp_path / "whole"
+        model.save_pretrained(str(folder))
+        spec = f"sentence-transformers:{folder}"
+        assert build_encoder("text", spec, CPU).encode(["abc"]).shape == (1, 4)
+        (part,) = folder.glob("*_Dense")
+        (part / "model.safetensors").unlink()
+        torch.save(dense.state_dict(), part / "pytorch_model.bin")
+        with pytest.raises(FeatureError, match=r"pytorch_model.bin: is a pickle"):
+            build_encoder("text", spec, CPU)
 
     def test_a_model_of_pictures_is_no_text_encoder(self, model_folder):
         with pytest.raises(FeatureError, match="cannot be used as a text encoder"):

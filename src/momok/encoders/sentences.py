@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,8 @@ import numpy as np
 from momok.encoders.contract import EncoderContext, FloatMatrix, Kind
 from momok.encoders.specs import EncoderSpec
 from momok.encoders.weights import find_model, hash_files, import_extra, name_model
-from momok.encoders.whole_models import quiet
+from momok.encoders.whole_models import load_whole, quiet
+from momok.errors import FeatureError
 
 __all__ = ["SentenceEncoder", "build"]
 
@@ -29,6 +32,7 @@ class SentenceEncoder:
             purpose=f"encoder {spec.text!r}",
         )
         folder = find_model(spec, context, example="all-MiniLM-L6-v2")
+        _check_weights(folder)
         with quiet():
             self._model = library.SentenceTransformer(
                 str(folder),
@@ -56,7 +60,38 @@ class SentenceEncoder:
         return np.asarray(vectors, dtype=np.float32)
 
 
+def _check_weights(folder: Path) -> None:
+    """Look at a model's parts before the library does, which opens pickles and makes up weights.
+
+    Raises:
+        FeatureError: a part has its weights as a pickle alone, or its transformer lacks some.
+    """
+    from transformers import AutoModel
+
+    parts = folder / "modules.json"
+    modules = json.loads(parts.read_bytes()) if parts.is_file() else [{"path": ""}]
+    for module in modules:
+        part = folder / module["path"]
+        pickled = part / "pytorch_model.bin"
+        if pickled.is_file() and not any(part.glob("*.safetensors")):
+            raise FeatureError(
+                f"{pickled}: is a pickle, which can run code and is not opened, and there are no "
+                f"safetensors beside it: save the model again with save_pretrained(folder)"
+            )
+        plain = module.get("type", ".Transformer").endswith(".Transformer")
+        if plain and (part / "config.json").is_file():
+            load_whole(AutoModel, part, unused=("pooler", "decoder", "lm_head"))
+
+
 def build(spec: EncoderSpec, context: EncoderContext) -> SentenceEncoder:
-    """Build the encoder ``sentence-transformers:MODEL``."""
+    """Build the encoder ``sentence-transformers:MODEL``.
+
+    Raises:
+        FeatureError: the folder is no model of that kind, or some of its weights are missing.
+    """
     spec.check_options()
-    return SentenceEncoder(spec, context)
+    try:
+        return SentenceEncoder(spec, context)
+    except (AttributeError, TypeError, OSError, ValueError, KeyError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise FeatureError(f"encoder {spec.text!r}: cannot be used: {said}") from error
