@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -116,6 +118,32 @@ def test_loss_and_gradients_equal_autograd(block, form, parts) -> None:
             torch.testing.assert_close(
                 parameter.grad, gradients[name].grad, rtol=1e-9, atol=1e-14, msg=name
             )
+
+
+@pytest.mark.parametrize("voters", [0, 1])
+def test_a_head_without_two_voters_has_no_loss_and_the_others_theirs(voters: int) -> None:
+    model, (batch, labels) = build(missing="masked"), build_batch()
+    has_text = model.present["text"].nonzero()[:, 0]
+    lacks_text = (~model.present["text"]).nonzero()[:, 0]
+    heads = lacks_text[torch.arange(B) % len(lacks_text)]
+    heads[:voters] = has_text[:voters]
+    batch = replace(batch, heads=heads)
+    rows = model.entity_rows(heads)
+    encoded = model.encode_queries(rows, heads, batch.relations)
+    ballots = {head: Ballot.of(model, head, rows, B) for head, rows in encoded.voters.items()}
+    expected = plain_losses(model, batch, labels)
+    loss = backward_candidates(
+        model,
+        encoded.vectors,
+        all_candidates(batch, N, 5),
+        smoothing=SMOOTHING,
+        form="logits",
+        ballots=ballots,
+    )
+    assert loss.per_head["text"] == 0.0
+    assert not loss.query_gradients["text"].any()
+    for head in ("structure", "joint"):
+        torch.testing.assert_close(loss.per_head[head], expected[head])
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.01, 0.1])

@@ -175,7 +175,7 @@ def _score_in_tiles(
     """
     slopes = q.new_empty(len(q), len(c))
     loss = q.new_zeros((), dtype=torch.float64)
-    rows = min(len(q), _rows_in_cache(c))
+    rows = max(1, min(len(q), _rows_in_cache(c)))  # no query at all: a head that nobody votes in
     tile = q.new_empty(rows, len(c))
     for start in range(0, len(q), rows):
         some = q[start : start + rows]
