@@ -196,6 +196,7 @@ def test_drafts_of_killed_writers_are_removed(tmp_path) -> None:
     remove_drafts(tmp_path / "nowhere")
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="no /proc here")  # noqa: PTH110
 def test_a_link_stays_a_link_and_a_device_a_device(tmp_path) -> None:
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_bytes(b"old")
@@ -210,6 +211,14 @@ def test_a_link_stays_a_link_and_a_device_a_device(tmp_path) -> None:
     write_file(pipe, b"through")
     assert os.read(reader, 20) == b"through"
     os.close(reader)
+
+    reader, writer = os.pipe()
+    link.unlink()
+    link.symlink_to(f"/proc/self/fd/{writer}")  # as /dev/stdout and a shell's >(command) are
+    write_file(link, b"through")
+    assert os.read(reader, 20) == b"through"
+    os.close(reader)
+    os.close(writer)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "target"]
 
 

@@ -36,12 +36,12 @@ def write_file(path: Path, content: bytes) -> None:
         StorageError: the disk refused; what was there before is untouched.
     """
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_bytes(content)  # before links are followed: that to a pipe has no target
+            return
         if path.is_symlink():
             path = path.resolve()
         draft = name_draft(path)
-        if path.exists() and not path.is_file() and not path.is_dir():
-            path.write_bytes(content)
-            return
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             write_through(draft, content)
