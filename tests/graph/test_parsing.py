@@ -108,6 +108,15 @@ def test_plain_benchmark_lines_are_not_split_one_by_one(tmp_path):
     assert read_facts == [("<a>", "<b>", "<c>"), ("漢", "b", ".")]
 
 
+@pytest.mark.parametrize("bad", ["a\t\tc", "\ta\tc", "a\tc\t"])
+def test_a_label_that_is_empty_is_none(tmp_path, bad):
+    path = tmp_path / "train.txt"
+    path.write_text(f"a\tb\tc\n{bad}\nd\te\tf\n")
+    facts, lines, findings = read(path, MOMOK_LAYOUT)
+    assert (facts, lines) == ([("a", "b", "c"), ("d", "e", "f")], [1, 3])
+    assert [finding.count for finding in findings] == [1]
+
+
 @pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
 @pytest.mark.parametrize("block", [1, 12, 1 << 19])
 @given(before=st.integers(0, 30), broken=st.sampled_from([b"\xff", b"\xe4\xbd", b"\xc3\n"]))

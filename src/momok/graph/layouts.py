@@ -53,8 +53,15 @@ def _straighten_benchmark_lines(block: bytes) -> bytes | None:
 
 
 def _split_momok_line(line: str) -> list[str]:
-    return line.split("\t") if line else []
+    """Take a line apart at tabs; a label that is empty is none."""
+    return [label for label in line.split("\t") if label]
+
+
+def _straighten_momok_lines(block: bytes) -> bytes | None:
+    """The block as it is, unless a label may be empty."""
+    odd = (b"\t\t", b"\t\n", b"\n\t")
+    return None if block.startswith(b"\t") or any(signs in block for signs in odd) else block
 
 
 BENCHMARK_LAYOUT = Layout(_split_benchmark_line, _straighten_benchmark_lines)
-MOMOK_LAYOUT = Layout(_split_momok_line, lambda block: block)
+MOMOK_LAYOUT = Layout(_split_momok_line, _straighten_momok_lines)
