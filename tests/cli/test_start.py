@@ -119,6 +119,29 @@ def test_an_interruption_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None
     assert "Traceback" not in result.output
 
 
+class OutOfMemoryError(RuntimeError):
+    """What PyTorch calls it on a GPU."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OutOfMemoryError("CUDA out of memory.\nTried to allocate 20.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+    ],
+    ids=str,
+)
+def test_a_lack_of_memory_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    _replace(monkeypatch, error)
+    result = CliRunner().invoke(main, ["config"])
+    assert result.exit_code == 2
+    [line] = result.stderr.splitlines()
+    assert line.startswith("momok: out of memory: narrower vectors")
+
+
 def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     _replace(monkeypatch, ZeroDivisionError("a bug"))
     result = CliRunner().invoke(main, ["config"])

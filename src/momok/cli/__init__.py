@@ -101,7 +101,23 @@ class _LazyCommands(click.Group):
             _close_output()
             where = error.filename or "the output"
             _fail(f"{where}: could not be read or written: {error.strerror or error}")
+        except (MemoryError, RuntimeError) as error:
+            if not _is_lack_of_memory(error):
+                raise
+            _fail(
+                "out of memory: narrower vectors (model.*_width, features.width), a smaller "
+                "training.batch_size or memory_mb need less; what was saved is kept"
+            )
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_lack_of_memory(error: BaseException) -> bool:
+    """Python's form of it, a GPU's and a CPU's in PyTorch, which need not be imported."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
 
 
 def _close_output() -> None:
