@@ -121,8 +121,10 @@ def _say_share(prediction: Prediction, modality: str, number: int) -> Text:
 
 def _remark(predictions: Predictions, *, scores: bool) -> list[str]:
     if not len(predictions):
-        return ["No answers: every candidate is a known fact."]
-    voted = (head for head, said in predictions[0].heads.items() if said is not None)
+        return [
+            "No answers: every candidate is a known fact, or not plausible where that is asked."
+        ]
+    voted = dict.fromkeys(h for p in predictions for h, said in p.heads.items() if said is not None)
     heads = ", ".join(map(make_printable, voted))
     lines = [f"score: mean probability of the heads {heads}; %: each modality's part of it"]
     if scores:
