@@ -6,8 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import momok
+from momok.cli import main
 from momok.errors import RunError
 from momok.evaluation import Metrics
 from momok.training import RunFolder, evaluate_run
@@ -83,10 +85,20 @@ def test_published_is_the_best_of_each_metric(published) -> None:
     }
 
 
+def test_epochs_were_ranked_by_one_tie_rule(published) -> None:
+    evaluation = published.load_evaluation("test", "published")
+    assert list(evaluation.by_tie_rule) == ["realistic"]
+    shown = CliRunner().invoke(main, ["evaluate", str(published.path)]).stdout
+    assert "PUBLISHED PROTOCOL: chosen on test" in shown
+    assert "only the table by head is the best of" in shown
+    assert "optimistic" not in shown
+
+
 def test_a_clean_run_has_no_published_result(clean) -> None:
     before = read_outcome(clean)
-    with expect_line(RunError, "evaluation.protocol=published", "did not rank that split"):
-        evaluate_run(clean, protocol="published")
+    for split in ("valid", "test"):
+        with expect_line(RunError, "evaluation.protocol=published", "ranked test while it trained"):
+            evaluate_run(clean, split, protocol="published")
     assert read_outcome(clean) == before
 
 

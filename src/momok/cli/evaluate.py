@@ -76,7 +76,10 @@ def _show(
 ) -> None:
     from momok.cli.tables import describe_protocol, group_table, heads_table
 
+    published = evaluation.protocol == "published"
     for grouping in dict.fromkeys(groupings):
+        if grouping == "ties" and published:  # epochs were ranked by one rule
+            continue
         if grouping == "head":
             out.print(heads_table(evaluation, name))
         else:
@@ -89,7 +92,7 @@ def _show(
             "that train never shows (unseen)."
         )
     out.print(describe_protocol(evaluation))
-    if evaluation.protocol == "published" and set(groupings) - {"head"}:
+    if published and set(groupings) - {"head"}:
         out.print("Groupings show the model chosen on test; only the table by head is the best of.")
 
 

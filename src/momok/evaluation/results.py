@@ -67,7 +67,7 @@ class Evaluation:
     num_facts: int
     num_queries: int
     num_unseen_facts: int  # facts with an entity that train never shows
-    by_tie_rule: ByGroup  # realistic, optimistic, pessimistic
+    by_tie_rule: ByGroup  # realistic, optimistic, pessimistic; under "published" the first alone
     by_side: ByGroup  # tail, head
     by_relation: ByGroup  # relation label
     by_relation_and_side: Mapping[str, ByGroup]  # side -> relation label
@@ -83,8 +83,11 @@ class Evaluation:
         return self.by_tie_rule["realistic"]
 
     def with_overall(self, overall: ByHead) -> Evaluation:
-        """The same with another headline: under "published" it is put together from epochs."""
-        return replace(self, by_tie_rule={**self.by_tie_rule, "realistic": overall})
+        """The same with another headline: under "published" it is put together from epochs.
+
+        Those were ranked by one tie rule alone, so there are no others beside it.
+        """
+        return replace(self, by_tie_rule={"realistic": overall})
 
     @property
     def heads(self) -> tuple[str, ...]:

@@ -278,7 +278,10 @@ def _warn_of_result(contents: RunContents, evaluation: Evaluation) -> Iterator[N
                 f"The test split is small ({evaluation.num_queries:,} queries): wide intervals.",
             )
         )
-    ties = [(evaluation.by_tie_rule[r][ANSWER].mrr or 0) for r in ("optimistic", "pessimistic")]
+    ties = [
+        evaluation.by_tie_rule.get(rule, evaluation.overall)[ANSWER].mrr or 0.0
+        for rule in ("optimistic", "pessimistic")
+    ]
     if ties[0] - ties[1] > _TELLING_TIES:
         yield Notice(
             sentence=(
