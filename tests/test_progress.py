@@ -93,6 +93,15 @@ def test_a_terminal_gets_bars_and_no_lines(clock: list[float]) -> None:
     assert "gone" not in shown
 
 
+def test_a_ranking_that_is_broken_off_gives_the_cursor_back() -> None:
+    console, file = open_console(terminal=True)
+    reporter = ProgressBars(console)
+    reporter.ranking("ranking test")(1, 10)
+    reporter.end()
+    shown = file.getvalue()
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
 def test_stages_leave_no_empty_line_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     with show_stages() as update:
         update("reading", 1, 10)

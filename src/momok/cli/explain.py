@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -104,12 +105,11 @@ def command(
 
 
 def _explain_model(predictor: Predictor) -> ModelExplanation:
-    from momok.cli.console import error_console
+    from momok.cli.work_bar import show_work
     from momok.prediction import explain_model
-    from momok.training.progress import ProgressBars
 
-    bars = ProgressBars(error_console())
-    return explain_model(predictor, progress=bars.ranking("train queries"))
+    with show_work("train queries") as show:
+        return explain_model(predictor, progress=partial(show, ""))
 
 
 def _print_json(value: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from momok.cli import COMMANDS
@@ -18,16 +20,16 @@ def command(run: str) -> None:
     checkpoint, experts, modalities and disentanglement show what the model has learned of the
     relations (docs/explanations.md).
     """
-    from momok.cli.console import error_console, make_printable
+    from momok.cli.console import make_printable
+    from momok.cli.work_bar import show_work
     from momok.reporting import draw_plots
     from momok.reporting.model_plots import draw_model_plots
     from momok.training import RunFolder
-    from momok.training.progress import ProgressBars
 
     folder = RunFolder(run)
     written = draw_plots(folder)
     if folder.best_checkpoint.exists():
-        bars = ProgressBars(error_console())
-        written += draw_model_plots(folder, progress=bars.ranking("train queries"))
+        with show_work("train queries") as show:
+            written += draw_model_plots(folder, progress=partial(show, ""))
     for path in written:
         click.echo(make_printable(str(path)))

@@ -102,7 +102,7 @@ def evaluate_run(
             epochs at which a run trained under that protocol ranked the split.
 
     Raises:
-        RunError: ``published`` for a run that did not rank the split while it trained, or
+        RunError: ``published`` for a run that was not trained under it, or
             ``clean`` for one that chose its checkpoint on test.
     """
     folder = run if isinstance(run, RunFolder) else RunFolder(run)
@@ -117,14 +117,18 @@ def evaluate_run(
             "train with --set evaluation.protocol=clean for one"
         )
     reporter = _choose_reporter(progress)
-    evaluation = evaluate(
-        model,
-        folder.load_graph(),
-        split,
-        protocol=chosen,
-        memory_budget=config.evaluation.memory_mb << 20,
-        progress=reporter.ranking(f"ranking {split}"),
-    )
+    graph = folder.load_graph()
+    try:
+        evaluation = evaluate(
+            model,
+            graph,
+            split,
+            protocol=chosen,
+            memory_budget=config.evaluation.memory_mb << 20,
+            progress=reporter.ranking(f"ranking {split}"),
+        )
+    finally:
+        reporter.end()
     if best is not None:
         evaluation = evaluation.with_overall(best)
     folder.save_evaluation(evaluation)
@@ -181,11 +185,11 @@ def _fit(trainer: Trainer) -> RunFolder:
 def _best_over_epochs(folder: RunFolder, split: str) -> dict[str, Metrics]:
     """Each metric's best value over the epochs, per head: the published habit."""
     history = [record["metrics"] for record in folder.records(split)]
-    if not history:
+    if not history or folder.config.evaluation.protocol != "published":
         raise RunError(
-            f"{folder.path}: protocol 'published' needs the {split} metrics of every validation, "
-            "and this run did not rank that split while it trained (which is right); train with "
-            "--set evaluation.protocol=published to reproduce the published habit"
+            f"{folder.path}: protocol 'published' needs a run that ranked test while it trained, "
+            "and this one did not (which is right); train with --set evaluation.protocol=published "
+            "to reproduce the published habit"
         )
     return {
         head: best_of_each_metric([Metrics.from_json(epoch[head]) for epoch in history])

@@ -28,7 +28,10 @@ class Reporter(Protocol):
         """A step is done."""
 
     def ranking(self, what: str) -> RankingProgress:
-        """An evaluation begins; the result is called with (done, total) queries."""
+        """An evaluation begins; the result is called with (done, total) queries.
+
+        Alone, without ``begin``, it must be followed by ``end``, too.
+        """
 
     def validated(
         self, epoch: int, split: str, mrr: float, *, best: float, best_epoch: int
@@ -36,7 +39,7 @@ class Reporter(Protocol):
         """A validation is done; ``best`` may be this one."""
 
     def end(self) -> None:
-        """Training is over, or was interrupted."""
+        """Training or an evaluation is over, or was interrupted."""
 
 
 class Silent:
@@ -95,19 +98,17 @@ class ProgressBars:
         self._bars.update(self._training, advance=1, note=note)
 
     def ranking(self, what: str) -> RankingProgress:
-        """Show a bar for an evaluation until it is done."""
-        alone = self._bars is None
-        bars = self._bars or build_bars(self.console)
+        """Show a bar for an evaluation until it is done; ``end`` takes it away in any case."""
+        if self._bars is None:
+            self._bars = build_bars(self.console)
+            self._bars.start()
+        bars = self._bars
         task = bars.add_task(what, total=None, note="queries ranked")
-        if alone:
-            bars.start()
 
         def update(done: int, total: int) -> None:
             bars.update(task, completed=done, total=total)
             if done >= total:
                 bars.remove_task(task)
-                if alone:
-                    bars.stop()
 
         return update
 
@@ -129,4 +130,4 @@ class ProgressBars:
         """Take the bars away."""
         if self._bars is not None:
             self._bars.stop()
-            self._bars = None
+            self._bars = self._training = None

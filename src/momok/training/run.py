@@ -3,7 +3,7 @@
 ::
 
     RUN/
-      run.json            what this is, and its state: training, finished, interrupted
+      run.json            what this is, and its state: training, interrupted, trained, finished
       config.json         every setting, as resolved
       environment.json    machine, versions, precision, threads
       data.json           which graph, its fingerprint, which split, what was found in it
@@ -136,7 +136,8 @@ class RunFolder:
 
     @property
     def state(self) -> str:
-        """``training`` (running, or killed), ``interrupted`` or ``finished``."""
+        """``training`` (running, or killed), ``interrupted``, ``trained`` (being tested, or killed
+        meanwhile) or ``finished``."""
         return str(self._read_json("run.json", "state")["state"])
 
     def set_state(self, state: str) -> None:
