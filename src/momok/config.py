@@ -126,9 +126,9 @@ class TrainingSettings(_Section):
     learning_rate_decay: float = Field(default=0.98, gt=0.0, le=1.0)
     """What the learning rate is multiplied by after every epoch."""
     beta2: float = Field(default=0.9, ge=0.0, lt=1.0)
-    """Adam's memory of squared gradients. The first steps, in which all scores fall from 0 to
-    about ``-log N``, have gradients a thousand times those that follow; 0.999 (the paper)
-    remembers them for thousands of steps and learns little meanwhile."""
+    """Adam's memory of squared gradients. Without ``model.score_prior`` all scores fall from 0
+    to about ``-log N`` in the first steps, with gradients a thousand times those that follow;
+    0.999 (the paper) remembers them for thousands of steps and learns little meanwhile."""
     label_smoothing: float = Field(default=0.1, ge=0.0, lt=1.0)
     """Positives count ``1 - label_smoothing``, and every pair ``1/N``."""
     loss: Literal["logits", "probabilities"] = "logits"

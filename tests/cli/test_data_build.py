@@ -114,4 +114,4 @@ def test_a_graph_is_replaced_only_with_force(
 def test_help_teaches(invoke: Invoke) -> None:
     text = invoke("data", "build", "--help").stdout
     assert "momok data build facts.csv --entities things.csv" in text
-    assert "[default: 80/10/10]" in text
+    assert "[80/10/10]" in text

@@ -154,8 +154,8 @@ def main(ctx: click.Context) -> None:
     """Multi-modal knowledge graph completion.
 
     Learns from the facts, pictures and texts of a graph, predicts the facts that are missing, and
-    says which modality led to each answer. Every command works on a run folder, which `train` and
-    `demo` make.
+    says which modality led to each answer. `train` and `demo` make a run folder; `resume`,
+    `evaluate`, `predict`, `calibrate`, `report`, `explain`, `serve` and `plot` work on one.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

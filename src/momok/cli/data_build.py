@@ -84,18 +84,16 @@ _PAIRS = 10  # of redundant relations
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=60,
-    show_default=True,
     metavar="SECONDS",
-    help="How long the endpoint may be silent.",
+    help="How long the endpoint may be silent [60].",
 )
 @click.option(
     "--ratio",
     default="80/10/10",
-    show_default=True,
     metavar="TRAIN/VALID/TEST",
-    help="Shares of the splits, where the source has none.",
+    help="Shares of the splits, where the source has none [80/10/10].",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the split.")
+@click.option("--seed", default=0, metavar="N", help="Of the split [0].")
 @click.option(
     "--drop-inverse-leaks",
     is_flag=True,

@@ -23,9 +23,9 @@ __all__ = ["command"]
 def command(name: str, features: bool) -> None:
     """Fetch a benchmark from its public addresses.
 
-    NAME is one of `momok data list`. The files go to $MOMOK_DATA/NAME (or, where that is not set,
-    ~/.local/share/momok/NAME). Their sizes and hashes are checked; what was cut goes on with the
-    same command; the folder appears when all of it is right. It is said what came from where.
+    NAME is MKG-W, MKG-Y, DB15K or KVC16K. The files go to $MOMOK_DATA/NAME (or, where that is not
+    set, ~/.local/share/momok/NAME). Their sizes and hashes are checked; what was cut goes on with
+    the same command; the folder appears when all of it is right. It is said what came from where.
 
     The benchmarks carry no licence of their own: see their authors' pages.
 

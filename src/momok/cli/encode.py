@@ -78,10 +78,11 @@ def command(
 ) -> None:
     """Turn the texts, pictures or numbers of a graph into features.
 
-    GRAPH is a folder, KIND is text, image or numeric. Texts are names and descriptions; pictures
-    are the files named in entities.tsv, several per entity are averaged; numbers stand in
-    numbers.tsv. Entities that have none are marked absent, and what cannot be read is counted and
-    listed. An interrupted or killed encoding goes on with the same command.
+    GRAPH is a folder or a name of `momok data list`, KIND is text, image or numeric. Texts are
+    names and descriptions; pictures are the files named in entities.tsv, several per entity are
+    averaged; numbers stand in numbers.tsv. Entities that have none are marked absent, and what
+    cannot be read is counted and listed. An interrupted or killed encoding goes on with the same
+    command.
 
     Encoders: use, sentence-transformers:MODEL, transformers:MODEL (text); descriptor,
     efficientnet-lite0, transformers:MODEL (image); quantile, log (numeric); and those that other

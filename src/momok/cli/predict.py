@@ -79,7 +79,7 @@ _SUFFIXES = {".json": "json", ".csv": "csv"}
     "--per-relation",
     type=click.IntRange(min=1),
     metavar="COUNT",
-    help="With --all-missing: how many facts of a relation at most [1000].",
+    help="With --all-missing: how many facts of a relation at most [that of --top, or 1000].",
 )
 @click.option(
     "--top",

@@ -19,10 +19,11 @@ __all__ = ["render_reference"]
 _INTRODUCTION = """\
 # The command line
 
-Every command works on a run folder, which `momok train` and `momok demo` make. Results go to the
-standard output, progress and remarks to the standard error. Exit codes: 0 done; 2 something that
-you can mend, said in one line that begins with `momok:`; 130 interrupted (what was trained is
-saved).
+`momok train` and `momok demo` make a run folder, on which `resume`, `evaluate`, `predict`,
+`calibrate`, `report`, `explain`, `serve` and `plot` work. Results go to the standard output,
+progress and remarks to the standard error. Exit codes: 0 done; 1 `momok data check` found
+something as bad as `--fail-on` says; 2 something that you can mend, said in one line that begins
+with `momok:`; 130 interrupted (what was trained is saved).
 
 This page is made by `python -m momok.cli.reference > docs/cli.md`.
 """
@@ -70,7 +71,8 @@ def _describe_option(option: click.Option) -> str:
         takes = " " + "|".join(option.type.choices)
     elif not option.is_flag:
         takes = " " + (option.metavar or option.name or "").upper()
-    names = f"`{', '.join(option.opts)}{takes}`".replace("|", "\\|")
+    opposite = f" / {', '.join(option.secondary_opts)}" if option.secondary_opts else ""
+    names = f"`{', '.join(option.opts)}{takes}{opposite}`".replace("|", "\\|")
     needed = " Required." if option.required else ""
     return f"| {names} | {(option.help or '').replace('|', chr(92) + '|')}{needed} |"
 
