@@ -40,6 +40,15 @@ def test_numbers(invoke: Invoke, folder: Path) -> None:
     assert load_graph(folder).features["numeric"].present.tolist() == [True, True, False, False]
 
 
+def test_a_copy_has_the_numbers_too(invoke: Invoke, folder: Path, tmp_path: Path) -> None:
+    (folder / "picture_urls.tsv").write_text("label\turl\na\thttp://x/a.png\n")
+    result = invoke("encode", folder, "numeric", "--out", tmp_path / "copy")
+    assert result.exit_code == 0, result.output
+    for name in ("numbers.tsv", "picture_urls.tsv"):
+        assert (tmp_path / "copy" / name).read_bytes() == (folder / name).read_bytes()
+    assert load_graph(tmp_path / "copy").features["numeric"].present.sum() == 2
+
+
 def test_it_is_not_done_twice(invoke: Invoke, fail: Fail, folder: Path) -> None:
     assert invoke("encode", folder, "numeric").exit_code == 0
     assert "give --replace" not in fail("encode", folder, "numeric", "--name", "a b")

@@ -10,9 +10,9 @@ import pytest
 
 from momok.encoders import BUILT_IN, DEFAULT_SPECS, EncoderContext, EncoderSpec
 from momok.encoders.inputs import MOST_ATTRIBUTES, MOST_CHARACTERS
-from momok.encoders.pictures import MOST_PIXELS
 from momok.encoders.registry import ENTRY_POINTS
 from momok.graph import load_graph
+from momok.graph.doctor.looking import MAX_PIXELS
 from momok.graph.feature_import.archives import KNOWN_ARCHIVES, recognise
 from momok.graph.feature_import.files import SUFFIXES
 
@@ -66,4 +66,4 @@ def test_the_page_names_every_format_and_archive():
 def test_the_numbers_of_the_page():
     assert f"{MOST_CHARACTERS:,} characters" in PAGE
     assert f"The {MOST_ATTRIBUTES} most common" in PAGE
-    assert f"{MOST_PIXELS // 10**6} million pixels" in PAGE
+    assert f"{MAX_PIXELS // 10**6} million pixels" in PAGE

@@ -7,6 +7,7 @@ import io
 import os
 import zipfile
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -106,6 +107,15 @@ CASES: dict[str, tuple[Callable[[Path], None], str, str]] = {
         write(f__csv="a,r,b\n" * 100 + "x,y\n" * 101 + "a,r,b\n" * 99 + "x\n" * 200),
         "f.csv",
         "f.csv:101: expected 3 columns, found 2: 'x | y'; 301 of 500",
+    ),
+    "splits said": (write(k_in_readme__txt="x"), "k --format splits", "k: has no facts: expected"),
+    "durations": (
+        write(
+            f__csv=GOOD,
+            t__parquet=parquet(id=["a", "b"], long=[timedelta(1), timedelta(2)]),  # type: ignore[list-item]
+        ),
+        "f.csv --entities t.parquet",
+        "t.parquet: the column 'long' holds Duration",
     ),
     "strict": (write(f__csv=GOOD + "x,y\n"), "f.csv --strict", "f.csv:9: expected 3 columns"),
     "strict blank": (write(f__csv=GOOD + "x,,y\n"), "f.csv --strict", "f.csv:9: the relation is"),

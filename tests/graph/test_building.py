@@ -15,9 +15,9 @@ from momok.errors import DataError, StorageError
 from momok.graph import load_graph
 from momok.graph.building import BuildOptions, build_graph
 from momok.graph.numbers import read_numbers
-from momok.graph.raw_writing import PICTURE_LINKS
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.reading import read_sources
+from momok.graph.tables import PICTURE_LINKS
 from tests.graph.small_graph import ENTITIES, RELATIONS, TEST, TRAIN, VALID, as_triples
 
 
@@ -242,7 +242,10 @@ def test_everything_about_entities_is_written(tmp_path: Path) -> None:
     assert graph.relation_names == ("is next to", "has the capital", "part of")
     assert graph.descriptions[1] == "two lines"
     assert graph.entity_types[3] == "city"
-    assert graph.attributes == {"motto": ("Liberté", *[""] * 6)}
+    assert graph.attributes == {
+        "motto": ("Liberté", *[""] * 6),
+        "label_2": ("", "no column", *[""] * 5),  # label is momok's own
+    }
     assert read_numbers(tmp_path / "graph") == {"area": {"France": 643801.0}}
     content = {e: [p.read_bytes() for p in several] for e, several in graph.all_pictures.items()}
     assert content == {0: [b"b.jpg", b"a.png"], 1: [b"b.jpg"], 5: [b"weird name|<b>.png"]}

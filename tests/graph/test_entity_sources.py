@@ -151,6 +151,7 @@ def test_pictures_are_named_by_labels(raw: RawGraph, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     put(folder, "Q1.png", "Q1_2.JPG", "Q2/x.webp", "Q2/y.gif", "deep/er/Q3.jpeg")
     put(folder, "http%3A%2F%2Fx%2Fa%20b.bmp", "http___x_a_b-3.png", "Q9.png", "notes.txt")
+    put(folder, "http%3A%2F%2Fx%2Fa%20b_2.bmp")
     read = add_picture_folder(raw, folder)
     names = {
         label: [str(Path(p).relative_to(folder)) for p in paths]
@@ -160,7 +161,11 @@ def test_pictures_are_named_by_labels(raw: RawGraph, tmp_path: Path) -> None:
         "Q1": ["Q1.png", "Q1_2.JPG"],
         "Q2": ["Q2/x.webp", "Q2/y.gif"],
         "Q3": ["deep/er/Q3.jpeg"],
-        "http://x/a b": ["http%3A%2F%2Fx%2Fa%20b.bmp", "http___x_a_b-3.png"],
+        "http://x/a b": [
+            "http%3A%2F%2Fx%2Fa%20b.bmp",
+            "http%3A%2F%2Fx%2Fa%20b_2.bmp",
+            "http___x_a_b-3.png",
+        ],
     }
     assert [(f.kind, f.count, f.examples) for f in read.findings] == [
         ("unknown-picture", 1, ("Q9.png",))

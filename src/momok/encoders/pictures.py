@@ -8,20 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from momok.encoders.weights import import_extra
+from momok.graph.doctor.looking import MAX_BYTES, MAX_PIXELS, list_formats
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-__all__ = ["MOST_PIXELS", "PictureError", "open_picture"]
+__all__ = ["PictureError", "open_picture"]
 
-MOST_PIXELS = 89_478_485
-"""A picture of more is refused: 256 MiB as RGB, Pillow's own limit for a warning."""
-
-# Not EPS, which starts Ghostscript, nor the formats of laboratories and old machines.
-_FORMATS = (
-    *("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO", "PPM", "ICO", "JPEG2000", "AVIF"),
-    "TGA",
-)
 _BACKGROUND = (255, 255, 255)
 
 
@@ -38,17 +31,16 @@ def open_picture(path: Path, root: Path) -> Picture:
 
     Raises:
         PictureError: it is missing, no regular file, outside the folder, in no known format,
-            truncated or corrupt, or larger than ``MOST_PIXELS``.
+            truncated or corrupt, or larger than ``MAX_PIXELS`` or ``MAX_BYTES``.
     """
     library = import_extra("PIL.Image", package="pillow", extra="image", purpose="reading pictures")
     operations = import_extra(
         "PIL.ImageOps", package="pillow", extra="image", purpose="reading pictures"
     )
     _check_file(path, root)
-    formats = [name for name in _FORMATS if name in _known_formats(library)]
     try:
-        with library.open(path, formats=formats) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
+        with library.open(path, formats=list_formats()) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
                 raise PictureError(f"{picture.width:,} x {picture.height:,} pixels, too many")
             picture.load()
             return _make_rgb(operations.exif_transpose(picture))
@@ -57,7 +49,7 @@ def open_picture(path: Path, root: Path) -> Picture:
     except MemoryError:
         raise PictureError("does not fit into memory") from None
     except (library.DecompressionBombError, library.DecompressionBombWarning):
-        raise PictureError(f"more than {MOST_PIXELS:,} pixels, too many") from None
+        raise PictureError(f"more than {MAX_PIXELS:,} pixels, too many") from None
     except library.UnidentifiedImageError:
         raise PictureError("in no picture format that can be read") from None
     except Exception as error:  # decoders of broken files raise whatever they meet
@@ -70,19 +62,15 @@ def _check_file(path: Path, root: Path) -> None:
     if not real.is_relative_to(os.path.realpath(root)):
         raise PictureError("outside the folder of the graph")
     try:
-        mode = real.stat().st_mode
+        status = real.stat()
     except FileNotFoundError:
         raise PictureError("there is no such file") from None
     except OSError as error:
         raise PictureError(f"cannot be read: {error.strerror}") from error
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(status.st_mode):
         raise PictureError("no file but a folder, pipe or device")
-
-
-def _known_formats(library: object) -> dict[str, object]:
-    library.init()  # type: ignore[attr-defined]
-    known: dict[str, object] = library.OPEN  # type: ignore[attr-defined]
-    return known
+    if status.st_size > MAX_BYTES:
+        raise PictureError(f"{status.st_size >> 20:,} MB, too many")
 
 
 def _make_rgb(picture: Picture) -> Picture:

@@ -1,6 +1,6 @@
 """How an encoder is named on the command line: ``NAME[:TARGET][?key=value&key=value]``.
 
-``use``, ``descriptor?width=96``, ``transformers:models/bert?pooling=cls&max_tokens=128``.
+``use``, ``quantile``, ``transformers:models/bert?pooling=cls&max_tokens=128``.
 """
 
 from __future__ import annotations

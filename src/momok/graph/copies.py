@@ -14,7 +14,8 @@ from momok.graph.formats import (
     read_benchmark_folder,
     write_momok_folder,
 )
-from momok.graph.tables import read_table
+from momok.graph.numbers import NUMBERS_FILE
+from momok.graph.tables import PICTURE_LINKS, read_table
 
 __all__ = ["find_folder_of", "find_own_folder", "read_labels_of", "read_name_of"]
 
@@ -65,7 +66,9 @@ def find_folder_of(source: str) -> Path:
 def _find_copy(source: str, out: Path) -> Path:
     out = out.expanduser()
     if not is_momok_folder(out):
-        write_momok_folder(load_graph(source), out)
+        graph, folder = load_graph(source), find_folder_of(source)
+        beside = [folder / name for name in (NUMBERS_FILE, PICTURE_LINKS)]  # no part of a graph
+        write_momok_folder(graph, out, also=[file for file in beside if file.is_file()])
         return out
     if read_labels_of(out) != load_graph(source).entities.labels:
         raise DataError(f"{out}: is another graph than {source}; choose another folder")

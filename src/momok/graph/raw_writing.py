@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -18,16 +19,14 @@ from momok.graph.parsing import MAX_EXAMPLES
 from momok.graph.sources.frames import pl
 from momok.graph.sources.pictures import is_ordinary_file
 from momok.graph.sources.raw import RawGraph
-from momok.graph.tables import PICTURE_SEPARATOR
+from momok.graph.tables import PICTURE_LINKS, PICTURE_SEPARATOR
 from momok.graph.writing import FORMAT, VERSION
 from momok.storage import write_folder, write_through
 
-__all__ = ["PICTURE_LINKS", "Written", "check_target", "write_raw_folder"]
+__all__ = ["Written", "check_target", "write_raw_folder"]
 
-PICTURE_LINKS = "picture_urls.tsv"
 _BLOCK = 1 << 20  # facts written at once
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
-_RESERVED = ("label", "name", "description", "picture", "type")
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,10 @@ def _write_entities(raw: RawGraph, pictures: Mapping[str, str], folder: Path) ->
     }
     for name, values in raw.attributes.items():
         header = flatten(name).strip()
-        if header and header not in columns:
+        if header:
+            names = (f"{header}_{place}" for place in itertools.count(2))
+            while header in columns:  # a name of momok's own, or of a column like it
+                header = next(names)
             columns[header] = _column(raw.entities, values)
     _write_table(folder / "entities.tsv", columns)
 

@@ -11,9 +11,17 @@ from momok.errors import FormatError
 from momok.graph.lines import read_text
 from momok.graph.parsing import FindingLog
 
-__all__ = ["PICTURE_SEPARATOR", "Table", "check_inside", "read_pictures", "read_table"]
+__all__ = [
+    "PICTURE_LINKS",
+    "PICTURE_SEPARATOR",
+    "Table",
+    "check_inside",
+    "read_pictures",
+    "read_table",
+]
 
 PICTURE_SEPARATOR = "|"  # between the paths of one entity
+PICTURE_LINKS = "picture_urls.tsv"  # where a built graph keeps pictures that are URLs
 
 
 @dataclass(frozen=True)

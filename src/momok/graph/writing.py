@@ -27,6 +27,7 @@ def write_momok_folder(
     *,
     with_features: bool = True,
     overwrite: bool = False,
+    also: Sequence[Path] = (),
 ) -> None:
     """Write a graph as a folder that reads back with the same ids, facts and split.
 
@@ -36,6 +37,7 @@ def write_momok_folder(
         with_features: write features and pictures too; without them the folder is a small record
             of labels, names and facts.
         overwrite: replace a folder of momok's format that is there already.
+        also: files that are copied into the folder as they are.
 
     Raises:
         DataError: the folder exists (and is not a graph to overwrite), or a label cannot be
@@ -55,6 +57,8 @@ def write_momok_folder(
         _write_facts(graph, draft)
         for features in graph.features.values() if with_features else ():
             save_features(draft / "features", features, graph.entities)
+        for file in also:
+            write_through(draft / file.name, file.read_bytes())
 
 
 def _check_labels(kind: str, labels: Sequence[str]) -> None:

@@ -145,7 +145,7 @@ def test_truncated_pictures_are_told(tmp_path):
         assert look_at(path).fault == "undecodable"
 
 
-@pytest.mark.parametrize(("width", "height"), [(30_000, 30_000), (9_000, 9_000), (10**6, 10**6)])
+@pytest.mark.parametrize(("width", "height"), [(30_000, 30_000), (9_500, 9_500), (10**6, 10**6)])
 def test_bombs_are_refused_before_they_are_decoded(tmp_path, width, height):
     claim_size(tmp_path / "bomb.png", width, height)
     look = look_at(tmp_path / "bomb.png")
@@ -221,6 +221,15 @@ def test_pictures_of_a_graph_in_memory(small, tmp_path):
     draw(1).save(tmp_path / "a.png")
     graph = replace(small, pictures={0: tmp_path / "a.png", 2: tmp_path / "a.png"})
     assert examine(None, graph)["near-identical-pictures"].examples == ("France = Germany",)
+
+
+def test_pictures_that_a_graph_in_memory_misses(small):
+    from momok.graph import Finding
+    from momok.graph.doctor import diagnose
+
+    missing = Finding("missing-picture", 1, "1 picture is missing", ("entities.tsv:2",))
+    found = diagnose(replace(small, findings=(missing,), pictures={}))
+    assert "missing-picture" in {ailment.kind for ailment in found.ailments}
 
 
 def test_flags_of_the_world_that_are_the_same():

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 from momok.config import resolve_config
 from momok.errors import RunError
 from momok.graph import MultimodalGraph, Vocabulary
-from momok.reporting.report import write_report
+from momok.reporting.report import write_report, writing
 from momok.reporting.report.changes import changes_table
 from momok.reporting.report.comparing import (
     Group,
@@ -208,3 +208,13 @@ def test_unfinished_published_and_equal_runs_are_marked(
     assert "Seed 0 is there more than once" in text
     assert "Not comparable: narrow used the published protocol" in text
     assert "elsewhere/first" in text
+
+
+def test_runs_of_one_name_are_told_apart() -> None:
+    paths = [Path(f"/data/{part}/runs/world") for part in "abc"] + [Path("/data/other")]
+    names = ["a/runs/world", "b/runs/world", "c/runs/world", "other"]
+    assert writing._name_runs(paths) == names
+    long = [Path(f"/data/{'x' * 60}{part}{'y' * 60}") for part in "ab"]
+    named = writing._name_runs(long)
+    assert len(set(named)) == 2
+    assert max(map(len, named)) <= 60

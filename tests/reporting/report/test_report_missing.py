@@ -45,6 +45,32 @@ def test_a_run_that_was_interrupted(copy_run: CopyRun) -> None:
     assert not sections & {"results", "relations", "predictions"}
 
 
+def test_epochs_that_were_done_again_count_once(copy_run: CopyRun) -> None:
+    run = copy_run("first")
+    with (run / "timing.jsonl").open("a") as log:
+        for epoch in (2, 3):
+            log.write(f'{{"kind": "epoch", "epoch": {epoch}, "batches": 1, "seconds": 9.0}}\n')
+    _, _, text = _write(run)
+    assert "epochs done3 " in text
+    assert "an epoch, slowest9.0 s" in text
+
+
+def test_an_unfinished_run_of_the_published_protocol(copy_run: CopyRun) -> None:
+    run = copy_run("first")
+    shutil.rmtree(run / "results")
+    config = json.loads((run / "config.json").read_text())
+    config["evaluation"]["protocol"] = "published"
+    (run / "config.json").write_text(json.dumps(config))
+    log = (run / "metrics.jsonl").read_text().replace('"kind": "valid"', '"kind": "test"')
+    (run / "metrics.jsonl").write_text(log)
+    about = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(about | {"state": "trained"}))
+    _, _, text = _write(run)
+    assert "This run is trained and not tested yet: 3 of" in text
+    assert "These are test numbers of epoch" in text
+    assert "they chose the checkpoint and are no honest result" in text
+
+
 def test_a_run_before_its_first_epoch(copy_run: CopyRun) -> None:
     run = copy_run("first")
     for folder in ("results", "checkpoints", "plots"):

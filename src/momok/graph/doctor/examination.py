@@ -60,8 +60,6 @@ def diagnose(
     pictures = list_pictures(folder, graph)
     if "pictures" in examined:
         ailments += check_pictures(pictures, graph, tell)
-        # Found again, file by file, by the check itself.
-        ailments = [a for a in ailments if (a.check, a.kind) != ("splits", "missing-picture")]
     if pictures.paths:
         coverage.append(measure_coverage(graph, "pictures", pictures.covered(graph.num_entities)))
     tell("shape", 0, 1)

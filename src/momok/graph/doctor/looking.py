@@ -18,9 +18,11 @@ from momok.errors import MissingExtraError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "Look", "look_at", "silence_decoders"]
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "Look", "list_formats", "look_at", "silence_decoders"]
 
-MAX_PIXELS = 50_000_000  # 200 MB decoded; a small file can claim any size (decompression bomb)
+# A picture of more is refused, here and by encoders: 256 MiB as RGB, Pillow's own limit for a
+# warning. A small file can claim any size (decompression bomb).
+MAX_PIXELS = 89_478_485
 MAX_BYTES = 256 << 20
 
 # Pictures of pixels only: Pillow hands others (EPS, WMF) to programs of the system.
@@ -74,13 +76,13 @@ def look_at(path: Path) -> Look:
         size = path.stat().st_size
         if size > MAX_BYTES:
             return Look("too-large", f"{size >> 20:,} MB")
-        with Image.open(path, formats=_list_formats()) as image:
+        with Image.open(path, formats=list_formats()) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 return Look("too-large", f"{width:,} x {height:,} pixels")
             image.draft("RGB", (64, 64))  # JPEGs are then decoded at an eighth, all of the file
             return _summarise(image)
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         return Look("too-large", str(error))
     except Exception as error:  # decoders of hostile files raise nearly anything
         said = " ".join(str(error).split()).replace(f" {str(path)!r}", "")
@@ -88,8 +90,8 @@ def look_at(path: Path) -> Look:
 
 
 @cache
-def _list_formats() -> tuple[str, ...]:
-    """List the formats that this Pillow can open."""
+def list_formats() -> tuple[str, ...]:
+    """List the formats of pictures of pixels that this Pillow can open."""
     from PIL import Image
 
     Image.init()

@@ -26,7 +26,8 @@ def read_parquet(path: Path) -> pl.DataFrame:
 
     Raises:
         DataError: the file is missing or cannot be read.
-        FormatError: it is no Parquet file or corrupt, has no row, or a column holds lists.
+        FormatError: it is no Parquet file or corrupt, has no row, or a column holds lists or
+            other things that are no text.
     """
     content = read_content(path)
     if not (content.startswith(_MAGIC) and content.endswith(_MAGIC)):
@@ -39,7 +40,7 @@ def read_parquet(path: Path) -> pl.DataFrame:
     if not len(frame):
         raise FormatError(f"{path}: has columns and no row")
     for name, kind in frame.schema.items():
-        if kind.is_nested() or kind in (pl.Binary, pl.Object):
+        if kind.is_nested() or kind in (pl.Binary, pl.Object, pl.Duration):
             raise FormatError(
                 f"{path}: the column {name!r} holds {kind}; expected texts or numbers"
             )

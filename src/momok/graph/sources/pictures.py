@@ -147,7 +147,8 @@ def make_file_name(label: str) -> str:
 def _find_label(file: Path, folder: Path, by_name: dict[str, str]) -> str | None:
     parent = "" if file.parent == folder else file.parent.name
     stem = file.stem
-    for name in (file.name, stem, unquote(stem), _COUNTER.sub("", stem), parent, unquote(parent)):
+    plain = _COUNTER.sub("", stem)
+    for name in (file.name, stem, unquote(stem), plain, unquote(plain), parent, unquote(parent)):
         if name and name in by_name:
             return by_name[name]
     return None

@@ -147,6 +147,10 @@ def _read_source(path: Path, options: SourceOptions, stage: Stage) -> list[Part]
         parts: list[Part] = [(s, read_facts_file(f, options, stage)) for s, f in files.items()]
         if facts is not None:
             parts = [(None, read_facts_file(facts, options, stage))]
+        if not parts:
+            raise DataError(
+                f"{path}: has no facts: expected files named train, valid and test, or one of facts"
+            )
     else:
         parts = [(None, _read_folder(path, kind, strict=options.table.strict))]
     first, raw = parts[0]

@@ -109,10 +109,10 @@ def describe_time(contents: RunContents) -> list[tuple[str, Cell]]:
     rows: list[tuple[str, Cell]] = []
     if epochs:
         rows += [
-            ("epochs done", count(len(epochs))),
+            ("epochs done", count(len(contents.epochs))),
             ("training, all epochs", seconds(sum(epochs))),
-            ("an epoch, median", seconds(statistics.median(epochs))),
-            ("an epoch, slowest", seconds(max(epochs))),
+            ("an epoch, median", seconds(statistics.median(contents.epoch_seconds))),
+            ("an epoch, slowest", seconds(max(contents.epoch_seconds))),
         ]
     if checks:
         rows += [

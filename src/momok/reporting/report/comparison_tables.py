@@ -108,7 +108,7 @@ def differences_table(units: Sequence[Group], differences: Sequence[Difference])
 
 
 def breakdown_table(units: Sequence[Group]) -> Table:
-    """MRR by head, side, cardinality, presence and seen entities, one column per unit."""
+    """MRR by head, side, cardinality and seen entities, one column per unit."""
     evaluations = [run.evaluation for unit in units for run in unit.tested]
     heads = tuple(dict.fromkeys(h for e in evaluations if e is not None for h in e.heads))
     swatches = head_cells(heads)

@@ -21,7 +21,9 @@ from momok.reporting.curves import choose_epoch
 from momok.reporting.report.numbers import shorten
 from momok.training import RunFolder
 
-__all__ = ["RunContents", "load_contents"]
+__all__ = ["LONGEST_NAME", "RunContents", "load_contents"]
+
+LONGEST_NAME = 60  # of a run, in letters
 
 Record = Mapping[str, Any]
 
@@ -72,13 +74,19 @@ class RunContents:
 
     @property
     def state(self) -> str:
-        """``training``, ``interrupted`` or ``finished``."""
+        """``training``, ``interrupted``, ``trained`` or ``finished``."""
         return str(self.about.get("state", "training"))
 
     @property
     def graph_name(self) -> str:
         """The name of the graph, fit to be shown."""
         return shorten(str(self.data["name"]), 80)
+
+    @property
+    def epoch_seconds(self) -> list[float]:
+        """How long every epoch took; of one that was done again after a kill, the last time."""
+        last = {r["epoch"]: r["seconds"] for r in self.timings if r["kind"] == "epoch"}
+        return list(last.values())
 
     @cached_property
     def chosen_epoch(self) -> int | None:
@@ -123,7 +131,7 @@ def load_contents(path: Path, name: str | None = None) -> RunContents:
     split = "test" if config.evaluation.protocol == "published" else "valid"
     return RunContents(
         run=run,
-        name=shorten(name or path.resolve().name, 60),
+        name=shorten(name or path.resolve().name, LONGEST_NAME),
         about=_read_about(path),
         config=config,
         data=data,

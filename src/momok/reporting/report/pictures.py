@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 from momok.errors import MomokError
 from momok.graph import load_graph
+from momok.graph.doctor.looking import list_formats
 from momok.reporting.report.contents import RunContents
 
 __all__ = ["Picture", "Pictures", "find_pictures"]
@@ -89,7 +90,7 @@ def _encode(path: Path) -> Picture | None:
             return None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd files; they are shown or not
-            with Image.open(path) as opened:
+            with Image.open(path, formats=list_formats()) as opened:
                 if opened.width * opened.height > _LARGEST_PICTURE:
                     return None
                 opened.draft("RGB", (2 * _SIDE, 2 * _SIDE))  # JPEG: decode small at once

@@ -109,7 +109,7 @@ def _training_section(contents: RunContents, drawer: Drawer) -> Section:
                 f"of epoch {contents.chosen_epoch} was chosen.",
             )
         )
-    times = [record["seconds"] for record in contents.timings if record["kind"] == "epoch"]
+    times = contents.epoch_seconds
     if len(times) > 1:
         charts.append(
             drawer.draw(

@@ -53,7 +53,7 @@ class Verdict:
 
 
 def write_verdict(contents: RunContents) -> Verdict:
-    """Say what a run comes to; one without a test result is judged by its last validation."""
+    """Say what a run comes to; one without a test result is judged by its best validation."""
     if contents.evaluation is None:
         tiles, sentences = _describe_unfinished(contents)
     else:
@@ -185,6 +185,7 @@ def _describe_unfinished(contents: RunContents) -> tuple[list[Tile], list[Senten
     state = {
         "training": "This run is under way, or was killed",
         "interrupted": "This run was interrupted",
+        "trained": "This run is trained and not tested yet",
         "finished": "This run is finished but not tested",
     }.get(contents.state, "This run is not finished")
     planned = Number(
@@ -210,10 +211,13 @@ def _describe_unfinished(contents: RunContents) -> tuple[list[Tile], list[Senten
             tiles.append(
                 Tile(name=f"{name} on {contents.selection_split}", number=number, unit="%")
             )
+        kind, what = ("validation", "test result")
+        if contents.published:
+            kind, what = ("test", "honest result")
         sentences.append(
             (
-                f"These are validation numbers of epoch {record['epoch']}, the best so far; "
-                "they chose the checkpoint and are no test result.",
+                f"These are {kind} numbers of epoch {record['epoch']}, the best so far; "
+                f"they chose the checkpoint and are no {what}.",
             )
         )
     return tiles, sentences

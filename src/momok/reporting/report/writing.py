@@ -9,9 +9,9 @@ from pathlib import Path
 from momok.errors import RunError
 from momok.reporting.plots import draw_plots
 from momok.reporting.report import single
-from momok.reporting.report.contents import RunContents, load_contents
+from momok.reporting.report.contents import LONGEST_NAME, RunContents, load_contents
 from momok.reporting.report.drawing import Drawer
-from momok.reporting.report.numbers import Number, point_to
+from momok.reporting.report.numbers import Number, point_to, shorten
 from momok.reporting.report.rendering import render_page
 from momok.reporting.report.tables import Badge, Cell, Label, Section
 from momok.reporting.report.verdict import write_verdict
@@ -58,13 +58,26 @@ def _choose_places(paths: Sequence[Path], out: str | Path | None) -> tuple[Path,
 
 
 def _name_runs(paths: Sequence[Path]) -> list[str]:
-    """The names of the folders; with their parents' where two have the same."""
+    """The names of the folders, with as many of their parents' as tell them apart."""
     resolved = [path.resolve() for path in paths]
     if len(set(resolved)) < len(resolved):
         twice = Counter(resolved).most_common(1)[0][0]
         raise RunError(f"{twice}: given twice; a run can be compared with others only")
-    counts = Counter(path.name for path in resolved)
-    return [p.name if counts[p.name] == 1 else f"{p.parent.name}/{p.name}" for p in resolved]
+    names = [shorten(_tell_apart(path, resolved), LONGEST_NAME) for path in resolved]
+    counts = Counter(names)
+    return [
+        name if counts[name] == 1 else f"{shorten(name, LONGEST_NAME - 6)} ({place})"
+        for place, name in enumerate(names, 1)
+    ]
+
+
+def _tell_apart(path: Path, others: Sequence[Path]) -> str:
+    """The last parts of a path, as few as no other ends with."""
+    for depth in range(1, len(path.parts)):
+        last = path.parts[-depth:]
+        if sum(other.parts[-depth:] == last for other in others) == 1:
+            return "/".join(last)
+    return str(path)
 
 
 def _render_single(
