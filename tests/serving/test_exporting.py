@@ -29,8 +29,8 @@ def test_ntriples_are_read_by_another_program() -> None:
     read = list(pyoxigraph.parse(text.encode(), format=form))
     assert len(read) == 3
     assert read[0].subject.value == "http://example.org/France"
-    assert read[1].predicate.value == "urn:momok:relation:lies%20in"
-    assert read[2].subject.value == "urn:momok:entity:http%3A%2F%2Fexample.org%2Fa%20b"
+    assert read[1].predicate.value == "urn:momok:relation/lies%20in"
+    assert read[2].subject.value == "urn:momok:entity/http%3A%2F%2Fexample.org%2Fa%20b"
 
 
 @given(facts=st.lists(st.tuples(labels, labels, labels), max_size=5))

@@ -129,6 +129,31 @@ def test_a_skipped_fact_goes_to_others(store: ReviewStore) -> None:
     assert given.fact == queue[0][0]
 
 
+def test_undo_passes_over_what_others_have_changed_since(store: ReviewStore) -> None:
+    mistake, skipped = new_facts(2)
+    me, other = f"me{next(_numbers)}", f"other{next(_numbers)}"
+    store.decide(Decision(fact=mistake, action="reject", reviewer=me))
+    store.decide(Decision(fact=skipped, action="skip", reviewer=me))
+    store.decide(accept(skipped, other))
+    assert store.undo(me).fact == mistake
+    assert store.get(skipped).reviewer == other
+    with pytest.raises(ReviewConflictError, match="this fact has changed since"):
+        store.undo(me)
+
+
+def test_what_was_taken_back_is_shown_next(store: ReviewStore) -> None:
+    queue = [(fact, None) for fact in new_facts(2)]
+    first, second = f"a{next(_numbers)}", f"b{next(_numbers)}"
+    assert [store.lease(queue, who).fact for who in (first, second)] == [f for f, _ in queue]  # type: ignore[union-attr]
+    store.decide(accept(queue[1][0], second))
+    store.decide(Decision(fact=queue[0][0], action="skip", reviewer=first))
+    assert store.undo(second).fact == queue[1][0]
+    for _ in range(2):
+        shown = store.lease(queue, second)  # not the first of the queue, which is free again
+        assert shown is not None
+        assert shown.fact == queue[1][0]
+
+
 def test_a_repeated_request_decides_nothing_twice(store: ReviewStore) -> None:
     fact, other = new_facts(2)
     name = f"request{next(_numbers)}"
@@ -247,8 +272,8 @@ def test_any_course_of_events_agrees_with_a_plain_model(
     done: list[tuple[str, int, str, int]] = []  # reviewer, fact, state before, version after
     for action, reviewer, place in steps:
         if action == "undo":
-            mine = [entry for entry in done if entry[0] == reviewer]
-            allowed = bool(mine) and versions[mine[-1][1]] == mine[-1][3]
+            mine = [x for x in done if x[0] == reviewer and versions[x[1]] == x[3]]
+            allowed = bool(mine)
         else:
             allowed = states[place] == "open"
         try:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 import momok
 from momok.graph import SPLIT_NAMES
 from momok.serving import schemas
-from momok.serving.answers import JsonAnswer
+from momok.serving.answers import JsonAnswer, encode_json
 from momok.serving.exporting import MEDIA_TYPES, ExportFormat, export_accepted
 from momok.serving.presenting import (
     describe_entity,
@@ -170,13 +170,13 @@ async def predict_batch(request: Request, asked: schemas.Batch) -> Response:
         service.resolve_question(model, q.head, q.relation, q.tail) for q in asked.questions
     ]
 
-    def work() -> list[dict[str, Any]]:
+    def work() -> bytes:
         found = model.predictor.predict_many(
             questions, asked.k, known=asked.known, plausible=asked.plausible
         )
-        return [describe_predictions(model, answers) for answers in found]
+        return encode_json({"results": [describe_predictions(model, a) for a in found]})
 
-    return JsonAnswer({"results": await service.holder.compute(work)})
+    return JsonAnswer(await service.holder.compute(work))
 
 
 @router.post("/explain", response_model=schemas.ExplanationAnswer, tags=["model"])

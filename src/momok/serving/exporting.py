@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from typing import Literal
-from urllib.parse import quote
 
 from starlette.responses import StreamingResponse
 
 from momok.graph.names import flatten
+from momok.prediction.fact_files import to_iri
 from momok.serving.reviews import Fact
 from momok.serving.service import Service
 
@@ -21,7 +21,6 @@ MEDIA_TYPES: dict[ExportFormat, str] = {
     "ntriples": "application/n-triples; charset=utf-8",
 }
 _ENDINGS: dict[ExportFormat, str] = {"tsv": "tsv", "ntriples": "nt"}
-_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\x00-\x20<>\"{}|^`\\]+")
 _BATCH = 500
 
 
@@ -54,13 +53,7 @@ def to_tsv(facts: Iterable[Fact]) -> Iterator[str]:
 
 
 def to_ntriples(facts: Iterable[Fact]) -> Iterator[str]:
-    """N-Triples; a label that is no IRI becomes ``urn:momok:entity:...``, percent-encoded."""
+    """N-Triples; a label that is no IRI becomes ``urn:momok:entity/...``, percent-encoded."""
     for head, relation, tail in facts:
-        parts = _iri(head, "entity"), _iri(relation, "relation"), _iri(tail, "entity")
+        parts = to_iri(head, "entity"), to_iri(relation, "relation"), to_iri(tail, "entity")
         yield " ".join(parts) + " .\n"
-
-
-def _iri(label: str, kind: str) -> str:
-    if _IRI.fullmatch(label):
-        return f"<{label}>"
-    return f"<urn:momok:{kind}:{quote(label, safe='')}>"

@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from momok.errors import MomokError
 from momok.prediction import Predictor
 from momok.serving.batching import MicroBatcher
 from momok.serving.cache import AnswerCache
@@ -174,18 +173,17 @@ class ModelHolder:
         """Load the checkpoint that is there now; False where that fails and the old one stays."""
         with self._lock:
             stamp = _stamp(self._path)
+            self._seen = stamp  # also where it fails: until it changes again
             try:
                 fresh = _load(self._path, stamp)
-            except (MomokError, OSError) as error:
-                self._seen = stamp  # until it changes again
+                fresh.prepare()
+            except Exception as error:  # no memory beside the old one, say: that one goes on
                 self._metrics.reload_failed()
                 _log.error("the newer checkpoint is not served: %s", error)
                 return False
-            self._seen = stamp
             self.current = fresh
             self._metrics.model_loaded(fresh.version, fresh.loaded_seconds)
             _log.info("serving checkpoint %s", fresh.version)
-            fresh.prepare()
             gc.unfreeze()
             gc.collect()  # the old model is in cycles, and large
             return True

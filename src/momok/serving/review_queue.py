@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from momok.prediction import Predictor
 from momok.prediction.bulk import iterate_new_facts
+from momok.prediction.calibration import PLAUSIBLE_FACT
+from momok.prediction.questions import Side
 
-__all__ = ["NewFact", "ReviewQueue", "find_new_facts"]
+__all__ = ["NewFact", "ReviewQueue", "find_new_facts", "judge_fact"]
 
 _KEPT = 1000  # facts of one relation
 
@@ -67,6 +69,15 @@ def find_new_facts(predictor: Predictor, relation: int) -> list[NewFact]:
         )
         for fact in found
     ]
+
+
+def judge_fact(predictor: Predictor, fact: tuple[int, int, int]) -> float:
+    """How likely the model finds a fact, as the queue has it: by the lower of its two answers."""
+    sides: tuple[Side, ...] = ("tail", "head")
+    lower = min(float(predictor.score_facts([fact], asked=side).answer[0]) for side in sides)
+    if predictor.calibration is None:
+        return lower
+    return float(predictor.calibration.apply(PLAUSIBLE_FACT, lower))
 
 
 def _has_failed(work: Future[list[NewFact]]) -> bool:

@@ -14,7 +14,7 @@ from momok.serving.batching import Question
 from momok.serving.metrics import Metrics
 from momok.serving.model_holder import ModelHolder, ServedModel
 from momok.serving.presenting import describe_explanation, find_predicted
-from momok.serving.review_queue import NewFact
+from momok.serving.review_queue import NewFact, judge_fact
 from momok.serving.reviews import Action, Decision, Fact, Review, ReviewConflictError, ReviewStore
 from momok.serving.security import Gatekeeper
 from momok.serving.settings import ServeSettings
@@ -176,7 +176,7 @@ class Service:
             ReviewConflictError: somebody was faster.
             StorageError: the database refused.
         """
-        score = await self.holder.compute(lambda: model.predictor.score_facts([fact]))
+        probability = await self.holder.compute(lambda: judge_fact(model.predictor, fact))
         graph = model.predictor.graph
         head, relation, tail = fact
         decision = Decision(
@@ -189,7 +189,7 @@ class Service:
             reviewer=reviewer,
             note=note,
             version=version,
-            probability=float(score.answer[0]),
+            probability=probability,
             request=request,
         )
         review = await self._count(lambda: self.store.decide(decision))

@@ -29,7 +29,7 @@ from momok.serving.reviews.records import (
 )
 from momok.serving.reviews.rows import CHUNK, find_facts, to_event, to_review
 from momok.serving.reviews.schema import events, facts, metadata, settings
-from momok.serving.reviews.writing import decide, lease, undo
+from momok.serving.reviews.writing import decide, lease, renew, undo
 
 __all__ = ["ReviewStore"]
 
@@ -95,12 +95,16 @@ class ReviewStore:
         """Give the first candidate that nobody decided, holds or (of this reviewer) skipped.
 
         It is then kept for the reviewer for ``lease_seconds``; who holds one already gets it again
-        while it is among the candidates.
+        while it is among the candidates, of several the one given last.
 
         Args:
             candidates: facts and their probabilities, best first.
             reviewer: who asks.
         """
+        wanted = frozenset(fact for fact, _ in candidates)
+        held = self._transact(lambda c: renew(c, wanted, reviewer, self.lease_seconds))
+        if held is not None:
+            return held
         for start in range(0, len(candidates), CHUNK):
             part = candidates[start : start + CHUNK]
             review = self._transact(
@@ -135,8 +139,10 @@ class ReviewStore:
     def undo(self, reviewer: str) -> Review:
         """Take back the reviewer's latest decision or skip; the fact is open again, kept for them.
 
+        Decisions on facts that changed since are passed over.
+
         Raises:
-            ReviewConflictError: there is none, or somebody has decided the fact since.
+            ReviewConflictError: there is none, or all of those facts have changed since.
         """
         return self._transact(lambda c: undo(c, reviewer, self.lease_seconds))
 

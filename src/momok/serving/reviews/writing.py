@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -21,7 +21,7 @@ from momok.serving.reviews.records import (
 from momok.serving.reviews.rows import Row, find_facts, to_review
 from momok.serving.reviews.schema import events, facts, skips
 
-__all__ = ["decide", "lease", "undo"]
+__all__ = ["decide", "lease", "renew", "undo"]
 
 _AFTER: dict[Action, State] = {"accept": "accepted", "reject": "rejected", "skip": "open"}
 
@@ -95,25 +95,23 @@ def decide(connection: sa.Connection, decision: Decision) -> Review:
 def undo(connection: sa.Connection, reviewer: str, lease_seconds: float) -> Review:
     """Take back the latest decision, see ``ReviewStore.undo``."""
     undone = sa.select(events.c.undoes).where(events.c.undoes.is_not(None))
-    latest = (
-        connection.execute(
-            sa.select(events)
-            .where(events.c.reviewer == reviewer, events.c.action != "undo")
-            .where(events.c.id.not_in(undone))
-            .order_by(events.c.id.desc())
-            .limit(1)
-        )
-        .mappings()
-        .first()
+    mine = (
+        sa.select(events)
+        .join(facts, facts.c.id == events.c.fact)
+        .where(events.c.reviewer == reviewer, events.c.action != "undo")
+        .where(events.c.id.not_in(undone))
+        .order_by(events.c.id.desc())
+        .limit(1)
     )
+    unchanged = mine.where(events.c.version == facts.c.version)
+    latest = connection.execute(unchanged).mappings().first()
     if latest is None:
-        raise ReviewConflictError("there is nothing to undo")
-    row = dict(
-        connection.execute(sa.select(facts).where(facts.c.id == latest["fact"])).mappings().one()
-    )
-    if row["version"] != latest["version"]:
-        now = to_review(row)
+        changed = connection.execute(mine).mappings().first()
+        if changed is None:
+            raise ReviewConflictError("there is nothing to undo")
+        now = to_review(_get_fact(connection, changed["fact"]))
         raise ReviewConflictError(f"this fact has changed since: it is {_describe(now)}", now)
+    row = _get_fact(connection, latest["fact"])
     connection.execute(
         sa.delete(skips).where(
             skips.c.fact == row["id"], skips.c.reviewer_key == _reviewer_key(reviewer)
@@ -129,6 +127,33 @@ def undo(connection: sa.Connection, reviewer: str, lease_seconds: float) -> Revi
         undoes=latest["id"],
         lease=lease,
     )
+
+
+def renew(
+    connection: sa.Connection, wanted: Collection[Fact], reviewer: str, lease_seconds: float
+) -> Review | None:
+    """Give the wanted fact that the reviewer holds, of several the one given last."""
+    now = time.time()
+    held = connection.execute(
+        sa.select(facts)
+        .where(facts.c.lease_holder == reviewer, facts.c.lease_until >= now)
+        .where(facts.c.state == "open")
+        .order_by(facts.c.lease_until.desc())
+    ).mappings()
+    row = next((r for r in held if (r["head"], r["relation"], r["tail"]) in wanted), None)
+    if row is None:
+        return None
+    taken = connection.execute(
+        sa.update(facts)
+        .where(facts.c.id == row["id"], facts.c.version == row["version"])
+        .where(facts.c.lease_holder == reviewer)
+        .values(lease_until=now + lease_seconds)
+    )
+    return to_review(dict(row)) if taken.rowcount == 1 else None
+
+
+def _get_fact(connection: sa.Connection, place: int) -> Row:
+    return dict(connection.execute(sa.select(facts).where(facts.c.id == place)).mappings().one())
 
 
 def _find_request(connection: sa.Connection, decision: Decision) -> Review | None:

@@ -47,6 +47,10 @@
         say(`Not saved: ${why ? why.textContent : answer.statusText}`);
         return;
       }
+      if (page.querySelector('meta[http-equiv="refresh"]')) {
+        location.assign(answer.url); // the ranking is being made: that page goes on by itself
+        return;
+      }
       area().replaceWith(fresh);
       history.replaceState(null, "", answer.url.replace(/[?&]did=[a-z]+/, ""));
       showKeys();
