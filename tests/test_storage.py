@@ -222,6 +222,15 @@ def test_a_link_stays_a_link_and_a_device_a_device(tmp_path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "target"]
 
 
+@pytest.mark.parametrize("name", ["", ".", "folder"])
+def test_a_folder_is_no_file(tmp_path, monkeypatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StorageError, match="it is a folder"):
+        write_file(Path(name), b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
 def test_a_file_of_a_private_writer_is_shared_like_any_other(tmp_path) -> None:
     private, other = tmp_path / "private", tmp_path / "other"
     other.touch()

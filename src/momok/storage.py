@@ -36,7 +36,9 @@ def write_file(path: Path, content: bytes) -> None:
         StorageError: the disk refused; what was there before is untouched.
     """
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
+        if path.is_dir():
+            raise StorageError(f"{path}: could not be written: it is a folder")
+        if path.exists() and not path.is_file():
             path.write_bytes(content)  # before links are followed: that to a pipe has no target
             return
         if path.is_symlink():

@@ -108,6 +108,7 @@ def test_names_are_hostile(invoke: Invoke, run_path: Path, vector: Path) -> None
         (["image=no-such.png"], "no-such.png: there is no such file"),
         (["image=@no-such.npy"], "image=@no-such.npy: there is no such file"),
         (["image=@{file}"], "is no .npy file of numbers"),
+        (["image=@{archive}"], "is no .npy file of numbers"),
         (["sound=@{vector}"], "the model has no modality 'sound' with features"),
         (["text=@{vector}"], "the graph's have 512 numbers"),
     ],
@@ -117,7 +118,9 @@ def test_what_is_refused(
 ) -> None:
     file = vector.with_name("file.npy")
     file.write_text("no numbers", encoding="utf-8")
-    words = [word.format(file=file, vector=vector) for word in words]
+    archive = vector.with_name("archive.npy")
+    archive.write_bytes(b"PK\x03\x04 and no more")
+    words = [word.format(file=file, archive=archive, vector=vector) for word in words]
     assert said in fail("predict", run_path, "--new-entity", *words, *OTHERS)
 
 
@@ -125,6 +128,7 @@ def test_what_is_refused(
     ("options", "said"),
     [
         (["name=Neu"], "KEY=VALUE follows --new-entity"),
+        (["--new-entity", "name=Neu", "--known", "hide"], "--known does not go with --new-entity"),
         (["--new-entity", "name=Neu", "--head", "France"], "--head does not go with --new-entity"),
         (["--head", "France", "--as", "tail"], "--as does not go with --head or --tail"),
         (["--head", "France", "--graph", "world"], "--graph does not go with"),

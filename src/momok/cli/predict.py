@@ -52,13 +52,10 @@ _SUFFIXES = {".json": "json", ".csv": "csv"}
     metavar="GRAPH",
     help="With --new-entity: where the graph of the run lies now, if it was moved.",
 )
-@click.option(
-    "-k", type=click.IntRange(min=1), default=10, metavar="COUNT", help="How many answers [10]."
-)
+@click.option("-k", type=click.IntRange(min=1), metavar="COUNT", help="How many answers [10].")
 @click.option(
     "--known",
     type=click.Choice(["mark", "hide"]),
-    default="mark",
     help="Facts that the graph has already: say so, or leave them out [mark].",
 )
 @click.option(
@@ -125,8 +122,8 @@ def command(
     new_entity: tuple[str, ...],
     role: Literal["head", "tail"] | None,
     graph: str | None,
-    k: int,
-    known: Literal["mark", "hide"],
+    k: int | None,
+    known: Literal["mark", "hide"] | None,
     form: str | None,
     output: str | None,
     all_missing: bool,
@@ -190,7 +187,8 @@ def command(
     if all_missing:
         from momok.cli.predict_bulk import predict_all_missing
 
-        _refuse(given=alone | new | {"--format": form}, where="--all-missing")
+        unfit = {"--format": form, "-k": k, "--known": known}
+        _refuse(given=alone | new | unfit, where="--all-missing")
         if output is None:
             raise click.UsageError("--all-missing needs --output FILE")
         predict_all_missing(run, output, relations, plausible=plausible, **bulk)
@@ -199,6 +197,7 @@ def command(
     _refuse(given=options, where="a single question; it goes with --all-missing")
     if new_entity:
         _refuse(given=alone, where="--new-entity, which is the side that is given")
+        _refuse(given={"--known": known}, where="--new-entity, of which no fact is known")
     else:
         _refuse(given=new, where="--head or --tail; it goes with --new-entity")
         if (head is None) == (tail is None):
@@ -208,6 +207,7 @@ def command(
     if len(relations) != 1:
         raise click.UsageError("give --relation, once")
     [relation] = relations
+    k, known = k or 10, known or "mark"
     predictions: Predictions
     if new_entity:
         from momok.cli.predict_new import predict_new

@@ -97,15 +97,18 @@ def _say_unknown(key: str) -> str:
 
 def _read_vector(key: str, path: Path) -> Any:
     """A vector [d] from a .npy file; [1, d] is taken too."""
+    from zipfile import BadZipFile  # NumPy opens what looks like an archive as one
+
     import numpy as np
 
     try:
-        vector = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            vector = np.load(file, allow_pickle=False)
     except FileNotFoundError:
         raise FeatureError(
             f"{key}=@{path}: there is no such file; @ stands before the file of a vector"
         ) from None
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise FeatureError(f"{key}=@{path}: is no .npy file of numbers ({error})") from error
     if not isinstance(vector, np.ndarray) or vector.dtype.kind not in "fiu":
         raise FeatureError(f"{key}=@{path}: is no .npy file of numbers")

@@ -33,7 +33,6 @@ from momok.prediction.calibration_facts import count_facts
 from momok.prediction.calibrators import METHODS, CalibrationMap, Method, fit_map
 from momok.prediction.predictor import Predictor
 from momok.training import RunFolder
-from momok.training.checkpoint import read_checkpoint
 
 __all__ = ["calibrate_run", "choose_map", "compute_log_loss", "compute_reliability"]
 
@@ -84,7 +83,6 @@ def calibrate_run(
     }
     outputs[FACT] = _calibrate_output(facts[0].every, facts[1].every, None)
     outputs[PLAUSIBLE_FACT] = _calibrate_output(facts[0].plausible, facts[1].plausible, None)
-    _, state = read_checkpoint(predictor.run.best_checkpoint, prefix="none/")
     result = Calibration(
         outputs=outputs,
         about={
@@ -93,7 +91,7 @@ def calibrate_run(
             "valid": {"facts": len(valid.facts), "questions": fitted.questions},
             "test": {"facts": len(test.facts), "questions": tested.questions},
         },
-        selected=state.get("selected", {}),
+        selected=predictor.selected,  # of the model that was looked at: the file may be newer
     )
     result.save(predictor.run)
     return result

@@ -37,6 +37,7 @@ __all__ = [
     "RdfForm",
     "choose_format",
     "require_format",
+    "to_iri",
     "write_facts",
 ]
 
@@ -71,7 +72,7 @@ class FileOptions:
         base_iri: what labels that are no IRIs are put under.
 
     Raises:
-        ConfigError: another form, or the base is no absolute IRI.
+        ConfigError: another form, or the base is no absolute IRI that something can follow.
     """
 
     rdf: RdfForm = "star"
@@ -81,10 +82,10 @@ class FileOptions:
         """Check both."""
         if self.rdf not in get_args(RdfForm):
             raise ConfigError(f"rdf = {self.rdf!r}: expected one of {', '.join(get_args(RdfForm))}")
-        if not _IRI.fullmatch(self.base_iri):
+        if not _IRI.fullmatch(self.base_iri) or self.base_iri[-1] not in "/#:":
             raise ConfigError(
-                f"base IRI {self.base_iri!r}: expected an absolute one, as https://example.org/ or "
-                f"{DEFAULT_BASE}"
+                f"base IRI {self.base_iri!r}: expected an absolute one that ends with /, # or :, "
+                f"as https://example.org/ or {DEFAULT_BASE}"
             )
 
 
@@ -178,9 +179,9 @@ def _encode_triples(rows: FactRows, options: FileOptions) -> Iterator[str]:
     values = zip(*(rows[name] for name in said), strict=True)
     for (rank, head, relation, tail), numbers in zip(parts, values, strict=True):
         triple = (
-            _to_iri(head, "entity/", options.base_iri),
-            _to_iri(relation, "relation/", options.base_iri),
-            _to_iri(tail, "entity/", options.base_iri),
+            to_iri(head, "entity", options.base_iri),
+            to_iri(relation, "relation", options.base_iri),
+            to_iri(tail, "entity", options.base_iri),
         )
         subject = f"_:fact{rank}"
         if options.rdf == "star":
@@ -196,10 +197,11 @@ def _encode_triples(rows: FactRows, options: FileOptions) -> Iterator[str]:
                 yield f'{subject} {name} "{number!r}"^^<{_XSD}double> .\n'
 
 
-def _to_iri(label: str, kind: str, base: str) -> str:
+def to_iri(label: str, kind: Literal["entity", "relation"], base: str = DEFAULT_BASE) -> str:
+    """A label in angle brackets: as it is if it is an IRI, else encoded under ``base``."""
     if _IRI.fullmatch(label):
         return f"<{label}>"
-    return f"<{base}{kind}{quote(label, safe='', errors='surrogatepass')}>"
+    return f"<{base}{kind}/{quote(label, safe='', errors='surrogatepass')}>"
 
 
 def _write_parquet(path: Path, blocks: Iterable[FactRows]) -> None:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -71,6 +71,7 @@ class Predictor:
         run: the run folder.
         graph: the facts and names that the run was trained on.
         model: the model, in evaluation mode.
+        selected: which epoch its checkpoint is of, and by what it was chosen.
         calibration: what ``momok calibrate`` found for this checkpoint; None where it has not.
         abstentions: whether some head does not vote on some entities (``momok.model.votes``).
 
@@ -95,6 +96,7 @@ class Predictor:
         self.run = run if isinstance(run, RunFolder) else RunFolder(run)
         self.graph = self.run.load_graph()
         self.model, state = load_model(self.run.best_checkpoint, choose_device(device))
+        self.selected: Mapping[str, Any] = state.get("selected", {})
         self.memory_budget = memory_budget
         check_sizes(self.run, self.graph, self.model)
         self._candidates, self._gates, self._attention = encode_candidates(self.model)
