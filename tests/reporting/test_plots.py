@@ -21,7 +21,7 @@ from momok.errors import RunError
 from momok.evaluation import HITS_AT, Evaluation, Metrics
 from momok.graph import MultimodalGraph, Vocabulary
 from momok.reporting import draw_plots
-from momok.reporting.curves import choose_epoch, draw_curves
+from momok.reporting.curves import _draw_metric, choose_epoch, draw_curves
 from momok.reporting.heads import draw_heads
 from momok.reporting.relations import MOST_RELATIONS, choose_relations, draw_relations
 from momok.reporting.style import (
@@ -180,6 +180,19 @@ def test_the_chosen_epoch_is_the_trainers() -> None:
         "Validation MRR: world",
         "Validation Hits@10: world",
     ]
+
+
+@pytest.mark.parametrize(("values", "place"), [((0.2, 0.3, 0.31), 0), ((0.01, 0.02, 0.3), 1)])
+def test_the_words_about_the_chosen_epoch_are_beside_the_curve(values, place: int) -> None:
+    records = [
+        {"epoch": epoch, "metrics": {"answer": _metrics(value).to_json()}}
+        for epoch, value in zip((10, 18, 20), values, strict=True)
+    ]
+    axes = Figure().subplots()
+    _draw_metric(axes, "MRR", records, 20)
+    [words] = axes.texts
+    assert words.get_text().startswith("chosen: epoch 20")
+    assert words.xy == (20, place)
 
 
 def test_the_published_protocol_is_named_in_the_picture() -> None:
