@@ -174,7 +174,7 @@ def test_the_chosen_epoch_is_the_trainers() -> None:
     assert choose_epoch(validations) == 4
     figure = draw_curves([_epoch(n) for n in range(1, 9)], validations, "valid", "world")
     texts = [text.get_text() for axis in figure.axes for text in axis.texts]
-    assert "chosen: epoch 4\nMRR 30.0%" in texts
+    assert "chosen:\nepoch 4\nMRR 30.0%" in texts
     assert [axis.get_title(loc="left") for axis in figure.axes] == [
         "Training loss: world",
         "Validation MRR: world",
@@ -191,7 +191,7 @@ def test_the_words_about_the_chosen_epoch_are_beside_the_curve(values, place: in
     axes = Figure().subplots()
     _draw_metric(axes, "MRR", records, 20)
     [words] = axes.texts
-    assert words.get_text().startswith("chosen: epoch 20")
+    assert words.get_text().startswith("chosen:\nepoch 20")
     assert words.xy == (20, place)
 
 

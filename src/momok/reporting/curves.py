@@ -135,16 +135,16 @@ def _draw_metric(axis: Axes, metric: str, validations: Sequence[_Record], chosen
     axis.axvline(chosen, color=MUTED, linewidth=1, linestyle=_DASHES, zorder=1)
     axis.plot([chosen], [value], "o", color=INK, markersize=6.5, zorder=5)
     right = chosen < (numbers[0] + numbers[-1]) / 2
-    # The words are a third of the axis wide: low, unless the curve lies there and rises late.
-    third = (numbers[-1] - numbers[0]) / 3
+    # The words are a quarter of the axis wide: low, unless the curve lies there and rises late.
+    quarter = (numbers[-1] - numbers[0]) / 4
     beside = [
         _read(record, ANSWER, metric)
         for record in validations
-        if 0 < (record["epoch"] - chosen if right else chosen - record["epoch"]) < third
+        if 0 < (record["epoch"] - chosen if right else chosen - record["epoch"]) < quarter
     ]
     high = any(other < value / 4 for other in beside)
     axis.annotate(
-        f"chosen: epoch {chosen}\n{metric} {value:.1f}%",
+        f"chosen:\nepoch {chosen}\n{metric} {value:.1f}%",
         (chosen, 1 if high else 0),
         xycoords=("data", "axes fraction"),
         xytext=(6 if right else -6, -8 if high else 8),

@@ -31,11 +31,14 @@ def _write(run: Path) -> tuple[Element, set[str], str]:
     return root, sections, " ".join("".join(root.itertext()).split())
 
 
+def _change(file: Path, **values: str) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
 def test_a_run_that_was_interrupted(copy_run: CopyRun) -> None:
     run = copy_run("first")
     shutil.rmtree(run / "results")
-    about = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps(about | {"state": "interrupted"}))
+    _change(run / "run.json", state="interrupted")
     _, sections, text = _write(run)
     assert "This run was interrupted: 3 of at most 3 epochs are done" in text
     assert "validation numbers" in text
@@ -63,8 +66,7 @@ def test_an_unfinished_run_of_the_published_protocol(copy_run: CopyRun) -> None:
     (run / "config.json").write_text(json.dumps(config))
     log = (run / "metrics.jsonl").read_text().replace('"kind": "valid"', '"kind": "test"')
     (run / "metrics.jsonl").write_text(log)
-    about = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps(about | {"state": "trained"}))
+    _change(run / "run.json", state="trained")
     _, _, text = _write(run)
     assert "This run is trained and not tested yet: 3 of" in text
     assert "These are test numbers of epoch" in text
@@ -77,8 +79,7 @@ def test_a_run_before_its_first_epoch(copy_run: CopyRun) -> None:
         shutil.rmtree(run / folder, ignore_errors=True)
     for log in ("metrics.jsonl", "timing.jsonl"):
         (run / log).write_text("")
-    about = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps(about | {"state": "training"}))
+    _change(run / "run.json", state="training")
     _, sections, text = _write(run)
     assert "0 of at most 3 epochs" in text
     assert "No epoch is finished yet" in text
@@ -89,8 +90,7 @@ def test_without_ranks_timing_checkpoint_and_source(copy_run: CopyRun) -> None:
     run = copy_run("first")
     (run / "results" / "test-ranks.safetensors").unlink()
     (run / "timing.jsonl").unlink()
-    data = json.loads((run / "data.json").read_text())
-    (run / "data.json").write_text(json.dumps(data | {"source": str(run / "gone")}))
+    _change(run / "data.json", source=str(run / "gone"))
     _, sections, text = _write(run)
     assert "The ranks of single queries are not there" in text
     assert "95% interval" not in text.partition("How to read this")[0]
@@ -104,8 +104,7 @@ def test_without_ranks_timing_checkpoint_and_source(copy_run: CopyRun) -> None:
 
 def test_pictures_whose_folder_is_gone(copy_run: CopyRun) -> None:
     run = copy_run("first")
-    data = json.loads((run / "data.json").read_text())
-    (run / "data.json").write_text(json.dumps(data | {"source": str(run / "gone")}))
+    _change(run / "data.json", source=str(run / "gone"))
     root, _, text = _write(run)
     assert "Without pictures: the graph's folder" in text
     assert not list(root.iter("img"))
