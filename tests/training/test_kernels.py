@@ -89,6 +89,39 @@ def test_the_fused_loss_is_the_cross_entropy_and_its_derivative(share) -> None:
     torch.testing.assert_close(slopes.double(), torch.sigmoid(exact) - share, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("share", [0.0, 1e-4, 0.25])
+def test_the_fused_saturating_loss_is_that_of_float32_probabilities(share) -> None:
+    """Uncompiled, against PyTorch's own: cells that saturate on either side, and all between."""
+    near = [math.log(2.0**24) + x for x in (-0.7, -0.1, 0.1, 0.7)]
+    scores = torch.cat(
+        [torch.linspace(-130, 130, 5201), torch.tensor([-1e4, 1e4, 0.0, 27.6, -27.6, *near])]
+    )[None]
+    slopes, wanted_slopes = torch.empty_like(scores), torch.empty_like(scores)
+    kernels_module._fused_saturating_cross_entropy(scores, slopes, share)
+    x = scores[0].clone().requires_grad_()
+    p = torch.sigmoid(x)
+    target = torch.full_like(p, share)
+    wanted = torch.nn.functional.binary_cross_entropy(p, target, reduction="none")
+    wanted.sum().backward()
+    torch.testing.assert_close(slopes[0], x.grad, rtol=2e-5, atol=1e-12)
+    assert (slopes[0] == 0.0).sum() > 2000
+    kernels_module._saturating_cross_entropy(scores, wanted_slopes, share)
+    torch.testing.assert_close(slopes, wanted_slopes, rtol=2e-5, atol=1e-12)
+    cells = torch.cat(
+        [
+            kernels_module._fused_saturating_cross_entropy(cell, torch.empty_like(cell), share)
+            for cell in scores.T.split(1)
+        ]
+    )
+    saturated, wanted = (p == 1.0).detach(), wanted.detach()
+    assert torch.equal(cells[saturated], wanted[saturated])
+    exact = scores[0].double()
+    exact = torch.nn.functional.softplus(exact) - share * exact.clamp_min(-100.0)
+    torch.testing.assert_close(cells[~saturated].double(), exact[~saturated], rtol=3e-7, atol=1e-18)
+    small = scores[0].abs() < 8  # the rounding of 1 - p does not show yet
+    torch.testing.assert_close(cells[small], wanted[small], rtol=1e-4, atol=1e-7)
+
+
 def test_a_short_run_is_not_compiled() -> None:
     model = build()
     chosen, remark = choose("auto", 1e9, model)

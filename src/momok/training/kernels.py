@@ -110,7 +110,7 @@ class CompiledKernels:
         self._heads = model.heads
         self._encode = torch.compile(self._encode_drawn)
         self._cross_entropy = torch.compile(_cross_entropy)
-        self._saturating = torch.compile(_saturating_cross_entropy)
+        self._saturating = torch.compile(_fused_saturating_cross_entropy)
 
     def encode(self, rows: dict[str, Tensor], ids: slice | Tensor) -> dict[str, Tensor]:
         """See ``Kernels``; what is random is drawn beforehand, by the eager code."""
@@ -220,13 +220,40 @@ def _cross_entropy(scores: Tensor, slopes: Tensor, share: float, offset: float =
     """
     x = at_least_float32(scores) + offset
     e = torch.exp(-x.abs())
-    log1p_by_e = torch.full_like(e, _LOG1P[-1])
-    for coefficient in _LOG1P[-2::-1]:
-        log1p_by_e = log1p_by_e * e + coefficient
-    total = (x.clamp_min(0.0) + e * log1p_by_e - share * x).sum(dim=1)
-    slope = 1.0 / (1.0 + e)
-    slopes.copy_(torch.where(x >= 0, slope, e * slope) - share)
+    total = (x.clamp_min(0.0) + _log1p(e) - share * x).sum(dim=1)
+    slopes.copy_(_sigmoid(x, e) - share)
     return total
+
+
+def _fused_saturating_cross_entropy(
+    scores: Tensor, slopes: Tensor, share: float, offset: float = 0.0
+) -> Tensor:
+    """Per row [B]: ``_saturating_cross_entropy`` with the exponential as its only dear function.
+
+    It saturates where that does, and has its derivative. The loss of the other cells has no
+    rounding of ``1 - p`` in it, by which the two differ.
+    """
+    x = at_least_float32(scores) + offset
+    e = torch.exp(-x.abs())
+    p = _sigmoid(x, e)
+    cost = x.clamp_min(0.0) + _log1p(e) - share * x.clamp_min(LOG_FLOOR)
+    total = torch.where(p == 1.0, (share - 1.0) * LOG_FLOOR, cost).sum(dim=1)
+    slopes.copy_((p - share) * (p * (1.0 - p) * (1.0 / BCE_EPSILON)).clamp_max(1.0))
+    return total
+
+
+def _log1p(e: Tensor) -> Tensor:
+    """Of ``0 <= e <= 1``."""
+    by_e = torch.full_like(e, _LOG1P[-1])
+    for coefficient in _LOG1P[-2::-1]:
+        by_e = by_e * e + coefficient
+    return e * by_e
+
+
+def _sigmoid(x: Tensor, e: Tensor) -> Tensor:
+    """From ``e = exp(-|x|)``."""
+    larger = 1.0 / (1.0 + e)
+    return torch.where(x >= 0, larger, e * larger)
 
 
 def has_compiler(device: torch.device) -> bool:
