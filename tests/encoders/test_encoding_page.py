@@ -12,9 +12,9 @@ from momok.encoders import BUILT_IN, DEFAULT_SPECS, EncoderContext, EncoderSpec
 from momok.encoders.inputs import MOST_ATTRIBUTES, MOST_CHARACTERS
 from momok.encoders.registry import ENTRY_POINTS
 from momok.graph import load_graph
-from momok.graph.doctor.looking import MAX_PIXELS
 from momok.graph.feature_import.archives import KNOWN_ARCHIVES, recognise
 from momok.graph.feature_import.files import SUFFIXES
+from momok.graph.picture_limits import MAX_PIXELS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "encoding.md").read_text(encoding="utf-8")
 OWN, CALL = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from momok.graph.picture_limits import list_formats
 from momok.serving.pictures import SIZES, PictureShelf
 
 SMALL, MEDIUM, LARGE = SIZES
@@ -54,6 +55,14 @@ def test_other_kinds_of_pixels_are_shown(tmp_path: Path, mode: str) -> None:
     name = "a.jpg" if mode == "CMYK" else "a.png"
     Image.new(mode, (30, 30)).save(tmp_path / name)
     assert open_made(shelf_of(tmp_path, name).render(0, SMALL)).size == (30, 30)
+
+
+@pytest.mark.parametrize("kind", list_formats())
+def test_every_format_that_is_learned_from_is_shown(tmp_path: Path, kind: str) -> None:
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "a.picture", kind)
+    made = open_made(shelf_of(tmp_path, "a.picture").render(0, SMALL))
+    assert made.size == (64, 64)
+    assert made.convert("RGB").getpixel((32, 32))[0] > 240  # type: ignore[index]
 
 
 def test_the_orientation_of_a_camera_is_kept(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from momok.encoders.weights import import_extra
-from momok.graph.doctor.looking import MAX_BYTES, MAX_PIXELS, list_formats
+from momok.graph.picture_limits import MAX_BYTES, MAX_PIXELS, list_formats
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

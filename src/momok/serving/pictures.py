@@ -18,6 +18,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from momok.graph.catalog import find_entry, find_folder
+from momok.graph.picture_limits import list_formats
 from momok.prediction import Predictor
 from momok.serving.cache import AnswerCache
 
@@ -27,7 +28,7 @@ MEDIA_TYPE = "image/webp"
 SIZES = (96, 320, 800)
 """Longest sides in pixels that can be asked for."""
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+# Less than what is learned from: strangers ask for these, several at once.
 _MAX_BYTES = 32 << 20
 _MAX_PIXELS = 50_000_000
 _KEPT_BYTES = 24 << 20
@@ -106,7 +107,7 @@ class PictureShelf:
 
 
 def _encode(content: bytes, size: int) -> bytes | None:
-    with Image.open(BytesIO(content), formats=_FORMATS) as image:
+    with Image.open(BytesIO(content), formats=list_formats()) as image:
         if image.width * image.height > _MAX_PIXELS:
             return None
         image.draft("RGB", (2 * size, 2 * size))  # of a JPEG only what is needed

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,22 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.errors import MissingExtraError
+from momok.graph.picture_limits import MAX_BYTES, MAX_PIXELS, list_formats
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "Look", "list_formats", "look_at", "silence_decoders"]
-
-# A picture of more is refused, here and by encoders: 256 MiB as RGB, Pillow's own limit for a
-# warning. A small file can claim any size (decompression bomb).
-MAX_PIXELS = 89_478_485
-MAX_BYTES = 256 << 20
-
-# Pictures of pixels only: Pillow hands others (EPS, WMF) to programs of the system.
-_FORMATS = (
-    *("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "ICO", "TGA"),
-    *("JPEG2000", "AVIF"),
-)
+__all__ = ["Look", "look_at", "silence_decoders"]
 
 _NO_COLOURS = np.zeros((8, 8, 3), dtype=np.uint8)
 
@@ -87,15 +76,6 @@ def look_at(path: Path) -> Look:
     except Exception as error:  # decoders of hostile files raise nearly anything
         said = " ".join(str(error).split()).replace(f" {str(path)!r}", "")
         return Look("undecodable", said[:160] or type(error).__name__)
-
-
-@cache
-def list_formats() -> tuple[str, ...]:
-    """List the formats of pictures of pixels that this Pillow can open."""
-    from PIL import Image
-
-    Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _summarise(image: Image) -> Look:

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from momok.errors import MomokError
 from momok.graph import load_graph
-from momok.graph.doctor.looking import list_formats
+from momok.graph.picture_limits import list_formats
 from momok.reporting.report.contents import RunContents
 
 __all__ = ["Picture", "Pictures", "find_pictures"]
