@@ -11,6 +11,7 @@ Everything is imported when it is first used: ``import momok`` costs nothing.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from momok.model import MoMoK
     from momok.prediction import Predictor
     from momok.training import RunFolder, resume, train
+
+# Intel's MKL, which PyTorch multiplies with, else takes other paths by where memory happens to lie,
+# on some processors: the same run would not give the same bits. Read when it multiplies first.
+os.environ.setdefault("MKL_CBWR", "AUTO")
 
 __version__ = "0.1.0"
 

@@ -173,7 +173,7 @@ def test_a_known_answer_counts_in_no_rank() -> None:
     assert ranks["only"].pessimistic.tolist() == ranks["answer"].pessimistic.tolist() == [2]
 
 
-@pytest.mark.parametrize("num_queries", [1, 2, 5])
+@pytest.mark.parametrize("num_queries", [1, 2, 3, 5])
 @pytest.mark.parametrize("num_candidates", [37, 1003, 15005])
 def test_equal_candidates_tie_wherever_they_stand(num_queries: int, num_candidates: int) -> None:
     generator = torch.Generator().manual_seed(num_candidates)

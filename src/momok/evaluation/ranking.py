@@ -56,6 +56,9 @@ _NO_VOTE = -ABSTAINED / 10
 # get scores that differ in the last bit with their position; a tie would then depend on the block.
 _MIN_ROWS = 2
 
+# So do products of up to three rows on some processors; they are computed with rows to spare.
+_STEADY_ROWS = 4
+
 # |q . c| <= |q| |c|, partial sums included (Cauchy-Schwarz): below this no score overflows, and a
 # score of finite vectors is NaN only after an overflow. Checking norms spares a pass over scores.
 _LARGEST_SCORE = 1e38
@@ -285,7 +288,12 @@ class AnswerRanker:
         # then needs no pass for the sign. Negating the queries negates scores exactly.
         chosen = queries[block.queries].neg_()
         chosen = chosen if len(chosen) >= _MIN_ROWS else chosen.expand(_MIN_ROWS, -1)
-        torch.mm(chosen, self._candidates[head].T, out=costs)
+        candidates = self._candidates[head].T
+        if len(chosen) < _STEADY_ROWS:
+            spare = chosen[:1].expand(_STEADY_ROWS - len(chosen), -1)
+            costs.copy_(torch.mm(torch.cat([chosen, spare]), candidates)[: len(chosen)])
+        else:
+            torch.mm(chosen, candidates, out=costs)
 
     def _rank_block(
         self, vectors: Mapping[str, Tensor], block: _Block, targets: Tensor | None, *, divide: bool

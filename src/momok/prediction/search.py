@@ -24,7 +24,7 @@ NOTHING = -1  # stands in the place of an answer that does not exist
 
 _BYTES_PER_CELL = 24  # scores, probabilities, their sum (float32), sort keys, a copy (int64)
 _MIN_COLUMNS = 1024
-_MIN_ROWS = 2  # as in evaluation: a one-row product rounds equal candidates differently
+_MIN_ROWS = 4  # as in evaluation: products of fewer round equal candidates differently
 
 
 def find_best(
@@ -64,7 +64,10 @@ def find_best(
     num_candidates, device = len(sample), sample.device
     rows = len(next(iter(query_vectors.values())))
     if rows < _MIN_ROWS:
-        query_vectors = {head: q.expand(_MIN_ROWS, -1) for head, q in query_vectors.items()}
+        query_vectors = {
+            head: torch.cat([q, q[:1].expand(_MIN_ROWS - rows, -1)])
+            for head, q in query_vectors.items()
+        }
     columns = max(memory_budget // (_BYTES_PER_CELL * max(rows, _MIN_ROWS)), _MIN_COLUMNS)
     hidden_rows, hidden_ids = (torch.from_numpy(part).to(device) for part in hidden)
     best = torch.empty((rows, 0), dtype=torch.int64, device=device)
