@@ -25,7 +25,6 @@ import momok
 from momok.errors import DataError
 from momok.prediction.bulk import BulkOptions
 from momok.prediction.bulk_run import write_new_facts
-from momok.prediction.calibration_fit import calibrate_run
 
 # name -> graph, settings
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -58,7 +57,7 @@ _ASKED = 100  # questions, and new facts
 
 
 def measure(graph: str, settings: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Train, test, calibrate, predict and search; say what came out."""
+    """Train, test, predict and search; say what came out."""
     config = momok.resolve_config(
         overrides={**settings, "runtime.threads": 1, "runtime.compile": "off"}
     )
@@ -68,18 +67,15 @@ def measure(graph: str, settings: dict[str, Any], folder: Path) -> dict[str, Any
     answers = predictor.predict_many([(head, relation, None) for head, relation, _ in facts], 5)
     new = folder / "new.csv"
     write_new_facts(predictor, new, top=_ASKED, options=BulkOptions(per_relation=_ASKED))
-    calibration = calibrate_run(run)
     results = json.loads((run.path / "results" / "test.json").read_text())
     return {
         "losses": [record["loss"] for record in run.records("epoch")],
         "weights": _hash_tensors(run.best_checkpoint),
         "results": _hash(json.dumps(results, sort_keys=True).encode()),
-        "mrr": results["overall"]["answer"]["mrr"] if "overall" in results else None,
         "predictions": _hash(
             json.dumps([[(a.label, a.score) for a in one] for one in answers]).encode()
         ),
         "new_facts": _hash(new.read_bytes()),
-        "calibration": _hash(json.dumps(calibration.to_json(), sort_keys=True).encode()),
         "scores": predictor.score_facts(run.load_graph().test[:_ASKED]).answer.tolist(),
     }
 
