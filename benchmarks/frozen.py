@@ -23,8 +23,8 @@ from safetensors.numpy import load_file
 
 import momok
 from momok.errors import DataError
-from momok.prediction.bulk import BulkOptions
-from momok.prediction.bulk_run import write_new_facts
+from momok.prediction.missing.facts import BulkOptions
+from momok.prediction.missing.resume import write_new_facts
 
 # name -> graph, settings
 CASES: dict[str, tuple[str, dict[str, Any]]] = {

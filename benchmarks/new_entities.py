@@ -33,9 +33,9 @@ from momok.config import resolve_config
 from momok.evaluation import build_filter
 from momok.graph import MultimodalGraph, Vocabulary, load_graph
 from momok.model.new_entities import encode_new_queries
-from momok.prediction.loading import encode_candidates
 from momok.prediction.neighbours import Neighbours
-from momok.prediction.new_rows import NewRows
+from momok.prediction.new_entity_rows import NewRows
+from momok.prediction.scorer import encode_candidates
 from momok.training import RunFolder
 from momok.training.checkpoint import load_model
 

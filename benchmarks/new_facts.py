@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.prediction import Predictor
-from momok.prediction.bulk import build_known
-from momok.prediction.fact_search import encode_relation, find_new_facts
+from momok.prediction.missing.facts import build_known
+from momok.prediction.missing.search import encode_relation, find_new_facts
 
 Floats = NDArray[np.float64]
 

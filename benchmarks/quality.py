@@ -46,7 +46,7 @@ STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.26
 def mask_per_query(wanted: bool) -> Iterator[None]:
     """While it is entered, every query is a relation group of its own."""
     import momok.training.step as module
-    from momok.model.decoder import RelationGroups
+    from momok.model.grouped_product import RelationGroups
 
     def alone(relations: torch.Tensor) -> RelationGroups:
         rows = len(relations)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from momok import progress
 from momok.cli.stages import show_stages
-from momok.training.progress import ProgressBars
+from momok.training.reporter import ProgressBars
 
 
 @pytest.fixture

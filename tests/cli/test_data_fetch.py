@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from momok.graph import origins
-from momok.graph.origins import PublishedArchive, PublishedFile, PublishedGraph
+from momok.graph.fetch import origins
+from momok.graph.fetch.origins import PublishedArchive, PublishedFile, PublishedGraph
 
 Invoke = Callable[..., Result]
 

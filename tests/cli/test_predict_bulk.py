@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 
 from momok.prediction import Predictor
-from momok.prediction.bulk import iterate_new_facts
+from momok.prediction.missing.facts import iterate_new_facts
 
 Invoke = Callable[..., Result]
 

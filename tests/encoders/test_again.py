@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from momok.encoders.again import EncoderAgain, find_kind
+from momok.encoders.reencode import EncoderAgain, find_kind
 from momok.errors import FeatureError, MissingExtraError
 from momok.graph import MultimodalGraph, load_graph
 

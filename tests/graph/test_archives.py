@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.errors import DataError, FormatError, MomokError
-from momok.graph.sources.archives import Limits, list_members, name_content, open_source
+from momok.graph.sources.compressed import Limits, list_members, name_content, open_source
 
 NOISE = random.Random(0).randbytes(20_000)
 CONTENT = b"a\tlikes\tb\nb\tlikes\tc\n" * 500

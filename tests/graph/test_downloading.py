@@ -8,8 +8,8 @@ import socket
 import pytest
 
 from momok.errors import FetchError, StorageError
-from momok.graph import downloading
-from momok.graph.downloading import Downloader
+from momok.graph.fetch import download
+from momok.graph.fetch.download import Downloader
 from tests.graph.flaky_server import FlakyServer, run_server
 
 CONTENT = random.Random(0).randbytes(1_000_000)
@@ -140,7 +140,7 @@ def test_more_than_expected_without_a_length_is_refused(server, fetch, tmp_path)
 
 
 def test_an_endless_file_of_unknown_size_is_refused(server, fetch, monkeypatch):
-    monkeypatch.setattr(downloading, "MAX_BYTES", 500_000)
+    monkeypatch.setattr(download, "MAX_BYTES", 500_000)
     with pytest.raises(FetchError, match="sends more than the 500,000 bytes"):
         fetch(server.serve("/f", CONTENT, chunked=True), size=None)
 
@@ -150,7 +150,7 @@ def test_unknown_size_without_a_length(server, fetch):
 
 
 def test_a_server_that_trickles_ends(server, fetch, monkeypatch):
-    monkeypatch.setattr(downloading, "_MOST_ATTEMPTS", 7)
+    monkeypatch.setattr(download, "_MOST_ATTEMPTS", 7)
     with pytest.raises(FetchError, match="7 bytes are kept"):
         fetch(server.serve("/f", CONTENT, cuts=[1] * 99))
     assert len(server.asked) == 7
@@ -219,7 +219,7 @@ def test_a_full_disk_is_told_before_anything_is_written(server, fetch, monkeypat
     class Usage:
         free = 10
 
-    monkeypatch.setattr(downloading.shutil, "disk_usage", lambda _: Usage)
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: Usage)
     with pytest.raises(StorageError, match="1,000,000 bytes are to come, 10 are free"):
         fetch(server.serve("/f", CONTENT))
     assert not (tmp_path / "file.part").exists()

@@ -20,8 +20,8 @@ from momok.errors import (
     StorageError,
 )
 from momok.graph import CATALOG, CatalogEntry, load_graph
-from momok.graph.fetching import fetch_features, fetch_graph
-from momok.graph.origins import ORIGINS, PublishedArchive, PublishedFile, PublishedGraph
+from momok.graph.fetch.fetch import fetch_features, fetch_graph
+from momok.graph.fetch.origins import ORIGINS, PublishedArchive, PublishedFile, PublishedGraph
 from momok.storage import lock_file
 from tests.graph.flaky_server import run_server
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from momok.errors import DataError, FormatError
 from momok.graph import lines as lines_module
+from momok.graph.entities_file import read_table
+from momok.graph.fact_reader import FactReader, FindingLog
 from momok.graph.layouts import BENCHMARK_LAYOUT, MOMOK_LAYOUT
 from momok.graph.lines import read_lines
-from momok.graph.parsing import FactReader, FindingLog
-from momok.graph.tables import read_table
 
 LAYOUTS = {"momok": MOMOK_LAYOUT, "benchmark": BENCHMARK_LAYOUT}
 

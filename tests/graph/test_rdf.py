@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.errors import ConfigError, DataError, FormatError
-from momok.graph.sources import RawGraph, statements
-from momok.graph.sources.literals import compute_decimal_years, parse_literals, unescape
+from momok.graph.sources import RawGraph, rdf_statements
 from momok.graph.sources.rdf import read_rdf
+from momok.graph.sources.rdf_literals import compute_decimal_years, parse_literals, unescape
 from momok.graph.sources.rdf_options import RdfOptions, rank_languages
-from momok.graph.sources.statements import split_terms, tell_format
+from momok.graph.sources.rdf_statements import split_terms, tell_format
 
 E = "http://example.org/"
 XSD = "http://www.w3.org/2001/XMLSchema#"
@@ -380,7 +380,7 @@ def test_a_file_against_its_statements_one_by_one(
         elif predicate != RDFS + "comment" and object_.datatype.value == XSD + "integer":
             numbers.setdefault((predicate, subject.value), float(object_.value))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statements, "_ROWS", rows)
+        patch.setattr(rdf_statements, "_ROWS", rows)
         raw = read_rdf(path)
     known = {label for head, _, tail in facts for label in (head, tail)}
     triples = raw.triples["all"]

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from momok.model import decoder as decoder_module
-from momok.model.decoder import TuckER, _CoreMemory, _GroupedProduct, group_by_relation
+from momok.model import grouped_product as decoder_module
+from momok.model.grouped_product import TuckER, _CoreMemory, _GroupedProduct, group_by_relation
 from momok.model.noise import Noise
 
 relations_of = st.lists(st.integers(0, 12), min_size=1, max_size=60)
@@ -180,7 +180,7 @@ def test_each_dropout_is_where_it_belongs() -> None:
 
 _CRASH = """
 import torch
-from momok.model.decoder import TuckER, group_by_relation
+from momok.model.grouped_product import TuckER, group_by_relation
 from momok.model.noise import Noise
 
 width, relations = 256, torch.arange(24).repeat_interleave(2)

@@ -17,10 +17,10 @@ import pytest
 
 from momok.errors import ConfigError, RunError, StorageError, UnknownLabelError
 from momok.prediction import Predictor
-from momok.prediction import bulk_run as module
-from momok.prediction.bulk import BulkOptions, iterate_new_facts
-from momok.prediction.bulk_run import write_new_facts
-from momok.prediction.calibration_fit import calibrate_run
+from momok.prediction.calibration.fit import calibrate_run
+from momok.prediction.missing import resume as module
+from momok.prediction.missing.facts import BulkOptions, iterate_new_facts
+from momok.prediction.missing.resume import write_new_facts
 from momok.storage import lock_file
 from momok.training import RunFolder
 

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from momok.errors import RunError
 from momok.prediction import Predictor
-from momok.prediction.calibration import Calibration, load_calibration
-from momok.prediction.calibration_counts import (
+from momok.prediction.calibration.counts import (
     BIN_LOGITS,
     Counts,
     HeldOut,
     count_questions,
 )
+from momok.prediction.calibration.fit import calibrate_run
+from momok.prediction.calibration.record import Calibration, load_calibration
 from momok.prediction.calibration_facts import count_facts
-from momok.prediction.calibration_fit import calibrate_run
 from momok.training import RunFolder
 from tests.prediction.vector_predictor import VectorPredictor, draw_graph
 
@@ -112,7 +112,7 @@ def test_blocks_of_candidates_and_batches_change_nothing(monkeypatch: pytest.Mon
         return [*outputs, facts.every, facts.plausible]
 
     whole = count()
-    monkeypatch.setattr("momok.prediction.calibration_counts._MAX_CELLS", 40)
+    monkeypatch.setattr("momok.prediction.calibration.counts._MAX_CELLS", 40)
     for before, after in zip(whole, count(), strict=True):
         same_up_to_a_bin(before.true.sum(axis=0), after.true.sum(axis=0))
         same_up_to_a_bin(before.false.sum(axis=0), after.false.sum(axis=0))

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from momok.errors import RunError
-from momok.prediction.calibration_counts import BIN_LOGITS, Counts
-from momok.prediction.calibration_fit import EDGES, choose_map, compute_reliability
-from momok.prediction.calibrators import (
+from momok.prediction.calibration.counts import BIN_LOGITS, Counts
+from momok.prediction.calibration.fit import EDGES, choose_map, compute_reliability
+from momok.prediction.calibration.maps import (
     LOGIT_LIMIT,
     METHODS,
     CalibrationMap,

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.errors import ConfigError
-from momok.prediction.fact_files import (
+from momok.prediction.missing.files import (
     COLUMNS,
     FORMATS,
     FactRows,

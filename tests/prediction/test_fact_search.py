@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.errors import ConfigError, UnknownLabelError
-from momok.prediction.bulk import (
+from momok.prediction.calibration.maps import CalibrationMap
+from momok.prediction.calibration.record import FACT, CalibratedOutput, Calibration
+from momok.prediction.missing.facts import (
     BulkOptions,
     build_known,
     count_pairs,
     iterate_new_facts,
     rank_relation,
 )
-from momok.prediction.calibration import FACT, CalibratedOutput, Calibration
-from momok.prediction.calibrators import CalibrationMap
-from momok.prediction.fact_search import FoundFacts, find_new_facts
+from momok.prediction.missing.search import FoundFacts, find_new_facts
 from momok.prediction.predictor import Predictor
 from tests.prediction.vector_predictor import VectorPredictor, draw_graph
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from momok.prediction import gates
-from momok.prediction.gates import average_query_gates, count_queries
+from momok.prediction import expert_statistics
+from momok.prediction.expert_statistics import average_query_gates, count_queries
 from tests.model.small_model import build_model, build_spec
 
 ENTITIES = torch.tensor([0, 3, 3, 9, 16, 2, 0])
@@ -44,7 +44,7 @@ def test_averages_are_those_of_the_gates_that_the_model_gives(more: dict[str, in
 def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     model = build_model()
     expected = average(model)
-    monkeypatch.setattr(gates, "_BLOCK", 2)
+    monkeypatch.setattr(expert_statistics, "_BLOCK", 2)
     for modality, found in average(model).items():
         assert torch.allclose(found, expected[modality], atol=1e-14, equal_nan=True)
 

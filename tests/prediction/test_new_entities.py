@@ -13,7 +13,7 @@ from momok.errors import ConfigError, FeatureError, RunError, UnknownLabelError
 from momok.graph import MultimodalGraph, load_graph
 from momok.prediction import NewEntity, Predictor
 from momok.prediction.new_entities import SIMILAR
-from momok.prediction.new_rows import NewRows
+from momok.prediction.new_entity_rows import NewRows
 from momok.training import RunFolder
 from tests.prediction.trained_run import train_small_run
 

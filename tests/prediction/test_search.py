@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from momok.prediction.search import NOTHING, find_best, find_rank, score_pairs
+from momok.prediction.top_k import NOTHING, find_best, find_rank, score_pairs
 
 NO_PAIRS = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from momok.graph import MultimodalGraph, load_graph, write_momok_folder
-from momok.prediction.source import GraphSource, find_source
+from momok.prediction.original_graph import GraphSource, find_source
 from momok.training import RunFolder
 from tests.training.small_training import build_graph, train_small
 

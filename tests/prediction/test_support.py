@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from momok.prediction.support import TrainFacts
+from momok.prediction.evidence import TrainFacts
 
 ENTITIES = 8
 Triple = tuple[int, int, int]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.graph import MultimodalGraph, Vocabulary
-from momok.prediction.calibration import Calibration
+from momok.prediction.calibration.record import Calibration
 from momok.prediction.train_sides import TrainSides
 
 Ints = NDArray[np.int64]

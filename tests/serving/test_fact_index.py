@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from momok.graph import SPLIT_NAMES, MultimodalGraph, Vocabulary
 from momok.serving.fact_index import FactIndex
-from momok.serving.roles import RoleTable
+from momok.serving.suggestions import RoleTable
 
 N, R = 6, 3
 triples = st.lists(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.graph import MultimodalGraph, Vocabulary
-from momok.serving.name_index import NameIndex, fold
+from momok.serving.entity_search import NameIndex, fold
 
 
 def make_graph(names: list[str], degrees: list[int] | None = None) -> MultimodalGraph:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from momok.prediction import Predictor
-from momok.prediction.calibration_fit import calibrate_run
+from momok.prediction.calibration.fit import calibrate_run
 from momok.serving.review_queue import find_new_facts, judge_fact
 
 

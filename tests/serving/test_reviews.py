@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from momok.errors import ConfigError, StorageError
 from momok.serving.reviews import Decision, Fact, ReviewConflictError, ReviewStore
-from momok.serving.reviews.schema import events, facts
+from momok.serving.reviews.database import events, facts
 
 _numbers = itertools.count()
 

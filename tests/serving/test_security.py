@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from momok.errors import ConfigError
-from momok.serving.security import Gatekeeper, is_local_path
+from momok.serving.access import Gatekeeper, is_local_path
 from momok.serving.settings import ServeSettings, is_loopback
 
 Serve = Callable[..., TestClient]

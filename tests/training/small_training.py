@@ -27,8 +27,8 @@ from momok.graph import (
 from momok.model import ClubNetworks, MoMoK
 from momok.training import RunFolder
 from momok.training.build import build_model
-from momok.training.progress import RankingProgress, Silent
 from momok.training.queries import TrainingQueries
+from momok.training.reporter import RankingProgress, Silent
 from momok.training.step import Disentanglement, StepLosses, training_step
 
 SETTINGS: dict[str, Any] = {  # all that matters here: defaults are free to change

@@ -8,7 +8,7 @@ import weakref
 import pytest
 
 from momok.training import api
-from momok.training.progress import Silent
+from momok.training.reporter import Silent
 from tests.training.small_training import train_small
 
 

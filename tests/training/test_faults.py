@@ -25,7 +25,7 @@ from momok.training import RunFolder, checkpoint, evaluate_run
 from momok.training import trainer as trainer_module
 from momok.training.build import build_model
 from momok.training.checkpoint import load_model, read_checkpoint, write_checkpoint
-from momok.training.progress import Silent
+from momok.training.reporter import Silent
 from momok.training.step import training_step
 from momok.training.trainer import Trainer
 from tests.training.small_training import (

@@ -14,7 +14,7 @@ from momok.model import ClubNetworks, MoMoK
 from momok.prediction import explain_model
 from momok.training.checkpoint import load_model
 from momok.training.kernels import CompiledKernels, Kernels, PlainKernels
-from momok.training.ledger import LossLedger
+from momok.training.metric_log import LossLedger
 from momok.training.step import Disentanglement, ExpertDraw, training_step
 
 from .small_training import Interrupter, build_graph, train_small

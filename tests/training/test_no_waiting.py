@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from momok.model import ClubNetworks, MoMoK, group_by_relation
-from momok.training.ledger import LossLedger
+from momok.training.metric_log import LossLedger
 from momok.training.queries import QueryBatch, TrainingQueries
 from momok.training.step import Disentanglement, StepLosses, training_step
 

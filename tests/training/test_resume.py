@@ -17,7 +17,7 @@ import pytest
 import momok
 from momok.errors import RunError
 from momok.training import RunFolder
-from momok.training.progress import Silent
+from momok.training.reporter import Silent
 from tests.training.small_training import (
     SETTINGS,
     Interrupter,

@@ -11,7 +11,7 @@ from momok.cli import COMMANDS
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from momok.prediction.calibration import Calibration
+    from momok.prediction.calibration.record import Calibration
     from momok.training import RunFolder
 
 __all__ = ["calibrate", "command"]
@@ -47,8 +47,8 @@ def command(*, run: str, as_json: bool) -> None:
 
 def calibrate(run: RunFolder | str, *, quiet: bool = False) -> Calibration:
     """Calibrate a run, with a progress bar on the standard error."""
-    from momok.cli.work_bar import show_work
-    from momok.prediction.calibration_fit import calibrate_run
+    from momok.cli.progress import show_work
+    from momok.prediction.calibration.fit import calibrate_run
 
     if quiet:
         return calibrate_run(run)

@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from momok.graph.building import BuildOptions, BuildReport
+    from momok.graph.build.build import BuildOptions, BuildReport
     from momok.graph.sources.reading import SourceOptions, SparqlSource
 
 __all__ = ["command"]
@@ -130,8 +130,8 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
     from rich.status import Status
 
     from momok.cli.console import console, error_console, make_printable
-    from momok.graph.building import build_graph
-    from momok.graph.raw_writing import check_target
+    from momok.graph.build.build import build_graph
+    from momok.graph.build.write import check_target
     from momok.graph.sources.reading import SourceOptions, read_facts_file, read_sources
 
     options = _read_source_options(given)
@@ -213,7 +213,7 @@ def _parse_delimiter(text: str | None) -> str | None:
 
 
 def _read_build_options(given: dict[str, Any]) -> BuildOptions:
-    from momok.graph.building import BuildOptions
+    from momok.graph.build.build import BuildOptions
 
     shares = given["ratio"].replace(":", "/").replace(",", "/").split("/")
     try:

@@ -65,7 +65,7 @@ def command(
         # ASCII only: labels may hold what a terminal would obey.
         click.echo(json.dumps(diagnosis.to_json(), indent=1))
     else:
-        from momok.cli.diagnosis import show_diagnosis
+        from momok.cli.views.diagnosis import show_diagnosis
 
         show_diagnosis(console(), diagnosis)
     if fail_on != "never" and diagnosis.reaches(fail_on):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from momok.graph.fetching import Fetched
+    from momok.graph.fetch.fetch import Fetched
 
 __all__ = ["command"]
 
@@ -38,7 +38,7 @@ def command(name: str, features: bool) -> None:
     from momok.errors import DataError
     from momok.graph import CATALOG
     from momok.graph.catalog import find_entry, list_places
-    from momok.graph.fetching import fetch_features, fetch_graph
+    from momok.graph.fetch.fetch import fetch_features, fetch_graph
     from momok.graph.formats import is_benchmark_folder
 
     entry = find_entry(name)

@@ -65,7 +65,7 @@ def command(run: str | None) -> None:
     from momok.prediction import Predictor
     from momok.reporting import draw_plots
     from momok.training import train
-    from momok.training.progress import ProgressBars
+    from momok.training.reporter import ProgressBars
 
     config = resolve_config(overrides=DEMO_SETTINGS)
     graph = load_graph("world", split=config.data.split)

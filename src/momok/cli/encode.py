@@ -97,7 +97,7 @@ def command(
     """
     from momok.cli.stages import show_stages
     from momok.encoders import encode_modality
-    from momok.graph.copies import find_own_folder
+    from momok.graph.writable_folder import find_own_folder
 
     folder = find_own_folder(graph, out)
     work = {"text": "encoding texts", "image": "encoding pictures", "numeric": "encoding numbers"}

@@ -54,7 +54,7 @@ def command(
     """
     from momok.cli.console import console, error_console, make_printable
     from momok.training import RunFolder, evaluate_run
-    from momok.training.progress import ProgressBars
+    from momok.training.reporter import ProgressBars
 
     folder = RunFolder(run)
     bars = ProgressBars(error_console())

@@ -88,7 +88,7 @@ def command(
         if as_json:
             _print_json({"format": "momok-model-explanation"} | about | explained.to_json())
             return
-        from momok.cli.model_view import model_view
+        from momok.cli.views.model import model_view
 
         out.print(model_view(explained, width=out.width, ascii_only=out.options.ascii_only))
         return
@@ -99,13 +99,13 @@ def command(
     if as_json:
         _print_json({"format": "momok-explanation"} | about | explanation.to_json())
         return
-    from momok.cli.explanation_view import explanation_view
+    from momok.cli.views.explanation import explanation_view
 
     out.print(explanation_view(explanation, ascii_only=out.options.ascii_only))
 
 
 def _explain_model(predictor: Predictor) -> ModelExplanation:
-    from momok.cli.work_bar import show_work
+    from momok.cli.progress import show_work
     from momok.prediction import explain_model
 
     with show_work("train queries") as show:

@@ -39,8 +39,8 @@ def list_features(graph: str) -> None:
     from momok.cli.console import console, make_printable
     from momok.errors import FeatureError
     from momok.graph import Vocabulary, load_features
-    from momok.graph.copies import find_folder_of, read_labels_of
     from momok.graph.features import list_modalities
+    from momok.graph.writable_folder import find_folder_of, read_labels_of
 
     folder = find_folder_of(graph)
     entities = Vocabulary(read_labels_of(folder))
@@ -130,8 +130,8 @@ def import_features(
     from momok.cli.stages import show_stages
     from momok.errors import FeatureError
     from momok.graph import Vocabulary, save_features
-    from momok.graph.copies import find_own_folder, read_labels_of, read_name_of
     from momok.graph.feature_import import read_features
+    from momok.graph.writable_folder import find_own_folder, read_labels_of, read_name_of
 
     folder = find_own_folder(graph, out)
     entities = Vocabulary(read_labels_of(folder))

@@ -21,7 +21,7 @@ def command(run: str) -> None:
     relations (docs/explanations.md).
     """
     from momok.cli.console import make_printable
-    from momok.cli.work_bar import show_work
+    from momok.cli.progress import show_work
     from momok.reporting import draw_plots
     from momok.reporting.model_plots import draw_model_plots
     from momok.training import RunFolder

@@ -264,7 +264,7 @@ def _refuse(*, given: dict[str, Any], where: str) -> None:
 
 def _print_table(predictions: Predictions) -> None:
     from momok.cli.console import console
-    from momok.cli.prediction_table import prediction_table
+    from momok.cli.views.predictions import prediction_table
 
     out = console()
     ascii_only = out.options.ascii_only
@@ -274,7 +274,7 @@ def _print_table(predictions: Predictions) -> None:
 def _to_text(predictions: Predictions) -> str:
     from rich.console import Console
 
-    from momok.cli.prediction_table import prediction_table
+    from momok.cli.views.predictions import prediction_table
 
     plain = Console(file=io.StringIO(), width=_FILE_WIDTH, color_system=None)
     with plain.capture() as captured:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from momok.prediction.bulk_run import BulkSummary
-    from momok.prediction.fact_files import RdfForm
+    from momok.prediction.missing.files import RdfForm
+    from momok.prediction.missing.resume import BulkSummary
 
 __all__ = ["predict_all_missing"]
 
@@ -26,11 +26,11 @@ def predict_all_missing(
 ) -> None:
     """Rank, write and say what was written."""
     from momok.cli.console import error_console
-    from momok.cli.work_bar import show_work
+    from momok.cli.progress import show_work
     from momok.prediction import Predictor
-    from momok.prediction.bulk import DEFAULT_PER_RELATION, BulkOptions
-    from momok.prediction.bulk_run import write_new_facts
-    from momok.prediction.fact_files import DEFAULT_BASE, FileOptions
+    from momok.prediction.missing.facts import DEFAULT_PER_RELATION, BulkOptions
+    from momok.prediction.missing.files import DEFAULT_BASE, FileOptions
+    from momok.prediction.missing.resume import write_new_facts
 
     # A cap over all relations is also one of each: more of one could not be written.
     options = BulkOptions(

@@ -20,7 +20,7 @@ def command(run: str) -> None:
     from momok.cli.console import error_console
     from momok.cli.outcome import show_outcome
     from momok.training import resume
-    from momok.training.progress import ProgressBars
+    from momok.training.reporter import ProgressBars
 
     folder = resume(run, progress=ProgressBars(error_console()))
     calibrate(folder)

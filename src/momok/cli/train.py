@@ -60,7 +60,7 @@ def command(
     from momok.graph import load_graph
     from momok.reporting import draw_plots
     from momok.training import train
-    from momok.training.progress import ProgressBars
+    from momok.training.reporter import ProgressBars
 
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")

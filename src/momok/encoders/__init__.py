@@ -5,8 +5,8 @@ batches, masks, files, going on after a kill. ``api.encode_modality`` is the one
 """
 
 from momok.encoders.api import encode_modality
-from momok.encoders.contract import KINDS, Encoder, EncoderContext, Kind, NumberTable
-from momok.encoders.driver import Encoding
+from momok.encoders.encode import Encoding
+from momok.encoders.encoder import KINDS, Encoder, EncoderContext, Kind, NumberTable
 from momok.encoders.entities import Problem
 from momok.encoders.registry import BUILT_IN, DEFAULT_SPECS, EncoderEntry, build_encoder
 from momok.encoders.specs import EncoderSpec, parse_spec

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from momok.encoders.contract import EncoderContext, Kind, NumberTable
-from momok.encoders.driver import Encoding, encode_inputs
+from momok.encoders.encode import Encoding, encode_inputs
+from momok.encoders.encoder import EncoderContext, Kind, NumberTable
 from momok.encoders.entities import Entities, read_entities
 from momok.encoders.inputs import (
     Inputs,

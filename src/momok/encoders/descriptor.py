@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from momok.encoders.contract import EncoderContext, FloatMatrix, Kind
+from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
+from momok.encoders.pretrained import import_extra
 from momok.encoders.specs import EncoderSpec
-from momok.encoders.weights import import_extra
 
 if TYPE_CHECKING:
     from PIL.Image import Image

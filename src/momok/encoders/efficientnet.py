@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from momok.encoders.contract import EncoderContext, FloatMatrix, Kind
+from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
+from momok.encoders.pretrained import import_extra
 from momok.encoders.specs import EncoderSpec
-from momok.encoders.weights import import_extra
 from momok.errors import FeatureError
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from momok.errors import DataError, FeatureError
+from momok.graph.entities_file import PICTURE_SEPARATOR, Table, read_pictures, read_table
+from momok.graph.fact_reader import FindingLog
 from momok.graph.formats import is_benchmark_folder, is_momok_folder, read_benchmark_folder
 from momok.graph.names import make_readable, say_near_misses
-from momok.graph.parsing import FindingLog
-from momok.graph.tables import PICTURE_SEPARATOR, Table, read_pictures, read_table
 
 __all__ = ["Entities", "Problem", "read_entities"]
 

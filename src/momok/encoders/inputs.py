@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.encoders.contract import Kind, NumberTable
+from momok.encoders.encoder import Kind, NumberTable
 from momok.encoders.entities import Entities, Problem
 from momok.encoders.pictures import PictureError, open_picture
 from momok.errors import FeatureError

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from momok.encoders.weights import import_extra
+from momok.encoders.pretrained import import_extra
 from momok.graph.picture_limits import MAX_BYTES, MAX_PIXELS, list_formats
 
 if TYPE_CHECKING:

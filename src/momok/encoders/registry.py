@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from momok.encoders.contract import KINDS, Encoder, EncoderContext, Kind
+from momok.encoders.encoder import KINDS, Encoder, EncoderContext, Kind
 from momok.encoders.specs import EncoderSpec, parse_spec
 from momok.errors import ConfigError
 from momok.graph.names import say_near_misses

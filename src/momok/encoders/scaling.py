@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok import __version__
-from momok.encoders.contract import EncoderContext, FloatMatrix, Kind, NumberTable
+from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind, NumberTable
 from momok.encoders.specs import EncoderSpec
 from momok.errors import FeatureError
 

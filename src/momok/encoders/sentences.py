@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from momok.encoders.contract import EncoderContext, FloatMatrix, Kind
+from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
+from momok.encoders.pretrained import find_model, hash_files, import_extra, name_model
 from momok.encoders.specs import EncoderSpec
-from momok.encoders.weights import find_model, hash_files, import_extra, name_model
 from momok.encoders.whole_models import load_whole, quiet
 from momok.errors import FeatureError
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from momok.encoders.contract import EncoderContext, FloatMatrix, Kind
+from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
+from momok.encoders.pretrained import hash_files, import_extra
 from momok.encoders.specs import EncoderSpec
-from momok.encoders.weights import hash_files, import_extra
 
 __all__ = ["UniversalEncoder", "build"]
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from momok.encoders.contract import EncoderContext, FloatMatrix, Kind
+from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
+from momok.encoders.pretrained import find_model, hash_files, import_extra, name_model
 from momok.encoders.specs import EncoderSpec
-from momok.encoders.weights import find_model, hash_files, import_extra, name_model
 from momok.encoders.whole_models import load_whole
 from momok.errors import FeatureError
 

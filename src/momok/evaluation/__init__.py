@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from momok.evaluation.evaluator import EvaluatedGraph, TwoTowerModel, evaluate
-from momok.evaluation.filters import SparseFilter, build_filter
 from momok.evaluation.groups import CARDINALITIES, classify_cardinality, find_unseen_facts
 from momok.evaluation.metrics import (
     HITS_AT,
@@ -22,6 +21,7 @@ from momok.evaluation.ranking import (
     rank_in_parts,
 )
 from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks
+from momok.graph.fact_index import SparseFilter, build_filter
 
 __all__ = [
     "ANSWER",

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from momok.errors import ConfigError, DataError
 from momok.evaluation import results
-from momok.evaluation.filters import build_filter
 from momok.evaluation.groups import CARDINALITIES, classify_cardinality, find_unseen_facts
 from momok.evaluation.metrics import Metrics, compute_grouped_metrics
 from momok.evaluation.ranking import (
@@ -29,6 +28,7 @@ from momok.evaluation.ranking import (
     rank_in_parts,
 )
 from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks
+from momok.graph.fact_index import build_filter
 
 __all__ = ["EvaluatedGraph", "TwoTowerModel", "evaluate"]
 

@@ -32,14 +32,14 @@ from typing import Any
 import numpy as np
 
 from momok.errors import FeatureError, FormatError
+from momok.graph.entities_file import Table, read_pictures, read_table
+from momok.graph.fact_reader import FactFile, FactReader, FindingLog
 from momok.graph.features import Features, list_modalities, load_features
 from momok.graph.graph import SPLIT_NAMES, Finding, MultimodalGraph, SplitName
 from momok.graph.indexing import index_splits, match_labels
 from momok.graph.layouts import BENCHMARK_LAYOUT, MOMOK_LAYOUT
 from momok.graph.lines import read_lines, read_text
 from momok.graph.names import make_readable
-from momok.graph.parsing import FactFile, FactReader, FindingLog
-from momok.graph.tables import Table, read_pictures, read_table
 from momok.graph.vocabulary import Vocabulary
 from momok.graph.writing import FORMAT, VERSION, write_momok_folder
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.errors import FormatError
+from momok.graph.fact_reader import FactFile, FindingLog
 from momok.graph.graph import SPLIT_NAMES, SplitName
 from momok.graph.names import say_near_misses
-from momok.graph.parsing import FactFile, FindingLog
 from momok.graph.triples import (
     Triples,
     encode_triples,

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from momok.errors import DataError
+from momok.graph.entities_file import PICTURE_SEPARATOR
 from momok.graph.features import save_features
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.names import flatten
-from momok.graph.tables import PICTURE_SEPARATOR
 from momok.storage import write_folder, write_through
 
 __all__ = ["FORMAT", "VERSION", "write_momok_folder"]

@@ -17,12 +17,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from momok.model.decoder import RelationGroups, TuckER, group_by_relation
 from momok.model.experts import ExpertBank
-from momok.model.fusion import ModalityFusion
+from momok.model.fusions import ModalityFusion
+from momok.model.grouped_product import RelationGroups, TuckER, group_by_relation
 from momok.model.noise import Noise
-from momok.model.spec import Candidates, MoMoKSpec, Queries
 from momok.model.tables import EntityTable
+from momok.model.towers import Candidates, MoMoKSpec, Queries
 from momok.model.votes import widen_candidates, widen_queries
 
 __all__ = ["JOINT", "Candidates", "MoMoK", "MoMoKSpec", "Queries"]

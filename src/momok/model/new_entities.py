@@ -16,7 +16,7 @@ from torch import Tensor
 
 from momok.model.momok import JOINT, MoMoK
 from momok.model.noise import Noise
-from momok.model.spec import Candidates, Queries
+from momok.model.towers import Candidates, Queries
 
 __all__ = ["encode_new_candidates", "encode_new_queries"]
 

@@ -19,7 +19,7 @@ from momok.evaluation import ANSWER
 from momok.model.votes import average_votes, say_probabilities
 from momok.prediction.explanation import compute_modality_shares
 from momok.prediction.results import Answers
-from momok.prediction.search import NOTHING, find_best
+from momok.prediction.top_k import NOTHING, find_best
 
 if TYPE_CHECKING:
     from momok.prediction.predictor import Predictor

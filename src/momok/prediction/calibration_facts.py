@@ -16,7 +16,7 @@ from torch import Tensor
 
 from momok.evaluation import build_filter
 from momok.model.votes import average_votes
-from momok.prediction.calibration_counts import (
+from momok.prediction.calibration.counts import (
     QUESTION_BATCH,
     Cells,
     Counts,
@@ -25,7 +25,7 @@ from momok.prediction.calibration_counts import (
     add_block,
     split_columns,
 )
-from momok.prediction.fact_search import encode_relation
+from momok.prediction.missing.search import encode_relation
 from momok.prediction.train_sides import TrainSides
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from momok.model.experts import ExpertBank
 from momok.model.noise import Noise
 from momok.model.tables import EntityTable
 from momok.prediction.expert_similarity import compute_cka, compute_random_cka
+from momok.prediction.expert_statistics import count_queries
 from momok.prediction.explanation import compute_modality_shares
-from momok.prediction.gates import count_queries
 from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Side, Thing
 from momok.training import RunFolder

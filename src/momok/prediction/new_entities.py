@@ -22,17 +22,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from momok.encoders.again import EncoderAgain, find_kind
+from momok.encoders.reencode import EncoderAgain, find_kind
 from momok.errors import ConfigError, RunError
 from momok.graph import Features, MultimodalGraph
 from momok.model.new_entities import encode_new_queries
 from momok.model.votes import ABSTAINED, average_votes, say_probabilities
 from momok.prediction.known import UNKNOWN
 from momok.prediction.neighbours import Neighbours, NeighbourVote
-from momok.prediction.new_rows import NewRows
+from momok.prediction.new_entity_rows import NewRows
 from momok.prediction.questions import Name, Question, Side, Thing, resolve_relation
 from momok.prediction.results import Answers, Predictions
-from momok.prediction.search import NOTHING, find_best, score_pairs
+from momok.prediction.top_k import NOTHING, find_best, score_pairs
 
 if TYPE_CHECKING:
     from momok.prediction.predictor import Predictor

@@ -20,16 +20,11 @@ from momok.errors import CheckpointError, ConfigError
 from momok.evaluation import ANSWER, DEFAULT_MEMORY_BUDGET
 from momok.model.votes import average_votes, say_probabilities
 from momok.prediction.answering import find_answers
-from momok.prediction.explainer import Explainer
+from momok.prediction.explain import Explainer
 from momok.prediction.explanation import Explanation, average_branches
 from momok.prediction.known import KnownFacts
-from momok.prediction.loading import (
-    check_sizes,
-    choose_device,
-    encode_candidates,
-    load_current_calibration,
-)
 from momok.prediction.new_entities import NewEntities, NewEntity, NewPredictions
+from momok.prediction.original_graph import GraphSource, find_source
 from momok.prediction.questions import (
     Name,
     Side,
@@ -39,8 +34,13 @@ from momok.prediction.questions import (
     resolve_question,
 )
 from momok.prediction.results import FactScores, Predictions
-from momok.prediction.search import score_pairs
-from momok.prediction.source import GraphSource, find_source
+from momok.prediction.scorer import (
+    check_sizes,
+    choose_device,
+    encode_candidates,
+    load_current_calibration,
+)
+from momok.prediction.top_k import score_pairs
 from momok.prediction.train_sides import TrainSides
 from momok.training import RunFolder
 from momok.training.checkpoint import load_model

@@ -12,14 +12,14 @@ import momok
 from momok.graph import SPLIT_NAMES
 from momok.serving import schemas
 from momok.serving.answers import JsonAnswer, encode_json
-from momok.serving.exporting import MEDIA_TYPES, ExportFormat, export_accepted
-from momok.serving.presenting import (
+from momok.serving.describe import (
     describe_entity,
     describe_fact,
     describe_predictions,
     describe_relation,
     describe_thing,
 )
+from momok.serving.exporting import MEDIA_TYPES, ExportFormat, export_accepted
 from momok.serving.schemas import ErrorAnswer, check_text
 from momok.serving.service import Service
 from momok.serving.settings import Limits

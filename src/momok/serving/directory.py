@@ -12,7 +12,7 @@ from functools import cached_property
 
 from momok.errors import AmbiguousNameError, UnknownLabelError
 from momok.graph import MultimodalGraph, Vocabulary
-from momok.serving.name_index import NameIndex
+from momok.serving.entity_search import NameIndex
 
 __all__ = ["Directory", "make_reference"]
 

@@ -9,7 +9,7 @@ from typing import Literal
 from starlette.responses import StreamingResponse
 
 from momok.graph.names import flatten
-from momok.prediction.fact_files import to_iri
+from momok.prediction.missing.files import to_iri
 from momok.serving.reviews import Fact
 from momok.serving.service import Service
 

@@ -11,9 +11,9 @@ from urllib.parse import quote
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from momok.serving.access import SECURITY_HEADERS, Gatekeeper
 from momok.serving.answers import error_body
 from momok.serving.metrics import Metrics
-from momok.serving.security import SECURITY_HEADERS, Gatekeeper
 from momok.serving.settings import Limits
 
 __all__ = ["Guard", "RequestRefusedError"]

@@ -30,8 +30,8 @@ from momok.serving.fact_index import FactIndex
 from momok.serving.metrics import Metrics
 from momok.serving.pictures import PictureShelf
 from momok.serving.review_queue import ReviewQueue
-from momok.serving.roles import RoleTable
 from momok.serving.settings import Limits
+from momok.serving.suggestions import RoleTable
 from momok.training import RunFolder
 
 __all__ = ["ModelHolder", "ServedModel"]

@@ -1,7 +1,7 @@
 """The best new facts of a relation, for people to look at.
 
 Only facts between entities that train has in these roles: what nobody would ever say of such an
-entity is not worth a person's time. ``momok.prediction.bulk`` ranks them, over all pairs.
+entity is not worth a person's time. ``momok.prediction.missing.facts`` ranks them, over all pairs.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from momok.prediction import Predictor
-from momok.prediction.bulk import iterate_new_facts
-from momok.prediction.calibration import PLAUSIBLE_FACT
+from momok.prediction.calibration.record import PLAUSIBLE_FACT
+from momok.prediction.missing.facts import iterate_new_facts
 from momok.prediction.questions import Side
 
 __all__ = ["NewFact", "ReviewQueue", "find_new_facts", "judge_fact"]

@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 
 from momok.errors import ConfigError
 from momok.prediction import Predictions
+from momok.serving.access import Gatekeeper
 from momok.serving.answers import encode_json
 from momok.serving.batching import Question
+from momok.serving.describe import describe_explanation, find_predicted
 from momok.serving.metrics import Metrics
 from momok.serving.model_holder import ModelHolder, ServedModel
-from momok.serving.presenting import describe_explanation, find_predicted
 from momok.serving.review_queue import NewFact, judge_fact
 from momok.serving.reviews import Action, Decision, Fact, Review, ReviewConflictError, ReviewStore
-from momok.serving.security import Gatekeeper
 from momok.serving.settings import ServeSettings
 
 __all__ = ["Service"]

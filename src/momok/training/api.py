@@ -18,8 +18,8 @@ from momok.storage import remove_drafts
 from momok.training.board import require_tensorboard
 from momok.training.build import build_model
 from momok.training.checkpoint import load_model
-from momok.training.progress import ProgressBars, Reporter, Silent
-from momok.training.run import RunFolder
+from momok.training.reporter import ProgressBars, Reporter, Silent
+from momok.training.run_folder import RunFolder
 from momok.training.trainer import Trainer
 
 __all__ = ["evaluate_run", "resume", "train"]

@@ -11,7 +11,7 @@ from momok.config import RunConfig
 from momok.errors import ConfigError
 from momok.graph import MultimodalGraph
 from momok.model import JOINT, ModalitySpec, MoMoK, MoMoKSpec
-from momok.training.preparation import find_preparation
+from momok.training.feature_rows import find_preparation
 
 __all__ = ["STRUCTURE", "build_model", "choose_modalities"]
 

@@ -37,11 +37,11 @@ from momok.training.checkpoint import (
 )
 from momok.training.interruption import Interruption
 from momok.training.kernels import Kernels, PlainKernels, choose_kernels, score_flops
-from momok.training.ledger import LossLedger
+from momok.training.metric_log import LossLedger
 from momok.training.optimizers import build_optimizer
-from momok.training.progress import Reporter
 from momok.training.queries import TrainingQueries
-from momok.training.run import RunFolder
+from momok.training.reporter import Reporter
+from momok.training.run_folder import RunFolder
 from momok.training.step import Disentanglement, training_step
 
 __all__ = ["Trainer"]

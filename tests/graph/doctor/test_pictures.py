@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from momok.graph import load_graph
 from momok.graph.doctor import likeness, pictures
 from momok.graph.doctor.likeness import group_alike, join_pairs
-from momok.graph.doctor.looking import look_at, silence_decoders
+from momok.graph.doctor.look_alikes import look_at, silence_decoders
 from momok.graph.doctor.pictures import check_pictures, list_pictures
 from momok.graph.picture_limits import MAX_BYTES
 

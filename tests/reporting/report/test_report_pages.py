@@ -16,7 +16,7 @@ from PIL import Image
 
 from momok.evaluation import ANSWER
 from momok.prediction import Predictor
-from momok.prediction.calibration_fit import calibrate_run
+from momok.prediction.calibration.fit import calibrate_run
 from momok.reporting.report import write_report
 from momok.training import RunFolder
 from tests.reporting.report.hostile_graph import ATTRIBUTE, HOSTILE, SCRIPT, SECRET

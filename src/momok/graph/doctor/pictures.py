@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from momok.errors import FormatError
 from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Progress, Severity
 from momok.graph.doctor.likeness import group_alike
-from momok.graph.doctor.looking import Look, look_at, silence_decoders
+from momok.graph.doctor.look_alikes import Look, look_at, silence_decoders
 from momok.graph.doctor.sharing import find_sharing
+from momok.graph.entities_file import PICTURE_SEPARATOR, check_inside, read_table
 from momok.graph.graph import MultimodalGraph
-from momok.graph.tables import PICTURE_SEPARATOR, check_inside, read_table
 
 __all__ = ["PictureList", "check_pictures", "list_pictures"]
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from momok.errors import FeatureError
 from momok.graph.feature_files import check_modality_name
-from momok.graph.feature_import.archives import Archive, recognise
 from momok.graph.feature_import.files import open_vectors
 from momok.graph.feature_import.matching import (
     Assignment,
@@ -27,6 +26,7 @@ from momok.graph.feature_import.matching import (
     read_labels,
     read_links,
 )
+from momok.graph.feature_import.published_files import Archive, recognise
 from momok.graph.feature_import.vectors import KeyedVectors, RowVectors, Vectors
 from momok.graph.features import FeatureManifest, Features
 from momok.graph.vocabulary import Vocabulary

@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 from momok.errors import FeatureError
 from momok.graph.feature_import.hierarchies import open_hdf5
 from momok.graph.feature_import.pickles import read_pickle, read_pickled_array
-from momok.graph.feature_import.tables import read_delimited, read_parquet
 from momok.graph.feature_import.tensors import to_array
+from momok.graph.feature_import.vector_tables import read_delimited, read_parquet
 from momok.graph.feature_import.vectors import KeyedVectors, Vectors, interpret
 
 __all__ = ["SUFFIXES", "open_vectors"]

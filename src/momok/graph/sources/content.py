@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from momok.errors import DataError
-from momok.graph.sources.archives import Limits, open_source
+from momok.graph.sources.compressed import Limits, open_source
 
 __all__ = ["read_content"]
 

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, get_args
 from momok.errors import DataError
 from momok.graph.formats import is_benchmark_folder, is_momok_folder
 from momok.graph.graph import SPLIT_NAMES, SplitName
-from momok.graph.sources.archives import is_member, list_members, name_content
+from momok.graph.sources.compressed import is_member, list_members, name_content
 
 __all__ = [
     "FORMATS",

@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from momok.errors import DataError, FormatError
+from momok.graph.fact_reader import FindingLog
 from momok.graph.graph import SPLIT_NAMES
 from momok.graph.lines import read_lines
-from momok.graph.parsing import FindingLog
-from momok.graph.sources.id_triples import Columns, read_id_triples
+from momok.graph.sources.id_folders import Columns, read_id_triples
 from momok.graph.sources.raw import RawGraph
 from momok.graph.triples import Triples
 
@@ -95,8 +95,8 @@ def read_mygo(path: Path, *, strict: bool = False) -> RawGraph:
 def _read_mygo_triples(
     path: Path, entities: list[str], relations: list[str], log: FindingLog, notes: list[str]
 ) -> dict[str, Triples]:
+    from momok.graph.sources.fact_tables import read_table
     from momok.graph.sources.options import TableOptions
-    from momok.graph.sources.tables import read_table
 
     triples: dict[str, Triples] = {}
     lists = (entities, relations, entities)

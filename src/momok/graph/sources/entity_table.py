@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from momok.errors import FormatError
-from momok.graph.parsing import FindingLog
-from momok.graph.sources.delimited import LINE, read_text_table
+from momok.graph.entities_file import PICTURE_SEPARATOR
+from momok.graph.fact_reader import FindingLog
 from momok.graph.sources.frames import pl
 from momok.graph.sources.parquet import is_parquet, read_parquet
 from momok.graph.sources.raw import RawGraph
-from momok.graph.tables import PICTURE_SEPARATOR
+from momok.graph.sources.text_tables import LINE, read_text_table
 
 __all__ = ["add_entity_table"]
 

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 
 from momok.errors import FormatError
-from momok.graph.sources.archives import name_content
+from momok.graph.sources.compressed import name_content
 from momok.graph.sources.content import read_content
 from momok.graph.sources.frames import pl
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from momok.errors import DataError
+from momok.graph.fact_reader import MAX_EXAMPLES
 from momok.graph.graph import Finding
-from momok.graph.parsing import MAX_EXAMPLES
 from momok.graph.sources.raw import RawGraph
 
 __all__ = ["PICTURE_SUFFIXES", "add_picture_folder", "is_ordinary_file", "keep_inside"]

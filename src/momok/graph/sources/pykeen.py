@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from momok.errors import DataError, FormatError
+from momok.graph.fact_reader import FindingLog
 from momok.graph.graph import SplitName
-from momok.graph.parsing import FindingLog
-from momok.graph.sources.delimited import LINE, read_text_table
-from momok.graph.sources.id_triples import Columns, read_id_triples
+from momok.graph.sources.id_folders import Columns, read_id_triples
 from momok.graph.sources.merging import merge_sources
 from momok.graph.sources.raw import UNSPLIT, RawGraph
+from momok.graph.sources.text_tables import LINE, read_text_table
 
 __all__ = ["is_pykeen_folder", "read_pykeen", "read_pykeen_folder"]
 

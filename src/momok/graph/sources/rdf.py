@@ -9,13 +9,13 @@ from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from momok.errors import DataError
-from momok.graph.sources.archives import name_content, open_source
-from momok.graph.sources.collecting import Collection
+from momok.graph.sources.compressed import name_content, open_source
 from momok.graph.sources.faults import FaultLog
 from momok.graph.sources.raw import RawGraph
+from momok.graph.sources.rdf_collect import Collection
 from momok.graph.sources.rdf_graph import build_raw_graph
 from momok.graph.sources.rdf_options import RdfOptions
-from momok.graph.sources.statements import (
+from momok.graph.sources.rdf_statements import (
     RDF_FORMATS,
     import_pyoxigraph,
     parse_statements,

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.errors import FormatError
+from momok.graph.fact_reader import FindingLog
 from momok.graph.graph import Finding
 from momok.graph.names import flatten, make_readable
-from momok.graph.parsing import FindingLog
-from momok.graph.sources.collecting import Collection, choose_types
 from momok.graph.sources.faults import FaultLog
 from momok.graph.sources.frames import pl
-from momok.graph.sources.literals import unescape
 from momok.graph.sources.raw import UNSPLIT, RawGraph
+from momok.graph.sources.rdf_collect import Collection, choose_types
+from momok.graph.sources.rdf_literals import unescape
 from momok.graph.sources.rdf_options import GENERAL_TYPES
 
 __all__ = ["build_raw_graph"]

@@ -183,7 +183,7 @@ def read_facts_file(path: Path, options: SourceOptions, stage: Stage = lambda _:
     kind = options.format if options.format not in (None, "splits") else kind
     stage(f"reading {path.name}")
     if kind in ("table", "parquet"):
-        from momok.graph.sources.tables import read_table
+        from momok.graph.sources.fact_tables import read_table
 
         return read_table(path, options.table)
     if kind == "rdf":

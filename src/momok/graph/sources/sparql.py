@@ -12,15 +12,15 @@ from urllib.parse import urlsplit
 
 from momok.errors import DataError, FormatError
 from momok.graph.graph import Finding
-from momok.graph.sources.collecting import Collection
 from momok.graph.sources.endpoint import Answer, RequestLimits, check_address, send_query
 from momok.graph.sources.faults import FaultLog
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.rdf import collect_statements
+from momok.graph.sources.rdf_collect import Collection
 from momok.graph.sources.rdf_graph import build_raw_graph
 from momok.graph.sources.rdf_options import RdfOptions
+from momok.graph.sources.rdf_statements import import_pyoxigraph, split_terms
 from momok.graph.sources.screening import ScreenedStream
-from momok.graph.sources.statements import import_pyoxigraph, split_terms
 
 __all__ = ["RequestLimits", "SparqlQuery", "parse_query", "read_sparql"]
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from momok.evaluation import ANSWER
 from momok.prediction import Predictor
+from momok.reporting.report.blocks import Label, Swatch, name_entity, name_relation
 from momok.reporting.report.contents import RunContents
 from momok.reporting.report.metric_tables import head_cells
 from momok.reporting.report.numbers import Number, percent, rank
 from momok.reporting.report.pictures import Picture, Pictures
-from momok.reporting.report.tables import Label, Swatch, name_entity, name_relation
 
 __all__ = ["Case", "CaseGroup", "Shown", "find_cases", "show_entity"]
 

@@ -8,10 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.evaluation import ANSWER
-from momok.reporting.report.cases import list_queries
-from momok.reporting.report.comparing import Group
-from momok.reporting.report.numbers import rank
-from momok.reporting.report.tables import (
+from momok.reporting.report.blocks import (
     Cell,
     Column,
     Label,
@@ -21,6 +18,9 @@ from momok.reporting.report.tables import (
     name_entity,
     name_relation,
 )
+from momok.reporting.report.cases import list_queries
+from momok.reporting.report.comparing import Group
+from momok.reporting.report.numbers import rank
 
 __all__ = ["changes_table"]
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from momok.evaluation import ANSWER, Metrics, QueryRanks
-from momok.prediction.calibration import ReliabilityBin
+from momok.prediction.calibration.record import ReliabilityBin
 from momok.reporting.style import (
     BAR,
     GRID,

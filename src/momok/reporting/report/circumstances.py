@@ -6,16 +6,7 @@ import statistics
 from typing import Any
 
 from momok.graph import SPLIT_NAMES
-from momok.reporting.report.contents import RunContents
-from momok.reporting.report.numbers import (
-    clean_text,
-    count,
-    percent,
-    point_to,
-    seconds,
-    shorten,
-)
-from momok.reporting.report.tables import (
+from momok.reporting.report.blocks import (
     Cell,
     Code,
     Column,
@@ -25,6 +16,15 @@ from momok.reporting.report.tables import (
     Section,
     Table,
     Text,
+)
+from momok.reporting.report.contents import RunContents
+from momok.reporting.report.numbers import (
+    clean_text,
+    count,
+    percent,
+    point_to,
+    seconds,
+    shorten,
 )
 
 __all__ = ["data_section", "describe_time", "environment_section"]

@@ -6,6 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from momok.evaluation import ANSWER, Metrics
+from momok.reporting.report.blocks import (
+    Badge,
+    Cell,
+    Code,
+    Column,
+    Label,
+    Row,
+    Spread,
+    Table,
+    name_relation,
+)
 from momok.reporting.report.circumstances import describe_time
 from momok.reporting.report.comparing import (
     METRICS,
@@ -29,17 +40,6 @@ from momok.reporting.report.numbers import (
     signed,
 )
 from momok.reporting.report.settings import flatten_config, show_value
-from momok.reporting.report.tables import (
-    Badge,
-    Cell,
-    Code,
-    Column,
-    Label,
-    Row,
-    Spread,
-    Table,
-    name_relation,
-)
 
 __all__ = [
     "breakdown_table",

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from momok.evaluation import ANSWER
+from momok.reporting.report.blocks import Label, Notice, Sentence
 from momok.reporting.report.comparing import Difference, Group, read_metric, summarise
 from momok.reporting.report.contents import RunContents
 from momok.reporting.report.numbers import clean_text, list_in_words, percent, signed
-from momok.reporting.report.tables import Label, Notice, Sentence
 from momok.reporting.report.verdict import Tile, Verdict
 
 __all__ = ["write_comparison"]

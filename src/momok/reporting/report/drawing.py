@@ -9,8 +9,8 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from momok.reporting.plots import save_plot
+from momok.reporting.report.blocks import Chart
 from momok.reporting.report.inline import embed_figure
-from momok.reporting.report.tables import Chart
 from momok.reporting.style import choose_fonts, style
 
 __all__ = ["Drawer"]

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from momok.evaluation import ANSWER, CARDINALITIES, Metrics, classify_cardinality
-from momok.reporting.report.contents import RunContents
-from momok.reporting.report.numbers import Number, clean_text, count, percent, point_to, rank
-from momok.reporting.report.tables import (
+from momok.reporting.report.blocks import (
     Cell,
     Column,
     Label,
@@ -18,6 +16,8 @@ from momok.reporting.report.tables import (
     Table,
     name_relation,
 )
+from momok.reporting.report.contents import RunContents
+from momok.reporting.report.numbers import Number, clean_text, count, percent, point_to, rank
 from momok.reporting.report.theme import name_head_colours
 
 __all__ = [

@@ -6,7 +6,7 @@ from typing import Any
 
 from momok.evaluation import ANSWER
 from momok.prediction import Predictor, explain_model
-from momok.prediction.calibration import (
+from momok.prediction.calibration.record import (
     FACT,
     PLAUSIBLE_FACT,
     Calibration,
@@ -19,14 +19,7 @@ from momok.reporting.experts import (
     draw_experts,
     draw_modalities,
 )
-from momok.reporting.report.cases import find_cases
-from momok.reporting.report.charts import draw_reliability
-from momok.reporting.report.contents import RunContents
-from momok.reporting.report.drawing import Drawer
-from momok.reporting.report.metric_tables import head_cells
-from momok.reporting.report.numbers import Number, clean_text, percent, point_to
-from momok.reporting.report.pictures import find_pictures
-from momok.reporting.report.tables import (
+from momok.reporting.report.blocks import (
     Charts,
     Code,
     Column,
@@ -36,6 +29,13 @@ from momok.reporting.report.tables import (
     Table,
     Text,
 )
+from momok.reporting.report.cases import find_cases
+from momok.reporting.report.charts import draw_reliability
+from momok.reporting.report.contents import RunContents
+from momok.reporting.report.drawing import Drawer
+from momok.reporting.report.metric_tables import head_cells
+from momok.reporting.report.numbers import Number, clean_text, percent, point_to
+from momok.reporting.report.pictures import find_pictures
 
 __all__ = ["calibration_section", "experts_section", "predictions_section"]
 

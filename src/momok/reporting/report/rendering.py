@@ -8,7 +8,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import momok
-from momok.reporting.report.tables import Cell, Section
+from momok.reporting.report.blocks import Cell, Section
 from momok.reporting.report.theme import DARK, LIGHT
 from momok.reporting.report.verdict import Verdict
 

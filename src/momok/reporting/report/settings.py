@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from momok.config import FeatureSettings, RunConfig, list_settings, resolve_config
+from momok.reporting.report.blocks import Badge, Cell, Code, Column, Row, Sentence, Table
 from momok.reporting.report.contents import RunContents
 from momok.reporting.report.numbers import Number, clean_text, point_to
-from momok.reporting.report.tables import Badge, Cell, Code, Column, Row, Sentence, Table
 
 __all__ = ["flatten_config", "list_changes", "settings_tables", "show_value"]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from momok.evaluation import ANSWER
+from momok.reporting.report.blocks import Cell, Charts, Label, Notice, Section, Text
 from momok.reporting.report.changes import changes_table
 from momok.reporting.report.charts import draw_differences, draw_runs, draw_scores
 from momok.reporting.report.comparing import (
@@ -30,7 +31,6 @@ from momok.reporting.report.contents import RunContents
 from momok.reporting.report.drawing import Drawer
 from momok.reporting.report.numbers import count
 from momok.reporting.report.rendering import render_page
-from momok.reporting.report.tables import Cell, Charts, Label, Notice, Section, Text
 from momok.reporting.style import fit_text
 
 __all__ = ["render_several"]

@@ -11,6 +11,7 @@ from momok.evaluation import ANSWER
 from momok.reporting.curves import draw_loss, draw_validation
 from momok.reporting.heads import draw_heads
 from momok.reporting.relations import draw_relations
+from momok.reporting.report.blocks import Charts, Notice, Section, Text
 from momok.reporting.report.charts import draw_epoch_times, draw_groups, draw_ranks, draw_sizes
 from momok.reporting.report.circumstances import data_section, environment_section
 from momok.reporting.report.contents import RunContents
@@ -28,7 +29,6 @@ from momok.reporting.report.model_sections import (
 )
 from momok.reporting.report.numbers import clean_text
 from momok.reporting.report.settings import list_changes, settings_tables
-from momok.reporting.report.tables import Charts, Notice, Section, Text
 from momok.reporting.style import fit_text
 
 __all__ = ["build_sections", "list_texts"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from momok.evaluation import ANSWER, Evaluation, paired_bootstrap
+from momok.reporting.report.blocks import Code, Notice, Part, Sentence, name_relation
 from momok.reporting.report.contents import RunContents
 from momok.reporting.report.numbers import (
     Number,
@@ -18,7 +19,6 @@ from momok.reporting.report.numbers import (
     rank,
     signed,
 )
-from momok.reporting.report.tables import Code, Notice, Part, Sentence, name_relation
 
 __all__ = ["SAMPLES", "Tile", "Verdict", "write_verdict"]
 

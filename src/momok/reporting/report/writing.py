@@ -9,11 +9,11 @@ from pathlib import Path
 from momok.errors import RunError
 from momok.reporting.plots import draw_plots
 from momok.reporting.report import single
+from momok.reporting.report.blocks import Badge, Cell, Label, Section
 from momok.reporting.report.contents import LONGEST_NAME, RunContents, load_contents
 from momok.reporting.report.drawing import Drawer
 from momok.reporting.report.numbers import Number, point_to, shorten
 from momok.reporting.report.rendering import render_page
-from momok.reporting.report.tables import Badge, Cell, Label, Section
 from momok.reporting.report.verdict import write_verdict
 from momok.storage import write_file
 

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from momok.serving.describe import describe_entity, describe_relation, describe_thing
 from momok.serving.pages.rendering import render, service_of
 from momok.serving.pictures import MEDIA_TYPE, SIZES
-from momok.serving.presenting import describe_entity, describe_relation, describe_thing
 from momok.serving.settings import Limits
 
 __all__ = ["router"]

@@ -9,6 +9,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from momok.graph import SPLIT_NAMES
+from momok.serving.access import is_local_path
+from momok.serving.describe import describe_relation, describe_thing
 from momok.serving.pages.rendering import (
     begin_trusted,
     read_form,
@@ -16,9 +18,7 @@ from momok.serving.pages.rendering import (
     render,
     service_of,
 )
-from momok.serving.presenting import describe_relation, describe_thing
 from momok.serving.schemas import check_text
-from momok.serving.security import is_local_path
 
 __all__ = ["router"]
 

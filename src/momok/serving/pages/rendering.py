@@ -13,9 +13,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 import momok
+from momok.serving.access import Session
 from momok.serving.directory import make_reference
 from momok.serving.pages.charts import BAR_WIDTH, arcs, colour_class, stack
-from momok.serving.security import Session
 from momok.serving.service import Service
 
 __all__ = [

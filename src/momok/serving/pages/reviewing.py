@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from momok.errors import ConfigError
+from momok.serving.describe import describe_entity, describe_relation
 from momok.serving.exporting import ExportFormat, export_accepted
 from momok.serving.model_holder import ServedModel
 from momok.serving.pages.rendering import (
@@ -21,7 +22,6 @@ from momok.serving.pages.rendering import (
     service_of,
     write_reviewer,
 )
-from momok.serving.presenting import describe_entity, describe_relation
 from momok.serving.reviews import Action, Review, ReviewConflictError
 from momok.serving.schemas import check_text
 from momok.serving.service import Service

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
+from momok.serving.reviews.database import facts
 from momok.serving.reviews.records import Event, Review
-from momok.serving.reviews.schema import facts
 
 __all__ = ["CHUNK", "Row", "find_facts", "to_event", "to_review"]
 

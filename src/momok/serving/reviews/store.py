@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from momok.errors import StorageError
+from momok.serving.reviews.database import events, facts, metadata, settings
 from momok.serving.reviews.engine import READ_ONLY, open_engine
 from momok.serving.reviews.records import (
     Decision,
@@ -28,7 +29,6 @@ from momok.serving.reviews.records import (
     hash_fact,
 )
 from momok.serving.reviews.rows import CHUNK, find_facts, to_event, to_review
-from momok.serving.reviews.schema import events, facts, metadata, settings
 from momok.serving.reviews.writing import decide, lease, renew, undo
 
 __all__ = ["ReviewStore"]

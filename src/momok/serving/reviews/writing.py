@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from momok.serving.reviews.database import events, facts, skips
 from momok.serving.reviews.records import (
     Action,
     Decision,
@@ -19,7 +20,6 @@ from momok.serving.reviews.records import (
     hash_fact,
 )
 from momok.serving.reviews.rows import Row, find_facts, to_review
-from momok.serving.reviews.schema import events, facts, skips
 
 __all__ = ["decide", "lease", "renew", "undo"]
 

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from momok.evaluation import SparseFilter
 from momok.model.votes import ABSTAINED, average_votes
-from momok.prediction.search import full_precision, score_pairs
+from momok.prediction.top_k import full_precision, score_pairs
 
 if TYPE_CHECKING:
     from momok.prediction.predictor import Predictor

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.graph.sources.frames import pl
-from momok.graph.sources.literals import DATE_TYPES, NUMBER_TYPES, parse_literals
+from momok.graph.sources.rdf_literals import DATE_TYPES, NUMBER_TYPES, parse_literals
 from momok.graph.sources.rdf_options import (
     CLAIM,
     RDF_TYPE,

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from momok.encoders.contract import Encoder, EncoderContext, FloatMatrix, Kind
+from momok.encoders.encoder import Encoder, EncoderContext, FloatMatrix, Kind
 from momok.encoders.inputs import MOST_CHARACTERS, join_texts
 from momok.encoders.pictures import PictureError, open_picture
 from momok.encoders.registry import build_encoder

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from momok.errors import DataError
-from momok.graph.build_steps import (
+from momok.graph.build.steps import (
     Draft,
     add_reviews,
     complete_splits,
@@ -17,8 +17,8 @@ from momok.graph.build_steps import (
     split_draft,
     start_draft,
 )
+from momok.graph.build.write import Written, write_raw_folder
 from momok.graph.graph import SPLIT_NAMES, Finding
-from momok.graph.raw_writing import Written, write_raw_folder
 from momok.graph.redundancy import RelationPair, find_redundant_relations, group_facts
 from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.graph.triples import Triples

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from momok.errors import FormatError
-from momok.graph.parsing import FindingLog
-from momok.graph.sources.delimited import LINE, LINE_TEXT, read_text_lines
+from momok.graph.fact_reader import FindingLog
 from momok.graph.sources.frames import pl
+from momok.graph.sources.text_tables import LINE, LINE_TEXT, read_text_lines
 from momok.graph.triples import Triples
 
 __all__ = ["Columns", "read_id_triples"]

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.errors import DataError
+from momok.graph.fact_reader import MAX_EXAMPLES
 from momok.graph.graph import SPLIT_NAMES, Finding
 from momok.graph.names import flatten
-from momok.graph.parsing import MAX_EXAMPLES
 from momok.graph.redundancy import RelationPair, group_facts
 from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.graph.splits import hold_out

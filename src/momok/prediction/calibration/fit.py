@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.evaluation import DEFAULT_MEMORY_BUDGET
-from momok.prediction.calibration import (
+from momok.prediction.calibration.counts import (
+    BIN_LOGITS,
+    Counts,
+    HeldOut,
+    count_questions,
+)
+from momok.prediction.calibration.maps import METHODS, CalibrationMap, Method, fit_map
+from momok.prediction.calibration.record import (
     FACT,
     PLAUSIBLE_FACT,
     CalibratedOutput,
@@ -23,14 +30,7 @@ from momok.prediction.calibration import (
     Reliability,
     ReliabilityBin,
 )
-from momok.prediction.calibration_counts import (
-    BIN_LOGITS,
-    Counts,
-    HeldOut,
-    count_questions,
-)
 from momok.prediction.calibration_facts import count_facts
-from momok.prediction.calibrators import METHODS, CalibrationMap, Method, fit_map
 from momok.prediction.predictor import Predictor
 from momok.training import RunFolder
 

@@ -17,7 +17,7 @@ from momok.graph import Features
 from momok.graph.graph import Triples
 from momok.model import MoMoK
 from momok.prediction.row_maps import RowMap, fit_row_map
-from momok.training.preparation import Preparation, find_preparation
+from momok.training.feature_rows import Preparation, find_preparation
 
 __all__ = ["NewRows"]
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from momok.encoders.contract import FloatMatrix
+from momok.encoders.encoder import FloatMatrix
 from momok.encoders.entities import Problem
 from momok.errors import FeatureError
 from momok.storage import remove_drafts, write_file

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from momok.encoders.contract import Encoder, FloatMatrix
+from momok.encoders.encoder import Encoder, FloatMatrix
 from momok.encoders.entities import Problem
 from momok.encoders.inputs import Inputs
-from momok.encoders.work import FinishedPart, WorkFolder
+from momok.encoders.parts import FinishedPart, WorkFolder
 from momok.errors import ConfigError, FeatureError, StorageError
 from momok.graph.features import FeatureManifest, Features, save_features
 from momok.graph.names import flatten

@@ -3,7 +3,7 @@
 Notation: b items in a batch, d numbers per vector, A attributes.
 
 Everything that follows - streaming, resuming, masks, files - is done around an encoder by
-``momok.encoders.driver`` and asks nothing more of it than this.
+``momok.encoders.encode`` and asks nothing more of it than this.
 """
 
 from __future__ import annotations

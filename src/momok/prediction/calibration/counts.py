@@ -1,7 +1,7 @@
 """Counts of true and other candidates by logit, streamed: what calibration is fitted to.
 
 Scores are made in blocks and only their histograms are kept. Which candidates are counted, and
-which of them are true, ``momok.prediction.calibration`` says.
+which of them are true, ``momok.prediction.calibration.record`` says.
 
 Shapes: B questions, N candidates, F folds, n bins.
 """
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from momok.evaluation import ANSWER, build_filter
 from momok.model.votes import abstains, average_votes
-from momok.prediction.calibrators import LOGIT_LIMIT
+from momok.prediction.calibration.maps import LOGIT_LIMIT
 
 if TYPE_CHECKING:
     from momok.prediction.predictor import Predictor

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from momok.errors import FormatError
-from momok.graph.parsing import FindingLog
+from momok.graph.fact_reader import FindingLog
 from momok.graph.sources.content import read_content
 from momok.graph.sources.dialect import (
     BLANKS,

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from momok.evaluation import SparseFilter, build_filter
 from momok.model.votes import abstains, average_votes
+from momok.prediction.evidence import Support, TrainFacts
+from momok.prediction.expert_statistics import average_query_gates, count_queries
 from momok.prediction.explanation import (
     Evidence,
     ExpertGates,
@@ -32,12 +34,10 @@ from momok.prediction.explanation import (
     compute_head_shares,
     compute_modality_shares,
 )
-from momok.prediction.gates import average_query_gates, count_queries
 from momok.prediction.known import SPLITS, UNKNOWN
 from momok.prediction.questions import Side, Thing
-from momok.prediction.search import find_rank
 from momok.prediction.similarity import SimilarityTable, build_table
-from momok.prediction.support import Support, TrainFacts
+from momok.prediction.top_k import find_rank
 from momok.training.queries import TrainingQueries
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ Facts of test are treated as what they are when a model is used, facts nobody kn
 not true. Nothing of test enters the fit or the choice of the method; the probabilities are a little
 too low for it. The report on test leaves out the facts of train and validation.
 
-Shapes: n candidates, bins as in ``momok.prediction.calibrators``.
+Shapes: n candidates, bins as in ``momok.prediction.calibration.maps``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from momok.errors import RunError
-from momok.prediction.calibrators import CalibrationMap, Method
+from momok.prediction.calibration.maps import CalibrationMap, Method
 from momok.storage import write_file
 from momok.training import RunFolder
 

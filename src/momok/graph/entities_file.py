@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from momok.errors import FormatError
+from momok.graph.fact_reader import FindingLog
 from momok.graph.lines import read_text
-from momok.graph.parsing import FindingLog
 
 __all__ = [
     "PICTURE_LINKS",

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from momok.errors import ConfigError
 from momok.evaluation import SparseFilter, build_filter
 from momok.graph import MultimodalGraph
-from momok.prediction.calibration import FACT, PLAUSIBLE_FACT, Calibration
-from momok.prediction.fact_search import FoundFacts, find_new_facts
+from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration
+from momok.prediction.missing.search import FoundFacts, find_new_facts
 from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Name, Thing, resolve_relation
 

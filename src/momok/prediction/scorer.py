@@ -15,7 +15,7 @@ from momok.errors import ConfigError, RunError
 from momok.evaluation import ANSWER
 from momok.graph import MultimodalGraph
 from momok.model import MoMoK
-from momok.prediction.calibration import FACT, PLAUSIBLE_FACT, Calibration, load_calibration
+from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration, load_calibration
 from momok.prediction.explanation import average_branches
 from momok.training import RunFolder
 

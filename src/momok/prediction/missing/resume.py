@@ -30,7 +30,7 @@ from safetensors.numpy import save as save_arrays
 
 from momok.errors import ConfigError, RunError, StorageError
 from momok.graph import MultimodalGraph
-from momok.prediction.bulk import (
+from momok.prediction.missing.facts import (
     BulkOptions,
     build_known,
     calibrate_facts,
@@ -39,14 +39,14 @@ from momok.prediction.bulk import (
     rank_relation,
     resolve_relations,
 )
-from momok.prediction.fact_files import (
+from momok.prediction.missing.files import (
     FactRows,
     FileOptions,
     choose_format,
     require_format,
     write_facts,
 )
-from momok.prediction.fact_search import FoundFacts
+from momok.prediction.missing.search import FoundFacts
 from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Name
 from momok.storage import lock_file, settle_file, write_file

@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from momok.errors import DataError, FormatError
+from momok.graph.fact_reader import FindingLog
 from momok.graph.names import say_near_misses
-from momok.graph.parsing import FindingLog
-from momok.graph.sources.delimited import LINE, read_text_table
 from momok.graph.sources.dialect import name_delimiter
 from momok.graph.sources.encoding import encode_facts
 from momok.graph.sources.frames import pl
 from momok.graph.sources.options import TableOptions
 from momok.graph.sources.parquet import is_parquet, read_parquet
 from momok.graph.sources.raw import UNSPLIT, RawGraph
+from momok.graph.sources.text_tables import LINE, read_text_table
 
 __all__ = ["read_table"]
 

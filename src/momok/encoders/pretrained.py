@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from momok.encoders.contract import EncoderContext
+from momok.encoders.encoder import EncoderContext
 from momok.encoders.specs import EncoderSpec
 from momok.errors import ConfigError, FeatureError, MissingExtraError
 

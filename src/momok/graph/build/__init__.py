@@ -1,0 +1,1 @@
+"""From what a source has to a graph in its folder."""

@@ -1,0 +1,1 @@
+"""Published benchmarks, fetched from where they lie."""

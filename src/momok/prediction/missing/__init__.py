@@ -1,0 +1,1 @@
+"""New facts of a whole graph: searched, ranked, written."""
