@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import struct
-import sys
-import warnings
-import zlib
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from momok.encoders import NumberTable
 from momok.encoders.entities import read_entities
@@ -22,7 +15,6 @@ from momok.encoders.inputs import (
     read_numeric_inputs,
     read_text_inputs,
 )
-from momok.encoders.pictures import PictureError, open_picture
 from momok.encoders.scaling import ScalingEncoder
 from momok.errors import FeatureError, FormatError
 from tests.encoders.tiny_pictures import draw_picture
@@ -87,101 +79,7 @@ class TestTexts:
             read_text_inputs(read_entities(graph_folder(3)), ("description",))
 
 
-def _png(width: int, height: int) -> bytes:
-    """The header of a PNG of that size, and no pixels."""
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header
-    start += struct.pack(">I", zlib.crc32(header))
-    data = b"IDAT" + zlib.compress(b"\0" * 100)
-    return start + struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
-
-
 class TestPictures:
-    def open(self, folder, name):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return open_picture(folder / name, folder)
-
-    def test_rgb_stays_as_it_is(self, tmp_path):
-        picture = draw_picture(1)
-        picture.save(tmp_path / "a.png")
-        assert (np.asarray(self.open(tmp_path, "a.png")) == np.asarray(picture)).all()
-
-    def test_modes_become_rgb(self, tmp_path):
-        half = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
-        half.putpixel((0, 0), (255, 0, 0, 255))
-        half.save(tmp_path / "rgba.png")
-        opened = self.open(tmp_path, "rgba.png")
-        assert opened.mode == "RGB"
-        assert opened.getpixel((0, 0)) == (255, 0, 0)
-        assert opened.getpixel((1, 1)) == (255, 255, 255)
-        deep = Image.fromarray(np.full((4, 4), 40_000, dtype=np.uint16))
-        deep.save(tmp_path / "deep.png")
-        assert self.open(tmp_path, "deep.png").getpixel((0, 0)) == (156, 156, 156)
-        Image.new("CMYK", (4, 4), (0, 0, 0, 0)).save(tmp_path / "print.jpg")
-        assert self.open(tmp_path, "print.jpg").getpixel((0, 0)) == (255, 255, 255)
-        frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
-        frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
-        assert self.open(tmp_path, "two.gif").getpixel((0, 0)) == (255, 0, 0)
-
-    def test_upright(self, tmp_path):
-        picture, exif = Image.new("RGB", (8, 4), "red"), Image.Exif()
-        exif[0x0112] = 6  # turned by 90 degrees
-        picture.save(tmp_path / "a.jpg", exif=exif)
-        assert self.open(tmp_path, "a.jpg").size == (4, 8)
-
-    @pytest.mark.parametrize(
-        ("content", "message"),
-        [
-            (b"", "in no picture format"),
-            (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "in no picture format"),
-            (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "in no picture format"),
-            (_png(10, 10)[:40], "in no picture format|corrupt"),
-            (_png(400, 400), "corrupt or truncated"),
-            (_png(12_000, 12_000), "pixels, too many"),
-            (_png(60_000, 60_000), "pixels, too many"),
-        ],
-    )
-    def test_bad_files(self, tmp_path, content, message):
-        (tmp_path / "a.png").write_bytes(content)
-        with pytest.raises(PictureError, match=message):
-            self.open(tmp_path, "a.png")
-
-    @given(st.data())
-    @settings(max_examples=40, deadline=None)
-    def test_damaged_files_never_crash(self, tmp_path_factory, data):
-        folder = tmp_path_factory.mktemp("pictures")
-        suffix = data.draw(st.sampled_from(["png", "jpg", "gif", "webp", "tiff", "bmp"]))
-        path = folder / f"a.{suffix}"
-        draw_picture(3).save(path)
-        content = bytearray(path.read_bytes())
-        for _ in range(data.draw(st.integers(1, 8))):
-            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-        path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
-        try:
-            opened = self.open(folder, path.name)
-        except PictureError:
-            return
-        assert opened.mode == "RGB"
-
-    def test_a_link_out_of_the_folder_is_not_followed(self, tmp_path):
-        inside = tmp_path / "graph"
-        inside.mkdir()
-        draw_picture(1).save(tmp_path / "secret.png")
-        (inside / "a.png").symlink_to(tmp_path / "secret.png")
-        with pytest.raises(PictureError, match="outside the folder"):
-            self.open(inside, "a.png")
-
-    @pytest.mark.skipif(sys.platform == "win32", reason="pipes")
-    def test_what_is_no_file(self, tmp_path):
-        (tmp_path / "folder.png").mkdir()
-        os.mkfifo(tmp_path / "pipe.png")
-        for name in ("folder.png", "pipe.png"):
-            with pytest.raises(PictureError, match="no file but"):
-                self.open(tmp_path, name)
-        with pytest.raises(PictureError, match="no such file"):
-            self.open(tmp_path, "gone.png")
-
     def test_a_graph_with_a_link_out_of_it_is_refused(self, graph_folder, tmp_path):
         folder = graph_folder(3, pictures={0: ["a.png"]})
         draw_picture(1).save(tmp_path / "secret.png")

@@ -14,7 +14,7 @@ from momok.encoders.registry import ENTRY_POINTS
 from momok.graph import load_graph
 from momok.graph.feature_import.files import SUFFIXES
 from momok.graph.feature_import.published_files import KNOWN_ARCHIVES, recognise
-from momok.graph.picture_limits import MAX_PIXELS
+from momok.graph.pictures import MAX_PIXELS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "encoding.md").read_text(encoding="utf-8")
 OWN, CALL = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

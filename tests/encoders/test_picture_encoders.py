@@ -16,7 +16,7 @@ CPU = EncoderContext(device="cpu")
 
 def test_the_descriptor_gives_the_bundled_features():
     pytest.importorskip("skimage", reason="the extra 'image' is not installed")
-    from momok.encoders.pictures import open_picture
+    from momok.graph.pictures import open_picture
 
     world = load_graph("world")
     encoder = build_encoder("image", "descriptor", CPU)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from momok.graph.picture_limits import list_formats
+from momok.graph.pictures import list_formats
 from momok.serving.pictures import SIZES, PictureShelf
 
 SMALL, MEDIUM, LARGE = SIZES

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
-from momok.encoders.pretrained import import_extra
 from momok.encoders.specs import EncoderSpec
+from momok.extras import import_extra
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,13 +40,9 @@ class DescriptorEncoder:
     width = _NUMBERS
 
     def __init__(self, spec: EncoderSpec) -> None:
-        wanted = {
-            "package": "scikit-image",
-            "extra": "image",
-            "purpose": f"encoder {spec.text!r}",
-        }
-        self._feature: Any = import_extra("skimage.feature", **wanted)
-        self._color: Any = import_extra("skimage.color", **wanted)
+        needed_by = "image", f"encoder {spec.text!r}", "scikit-image"
+        self._feature: Any = import_extra("skimage.feature", *needed_by)
+        self._color: Any = import_extra("skimage.color", *needed_by)
         self.version = version("scikit-image")
         self.settings: dict[str, Any] = {
             "hog": "4x3 cells, 8 directions",

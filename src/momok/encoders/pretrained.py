@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from momok.encoders.encoder import EncoderContext
 from momok.encoders.specs import EncoderSpec
-from momok.errors import ConfigError, FeatureError, MissingExtraError
-
-__all__ = ["find_model", "hash_files", "import_extra", "name_model"]
+from momok.errors import ConfigError, FeatureError
+from momok.extras import import_extra
 
 # Weights only as safetensors: the others are pickles, or for other frameworks.
 _WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*/config.json", "*/*.safetensors")
 _UNWANTED = ("onnx/*", "openvino/*", "*.msgpack", "*.h5", "*.ot")
 _BLOCK = 1 << 20
-
-
-def import_extra(module: str, *, package: str, extra: str, purpose: str) -> Any:
-    """Import a module of an optional dependency.
-
-    Raises:
-        MissingExtraError: it is not installed; the message says which extra installs it.
-    """
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != module.partition(".")[0]:
-            raise
-        raise MissingExtraError(package, extra, purpose) from None
 
 
 def find_model(spec: EncoderSpec, context: EncoderContext, *, example: str) -> Path:
@@ -72,7 +55,7 @@ def name_model(spec: EncoderSpec) -> str:
 
 def _find_on_hub(spec: EncoderSpec, context: EncoderContext) -> Path:
     hub = import_extra(
-        "huggingface_hub", package="huggingface-hub", extra="text", purpose=f"encoder {spec.text!r}"
+        "huggingface_hub", "text", f"encoder {spec.text!r}", package="huggingface-hub"
     )
     try:
         found = hub.snapshot_download(

@@ -6,7 +6,6 @@ momok's own encoders are known by the encoder's name.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,10 +14,10 @@ import numpy as np
 
 from momok.encoders.encoder import Encoder, EncoderContext, FloatMatrix, Kind
 from momok.encoders.inputs import MOST_CHARACTERS, join_texts
-from momok.encoders.pictures import PictureError, open_picture
 from momok.encoders.registry import build_encoder
 from momok.errors import FeatureError
 from momok.graph.feature_files import FeatureManifest
+from momok.graph.pictures import PictureError, ignore_picture_warnings, open_picture
 
 __all__ = ["EncoderAgain", "find_kind"]
 
@@ -127,11 +126,10 @@ class EncoderAgain:
             FeatureError: one cannot be read.
         """
         pictures = []
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata and of sizes
+        with ignore_picture_warnings():
             for path in paths:
                 try:
-                    pictures.append(open_picture(path, path.resolve().parent))
+                    pictures.append(open_picture(path))
                 except PictureError as error:
                     raise FeatureError(f"{path}: {error}") from error
         mean: FloatMatrix = self._encode(pictures).astype(np.float64).mean(axis=0)

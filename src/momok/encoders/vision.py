@@ -16,10 +16,11 @@ import numpy as np
 import torch
 
 from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
-from momok.encoders.pretrained import find_model, hash_files, import_extra, name_model
+from momok.encoders.pretrained import find_model, hash_files, name_model
 from momok.encoders.specs import EncoderSpec
 from momok.encoders.whole_models import load_whole
 from momok.errors import FeatureError
+from momok.extras import import_extra
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,10 +38,7 @@ class VisionEncoder:
     kind: Kind = "image"
 
     def __init__(self, spec: EncoderSpec, context: EncoderContext) -> None:
-        purpose = f"encoder {spec.text!r}"
-        library: Any = import_extra(
-            "transformers", package="transformers", extra="vision", purpose=purpose
-        )
+        library = import_extra("transformers", "vision", f"encoder {spec.text!r}")
         pooling = spec.choose("pooling", _POOLINGS)
         folder = find_model(spec, context, example="facebook/dinov2-base")
         if not (folder / "preprocessor_config.json").is_file():

@@ -8,17 +8,15 @@ by a link made after the graph was read) is not served.
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 import threading
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from momok.graph.catalog import find_entry, find_folder
-from momok.graph.picture_limits import list_formats
+from momok.graph.pictures import PictureError, open_picture
 from momok.prediction import Predictor
 from momok.serving.cache import AnswerCache
 
@@ -44,7 +42,7 @@ class PictureShelf:
     """
 
     def __init__(self, root: Path | None, paths: Mapping[int, Path]) -> None:
-        self._root = Path(os.path.realpath(root)) if root is not None else None
+        self._root = root
         self._paths = dict(paths) if root is not None else {}
         self._made = AnswerCache(_KEPT_BYTES)
 
@@ -80,42 +78,20 @@ class PictureShelf:
         return made, hashlib.sha256(made).hexdigest()[:24]
 
     def _make(self, path: Path, size: int) -> bytes | None:
-        content = self._read(path)
-        if content is None:
-            return None
         with _AT_ONCE:
             try:
-                return _encode(content, size)
-            except Exception:  # decoders raise anything on files made to break them
+                picture = open_picture(
+                    path,
+                    self._root,
+                    side=2 * size,
+                    transparency=True,
+                    max_pixels=_MAX_PIXELS,
+                    max_bytes=_MAX_BYTES,
+                )
+            except PictureError:
                 return None
-
-    def _read(self, path: Path) -> bytes | None:
-        assert self._root is not None
-        try:
-            real = Path(os.path.realpath(path))
-            if not real.is_relative_to(self._root):
-                return None
-            # Not through a link put there in between; not from a pipe that never ends.
-            number = os.open(real, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | os.O_NONBLOCK)
-            with os.fdopen(number, "rb") as file:
-                status = os.fstat(file.fileno())
-                if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
-                    return None
-                return file.read(_MAX_BYTES + 1)[:_MAX_BYTES]
-        except (OSError, ValueError):
-            return None
-
-
-def _encode(content: bytes, size: int) -> bytes | None:
-    with Image.open(BytesIO(content), formats=list_formats()) as image:
-        if image.width * image.height > _MAX_PIXELS:
-            return None
-        image.draft("RGB", (2 * size, 2 * size))  # of a JPEG only what is needed
-        upright = ImageOps.exif_transpose(image)
-        mode = "RGBA" if upright.has_transparency_data else "RGB"
-        shown = upright.convert(mode)
-        shown.thumbnail((size, size), Image.Resampling.LANCZOS)
-        shown.info = {}
-        made = BytesIO()
-        shown.save(made, "WEBP", quality=86, method=3)
-        return made.getvalue()
+            picture.thumbnail((size, size), Image.Resampling.LANCZOS)
+            picture.info = {}
+            made = BytesIO()
+            picture.save(made, "WEBP", quality=86, method=3)
+            return made.getvalue()

@@ -148,9 +148,7 @@ def test_explanations_set_code_apart() -> None:
     ]
 
 
-def test_pictures_that_are_none_are_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pictures_that_are_none_are_counted(tmp_path: Path) -> None:
     good, text, cut, tiny = (tmp_path / name for name in ("good.jpg", "a.png", "b.png", "c.gif"))
     Image.new("RGB", (400, 100), "red").save(good)
     text.write_bytes(b"<svg onload=alert(1)>")
@@ -166,7 +164,3 @@ def test_pictures_that_are_none_are_counted(
     assert pictures.get(4) is not None
     assert pictures.get(9) is None
     assert pictures.unreadable == 3
-    monkeypatch.setattr("momok.reporting.report.pictures._LARGEST_PICTURE", 100)
-    assert Pictures({0: good}).get(0) is None
-    monkeypatch.setattr("momok.reporting.report.pictures._LARGEST_FILE", 10)
-    assert Pictures({0: tiny}).get(0) is None

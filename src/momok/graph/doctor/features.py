@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from momok.errors import FeatureError
 from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity
+from momok.graph.doctor.look_alikes import find_duplicates
 from momok.graph.doctor.overview import code_types
-from momok.graph.doctor.sharing import find_sharing
 from momok.graph.feature_files import read_manifest, read_tensors
 from momok.graph.features import list_modalities
 from momok.graph.graph import MultimodalGraph
@@ -300,21 +300,21 @@ def _check_duplicates(
     if len(rows) < 2:
         return
     groups = group_equal_rows(table.vectors, rows)
-    sharing = find_sharing(groups, table.entities[rows], graph)
-    if sharing is None:
+    duplicates = find_duplicates(groups, table.entities[rows], graph)
+    if duplicates is None:
         return
     yield Ailment(
         check="features",
         kind="duplicate-vector",
-        severity=sharing.grade(total),
-        count=sharing.count,
+        severity=duplicates.grade(total),
+        count=duplicates.count,
         unit="vectors",
         total=total,
         message=(
-            f"{table.modality}: {sharing.count:,} of {total:,} vectors are shared by several "
-            f"entities ({sharing.extent})"
+            f"{table.modality}: {duplicates.count:,} of {total:,} vectors are shared by several "
+            f"entities ({duplicates.extent})"
         ),
         effect="this modality cannot tell these entities apart; a large group is often a stand-in",
-        examples=sharing.examples,
+        examples=duplicates.examples,
         remedy="mark stand-ins absent (present = 0); look whether texts or pictures repeat",
     )

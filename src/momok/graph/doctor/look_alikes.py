@@ -1,93 +1,160 @@
-"""One look at a picture: can it be decoded within bounds, and what does it look like from afar?"""
+"""Entities that cannot be told apart: by the same vectors, or by pictures that look alike.
+
+Pictures are compared by a hash of 64 bits of their outlines, and by their colours, without
+comparing every pair. Hashes that differ in at most 3 bits agree in at least one of 4 bands of 16.
+The pictures are sorted once per band, and each is compared with the few that follow it in its band
+(the sorted-neighbourhood method of Hernández and Stolfo, "The Merge/Purge Problem", 1995), so that
+the cost is n log n however many pictures share a band. In a crowded band a pair may be missed.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.errors import MissingExtraError
-from momok.graph.picture_limits import MAX_BYTES, MAX_PIXELS, list_formats
+from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Severity, say_count
+from momok.graph.graph import MultimodalGraph
+from momok.graph.pictures import open_picture
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
+MAX_BITS = 3
+MAX_COLOUR = 6.0  # mean difference of the 8 x 8 colours, of 255
 
-__all__ = ["Look", "look_at", "silence_decoders"]
+_BANDS = 4
+_WINDOW = 8
+_BLOCK = 1 << 16
 
-_NO_COLOURS = np.zeros((8, 8, 3), dtype=np.uint8)
+_WARNING_SHARE = 0.1
+_NAMED = 3  # entities of each group
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duplicates:
+    """Entities that share a vector or a picture.
+
+    Attributes:
+        count: entities that share something with another.
+        extent: the groups in words.
+        examples: the first entities of the largest groups.
+    """
+
+    count: int
+    extent: str
+    examples: tuple[str, ...]
+
+    def grade(self, total: int) -> Severity:
+        """Grade by the share of all entities that have the modality."""
+        return "warning" if self.count >= _WARNING_SHARE * total else "note"
+
+
+def find_duplicates(
+    groups: NDArray[np.int64], entities: NDArray[np.int64], graph: MultimodalGraph
+) -> Duplicates | None:
+    """Find the groups that several entities are in; None where there is no such group.
+
+    Args:
+        groups: the group ``[n]`` of each vector or picture, numbered from 0.
+        entities: the entity id ``[n]`` of each.
+        graph: names the entities.
+    """
+    keys = np.unique(groups * graph.num_entities + entities)  # each entity once in a group
+    groups, entities = np.divmod(keys, graph.num_entities)
+    sizes = np.bincount(groups)
+    shared = sizes > 1
+    if not shared.any():
+        return None
+    largest = np.argsort(-sizes, kind="stable")[:MAX_EXAMPLES]
+    examples = []
+    for group in largest[shared[largest]]:
+        members = entities[groups == group][:_NAMED]
+        more = f" and {sizes[group] - _NAMED:,} more" if sizes[group] > _NAMED else ""
+        examples.append(" = ".join(graph.entities.labels[i] for i in members) + more)
+    return Duplicates(
+        count=len(np.unique(entities[shared[groups]])),
+        extent=f"{say_count(shared.sum(), 'group')}, the largest of {int(sizes.max()):,}",
+        examples=tuple(examples),
+    )
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a look at a picture gave.
+class PictureHash:
+    """What a picture looks like from afar.
 
     Attributes:
-        fault: why it cannot be used, "" where it can.
-        message: the decoder's word on the fault.
-        outline: 64 bits, one per pair of neighbours of a 9 x 8 grey picture: set where the
-            brightness falls from left to right (the "difference hash").
+        bits: 64, one per pair of neighbours of a 9 x 8 grey picture: set where the brightness
+            falls from left to right (the "difference hash").
         colours: the picture at 8 x 8, RGB.
     """
 
-    fault: Literal["", "undecodable", "too-large"] = ""
-    message: str = ""
-    outline: int = 0
-    colours: NDArray[np.uint8] = field(default_factory=lambda: _NO_COLOURS)
+    bits: int
+    colours: NDArray[np.uint8]
 
 
-@contextmanager
-def silence_decoders() -> Iterator[None]:
-    """Decode without warnings; what matters of them is in each ``Look``.
+def hash_picture(path: Path) -> PictureHash:
+    """Decode a picture and hash it.
 
     Raises:
-        MissingExtraError: Pillow is not installed.
+        PictureError: it cannot be decoded within bounds.
     """
-    try:
-        import PIL.Image  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("Pillow", "image", "looking at pictures") from None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    from PIL.Image import Resampling
 
-
-def look_at(path: Path) -> Look:
-    """Decode a picture within bounds of memory; every fault is told, none is raised."""
-    from PIL import Image
-
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            return Look("too-large", f"{size >> 20:,} MB")
-        with Image.open(path, formats=list_formats()) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                return Look("too-large", f"{width:,} x {height:,} pixels")
-            image.draft("RGB", (64, 64))  # JPEGs are then decoded at an eighth, all of the file
-            return _summarise(image)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        return Look("too-large", str(error))
-    except Exception as error:  # decoders of hostile files raise nearly anything
-        said = " ".join(str(error).split()).replace(f" {str(path)!r}", "")
-        return Look("undecodable", said[:160] or type(error).__name__)
-
-
-def _summarise(image: Image) -> Look:
-    from PIL import Image
-
-    if image.mode not in ("RGB", "L"):  # transparent parts are seen on white
-        opaque = image.convert("RGBA")
-        image = Image.new("RGB", opaque.size, "white")
-        image.paste(opaque, mask=opaque.getchannel("A"))
-    small = image.convert("RGB").resize((32, 32), Image.Resampling.BOX)
-    grey = np.asarray(small.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
+    small = open_picture(path, side=64).resize((32, 32), Resampling.BOX)
+    grey = np.asarray(small.convert("L").resize((9, 8), Resampling.BOX), dtype=np.int16)
     falls = (grey[:, 1:] < grey[:, :-1]).ravel()
-    outline = int.from_bytes(np.packbits(falls).tobytes(), "big")
-    colours = np.asarray(small.resize((8, 8), Image.Resampling.BOX), dtype=np.uint8)
-    return Look(outline=outline, colours=colours)
+    colours = np.asarray(small.resize((8, 8), Resampling.BOX), dtype=np.uint8)
+    return PictureHash(int.from_bytes(np.packbits(falls).tobytes(), "big"), colours)
+
+
+def group_alike(hashes: NDArray[np.uint64], colours: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Group pictures with nearly the same hash and nearly the same colours.
+
+    Args:
+        hashes: ``[n]``, 64 bits each.
+        colours: ``[n, 8, 8, 3]``.
+
+    Returns:
+        The group of each picture ``[n]``, numbered from 0; likeness is passed on within a group.
+    """
+    flat = colours.reshape(len(colours), -1)
+    brightness = flat.mean(axis=1, dtype=np.float32)
+    pairs = [np.empty((2, 0), dtype=np.int64)]
+    for band in range(_BANDS):
+        shift = np.uint64(16 * band)
+        turned = (hashes << shift) | (hashes >> (np.uint64(64) - shift) if band else 0)
+        order = np.lexsort((brightness, turned))
+        bands = turned[order] >> np.uint64(48)
+        for step in range(1, min(_WINDOW, len(order) - 1) + 1):
+            near = np.flatnonzero(bands[step:] == bands[:-step])
+            first, second = order[near], order[near + step]
+            alike = np.bitwise_count(hashes[first] ^ hashes[second]) <= MAX_BITS
+            first, second = first[alike], second[alike]
+            kept = _have_like_colours(flat, first, second)
+            pairs.append(np.stack([first[kept], second[kept]]))
+    return join_pairs(np.concatenate(pairs, axis=1), len(hashes))
+
+
+def _have_like_colours(
+    flat: NDArray[np.uint8], first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    near = np.empty(len(first), dtype=np.bool_)
+    for start in range(0, len(first), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        difference = np.abs(flat[first[part]].astype(np.int16) - flat[second[part]])
+        near[part] = difference.mean(axis=1) <= MAX_COLOUR
+    return near
+
+
+def join_pairs(pairs: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Number the connected components of ``size`` points from pairs ``[2, m]``."""
+    lowest = np.arange(size)
+    while True:
+        before = lowest.copy()
+        least = np.minimum(lowest[pairs[0]], lowest[pairs[1]])
+        np.minimum.at(lowest, pairs[0], least)
+        np.minimum.at(lowest, pairs[1], least)
+        lowest = lowest[lowest]  # halves the way to the lowest of a chain
+        if np.array_equal(before, lowest):
+            groups: NDArray[np.int64] = np.unique(lowest, return_inverse=True)[1]
+            return groups

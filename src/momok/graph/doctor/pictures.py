@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 
 from momok.errors import FormatError
 from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Progress, Severity
-from momok.graph.doctor.likeness import group_alike
-from momok.graph.doctor.look_alikes import Look, look_at, silence_decoders
-from momok.graph.doctor.sharing import find_sharing
+from momok.graph.doctor.look_alikes import (
+    PictureHash,
+    find_duplicates,
+    group_alike,
+    hash_picture,
+)
 from momok.graph.entities_file import PICTURE_SEPARATOR, check_inside, read_table
 from momok.graph.graph import MultimodalGraph
+from momok.graph.pictures import PictureError, PictureTooLargeError, ignore_picture_warnings
 
 __all__ = ["PictureList", "check_pictures", "list_pictures"]
 
@@ -98,25 +102,33 @@ def check_pictures(
     if not pictures.paths:
         return
     files = {path: i for i, path in enumerate(dict.fromkeys(pictures.paths))}
-    looks = _look_at_all(list(files), progress)
+    hashes = _hash_all(list(files), progress)
     faults: dict[str, list[str]] = {"undecodable": [], "too-large": []}
-    for path, look in zip(files, looks, strict=True):
-        if look.fault:
-            faults[look.fault].append(f"{_show_path(path)}: {look.message}")
+    for path, found in zip(files, hashes, strict=True):
+        if isinstance(found, PictureError):
+            kind = "too-large" if isinstance(found, PictureTooLargeError) else "undecodable"
+            faults[kind].append(f"{_show_path(path)}: {found}")
     for kind, examples in faults.items():
         yield from _describe_faults(kind, examples, len(files))
     rows = np.array([files[path] for path in pictures.paths], dtype=np.int64)
-    yield from _check_likeness(pictures, graph, looks, rows)
+    yield from _check_look_alikes(pictures, graph, hashes, rows)
 
 
-def _look_at_all(paths: Sequence[Path], progress: Progress) -> list[Look]:
-    looks: list[Look] = []
-    with silence_decoders(), ThreadPoolExecutor(_THREADS) as pool:
+def _hash_all(paths: Sequence[Path], progress: Progress) -> list[PictureHash | PictureError]:
+    hashes: list[PictureHash | PictureError] = []
+    with ignore_picture_warnings(), ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(paths), _BATCH):
             progress("pictures", start, len(paths))
-            looks += pool.map(look_at, paths[start : start + _BATCH])
+            hashes += pool.map(_hash_or_error, paths[start : start + _BATCH])
     progress("pictures", len(paths), len(paths))
-    return looks
+    return hashes
+
+
+def _hash_or_error(path: Path) -> PictureHash | PictureError:
+    try:
+        return hash_picture(path)
+    except PictureError as error:
+        return error
 
 
 def _describe_paths(pictures: PictureList, named: int) -> Iterator[Ailment]:
@@ -175,38 +187,41 @@ def _describe_faults(kind: str, examples: list[str], total: int) -> Iterator[Ail
     )
 
 
-def _check_likeness(
-    pictures: PictureList, graph: MultimodalGraph, looks: list[Look], rows: NDArray[np.int64]
+def _check_look_alikes(
+    pictures: PictureList,
+    graph: MultimodalGraph,
+    hashes: list[PictureHash | PictureError],
+    rows: NDArray[np.int64],
 ) -> Iterator[Ailment]:
-    sound = np.array([not look.fault for look in looks], dtype=np.bool_)
+    good = [found for found in hashes if isinstance(found, PictureHash)]
+    sound = np.array([isinstance(found, PictureHash) for found in hashes], dtype=np.bool_)
     kept = np.flatnonzero(sound[rows])
     if len(kept) < 2:
         return
-    good = [look for look in looks if not look.fault]
     groups = group_alike(
-        np.array([look.outline for look in good], dtype=np.uint64),
-        np.stack([look.colours for look in good]),
+        np.array([found.bits for found in good], dtype=np.uint64),
+        np.stack([found.colours for found in good]),
     )
     position = np.cumsum(sound) - 1
     groups = groups[position[rows[kept]]]
     entities = pictures.entities[kept]
-    sharing = find_sharing(groups, entities, graph)
-    if sharing is None:
+    duplicates = find_duplicates(groups, entities, graph)
+    if duplicates is None:
         return
     total = len(np.unique(entities))
     yield Ailment(
         check="pictures",
         kind="near-identical-pictures",
-        severity=sharing.grade(total),
-        count=sharing.count,
+        severity=duplicates.grade(total),
+        count=duplicates.count,
         unit="entities",
         total=total,
         message=(
-            f"{sharing.count:,} of {total:,} entities with pictures have one that looks like "
-            f"another's ({sharing.extent})"
+            f"{duplicates.count:,} of {total:,} entities with pictures have one that looks like "
+            f"another's ({duplicates.extent})"
         ),
         effect="pictures cannot tell these entities apart; a large group is often a stand-in",
-        examples=sharing.examples,
+        examples=duplicates.examples,
         remedy="blank the column picture of stand-ins in entities.tsv; else nothing to do",
     )
 

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import base64
 import io
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
-from PIL import Image, ImageOps
 
 from momok.errors import MomokError
 from momok.graph import load_graph
-from momok.graph.picture_limits import list_formats
+from momok.graph.pictures import PictureError, ignore_picture_warnings, open_picture
 from momok.reporting.report.contents import RunContents
 
 __all__ = ["Picture", "Pictures", "find_pictures"]
 
 _SIDE = 96  # pixels: shown at half of that, sharp on dense screens
-_LARGEST_FILE = 32 << 20
-_LARGEST_PICTURE = 64_000_000  # pixels; more is refused, not decoded
 _QUALITY = 82
 
 
@@ -86,16 +82,9 @@ def find_pictures(contents: RunContents, wanted: bool) -> Pictures:
 
 def _encode(path: Path) -> Picture | None:
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd files; they are shown or not
-            with Image.open(path, formats=list_formats()) as opened:
-                if opened.width * opened.height > _LARGEST_PICTURE:
-                    return None
-                opened.draft("RGB", (2 * _SIDE, 2 * _SIDE))  # JPEG: decode small at once
-                picture = ImageOps.exif_transpose(opened).convert("RGBA")
-    except Exception:  # Pillow raises almost anything on a damaged file
+        with ignore_picture_warnings():
+            picture = open_picture(path, side=2 * _SIDE, transparency=True)
+    except PictureError:
         return None
     picture.thumbnail((_SIDE, _SIDE))
     buffer = io.BytesIO()
