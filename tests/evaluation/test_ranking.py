@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from momok.errors import ConfigError, DataError, TrainingError
-from momok.evaluation import AnswerRanker, RankedQueries, Ranks, build_filter, rank_in_parts
+from momok.errors import ConfigError, TrainingError
+from momok.evaluation import AnswerRanker, RankedQueries, Ranks, rank_in_parts
 from momok.evaluation.ranking import _BYTES_PER_SCORE
-from tests.evaluation.two_towers import build_triples
 from tests.oracle import ranking_oracle
 
 Ints = NDArray[np.int64]
@@ -303,33 +302,6 @@ def test_bfloat16_vectors_are_taken() -> None:
     ranks = rank_answers(queries, candidates, answers=np.array([0, 1]))
     assert ranks["only"].realistic.tolist() == [1.0, 3.0]
     assert queries["only"].tolist() == [[1.0], [2.0]]
-
-
-facts_lists = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1), st.integers(0, 4)))
-
-
-@given(splits=st.lists(facts_lists, min_size=1, max_size=3))
-def test_the_filter_knows_every_fact_in_both_directions(splits) -> None:
-    known = build_filter([build_triples(facts) for facts in splits], 5, 2)
-    expected: dict[tuple[int, int], set[int]] = {}
-    for h, r, t in (fact for facts in splits for fact in facts):
-        expected.setdefault((h, r), set()).add(t)
-        expected.setdefault((t, r + 2), set()).add(h)
-    queries = [(entity, relation) for entity in range(5) for relation in range(4)]
-    entities, relations = np.array(queries).T
-    rows, answers = known.lookup(entities, relations)
-    assert sorted(rows.tolist()) == rows.tolist()
-    found = list(zip(rows.tolist(), answers.tolist(), strict=True))
-    assert found == [
-        (row, answer)
-        for row, query in enumerate(queries)
-        for answer in sorted(expected.get(query, set()))
-    ]
-
-
-def test_a_graph_too_large_for_the_keys_is_refused() -> None:
-    with pytest.raises(DataError, match="too many for 64-bit keys"):
-        build_filter([build_triples([(0, 0, 1)])], 2**31, 2)
 
 
 @pytest.mark.gpu

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from momok.evaluation import find_unseen_facts
+from momok.graph.triples import mark_unseen
 
 
 def read_split(folder: Path, split: str) -> list[list[str]]:
@@ -24,4 +24,4 @@ def test_unseen_facts_of_the_published_splits(benchmarks: Path, name: str, count
     labels = sorted({label for split in splits for h, _, t in split for label in (h, t)})
     ids = {label: i for i, label in enumerate(labels)}
     train, test = (np.array([(ids[h], 0, ids[t]) for h, _, t in split]) for split in splits)
-    assert int(find_unseen_facts(test, train, len(ids)).sum()) == count
+    assert int(mark_unseen(train, test, len(ids)).sum()) == count

@@ -121,3 +121,20 @@ def test_a_graph_shows_itself_on_one_line(small):
     )
     assert repr(small.relations) == "<Vocabulary of 3: 'borders', 'capital', 'part_of'>"
     assert repr(small.entities).endswith("'Germany', ...>")
+
+
+def test_find_by_id_and_by_accents_written_another_way(small):
+    graph = replace(small, entity_names=("France", "Espan\u0303a", *small.entity_names[2:]))
+    assert graph.find_entity("ESPA\u00d1A") == graph.find_entity("espan\u0303a") == 1
+    assert graph.find_entity(np.int64(2)) == 2
+    with pytest.raises(UnknownLabelError, match="no id 7: small has 7 entities, from id 0"):
+        graph.find_entity(7)
+    with pytest.raises(UnknownLabelError, match=r"did you mean this or that\?"):
+        graph.find_entity("Frnace", suggest=lambda _: ["this", "that"])
+
+
+def test_titles_tell_entities_of_one_name_apart(small):
+    graph = replace(small, entity_names=("Here", "here", *small.entity_names[2:]))
+    assert [graph.title(entity) for entity in range(3)] == [
+        "Here (France)", "here (Spain)", small.entity_names[2],
+    ]  # fmt: skip

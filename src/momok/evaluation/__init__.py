@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from momok.evaluation.evaluator import EvaluatedGraph, TwoTowerModel, evaluate
-from momok.evaluation.groups import CARDINALITIES, classify_cardinality, find_unseen_facts
 from momok.evaluation.metrics import (
     HITS_AT,
     Metrics,
@@ -21,7 +20,12 @@ from momok.evaluation.ranking import (
     rank_in_parts,
 )
 from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks
-from momok.graph.fact_index import SparseFilter, build_filter
+from momok.graph.fact_index import FactIndex
+from momok.graph.triples import CARDINALITIES, classify_cardinality
+
+# Former names, until all users say FactIndex.
+SparseFilter = FactIndex
+build_filter = FactIndex
 
 __all__ = [
     "ANSWER",
@@ -44,7 +48,6 @@ __all__ = [
     "compute_grouped_metrics",
     "compute_metrics",
     "evaluate",
-    "find_unseen_facts",
     "paired_bootstrap",
     "rank_in_parts",
 ]

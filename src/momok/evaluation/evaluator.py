@@ -17,7 +17,6 @@ from torch import Tensor
 
 from momok.errors import ConfigError, DataError
 from momok.evaluation import results
-from momok.evaluation.groups import CARDINALITIES, classify_cardinality, find_unseen_facts
 from momok.evaluation.metrics import Metrics, compute_grouped_metrics
 from momok.evaluation.ranking import (
     ANSWER,
@@ -28,7 +27,8 @@ from momok.evaluation.ranking import (
     rank_in_parts,
 )
 from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks
-from momok.graph.fact_index import build_filter
+from momok.graph.fact_index import FactIndex
+from momok.graph.triples import CARDINALITIES, classify_cardinality, mark_unseen
 
 __all__ = ["EvaluatedGraph", "TwoTowerModel", "evaluate"]
 
@@ -191,7 +191,7 @@ def _rank_facts(
 ) -> dict[str, Ranks]:
     """Return Ranks [2F] per head: the tail query of every fact, then the head query of every."""
     N, R = graph.num_entities, graph.num_relations
-    known = build_filter((graph.train, graph.valid, graph.test), N, R)
+    known = FactIndex((graph.train, graph.valid, graph.test), N, R)
     heads, relations, tails = facts.T
     # In order of relations: a model may share work between queries of one relation in a batch.
     keys, query_of_answer = np.unique(
@@ -301,7 +301,7 @@ def _summarise(
     """Group the ranks [2F] of every head and compute the metrics of every group."""
     relations = np.concatenate([facts[:, 1], facts[:, 1]])
     cardinalities = classify_cardinality(graph.train, graph.num_entities, graph.num_relations)
-    unseen = find_unseen_facts(facts, graph.train, graph.num_entities)
+    unseen = mark_unseen(graph.train, facts, graph.num_entities)
     by_rule = {rule: {head: getattr(r, rule) for head, r in ranks.items()} for rule in TIE_RULES}
     realistic = by_rule["realistic"]
     of_cardinality = cardinalities[relations]

@@ -70,7 +70,7 @@ class RankedQueries:
 
     ``vectors`` {head: [U, d]}, in any floating type. ``answers`` [A]: candidate ids, and
     ``answer_rows`` [A]: the queries they answer. ``known``: the answers (rows, ids) that count in
-    no rank, as SparseFilter.lookup returns them.
+    no rank, as FactIndex.lookup returns them.
     """
 
     vectors: Mapping[str, Tensor]

@@ -16,10 +16,10 @@ from momok.graph.graph import (
     MultimodalGraph,
     Split,
     SplitName,
-    Triples,
-    Vocabulary,
 )
 from momok.graph.splits import CLEAN_SPLIT_SEED, carve_validation, make_clean
+from momok.graph.triples import Triples
+from momok.graph.vocabulary import Vocabulary
 
 __all__ = [
     "CATALOG",

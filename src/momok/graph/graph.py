@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import index
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from momok.errors import AmbiguousNameError, DataError, FeatureError, UnknownLabelError
+from momok.graph.fact_index import FactIndex
 from momok.graph.features import Features
-from momok.graph.names import make_readable, say_near_misses
+from momok.graph.names import (
+    ask_whether_meant,
+    find_near_misses,
+    fold_name,
+    make_readable,
+    shorten,
+)
 from momok.graph.triples import Triples
 from momok.graph.vocabulary import Vocabulary
-
-__all__ = [
-    "SPLIT_NAMES",
-    "Finding",
-    "MultimodalGraph",
-    "Split",
-    "SplitName",
-    "Triples",
-    "Vocabulary",
-]
 
 Split: TypeAlias = Literal["published", "clean"]
 """Which split of the facts: as its authors publish it, or mended (see ``momok.graph.splits``)."""
 
 SplitName: TypeAlias = Literal["train", "valid", "test"]
 """One part of the split."""
+
+Suggest: TypeAlias = Callable[[str], Sequence[str]]
+_Kind: TypeAlias = Literal["entities", "relations"]
+
+_LISTED = 8  # labels that share a name
 
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "valid", "test")
 
@@ -201,23 +204,47 @@ class MultimodalGraph:
             yield np.ascontiguousarray(features.matrix, dtype="<f4").tobytes()
             yield features.present.tobytes()
 
-    def find_entity(self, text: str) -> int:
-        """Find an entity by its label, else by its display name in any case.
+    # -- looking up ------------------------------------------------------------------------
+
+    @cached_property
+    def fact_index(self) -> FactIndex:
+        """The facts of all splits, in the order of ``SPLIT_NAMES``, to look up."""
+        parts = [self.facts(split) for split in SPLIT_NAMES]
+        return FactIndex(parts, self.num_entities, self.num_relations)
+
+    @cached_property
+    def train_index(self) -> FactIndex:
+        """The train facts, to look up; their rows are those of ``train``."""
+        return FactIndex([self.train], self.num_entities, self.num_relations)
+
+    def find_entity(self, given: str | int, suggest: Suggest | None = None) -> int:
+        """Find an entity by its label, else by its display name in any case, or check its id.
+
+        Args:
+            given: a label, which may be written ``<label>``, a name, or an id.
+            suggest: finds the names that are like a text, for the message about an unknown one;
+                by default all names and labels are compared.
 
         Raises:
-            UnknownLabelError: nothing has this label or name; near misses are suggested.
+            UnknownLabelError: nothing has this label, name or id; near misses are suggested.
             AmbiguousNameError: several entities share the name; their labels are listed.
         """
-        return self._find(text, "entity", self.entities, self._entities_by_name)
+        return self._find(given, "entities", suggest)
 
-    def find_relation(self, text: str) -> int:
-        """Find a relation by its label, else by its display name in any case.
+    def find_relation(self, given: str | int) -> int:
+        """Find a relation by its label, else by its display name in any case, or check its id.
 
         Raises:
-            UnknownLabelError: nothing has this label or name; near misses are suggested.
+            UnknownLabelError: nothing has this label, name or id; near misses are suggested.
             AmbiguousNameError: several relations share the name; their labels are listed.
         """
-        return self._find(text, "relation", self.relations, self._relations_by_name)
+        return self._find(given, "relations", None)
+
+    def title(self, entity: int) -> str:
+        """Give the name of an entity, with its label where several share the name."""
+        name, label = self.entity_names[entity], self.entities.labels[entity]
+        shared = len(self._entities_by_name[fold_name(name)]) > 1
+        return f"{name} ({label})" if shared else name
 
     @cached_property
     def _entities_by_name(self) -> dict[str, list[int]]:
@@ -227,27 +254,36 @@ class MultimodalGraph:
     def _relations_by_name(self) -> dict[str, list[int]]:
         return _group_by_name(self.relation_names)
 
-    def _find(
-        self, text: str, kind: str, vocabulary: Vocabulary, by_name: Mapping[str, list[int]]
-    ) -> int:
-        if text in vocabulary:
-            return vocabulary.index(text)
-        if text.startswith("<") and text.endswith(">") and text[1:-1] in vocabulary:
-            return vocabulary.index(text[1:-1])
-        same_name = by_name.get(text.casefold(), [])
+    def _find(self, given: str | int, kind: _Kind, suggest: Suggest | None) -> int:
+        vocabulary = self.entities if kind == "entities" else self.relations
+        if not isinstance(given, str):
+            position = index(given)  # NumPy's whole numbers too
+            if not 0 <= position < len(vocabulary):
+                raise UnknownLabelError(
+                    f"there is no id {given}: {self.name} has {len(vocabulary)} {kind}, from id 0"
+                )
+            return position
+        bare = given[1:-1] if given.startswith("<") and given.endswith(">") else given
+        for label in (given, bare):
+            if label in vocabulary:
+                return vocabulary.ids[label]
+        by_name = self._entities_by_name if kind == "entities" else self._relations_by_name
+        same_name = by_name.get(fold_name(given), [])
         if len(same_name) == 1:
             return same_name[0]
         if same_name:
-            labels = ", ".join(vocabulary.labels[i] for i in same_name[:8])
-            more = f" and {len(same_name) - 8} more" if len(same_name) > 8 else ""
+            labels = ", ".join(shorten(vocabulary.labels[i]) for i in same_name[:_LISTED])
+            more = f" and {len(same_name) - _LISTED} more" if len(same_name) > _LISTED else ""
             raise AmbiguousNameError(
-                f"{text!r} names {len(same_name)} {_plural(kind)} of {self.name}; "
+                f"{shorten(given)!r} names {len(same_name)} {kind} of {self.name}; "
                 f"give one of the labels: {labels}{more}"
             )
-        names = self.entity_names if kind == "entity" else self.relation_names
+        names = self.entity_names if kind == "entities" else self.relation_names
+        near = suggest(given) if suggest else find_near_misses(given, (*names, *vocabulary.labels))
+        singular = "entity" if kind == "entities" else "relation"
         raise UnknownLabelError(
-            f"{self.name} has no {kind} {text!r}"
-            + (say_near_misses(text, (*names, *vocabulary.labels)) or "; give a label or a name")
+            f"{self.name} has no {singular} {shorten(given)!r}"
+            + (ask_whether_meant(near) or "; give a label or a name")
         )
 
 
@@ -255,12 +291,8 @@ def _leave_blank(_label: str) -> str:
     return ""
 
 
-def _plural(kind: str) -> str:
-    return {"entity": "entities", "relation": "relations"}[kind]
-
-
 def _group_by_name(names: tuple[str, ...]) -> dict[str, list[int]]:
     groups: dict[str, list[int]] = {}
     for position, name in enumerate(names):
-        groups.setdefault(name.casefold(), []).append(position)
+        groups.setdefault(fold_name(name), []).append(position)
     return groups

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Sequence
 from urllib.parse import unquote
-
-__all__ = ["find_near_misses", "flatten", "make_readable", "say_near_misses"]
 
 _LINE_BREAKERS = re.compile(r"[\t\r\n]+")
 _MINIMUM_LIKENESS = 60.0  # of rapidfuzz's 100; below it a suggestion misleads more than it helps
@@ -34,6 +33,19 @@ def flatten(text: str) -> str:
     return _LINE_BREAKERS.sub(" ", text)
 
 
+def fold_name(name: str) -> str:
+    """Give a name as it is compared: without case, and with accents written in one way."""
+    if name.isascii():
+        return name.casefold()
+    folded = unicodedata.normalize("NFC", name).casefold()
+    return unicodedata.normalize("NFC", folded)
+
+
+def shorten(text: str, length: int = 120) -> str:
+    """Cut a text that would make a message long."""
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
 def find_near_misses(text: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
     """Find the candidates that look most like ``text``, best first, each once."""
     from rapidfuzz import fuzz, process, utils
@@ -51,8 +63,13 @@ def find_near_misses(text: str, candidates: Iterable[str], limit: int = 3) -> li
 
 def say_near_misses(text: str, candidates: Iterable[str]) -> str:
     """Say ``"; did you mean A, B or C?"``, or nothing where nothing is near."""
-    near = find_near_misses(text, candidates)
+    return ask_whether_meant(find_near_misses(text, candidates))
+
+
+def ask_whether_meant(near: Sequence[str]) -> str:
+    """Say ``"; did you mean A, B or C?"``, or nothing where there are none."""
     if not near:
         return ""
-    listed = near[0] if len(near) == 1 else f"{', '.join(near[:-1])} or {near[-1]}"
+    *others, last = map(shorten, near)
+    listed = f"{', '.join(others)} or {last}" if others else last
     return f"; did you mean {listed}?"

@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 
 from momok.errors import DataError
 
-__all__ = ["Triples", "encode_triples", "first_occurrences", "is_member", "mark_unseen"]
-
 Triples: TypeAlias = NDArray[np.int64]
 """Facts ``[n, 3]``: head, relation and tail ids."""
+
+# "undefined": train has no fact of the relation, so there is nothing to average.
+CARDINALITIES = ("1-1", "1-N", "N-1", "N-N", "undefined")
+
+# Bordes et al., "Translating Embeddings for Modeling Multi-relational Data" (NIPS 2013), sec. 4:
+# "if this average was below 1.5 then the argument was labeled as 1 and MANY otherwise".
+_MANY = 1.5
 
 
 def encode_triples(triples: Triples, num_entities: int, num_relations: int) -> NDArray[np.int64]:
@@ -68,3 +73,27 @@ def mark_unseen(train: Triples, facts: Triples, num_entities: int) -> NDArray[np
     seen[train[:, 2]] = True
     marked: NDArray[np.bool_] = ~(seen[facts[:, 0]] & seen[facts[:, 2]])
     return marked
+
+
+def classify_cardinality(
+    train: Triples, num_entities: int, num_relations: int
+) -> NDArray[np.int64]:
+    """Return for each relation ``[R]`` the position of its cardinality in ``CARDINALITIES``.
+
+    Left of the dash stands the mean number of heads per (relation, tail), right of it the mean
+    number of tails per (head, relation), over the distinct facts of train: "1" below 1.5, "N"
+    otherwise (Bordes et al. 2013).
+    """
+    keys = np.unique(encode_triples(train, num_entities, num_relations))
+    pairs, tails = np.divmod(keys, num_entities)
+    heads, relations = np.divmod(pairs, num_relations)
+
+    def count_distinct(entities: NDArray[np.int64]) -> NDArray[np.int64]:
+        pairs = np.unique(relations * num_entities + entities)
+        return np.bincount(pairs // num_entities, minlength=num_relations)
+
+    facts = np.bincount(relations, minlength=num_relations)
+    many_tails = facts >= _MANY * count_distinct(heads)
+    many_heads = facts >= _MANY * count_distinct(tails)
+    kinds = 2 * many_heads.astype(np.int64) + many_tails
+    return np.where(facts > 0, kinds, CARDINALITIES.index("undefined"))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.graph import Features
-from momok.graph.graph import Triples
+from momok.graph.triples import Triples
 
 __all__ = ["NeighbourVote", "Neighbours"]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from momok.config import RunConfig
 from momok.errors import FeatureError
 from momok.graph import Features
-from momok.graph.graph import Triples
+from momok.graph.triples import Triples
 from momok.model import MoMoK
 from momok.prediction.row_maps import RowMap, fit_row_map
 from momok.training.feature_rows import Preparation, find_preparation

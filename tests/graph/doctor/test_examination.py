@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from momok.errors import DataError
-from momok.evaluation.groups import CARDINALITIES, classify_cardinality
 from momok.graph import load_graph, write_momok_folder
 from momok.graph.doctor import CHECKS, SEVERITIES, Ailment, diagnose
 from momok.graph.doctor.diagnosis import grade, rank_ailments
 from momok.graph.doctor.overview import compute_overview, count_cardinalities
+from momok.graph.triples import CARDINALITIES, classify_cardinality
 
 
 def ailment(severity="note", impact=0.0, count=1, message="m") -> Ailment:

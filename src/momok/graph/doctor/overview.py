@@ -7,21 +7,12 @@ from numpy.typing import NDArray
 
 from momok.graph.doctor.diagnosis import Cardinality, Coverage, Degrees, Overview
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
-from momok.graph.triples import Triples, encode_triples
-
-__all__ = [
-    "CARDINALITIES",
-    "code_types",
-    "compute_overview",
-    "count_cardinalities",
-    "measure_coverage",
-]
-
-CARDINALITIES = ("1-1", "1-N", "N-1", "N-N")
-
-# Bordes et al., "Translating Embeddings for Modeling Multi-relational Data" (NIPS 2013), sec. 4:
-# an end of a relation is "many" from 1.5 on average on.
-_MANY = 1.5
+from momok.graph.triples import (
+    CARDINALITIES,
+    Triples,
+    classify_cardinality,
+    encode_triples,
+)
 
 _MOST_TYPES = 8
 
@@ -64,23 +55,14 @@ def count_cardinalities(
     train: Triples, num_entities: int, num_relations: int
 ) -> tuple[Cardinality, ...]:
     """Count the relations and distinct train facts of each cardinality (Bordes et al. 2013)."""
-    keys = np.unique(encode_triples(train, num_entities, num_relations))
-    keys, tails = np.divmod(keys, num_entities)
-    heads, relations = np.divmod(keys, num_relations)
-    facts = np.bincount(relations, minlength=num_relations)
-
-    def count_distinct(entities: NDArray[np.int64]) -> NDArray[np.int64]:
-        pairs = np.unique(relations * num_entities + entities)
-        return np.bincount(pairs // num_entities, minlength=num_relations)
-
-    many_heads = facts >= _MANY * count_distinct(tails)
-    many_tails = facts >= _MANY * count_distinct(heads)
-    kinds = np.where(facts > 0, 2 * many_heads + many_tails, len(CARDINALITIES))
+    kinds = classify_cardinality(train, num_entities, num_relations)
+    distinct = np.unique(encode_triples(train, num_entities, num_relations))
+    facts = np.bincount(distinct // num_entities % num_relations, minlength=num_relations)
     return tuple(
         Cardinality(
             kind=name, relations=int((kinds == i).sum()), facts=int(facts[kinds == i].sum())
         )
-        for i, name in enumerate(CARDINALITIES)
+        for i, name in enumerate(CARDINALITIES[:-1])
     )
 
 

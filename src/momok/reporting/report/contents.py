@@ -108,10 +108,10 @@ class RunContents:
     @cached_property
     def unseen_queries(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Per test query [2F], whether its fact has an entity that train never shows."""
-        from momok.evaluation import find_unseen_facts
+        from momok.graph.triples import mark_unseen
 
         graph = self.graph
-        unseen = find_unseen_facts(graph.test, graph.train, graph.num_entities)
+        unseen = mark_unseen(graph.train, graph.test, graph.num_entities)
         return np.tile(unseen, 2)
 
 
