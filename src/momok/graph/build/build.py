@@ -23,8 +23,6 @@ from momok.graph.redundancy import RelationPair, find_redundant_relations, group
 from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.graph.triples import Triples
 
-__all__ = ["BuildOptions", "BuildReport", "Stage", "build_graph"]
-
 Stage = Callable[[str], None]
 """Is told what is being done."""
 

@@ -14,20 +14,10 @@ from momok.graph.fact_reader import MAX_EXAMPLES
 from momok.graph.graph import SPLIT_NAMES, Finding
 from momok.graph.names import flatten
 from momok.graph.redundancy import RelationPair, group_facts
+from momok.graph.sources.merging import translate_ids
 from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.graph.splits import hold_out
 from momok.graph.triples import Triples, encode_triples, is_member, mark_unseen
-
-__all__ = [
-    "Draft",
-    "add_reviews",
-    "complete_splits",
-    "drop_redundant",
-    "report_leaks",
-    "report_overlaps",
-    "split_draft",
-    "start_draft",
-]
 
 
 @dataclass
@@ -244,8 +234,6 @@ def report_overlaps(draft: Draft) -> None:
 
 def add_reviews(draft: Draft, reviews: RawGraph) -> None:
     """Add accepted facts that no split has to train; labels that are new become new ids."""
-    from momok.graph.sources.encoding import translate_ids
-
     entity_ids = {label: i for i, label in enumerate(draft.entities)}
     relation_ids = {label: i for i, label in enumerate(draft.relations)}
     ends, kinds = (

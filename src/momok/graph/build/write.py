@@ -11,19 +11,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
+
 from momok.errors import DataError
 from momok.graph.entities_file import PICTURE_LINKS, PICTURE_SEPARATOR
 from momok.graph.fact_reader import MAX_EXAMPLES
 from momok.graph.graph import SPLIT_NAMES, Finding
 from momok.graph.names import flatten
 from momok.graph.numbers import write_numbers
-from momok.graph.sources.frames import pl
 from momok.graph.sources.pictures import is_ordinary_file
 from momok.graph.sources.raw import RawGraph
 from momok.graph.writing import FORMAT, VERSION
 from momok.storage import write_folder, write_through
-
-__all__ = ["Written", "check_target", "write_raw_folder"]
 
 _BLOCK = 1 << 20  # facts written at once
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")

@@ -29,8 +29,6 @@ from momok.graph.names import say_near_misses
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined]  # Python 3.12
 
-__all__ = ["Limits", "is_member", "list_members", "name_content", "open_source"]
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -118,6 +116,22 @@ def open_source(
                 f"{path}: holds a {inner} file in a {kind} file; unpack the outer one"
             )
         yield stream
+
+
+_IN_MEMORY = Limits(total=16 << 30)  # it is all held in memory
+
+
+def read_content(path: Path) -> bytes:
+    """Read a file whole, unpacked.
+
+    Raises:
+        DataError, FormatError, MissingExtraError: see ``open_source``.
+    """
+    with open_source(path, limits=_IN_MEMORY) as file:
+        try:
+            return file.read()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def name_content(path: Path, *, member: str | None = None) -> str:

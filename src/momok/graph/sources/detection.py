@@ -11,17 +11,7 @@ from momok.errors import DataError
 from momok.graph.formats import is_benchmark_folder, is_momok_folder
 from momok.graph.graph import SPLIT_NAMES, SplitName
 from momok.graph.sources.compressed import is_member, list_members, name_content
-
-__all__ = [
-    "FORMATS",
-    "SourceFormat",
-    "detect_format",
-    "find_entities",
-    "find_facts",
-    "find_pictures",
-    "find_split_files",
-    "is_container",
-]
+from momok.graph.sources.id_folders import is_mygo_folder, is_openke_folder, is_pykeen_folder
 
 SourceFormat: TypeAlias = Literal[
     "table", "parquet", "rdf", "momok", "benchmark", "openke", "mygo", "pykeen", "splits"
@@ -85,9 +75,6 @@ def _detect_archive(path: Path) -> tuple[SourceFormat, str]:
 
 
 def _detect_folder(path: Path) -> tuple[SourceFormat, str]:
-    from momok.graph.sources.dictionaries import is_mygo_folder, is_openke_folder
-    from momok.graph.sources.pykeen import is_pykeen_folder
-
     tests: tuple[tuple[Callable[[Path], object], SourceFormat, str], ...] = (
         (is_momok_folder, "momok", "momok's own folder: graph.json is there"),
         (is_openke_folder, "openke", "OpenKE: train2id.txt is there"),

@@ -14,8 +14,6 @@ from itertools import islice
 
 from momok.errors import FormatError
 
-__all__ = ["BLANKS", "Dialect", "guess_delimiter", "measure_width", "name_delimiter", "take_sample"]
-
 _SAMPLE_LINES, _SAMPLE_SIZE = 200, 1 << 14
 BLANKS = " "  # one or several
 _DELIMITERS = ("\t", ",", ";", "|")  # in the order of preference

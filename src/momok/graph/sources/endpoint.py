@@ -21,8 +21,6 @@ from momok.errors import DataError, FormatError
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined]  # Python 3.12
 
-__all__ = ["Answer", "RequestLimits", "check_address", "send_query"]
-
 _LONGEST_GET = 2000  # characters of an address that all servers and proxies take
 _SAID = 300  # characters of what a server says of an error
 

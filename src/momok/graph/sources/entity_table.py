@@ -11,15 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import polars as pl
+
 from momok.errors import FormatError
 from momok.graph.entities_file import PICTURE_SEPARATOR
 from momok.graph.fact_reader import FindingLog
-from momok.graph.sources.frames import pl
 from momok.graph.sources.parquet import is_parquet, read_parquet
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.text_tables import LINE, read_text_table
-
-__all__ = ["add_entity_table"]
 
 _KEYS = (
     *("label", "id", "entity", "entity_id", "uri", "iri", "url", "qid", "key", "code", "node"),

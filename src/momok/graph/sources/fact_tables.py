@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
 from momok.errors import DataError, FormatError
 from momok.graph.fact_reader import FindingLog
 from momok.graph.names import say_near_misses
 from momok.graph.sources.dialect import name_delimiter
-from momok.graph.sources.encoding import encode_facts
-from momok.graph.sources.frames import pl
-from momok.graph.sources.options import TableOptions
 from momok.graph.sources.parquet import is_parquet, read_parquet
-from momok.graph.sources.raw import UNSPLIT, RawGraph
+from momok.graph.sources.raw import UNSPLIT, RawGraph, TableOptions
 from momok.graph.sources.text_tables import LINE, read_text_table
-
-__all__ = ["read_table"]
+from momok.graph.triples import Triples
 
 _ROLES = ("head", "relation", "tail")
 # Names that tools give to the three columns, lower case, "_" for blanks, hyphens and colons.
@@ -193,3 +193,33 @@ def _clean(facts: pl.DataFrame, path: Path, log: FindingLog) -> pl.DataFrame:
 
 def _say_blank(row: dict[str, str | None]) -> str:
     return next(role for role in _ROLES if not row[role])
+
+
+def encode_facts(
+    head: pl.Series, relation: pl.Series, tail: pl.Series
+) -> tuple[list[str], list[str], Triples]:
+    """Number the labels in order of first appearance, those of heads before those of tails.
+
+    Args:
+        head: the head labels of n facts, none null.
+        relation: their relation labels.
+        tail: their tail labels.
+
+    Returns:
+        The labels of the entities, those of the relations, and the facts ``[n, 3]``.
+    """
+    triples = np.empty((len(head), 3), dtype=np.int64)
+    ends = pl.concat([head.alias("label"), tail.alias("label")])
+    entities, ids = _number(ends)
+    triples[:, 0], triples[:, 2] = ids[: len(head)], ids[len(head) :]
+    del ends, ids
+    relations, triples[:, 1] = _number(relation.alias("label"))
+    return entities, relations, triples
+
+
+def _number(labels: pl.Series) -> tuple[list[str], NDArray[np.uint32]]:
+    distinct = labels.unique(maintain_order=True)
+    numbered = pl.DataFrame({"label": distinct}).with_row_index("id")
+    found = labels.to_frame().join(numbered, on="label", how="left", maintain_order="left")
+    ids: NDArray[np.uint32] = found["id"].to_numpy()
+    return distinct.to_list(), ids

@@ -7,8 +7,6 @@ from typing import NoReturn
 
 from momok.errors import FormatError
 
-__all__ = ["FaultLog"]
-
 _EXAMPLES = 5
 
 

@@ -1,35 +1,276 @@
-"""Files of facts as ids."""
+"""Facts as ids with lists of labels beside them: folders of OpenKE, MyGO and PyKEEN.
+
+OpenKE::
+
+    entity2id.txt relation2id.txt           the count, then "label id"
+    train2id.txt valid2id.txt test2id.txt   the count, then "head tail relation"
+
+MyGO, whose ``entity2id.txt``, where it is there, gives labels to entities that are mere numbers::
+
+    entities.txt relations.txt              a label a line; the line, from 0, is the id
+    train.txt valid.txt test.txt            "head relation tail": labels, or ids
+
+PyKEEN's ``TriplesFactory.to_path_binary``, and of a ``Dataset`` one such folder each in
+``training``, ``validation`` and ``testing``; the pickled settings beside them are not opened::
+
+    entity_to_id.tsv.gz relation_to_id.tsv.gz   header: id, label
+    numeric_triples.tsv.gz                      header: head, relation, tail
+"""
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
-from momok.errors import FormatError
+from momok.errors import DataError, FormatError
 from momok.graph.fact_reader import FindingLog
-from momok.graph.sources.frames import pl
-from momok.graph.sources.text_tables import LINE, LINE_TEXT, read_text_lines
+from momok.graph.graph import SPLIT_NAMES, SplitName
+from momok.graph.lines import read_lines
+from momok.graph.sources.fact_tables import read_table
+from momok.graph.sources.merging import merge_sources
+from momok.graph.sources.raw import UNSPLIT, RawGraph, TableOptions
+from momok.graph.sources.text_tables import LINE, LINE_TEXT, read_text_lines, read_text_table
 from momok.graph.triples import Triples
 
-__all__ = ["Columns", "read_id_triples"]
-
+_Order = tuple[int, int, int]  # the columns of head, relation and tail
+_OPENKE_ORDER: _Order = (0, 2, 1)
+_PYKEEN_ORDER: _Order = (0, 1, 2)
+_PYKEEN_TRIPLES = "numeric_triples.tsv.gz"
+_PYKEEN_SPLITS: dict[str, SplitName] = {
+    "training": "train",
+    "validation": "valid",
+    "testing": "test",
+}
 _TOLERATED = 0.5  # of the lines may be unusable; with more, the file is something else
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Where head, relation and tail ids stand in a line, from 0."""
-
-    head: int
-    relation: int
-    tail: int
+def is_openke_folder(path: Path) -> bool:
+    """Tell an OpenKE folder by its train facts."""
+    return (path / "train2id.txt").is_file()
 
 
-def read_id_triples(
+def is_mygo_folder(path: Path) -> bool:
+    """Tell a MyGO folder by its list of entities."""
+    return (path / "entities.txt").is_file() and (path / "train.txt").is_file()
+
+
+def is_pykeen_folder(path: Path) -> bool:
+    """Tell the folder of a factory or a data set."""
+    return any((folder / _PYKEEN_TRIPLES).is_file() for folder in (path, path / "training"))
+
+
+def read_openke(path: Path, *, strict: bool = False) -> RawGraph:
+    """Read an OpenKE folder; its splits are kept, and those it lacks are left out.
+
+    Raises:
+        DataError: a file is missing.
+        FormatError: a list of labels is malformed, ids are not 0 to n - 1, the columns look like
+            those of another order; or reading is strict and a line cannot be used.
+    """
+    log = FindingLog(path, strict)
+    entities = _read_labels(path / "entity2id.txt", log)
+    relations = _read_labels(path / "relation2id.txt", log)
+    files = {split: path / f"{split}2id.txt" for split in SPLIT_NAMES}
+    if not files["train"].is_file():
+        raise DataError(f"{files['train']}: the file is missing")
+    sizes = len(entities), len(relations)
+    triples: dict[str, Triples] = {
+        split: _read_id_facts(file, _OPENKE_ORDER, sizes, log)
+        for split, file in files.items()
+        if file.is_file()
+    }
+    return RawGraph(
+        entities=entities,
+        relations=relations,
+        triples=triples,
+        findings=log.findings,
+        name=path.resolve().name,
+    )
+
+
+def read_mygo(path: Path, *, strict: bool = False) -> RawGraph:
+    """Read a MyGO folder; its splits are kept.
+
+    Raises:
+        DataError: a file is missing.
+        FormatError: a list is malformed; or reading is strict and a line cannot be used.
+    """
+    log, notes = FindingLog(path, strict), list[str]()
+    labels = [
+        _read_labels(path / f"{name}.txt", log, with_ids=False)
+        for name in ("entities", "relations")
+    ]
+    triples: dict[str, Triples] = {}
+    for split in SPLIT_NAMES:
+        triples[split] = _read_mygo_facts(path / f"{split}.txt", labels, log)
+    if not len(triples["train"]):
+        raise FormatError(f"{path / 'train.txt'}: no fact has labels that entities.txt lists")
+    for which, name in enumerate(("entity2id.txt", "relation2id.txt")):
+        size = len(labels[which])
+        if not (path / name).is_file() or labels[which] != list(map(str, range(size))):
+            continue
+        labels[which] = _read_labels(path / name, log)
+        if len(labels[which]) != size:
+            raise FormatError(
+                f"{path / name}: lists {len(labels[which]):,} labels for the {size:,} ids of the "
+                f"facts"
+            )
+        notes.append(f"{name} gives the labels of the ids")
+    return RawGraph(
+        entities=labels[0],
+        relations=labels[1],
+        triples=triples,
+        findings=log.findings,
+        notes=notes,
+        name=path.resolve().name,
+    )
+
+
+def read_pykeen_folder(path: Path, *, strict: bool = False) -> RawGraph:
+    """Read what ``TriplesFactory.to_path_binary`` or ``Dataset.to_directory_binary`` wrote.
+
+    Raises:
+        DataError: a file is missing.
+        FormatError: a file is malformed.
+    """
+    if not (path / _PYKEEN_TRIPLES).is_file():
+        folders = {path / name: split for name, split in _PYKEEN_SPLITS.items()}
+        return merge_sources(
+            [(s, read_pykeen_folder(f, strict=strict)) for f, s in folders.items() if f.is_dir()]
+        )
+    log = FindingLog(path, strict)
+    entities, relations = (
+        _read_pykeen_labels(path / f"{kind}_to_id.tsv.gz", log) for kind in ("entity", "relation")
+    )
+    triples = _read_id_facts(
+        path / _PYKEEN_TRIPLES,
+        _PYKEEN_ORDER,
+        (len(entities), len(relations)),
+        log,
+        header=["head", "relation", "tail"],
+    )
+    return RawGraph(
+        entities=entities, relations=relations, triples={UNSPLIT: triples}, findings=log.findings
+    )
+
+
+def read_pykeen(source: Any) -> RawGraph:
+    """Read a PyKEEN ``TriplesFactory``, or a ``Dataset`` with its training, validation and testing.
+
+    Inverse triples that PyKEEN adds for training are no facts and are not taken.
+
+    Args:
+        source: the factory or data set. PyKEEN itself is not needed.
+
+    Raises:
+        DataError: it is neither.
+    """
+    if not hasattr(source, "mapped_triples"):
+        parts = {split: getattr(source, name, None) for name, split in _PYKEEN_SPLITS.items()}
+        if parts["train"] is None:
+            raise DataError(
+                f"{type(source).__name__} is neither a PyKEEN TriplesFactory nor a Dataset: it has "
+                f"no mapped_triples and no training"
+            )
+        return merge_sources([(s, read_pykeen(part)) for s, part in parts.items() if part])
+    triples = np.asarray(source.mapped_triples).astype(np.int64).reshape(-1, 3)
+    num_relations = getattr(source, "real_num_relations", source.num_relations)
+    return RawGraph(
+        entities=_order(getattr(source, "entity_to_id", None), source.num_entities),
+        relations=_order(getattr(source, "relation_to_id", None), num_relations),
+        triples={UNSPLIT: triples[triples[:, 1] < num_relations]},
+        notes=["PyKEEN triples factory"],
+    )
+
+
+def _order(ids: Mapping[str, int] | None, size: int) -> list[str]:
+    """Give the labels by id; factories without labels have their ids instead."""
+    labels = list(map(str, range(size)))
+    for label, position in (ids or {}).items():
+        if position < size:
+            labels[position] = str(label)
+    return labels
+
+
+def _read_pykeen_labels(path: Path, log: FindingLog) -> list[str]:
+    frame = read_text_table(path, log, least=2, delimiter="\t", quotes=True).frame
+    if frame.drop(LINE).row(0) != ("id", "label"):
+        raise FormatError(f"{path}:1: expected the header id, label")
+    ids, labels = frame["0"].slice(1).to_list(), frame["1"].slice(1).to_list()
+    if ids != list(map(str, range(len(ids)))):
+        raise FormatError(f"{path}: expected the ids 0, 1, 2, ... in order")
+    if len(set(labels)) != len(labels):
+        raise FormatError(f"{path}: a label has two ids")
+    return labels
+
+
+def _read_labels(path: Path, log: FindingLog, *, with_ids: bool = True) -> list[str]:
+    """Read labels: one a line in the order of ids; or with the id behind it, after a count."""
+    lines = read_lines(path)
+    has_count = with_ids and bool(lines) and lines[0].strip().isdecimal()
+    labels: dict[int, str] = {}
+    seen: dict[str, int] = {}
+    for number, line in enumerate(lines[has_count:], 1 + has_count):
+        label, digits = line.strip(), str(len(labels))
+        if with_ids:
+            if not label:
+                continue
+            label, _, digits = label.rpartition("\t" if "\t" in label else " ")
+            label = label.strip()
+        if not label or not digits.isdecimal():
+            expected = "a label and its id" if with_ids else "a label"
+            raise FormatError(f"{path}:{number}: expected {expected}, found {line[:120]!r}")
+        if label in seen:
+            raise FormatError(f"{path}:{number}: {label!r} is listed already, line {seen[label]}")
+        if int(digits) in labels:
+            raise FormatError(
+                f"{path}:{number}: the id {digits} is that of {labels[int(digits)]!r} already"
+            )
+        labels[int(digits)], seen[label] = label, number
+    if not labels:
+        raise FormatError(f"{path}: lists nothing; expected a label in each line")
+    if max(labels) >= len(labels):
+        missing = next(i for i in range(len(labels)) if i not in labels)
+        raise FormatError(f"{path}: lists {len(labels):,} labels and none has the id {missing}")
+    if has_count and int(lines[0]) != len(labels):
+        places = (f"{path.name}:1: {lines[0].strip()}",)
+        message = f"labels are listed in {path.name}, not as many as its first line says"
+        log.reject("count", message, places, len(labels))
+    return [labels[i] for i in range(len(labels))]
+
+
+def _read_mygo_facts(path: Path, labels: list[list[str]], log: FindingLog) -> Triples:
+    table = read_table(path, TableOptions(header=False, strict=log.strict))
+    log.findings.extend(table.findings)
+    facts = table.triples[UNSPLIT]
+    ends, kinds = _match(table.entities, labels[0]), _match(table.relations, labels[1])
+    matched = np.stack([ends[facts[:, 0]], kinds[facts[:, 1]], ends[facts[:, 2]]], axis=1)
+    known = (matched >= 0).all(axis=1)
+    places = (
+        f"{path.name}: {table.entities[h]} | {table.relations[r]} | {table.entities[t]}"[:120]
+        for h, r, t in facts[~known]
+    )
+    message = f"lines of {path.name} have a label that its lists do not have; left out"
+    log.reject("unknown-label", message, places, int((~known).sum()))
+    return matched[known]
+
+
+def _match(tokens: list[str], labels: list[str]) -> NDArray[np.int64]:
+    """Give the ids of labels, or of what are the ids themselves; -1 for others."""
+    ids = {label: position for position, label in enumerate(labels)}
+    if ids.keys().isdisjoint(tokens):
+        ids = {str(position): position for position in range(len(labels))}
+    return np.array([ids.get(token, -1) for token in tokens], dtype=np.int64)
+
+
+def _read_id_facts(
     path: Path,
-    columns: Columns,
+    order: _Order,
     sizes: tuple[int, int],
     log: FindingLog,
     *,
@@ -38,8 +279,8 @@ def read_id_triples(
     """Read facts ``[n, 3]`` from lines of three ids, separated by blanks or tabs.
 
     Args:
-        path: the file, plain or packed.
-        columns: their order.
+        path: the file, plain or compressed.
+        order: the columns of head, relation and tail, from 0.
         sizes: N and R; ids at or beyond them are unknown.
         log: told of the lines that are left out.
         header: what the first line holds; None where it holds the number of facts.
@@ -50,72 +291,46 @@ def read_id_triples(
             is strict and one cannot.
     """
     lines = read_text_lines(path)
-    said = lines[LINE_TEXT][0].strip()
-    if said.split() != header if header else not said.isdecimal():
+    first = lines[LINE_TEXT][0].strip()
+    if first.split() != header if header else not first.isdecimal():
         expected = f"the header {' '.join(header)}" if header else "the number of facts alone"
-        raise FormatError(f"{path}:{lines[LINE][0]}: expected {expected}, found {said[:120]!r}")
+        raise FormatError(f"{path}:{lines[LINE][0]}: expected {expected}, found {first[:120]!r}")
     lines = lines.slice(1)
     if not len(lines):
         raise FormatError(f"{path}: has no fact")
-    ids, good = _parse(lines)
-    limits = np.empty(3, dtype=np.int64)
-    limits[list(astuple(columns))] = sizes[0], sizes[1], sizes[0]
-    _check_order(path, ids[good], columns, sizes)
-    usable = good & (ids < limits).all(axis=1)
-    _report(path, lines, good, usable, log)
-    if header is None and int(said) != len(lines):
-        places = (f"{path.name}:1: {said}",)
-        message = f"facts are in {path.name}, not as many as its first line says"
-        log.reject("count", message, places, len(lines))
-    return np.ascontiguousarray(ids[usable][:, astuple(columns)])
-
-
-def _parse(lines: pl.DataFrame) -> tuple[Triples, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-    even = lines[LINE_TEXT].str.strip_chars(" \t\r").str.replace_all(r"[ \t]+", " ")
-    parts = even.str.split_exact(" ", 3).struct.unnest()
-    numbers = parts.select(pl.all().cast(pl.Int64, strict=False))
-    first = numbers.columns[:3]
-    ids = numbers.select(pl.col(first).fill_null(-1)).to_numpy().astype(np.int64)
-    good = (ids >= 0).all(axis=1) & parts[parts.columns[3]].is_null().to_numpy()
-    return ids, good
-
-
-def _check_order(path: Path, ids: Triples, columns: Columns, sizes: tuple[int, int]) -> None:
-    """Refuse facts whose columns fit another order only."""
-    if not len(ids):
-        return
-    largest = ids.max(axis=0)
-    other = next(c for c in (1, 2) if c != columns.relation)
-    if largest[columns.relation] >= sizes[1] > largest[other]:
-        raise FormatError(
-            f"{path}: column {columns.relation + 1} should hold relation ids, but goes up to "
-            f"{largest[columns.relation]} where there are {sizes[1]} relations, and column "
-            f"{other + 1} does not: the columns are in another order (OpenKE's is head tail "
-            f"relation)"
-        )
-
-
-def _report(
-    path: Path,
-    lines: pl.DataFrame,
-    good: np.ndarray[tuple[int], np.dtype[np.bool_]],
-    usable: np.ndarray[tuple[int], np.dtype[np.bool_]],
-    log: FindingLog,
-) -> None:
-    for kind, message, rows in (
-        ("malformed", "are not three ids; left out", np.flatnonzero(~good)),
-        ("unknown-label", "have an id that no label has; left out", np.flatnonzero(good & ~usable)),
+    tidy = lines[LINE_TEXT].str.strip_chars(" \t\r").str.replace_all(r"[ \t]+", " ")
+    fields = tidy.str.split_exact(" ", 3).struct.unnest()
+    ids = fields.select(pl.all().cast(pl.Int64, strict=False).fill_null(-1)).to_numpy()
+    good = (ids[:, :3] >= 0).all(axis=1) & fields.to_series(3).is_null().to_numpy()
+    facts = np.ascontiguousarray(ids[:, order], dtype=np.int64)
+    _check_order(path, facts[good], order, sizes)
+    known = good & (facts < (sizes[0], sizes[1], sizes[0])).all(axis=1)
+    for kind, what, bad in (
+        ("malformed", "are not three ids", ~good),
+        ("unknown-label", "have an unknown id", good & ~known),
     ):
-        if not len(rows):
-            continue
-        shown = lines[rows[:5].tolist()]
-        places = [
-            f"{path.name}:{line}: {text[:120]!r}"
-            for line, text in zip(shown[LINE], shown[LINE_TEXT], strict=True)
-        ]
+        rows = lines.filter(pl.Series(bad))
+        places = [f"{path.name}:{n}: {text[:120]!r}" for n, text in rows.head(5).iter_rows()]
         if len(rows) > _TOLERATED * len(lines):
             raise FormatError(
                 f"{path.parent / places[0]}: this and others of the {len(lines):,} lines "
-                f"({len(rows):,}) {message.split(';')[0]}; expected ids that the dictionaries list"
+                f"({len(rows):,}) {what}; expected ids of the labels that are listed"
             )
-        log.reject(kind, f"lines of {path.name} {message}", places, len(rows))
+        log.reject(kind, f"lines of {path.name} {what}; left out", places, len(rows))
+    if header is None and int(first) != len(lines):
+        message = f"facts are in {path.name}, not as many as its first line says"
+        log.reject("count", message, (f"{path.name}:1: {first}",), len(lines))
+    return facts[known]
+
+
+def _check_order(path: Path, facts: Triples, order: _Order, sizes: tuple[int, int]) -> None:
+    """Refuse facts whose columns fit another order only."""
+    if not len(facts):
+        return
+    _, relation, tail = facts.max(axis=0)
+    if relation >= sizes[1] > tail:
+        raise FormatError(
+            f"{path}: column {order[1] + 1} should hold relation ids, but goes up to {relation} "
+            f"where there are {sizes[1]} relations, and column {order[2] + 1} does not: the "
+            f"columns are in another order (OpenKE's is head tail relation)"
+        )

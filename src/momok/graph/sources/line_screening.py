@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from momok.graph.sources.faults import FaultLog
 
-__all__ = ["MAX_ITEM", "MAX_QUOTED", "say_bad_byte", "screen_lines"]
-
 MAX_ITEM = 4 << 20  # bytes of a line, or of the text of one XML element
 MAX_QUOTED = 1000  # "<<" that may nest; at 20,000 the parser's stack ends
 _ESCAPED_END = re.compile(rb"\\\r?(?=\n|\Z)")

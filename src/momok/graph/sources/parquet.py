@@ -5,12 +5,10 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from momok.errors import FormatError
-from momok.graph.sources.compressed import name_content
-from momok.graph.sources.content import read_content
-from momok.graph.sources.frames import pl
+import polars as pl
 
-__all__ = ["is_parquet", "read_parquet"]
+from momok.errors import FormatError
+from momok.graph.sources.compressed import name_content, read_content
 
 _SUFFIXES = (".parquet", ".pq")
 _MAGIC = b"PAR1"  # at both ends of a Parquet file

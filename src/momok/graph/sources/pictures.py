@@ -21,8 +21,6 @@ from momok.graph.fact_reader import MAX_EXAMPLES
 from momok.graph.graph import Finding
 from momok.graph.sources.raw import RawGraph
 
-__all__ = ["PICTURE_SUFFIXES", "add_picture_folder", "is_ordinary_file", "keep_inside"]
-
 PICTURE_SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".jfif")
 )

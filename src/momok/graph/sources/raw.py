@@ -14,8 +14,6 @@ from momok.errors import DataError
 from momok.graph.graph import SPLIT_NAMES, Finding
 from momok.graph.triples import Triples
 
-__all__ = ["UNSPLIT", "RawGraph"]
-
 UNSPLIT = "all"
 """The key of ``RawGraph.triples`` for facts that their source does not split."""
 
@@ -82,3 +80,23 @@ class RawGraph:
                 )
             if len(triples) and ((triples.min(0) < 0) | (triples.max(0) >= limits)).any():
                 raise DataError(f"{split} facts have ids that no label has")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """How to read tables of facts; what is None is found in the file.
+
+    Attributes:
+        columns: the columns of head, relation and tail, by the names in the header or by position
+            from 1.
+        delimiter: what separates columns, one character.
+        header: whether the first line names the columns.
+        quotes: whether quotes around a field are not part of it.
+        strict: lines that cannot be used are errors.
+    """
+
+    columns: tuple[str, str, str] | None = None
+    delimiter: str | None = None
+    header: bool | None = None
+    quotes: bool | None = None
+    strict: bool = False

@@ -23,8 +23,6 @@ from momok.graph.sources.rdf_statements import (
     tell_format,
 )
 
-__all__ = ["RDF_FORMATS", "RdfOptions", "collect_statements", "read_rdf"]
-
 _START = 4096  # bytes that are looked at to tell a format
 _FAMILIES = ({"ntriples", "nquads", "turtle", "trig"}, {"jsonld", "streaming-jsonld"}, {"rdfxml"})
 _LARGER = {("ntriples", "turtle"), ("nquads", "turtle")}  # of a family, the second is more

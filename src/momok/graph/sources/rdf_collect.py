@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from momok.graph.sources.frames import pl
 from momok.graph.sources.rdf_literals import DATE_TYPES, NUMBER_TYPES, parse_literals
 from momok.graph.sources.rdf_options import (
     CLAIM,
@@ -16,8 +16,6 @@ from momok.graph.sources.rdf_options import (
     RdfOptions,
     rank_languages,
 )
-
-__all__ = ["Collection", "choose_types"]
 
 _COMPACTED = 1_000_000  # rows that may gather before those that lost are dropped
 

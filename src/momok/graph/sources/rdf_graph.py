@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from momok.errors import FormatError
@@ -15,13 +16,10 @@ from momok.graph.fact_reader import FindingLog
 from momok.graph.graph import Finding
 from momok.graph.names import flatten, make_readable
 from momok.graph.sources.faults import FaultLog
-from momok.graph.sources.frames import pl
 from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.graph.sources.rdf_collect import Collection, choose_types
 from momok.graph.sources.rdf_literals import unescape
 from momok.graph.sources.rdf_options import GENERAL_TYPES
-
-__all__ = ["build_raw_graph"]
 
 _SHOWN = 5  # kinds of unused literals in a finding
 

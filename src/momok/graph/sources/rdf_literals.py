@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-from momok.graph.sources.frames import pl
-
-__all__ = ["DATE_TYPES", "NUMBER_TYPES", "compute_decimal_years", "parse_literals", "unescape"]
+import polars as pl
 
 XSD = "http://www.w3.org/2001/XMLSchema#"
 NUMBER_TYPES = frozenset(

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from momok.errors import ConfigError
 
-__all__ = ["CLAIM", "GENERAL_TYPES", "RDF_TYPE", "RdfOptions", "rank_languages"]
-
 _RDFS = "http://www.w3.org/2000/01/rdf-schema#"
 _SKOS = "http://www.w3.org/2004/02/skos/core#"
 _FOAF = "http://xmlns.com/foaf/0.1/"

@@ -11,21 +11,14 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import polars as pl
+
 from momok.errors import MissingExtraError
 from momok.graph.sources.faults import FaultLog
-from momok.graph.sources.frames import pl
 from momok.graph.sources.screening import ScreenedStream
 
 if TYPE_CHECKING:
     from types import ModuleType
-
-__all__ = [
-    "RDF_FORMATS",
-    "import_pyoxigraph",
-    "parse_statements",
-    "split_terms",
-    "tell_format",
-]
 
 RDF_FORMATS: dict[str, tuple[str, ...]] = {
     "ntriples": (".nt", ".ntriples"),

@@ -8,7 +8,11 @@ from pathlib import Path
 
 from momok.errors import DataError
 from momok.graph.catalog import find_entry, find_folder
-from momok.graph.graph import SPLIT_NAMES, SplitName
+from momok.graph.formats import is_momok_folder, read_benchmark_folder, read_momok_folder
+from momok.graph.graph import SPLIT_NAMES, MultimodalGraph, SplitName
+from momok.graph.names import make_readable
+from momok.graph.numbers import read_numbers
+from momok.graph.sources import id_folders
 from momok.graph.sources.detection import (
     SourceFormat,
     detect_format,
@@ -18,11 +22,12 @@ from momok.graph.sources.detection import (
     find_split_files,
     is_container,
 )
-from momok.graph.sources.options import TableOptions
-from momok.graph.sources.raw import RawGraph
+from momok.graph.sources.entity_table import add_entity_table
+from momok.graph.sources.fact_tables import read_table
+from momok.graph.sources.merging import merge_sources
+from momok.graph.sources.pictures import add_picture_folder, keep_inside
+from momok.graph.sources.raw import RawGraph, TableOptions
 from momok.graph.sources.rdf_options import RdfOptions
-
-__all__ = ["SourceOptions", "SparqlSource", "read_facts_file", "read_sources"]
 
 Part = tuple[SplitName | None, RawGraph]
 Stage = Callable[[str], None]
@@ -83,10 +88,6 @@ def read_sources(
         DataError: nothing is there, or it cannot be told what it is.
         FormatError: a file is malformed.
     """
-    from momok.graph.sources.entity_table import add_entity_table
-    from momok.graph.sources.merging import merge_sources
-    from momok.graph.sources.pictures import add_picture_folder, keep_inside
-
     options = options or SourceOptions()
     paths = [_locate(source) for source in sources]
     parts: list[Part] = []
@@ -158,14 +159,12 @@ def _read_source(path: Path, options: SourceOptions, stage: Stage) -> list[Part]
 
 
 def _read_folder(path: Path, kind: SourceFormat, *, strict: bool) -> RawGraph:
-    from momok.graph.sources import dictionaries, folders, pykeen
-
     readers = {
-        "momok": folders.read_folder,
-        "benchmark": folders.read_folder,
-        "openke": dictionaries.read_openke,
-        "mygo": dictionaries.read_mygo,
-        "pykeen": pykeen.read_pykeen_folder,
+        "momok": read_folder,
+        "benchmark": read_folder,
+        "openke": id_folders.read_openke,
+        "mygo": id_folders.read_mygo,
+        "pykeen": id_folders.read_pykeen_folder,
     }
     if kind not in readers:
         raise DataError(f"{path}: is a folder; the format {kind} is that of a file")
@@ -183,8 +182,6 @@ def read_facts_file(path: Path, options: SourceOptions, stage: Stage = lambda _:
     kind = options.format if options.format not in (None, "splits") else kind
     stage(f"reading {path.name}")
     if kind in ("table", "parquet"):
-        from momok.graph.sources.fact_tables import read_table
-
         return read_table(path, options.table)
     if kind == "rdf":
         from momok.graph.sources.rdf import read_rdf
@@ -195,7 +192,8 @@ def read_facts_file(path: Path, options: SourceOptions, stage: Stage = lambda _:
 
 
 def _read_endpoint(source: SparqlSource, options: SourceOptions, stage: Stage) -> RawGraph:
-    from momok.graph.sources.sparql import RequestLimits, read_sparql
+    from momok.graph.sources.endpoint import RequestLimits
+    from momok.graph.sources.sparql import read_sparql
 
     return read_sparql(
         source.url,
@@ -205,3 +203,52 @@ def _read_endpoint(source: SparqlSource, options: SourceOptions, stage: Stage) -
         limits=RequestLimits(silence=source.timeout),
         stage=stage,
     )
+
+
+# Findings on the splits, which building looks at again, and one on a record that it rewrites.
+_COUNTED_LATER = ("overlap", "unseen-entity", "recorded-split")
+
+
+def read_folder(path: Path, *, strict: bool = False) -> RawGraph:
+    """Read a benchmark folder (MoMoK, MMRNS and others of its kind) or momok's own.
+
+    Raises:
+        DataError, FormatError, FeatureError: see ``read_benchmark_folder``, ``read_momok_folder``.
+    """
+    own = is_momok_folder(path)
+    read = read_momok_folder if own else read_benchmark_folder
+    graph = read(path, strict=strict)
+    features = path / "features"
+    recorded = any(finding.kind == "recorded-split" for finding in graph.findings)
+    return RawGraph(
+        entities=list(graph.entities.labels),
+        relations=list(graph.relations.labels),
+        triples={split: graph.facts(split) for split in SPLIT_NAMES},
+        names=_given_names(graph.entities.labels, graph.entity_names),
+        relation_names=_given_names(graph.relations.labels, graph.relation_names),
+        descriptions=_given(graph, graph.descriptions),
+        types=_given(graph, graph.entity_types),
+        pictures={
+            graph.entities.labels[entity]: [str(path.resolve()) for path in several]
+            for entity, several in graph.all_pictures.items()
+        },
+        numbers=read_numbers(path) if own else {},
+        attributes={name: _given(graph, values) for name, values in graph.attributes.items()},
+        findings=[finding for finding in graph.findings if finding.kind not in _COUNTED_LATER],
+        features=features if features.is_dir() else None,
+        split_notes=list(graph.split_notes) if recorded and graph.split == "clean" else None,
+        name=graph.name,
+        about=graph.about,
+        licence=graph.licence,
+    )
+
+
+def _given(graph: MultimodalGraph, values: tuple[str, ...]) -> dict[str, str]:
+    return {
+        label: value for label, value in zip(graph.entities.labels, values, strict=True) if value
+    }
+
+
+def _given_names(labels: tuple[str, ...], names: tuple[str, ...]) -> dict[str, str]:
+    pairs = zip(labels, names, strict=True)
+    return {label: name for label, name in pairs if name != make_readable(label)}

@@ -26,8 +26,6 @@ from momok.graph.sources.line_screening import (
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined]  # Python 3.12
 
-__all__ = ["ScreenedStream"]
-
 MAX_DEPTH = 256  # nested JSON or XML; at 2000 the parser takes gigabytes
 MAX_DOCUMENT = 128 << 20  # bytes of JSON-LD that must be held as a whole; takes 24 times as much
 MAX_ENTITY = 1 << 10  # bytes of an XML entity: enough for the start of an IRI

@@ -22,8 +22,6 @@ from momok.graph.sources.rdf_options import RdfOptions
 from momok.graph.sources.rdf_statements import import_pyoxigraph, split_terms
 from momok.graph.sources.screening import ScreenedStream
 
-__all__ = ["RequestLimits", "SparqlQuery", "parse_query", "read_sparql"]
-
 COLUMNS = ("head", "relation", "tail")
 _ROWS = 100_000  # of a batch
 _GRAPHS = "application/n-triples, text/turtle;q=0.9, application/rdf+xml;q=0.5"

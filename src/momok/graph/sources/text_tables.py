@@ -10,9 +10,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
+
 from momok.errors import FormatError
 from momok.graph.fact_reader import FindingLog
-from momok.graph.sources.content import read_content
+from momok.graph.sources.compressed import read_content
 from momok.graph.sources.dialect import (
     BLANKS,
     Dialect,
@@ -20,9 +22,6 @@ from momok.graph.sources.dialect import (
     measure_width,
     take_sample,
 )
-from momok.graph.sources.frames import pl
-
-__all__ = ["LINE", "LINE_TEXT", "TextTable", "read_text_lines", "read_text_table"]
 
 LINE = "line"  # the column of line numbers
 LINE_TEXT = "text"  # and that of what stands there

@@ -12,8 +12,12 @@ from hypothesis import strategies as st
 
 from momok.errors import DataError, FormatError
 from momok.graph.sources import read_pykeen
-from momok.graph.sources.dictionaries import read_mygo, read_openke
-from momok.graph.sources.pykeen import is_pykeen_folder, read_pykeen_folder
+from momok.graph.sources.id_folders import (
+    is_pykeen_folder,
+    read_mygo,
+    read_openke,
+    read_pykeen_folder,
+)
 from momok.graph.sources.raw import RawGraph
 from tests.graph.small_graph import ENTITIES, RELATIONS, TEST, TRAIN, VALID
 

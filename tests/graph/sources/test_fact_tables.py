@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from momok.errors import DataError, FormatError
 from momok.graph.sources.fact_tables import read_table
-from momok.graph.sources.options import TableOptions
-from momok.graph.sources.raw import RawGraph
+from momok.graph.sources.raw import RawGraph, TableOptions
 
 
 def list_facts(raw: RawGraph) -> list[tuple[str, str, str]]:

@@ -1,0 +1,137 @@
+"""Tables of entities beside the facts, and their faults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from momok.errors import FormatError
+from momok.graph.sources.entity_table import add_entity_table
+from momok.graph.sources.raw import RawGraph
+from momok.graph.sources.reading import read_sources
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> RawGraph:
+    (tmp_path / "facts.csv").write_text("Q1,in,Q2\nQ2,in,Q3\nhttp://x/a b,in,Q3\n")
+    return read_sources([tmp_path / "facts.csv"])
+
+
+def add(raw: RawGraph, folder: Path, text: str, **options: bool) -> RawGraph:
+    (folder / "things.csv").write_text(text)
+    return add_entity_table(raw, folder / "things.csv", **options)
+
+
+def test_columns_are_told_by_their_names(raw: RawGraph, tmp_path: Path) -> None:
+    text = (
+        "id,label,abstract,class,image,area,born,mayor\n"
+        'Q1,One,"a text,\nin lines",town,a.png|b/c.jpg,12.5,1969-07-20,Ann\n'
+        "Q2,,,,http://x/q2.png,-3e2,1970-01-01T00:00:00Z,\n"
+    )
+    read = add(raw, tmp_path, text)
+    assert read.names == {"Q1": "One"}
+    assert read.descriptions == {"Q1": "a text, in lines"}
+    assert read.types == {"Q1": "town"}
+    assert read.pictures == {
+        "Q1": [str(tmp_path / "a.png"), str(tmp_path / "b/c.jpg")],
+        "Q2": ["http://x/q2.png"],
+    }
+    assert read.numbers["area"] == {"Q1": 12.5, "Q2": -300.0}
+    assert read.numbers["born"]["Q1"] == pytest.approx(1969.55, abs=0.01)
+    assert read.numbers["born"]["Q2"] == 1970.0
+    assert read.attributes == {"mayor": {"Q1": "Ann"}}
+    assert "by column 'id', which names 2 of the 4 entities" in read.notes[-1]
+
+
+def test_the_key_is_the_column_that_matches_most(raw: RawGraph, tmp_path: Path) -> None:
+    read = add(raw, tmp_path, "id,name\n17,Q1\n18,Q2\n")
+    assert "by column 'name', which names 2" in read.notes[-1]
+    assert read.numbers == {"id": {"Q1": 17.0, "Q2": 18.0}}
+    read = add(raw, tmp_path, "thing;note\nQ1;first\n")  # no known name: the first column
+    assert read.attributes == {"note": {"Q1": "first"}}
+
+
+def test_a_list_without_a_header(raw: RawGraph, tmp_path: Path) -> None:
+    read = add(raw, tmp_path, "Q1\tOne\nQ2\tTwo\n")
+    assert read.names == {"Q1": "One", "Q2": "Two"}
+    read = add(raw, tmp_path, "Q3\tThree\ta number\n")
+    assert (read.names, read.descriptions) == ({"Q3": "Three"}, {"Q3": "a number"})
+    with pytest.raises(FormatError, match="no value of 'Q1' is an entity"):
+        add(raw, tmp_path, "Q1\ta\tb\tc\nx\ta\tb\tc\n")  # four columns: what are they?
+
+
+def test_rows_that_cannot_be_used_are_counted(raw: RawGraph, tmp_path: Path) -> None:
+    text = "id,name\nQ1,One\nQ1,Uno\n,None\nQ9,Nine\nQ2,Two\n"
+    read = add(raw, tmp_path, text)
+    assert read.names == {"Q1": "One", "Q2": "Two"}
+    assert [(f.kind, f.count, f.examples) for f in read.findings] == [
+        ("blank-label", 1, ("things.csv:4: the label is blank",)),
+        ("duplicate", 1, ("things.csv:3: 'Q1' has a row already",)),
+        ("unknown-label", 1, ("things.csv:5: 'Q9'",)),
+    ]
+    with pytest.raises(FormatError, match=r"things.csv:4: the label is blank"):
+        add(raw, tmp_path, text, strict=True)
+
+
+def test_a_column_of_numbers_may_have_a_few_that_are_none(raw: RawGraph, tmp_path: Path) -> None:
+    rows = "".join(f"E{i},{i}\n" for i in range(40))
+    (tmp_path / "facts.csv").write_text("".join(f"E{i},in,E{i + 1}\n" for i in range(40)))
+    raw = read_sources([tmp_path / "facts.csv"])
+    read = add(raw, tmp_path, f"id,size\nE40,unknown\n{rows}")
+    assert len(read.numbers["size"]) == 40
+    assert [(f.kind, f.examples) for f in read.findings] == [
+        ("no-number", ("things.csv:2: 'unknown'",))
+    ]
+    read = add(raw, tmp_path, f"id,size\nE38,?\nE39,?\nE40,inf\n{rows.split('E38')[0]}")
+    assert read.numbers == {}
+    assert len(read.attributes["size"]) == 41
+
+
+def test_a_parquet_table(raw: RawGraph, tmp_path: Path) -> None:
+    frame = pl.DataFrame({"id": ["Q1", "Q2"], "name": ["One", None], "area": [1.5, None]})
+    frame.write_parquet(tmp_path / "things.parquet")
+    read = add_entity_table(raw, tmp_path / "things.parquet")
+    assert read.names == {"Q1": "One"}
+    assert read.numbers == {"area": {"Q1": 1.5}}
+
+
+def test_a_parquet_column_that_is_called_line(raw: RawGraph, tmp_path: Path) -> None:
+    pl.DataFrame({"id": ["Q1"], "line": ["a"]}).write_parquet(tmp_path / "things.parquet")
+    with pytest.raises(FormatError, match="has a column 'line'; call it something else"):
+        add_entity_table(raw, tmp_path / "things.parquet")
+
+
+@settings(max_examples=100, deadline=None)
+@given(content=st.binary(max_size=60) | st.text('Q123"\n,\t|id .-', max_size=60).map(str.encode))
+def test_any_bytes_are_a_table_or_one_line(content: bytes, tmp_path_factory) -> None:
+    folder = tmp_path_factory.mktemp("table")
+    (folder / "facts.csv").write_text("Q1,in,Q2\n")
+    (folder / "things.csv").write_bytes(content)
+    raw, said = read_sources([folder / "facts.csv"]), ""
+    try:
+        raw = add_entity_table(raw, folder / "things.csv")
+    except FormatError as error:
+        said = str(error)
+    assert bool(said) == (len(raw.notes) == 2)
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,name\n", "has a header and no row"),
+        ("id,,name\nQ1,a,b\n", "things.csv:1: the first line must name the columns"),
+        ("id,name,name\nQ1,a,b\n", "things.csv:1: the first line must name the columns"),
+        ("id,line\nQ1,a\n", "each by a name of its own other than 'line'"),
+        ("id,name\nQ7,a\nQ8,b\n", "no value of 'id' or 'name' is an entity of the facts"),
+        ("", "is empty"),
+        ("Q1\nQ2\n", "neither tabs, commas"),
+    ],
+)
+def test_malformed_tables(text: str, message: str, raw: RawGraph, tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=message):
+        add(raw, tmp_path, text)

@@ -1,0 +1,80 @@
+"""Sources and what lies beside them, read as one graph."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from momok.errors import DataError
+from momok.graph.sources.raw import TableOptions
+from momok.graph.sources.reading import SourceOptions, read_sources
+
+
+def put(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+
+
+def test_what_lies_beside_the_facts_is_found(tmp_path: Path) -> None:
+    put(tmp_path, "images/a.png")
+    (tmp_path / "triples.tsv").write_text("a\tr\tb\n")
+    (tmp_path / "entities.tsv").write_text("id\tname\na\tAnn\n")
+    read = read_sources([tmp_path])
+    assert read.names == {"a": "Ann"}
+    assert read.pictures == {"a": [str(tmp_path / "images" / "a.png")]}
+    assert read.notes[0].endswith("a file of facts is there")
+
+
+def test_splits_are_told_by_names_and_options(tmp_path: Path) -> None:
+    put(tmp_path / "all", "README.md")
+    for split, text in (("train", "a,r,b\n"), ("val", "b,r,a\n"), ("test", "a,s,b\n")):
+        (tmp_path / "all" / f"{split}.csv").write_text(text)
+    read = read_sources([tmp_path / "all"])
+    assert {s: f.tolist() for s, f in read.triples.items()} == {
+        "train": [[0, 0, 1]],
+        "valid": [[1, 0, 0]],
+        "test": [[0, 1, 1]],
+    }
+    (tmp_path / "more.csv").write_text("c,r,a\n")
+    options = SourceOptions(splits={"valid": tmp_path / "all" / "val.csv"})
+    read = read_sources([tmp_path / "all" / "train.csv", tmp_path / "more.csv"], options)
+    assert {s: f.tolist() for s, f in read.triples.items()} == {
+        "valid": [[1, 0, 0]],
+        "train": [[0, 0, 1], [2, 0, 0]],
+    }
+
+
+def test_a_data_set_in_an_archive(tmp_path: Path) -> None:
+    pl.DataFrame({"head": ["b"], "relation": ["r"], "tail": ["a"]}).write_parquet(
+        tmp_path / "b.parquet"
+    )
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        archive.writestr("data/train.csv", "a,r,b\nb,s,a\nx,y\n")
+        archive.write(tmp_path / "b.parquet", "data/test.parquet")
+        archive.writestr("data/entities.tsv", "id\tname\na\tAnn\n")
+        archive.writestr("__MACOSX/data/._train.csv", "litter")
+    read = read_sources([tmp_path / "data.zip"])
+    assert {s: f.tolist() for s, f in read.triples.items()} == {
+        "train": [[0, 0, 1], [1, 1, 0]],
+        "test": [[1, 0, 0]],
+    }
+    assert read.names == {"a": "Ann"}
+    assert read.findings[0].examples[0].startswith("train.csv:3: expected 3 columns")
+    one = read_sources([tmp_path / "data.zip" / "data" / "test.parquet"])
+    assert one.entities == ["b", "a"]
+
+
+def test_two_files_for_a_split_are_refused(tmp_path: Path) -> None:
+    put(tmp_path, "train.csv", "train.tsv")
+    with pytest.raises(DataError, match=r"both train.csv and train.tsv may be the train facts"):
+        read_sources([tmp_path])
+
+
+def test_options_of_tables_reach_every_file(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("1,a,r,b\n")
+    options = SourceOptions(table=TableOptions(columns=("2", "3", "4"), header=False))
+    assert read_sources([tmp_path], options).entities == ["a", "b"]
