@@ -66,7 +66,7 @@ def measure(graph: str, settings: dict[str, Any], folder: Path) -> dict[str, Any
     facts = run.load_graph().test[:_ASKED].tolist()
     answers = predictor.predict_many([(head, relation, None) for head, relation, _ in facts], 5)
     new = folder / "new.csv"
-    write_new_facts(predictor, new, top=_ASKED, options=BulkOptions(per_relation=_ASKED))
+    write_new_facts(predictor.scorer, new, top=_ASKED, options=BulkOptions(per_relation=_ASKED))
     results = json.loads((run.path / "results" / "test.json").read_text())
     return {
         "losses": [record["loss"] for record in run.records("epoch")],

@@ -35,7 +35,6 @@ from momok.graph import MultimodalGraph, Vocabulary, load_graph
 from momok.model.new_entities import encode_new_queries
 from momok.prediction.neighbours import Neighbours
 from momok.prediction.new_entity_rows import NewRows
-from momok.prediction.scorer import encode_candidates
 from momok.training import RunFolder
 from momok.training.checkpoint import load_model
 
@@ -187,7 +186,7 @@ def score(
 ) -> Iterator[tuple[str, str, Floats]]:
     """(rows, votes, scores [Q, N]) for every way to make rows and every choice of heads."""
     model, _ = load_model(run.best_checkpoint)
-    candidates = encode_candidates(model)[0]
+    candidates = model.candidates().vectors
     new_rows = NewRows(less.features, less.train, run.config, model)
     vectors = whole.features[MODALITY].matrix[questions.new]
     similar = ask_similar(less, whole, questions)

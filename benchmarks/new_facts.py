@@ -24,9 +24,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from momok.prediction import Predictor
 from momok.prediction.missing.facts import build_known
-from momok.prediction.missing.search import encode_relation, find_new_facts
+from momok.prediction.missing.search import find_new_facts
+from momok.prediction.scorer import Scorer
 
 Floats = NDArray[np.float64]
 
@@ -48,21 +48,19 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=300, help="other heads per relation")
     parser.add_argument("--relations", type=int, help="how many relations, for speed")
     options = parser.parse_args()
-    predictor = Predictor(options.run)
+    scorer = Scorer(options.run)
     if options.only != "speed":
-        compare_rules(predictor, options.sample)
+        compare_rules(scorer, options.sample)
     if options.only != "rules":
-        measure_speed(predictor, options.relations or predictor.graph.num_relations)
+        measure_speed(scorer, options.relations or scorer.graph.num_relations)
 
 
-def compare_rules(predictor: Predictor, sample: int) -> None:
-    parts = [
-        look_at(predictor, relation, sample) for relation in range(predictor.graph.num_relations)
-    ]
+def compare_rules(scorer: Scorer, sample: int) -> None:
+    parts = [look_at(scorer, relation, sample) for relation in range(scorer.graph.num_relations)]
     relations = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
     tail, head, weights, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
     counts = np.bincount(relations, weights=labels, minlength=len(parts))
-    print(f"{len(predictor.graph.valid)} validation facts; {sample} other heads per relation")
+    print(f"{len(scorer.graph.valid)} validation facts; {sample} other heads per relation")
     for name, rule in RULES.items():
         scores = rule(tail, head)
         over_all = average_precision(scores, labels, weights)
@@ -76,22 +74,20 @@ def compare_rules(predictor: Predictor, sample: int) -> None:
 
 
 @torch.no_grad()
-def look_at(
-    predictor: Predictor, relation: int, sample: int
-) -> tuple[Floats, Floats, Floats, Floats]:
+def look_at(scorer: Scorer, relation: int, sample: int) -> tuple[Floats, Floats, Floats, Floats]:
     """(tail answers, head answers, weights, labels) of the facts that are worth ranking."""
-    graph, random = predictor.graph, np.random.default_rng(relation)
+    graph, random = scorer.graph, np.random.default_rng(relation)
     N, R = graph.num_entities, graph.num_relations
     train, valid, test = (f[f[:, 1] == relation] for f in (graph.train, graph.valid, graph.test))
     certain = np.unique(valid[:, 0])
     rest = np.setdiff1d(np.arange(N), certain)
     chosen = random.choice(rest, min(sample, len(rest)), replace=False)
     heads = np.concatenate([certain, chosen])
-    candidates = predictor.candidate_vectors
-    forward = encode_relation(predictor, heads, relation)
-    backward = encode_relation(predictor, np.arange(N), relation + R)
-    tail = mean_probability([forward[h] @ candidates[h].T for h in predictor.heads])
-    head = mean_probability([candidates[h][heads] @ backward[h].T for h in predictor.heads])
+    candidates = scorer.candidates.vectors
+    forward = scorer.encode_relation(heads, relation)
+    backward = scorer.encode_relation(np.arange(N), relation + R)
+    tail = mean_probability([forward[h] @ candidates[h].T for h in scorer.heads])
+    head = mean_probability([candidates[h][heads] @ backward[h].T for h in scorer.heads])
     rows = np.full(N, -1)
     rows[heads] = np.arange(len(heads))
     labels = np.zeros(tail.shape)
@@ -118,12 +114,12 @@ def average_precision(scores: Floats, labels: Floats, weights: Floats) -> float:
     return float((precision * labels[order]).sum() / labels.sum())
 
 
-def measure_speed(predictor: Predictor, relations: int) -> None:
-    graph = predictor.graph
+def measure_speed(scorer: Scorer, relations: int) -> None:
+    graph = scorer.graph
     known = build_known(graph)
     wall, cpu = time.perf_counter(), time.process_time()
     for relation in range(relations):
-        find_new_facts(predictor, relation, limit=1000, known=known)
+        find_new_facts(scorer, relation, limit=1000, known=known)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     pairs = relations * graph.num_entities**2
     print(

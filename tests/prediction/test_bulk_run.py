@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from momok.errors import ConfigError, RunError, StorageError, UnknownLabelError
-from momok.prediction import Predictor
 from momok.prediction.calibration.fit import calibrate_run
 from momok.prediction.missing import resume as module
 from momok.prediction.missing.facts import BulkOptions, iterate_new_facts
 from momok.prediction.missing.resume import write_new_facts
+from momok.prediction.scorer import Scorer
 from momok.storage import lock_file
 from momok.training import RunFolder
 
@@ -37,15 +37,15 @@ def calibrated(small_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="module")
-def model(calibrated: Path) -> Predictor:
-    return Predictor(calibrated)
+def model(calibrated: Path) -> Scorer:
+    return Scorer(calibrated)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_the_file_has_the_best_facts_of_all_relations(model: Predictor, tmp_path: Path) -> None:
+def test_the_file_has_the_best_facts_of_all_relations(model: Scorer, tmp_path: Path) -> None:
     path = tmp_path / "new.jsonl"
     summary = write_new_facts(model, path, RELATIONS, options=OPTIONS, top=100)
     records = read(path)
@@ -74,7 +74,7 @@ def test_the_file_has_the_best_facts_of_all_relations(model: Predictor, tmp_path
 
 @pytest.mark.parametrize("ending", [".parquet", ".csv", ".nt"])
 def test_finished_relations_are_taken_up(
-    model: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+    model: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     whole, path = tmp_path / f"whole{ending}", tmp_path / f"new{ending}"
     write_new_facts(model, whole, RELATIONS, options=OPTIONS)
@@ -103,7 +103,7 @@ def test_finished_relations_are_taken_up(
 
 
 def test_another_question_begins_anew(
-    model: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "new.csv"
     rank = module.rank_relation
@@ -123,7 +123,7 @@ def test_another_question_begins_anew(
     assert (summary.resumed, summary.facts) == (0, 6)
 
 
-def test_a_damaged_piece_is_made_again(model: Predictor, tmp_path: Path) -> None:
+def test_a_damaged_piece_is_made_again(model: Scorer, tmp_path: Path) -> None:
     path, folder = tmp_path / "new.csv", tmp_path / ".new.csv.unfinished"
     write_new_facts(model, path, RELATIONS, options=OPTIONS)
     expected = path.read_bytes()
@@ -136,7 +136,7 @@ def test_a_damaged_piece_is_made_again(model: Predictor, tmp_path: Path) -> None
 
 
 def test_killed_at_any_moment_and_given_again_the_bytes_are_the_same(
-    calibrated: Path, model: Predictor, tmp_path: Path
+    calibrated: Path, model: Scorer, tmp_path: Path
 ) -> None:
     whole, path = tmp_path / "whole.csv", tmp_path / "new.csv"
     write_new_facts(model, whole, options=OPTIONS)
@@ -165,7 +165,7 @@ def test_killed_at_any_moment_and_given_again_the_bytes_are_the_same(
 
 
 def test_a_full_disk_leaves_the_old_file_and_the_finished_relations(
-    model: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "new.csv"
     path.write_text("old")
@@ -182,7 +182,7 @@ def test_a_full_disk_leaves_the_old_file_and_the_finished_relations(
     assert path.read_text().count("\n") == 41
 
 
-def test_two_at_once_are_refused(model: Predictor, tmp_path: Path) -> None:
+def test_two_at_once_are_refused(model: Scorer, tmp_path: Path) -> None:
     path, folder = tmp_path / "new.csv", tmp_path / ".new.csv.unfinished"
     folder.mkdir()
     with lock_file(folder / ".lock"), pytest.raises(RunError, match="another process is writing"):
@@ -190,7 +190,7 @@ def test_two_at_once_are_refused(model: Predictor, tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_folder_that_is_a_file_is_told(model: Predictor, tmp_path: Path) -> None:
+def test_a_folder_that_is_a_file_is_told(model: Scorer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="could not be made"):
         write_new_facts(model, tmp_path / "file" / "new.csv", ["borders"])
@@ -206,7 +206,7 @@ def test_a_folder_that_is_a_file_is_told(model: Predictor, tmp_path: Path) -> No
     ],
 )
 def test_mistakes_leave_nothing_behind(
-    model: Predictor,
+    model: Scorer,
     tmp_path: Path,
     name: str,
     more: dict[str, Any],

@@ -23,14 +23,15 @@ from momok.prediction.calibration.counts import (
 from momok.prediction.calibration.fit import calibrate_run
 from momok.prediction.calibration.record import Calibration, load_calibration
 from momok.prediction.calibration_facts import count_facts
+from momok.prediction.scorer import Scorer
 from momok.training import RunFolder
-from tests.prediction.vector_predictor import VectorPredictor, draw_graph
+from tests.prediction.vector_scorer import VectorScorer, draw_graph
 
 Cell = tuple[float, bool]
 
 
 def question_cells(
-    predictor: VectorPredictor, scores: np.ndarray, held: np.ndarray, known: np.ndarray
+    predictor: VectorScorer, scores: np.ndarray, held: np.ndarray, known: np.ndarray
 ) -> dict[tuple[int, int], list[Cell]]:
     """Per question that held-out facts answer, all candidates not known: (logit, is true)."""
     R, N = predictor.graph.num_relations, predictor.graph.num_entities
@@ -78,9 +79,9 @@ def test_all_candidates_of_questions_with_held_out_answers_are_counted(
 ) -> None:
     """But those on which a head abstains, for that head."""
     graph = draw_graph(seed)
-    predictor = VectorPredictor(graph, seed, abstaining=abstaining)
+    predictor = VectorScorer(graph, seed, abstaining=abstaining)
     held = HeldOut.without_known(graph.valid, graph.train, folds, 0)
-    result = count_questions(cast(Predictor, predictor), held)
+    result = count_questions(cast(Scorer, predictor), held)
     answers = predictor.answers()
     scores = {head: predictor.logits(head) for head in predictor.heads} | {
         "answer": np.log(answers) - np.log1p(-answers)
@@ -100,7 +101,7 @@ def test_all_candidates_of_questions_with_held_out_answers_are_counted(
 
 def test_blocks_of_candidates_and_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = draw_graph(1, entities=30, facts=200)
-    predictor = cast(Predictor, VectorPredictor(graph, 1))
+    predictor = cast(Scorer, VectorScorer(graph, 1))
     held = HeldOut.without_known(graph.valid, graph.train, 3, 0)
 
     def count() -> list[Counts]:
@@ -122,11 +123,11 @@ def test_blocks_of_candidates_and_batches_change_nothing(monkeypatch: pytest.Mon
 @given(seed=st.integers(0, 10_000), abstaining=st.booleans())
 def test_all_facts_not_in_train_are_counted(seed: int, abstaining: bool) -> None:
     graph = draw_graph(seed, facts=60)
-    predictor = VectorPredictor(graph, seed, abstaining=abstaining)
+    predictor = VectorScorer(graph, seed, abstaining=abstaining)
     known = np.concatenate([graph.train, graph.valid])
     valid = HeldOut.without_known(graph.valid, graph.train, 3, 0)
     test = HeldOut.without_known(graph.test, known, 1, 0)
-    results = count_facts(cast(Predictor, predictor), valid, test)
+    results = count_facts(cast(Scorer, predictor), valid, test)
     train = graph.train.tolist()
     for counts, held, hidden in zip(results, (valid, test), (graph.train, known), strict=True):
         truth, out = ({tuple(f) for f in part.tolist()} for part in (held.facts, hidden))
@@ -151,7 +152,7 @@ def test_all_facts_not_in_train_are_counted(seed: int, abstaining: bool) -> None
 
 def test_a_sample_of_heads_stands_for_all() -> None:
     graph = draw_graph(5, entities=300, relations=1, facts=80)
-    predictor = cast(Predictor, VectorPredictor(graph, 5))
+    predictor = cast(Scorer, VectorScorer(graph, 5))
     held = HeldOut.without_known(graph.valid, graph.train, 2, 0)
     known = np.concatenate([graph.train, graph.valid])
     other = HeldOut.without_known(graph.test, known, 1, 0)

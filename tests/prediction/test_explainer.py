@@ -328,7 +328,7 @@ def test_calibrated_numbers_are_those_of_the_run(
         def apply(self, name: str, probability: float) -> float:
             return 2 * probability + (name == "answer")
 
-    monkeypatch.setattr(predictor, "calibration", Doubled())
+    monkeypatch.setattr(predictor.scorer, "calibration", Doubled())
     explanation = predictor.explain(*FACTS[0])
     assert explanation.calibrated == pytest.approx(2 * explanation.probability + 1)
     for part in explanation.heads:

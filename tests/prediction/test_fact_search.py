@@ -20,28 +20,28 @@ from momok.prediction.missing.facts import (
     rank_relation,
 )
 from momok.prediction.missing.search import FoundFacts, find_new_facts
-from momok.prediction.predictor import Predictor
-from tests.prediction.vector_predictor import VectorPredictor, draw_graph
+from momok.prediction.scorer import Scorer
+from tests.prediction.vector_scorer import VectorScorer, draw_graph
 
 
-def known_pairs(predictor: VectorPredictor, relation: int) -> set[tuple[int, int]]:
-    graph = predictor.graph
+def known_pairs(scorer: VectorScorer, relation: int) -> set[tuple[int, int]]:
+    graph = scorer.graph
     facts = np.concatenate([graph.train, graph.valid, graph.test])
     return {(h, t) for h, r, t in facts.tolist() if r == relation}
 
 
-def search_all(predictor: VectorPredictor, relation: int) -> list[tuple[float, int, int]]:
+def search_all(scorer: VectorScorer, relation: int) -> list[tuple[float, int, int]]:
     """All new facts as (score, head, tail), best first, then by ids."""
-    scores, known = predictor.fact_scores(relation), known_pairs(predictor, relation)
-    N = predictor.graph.num_entities
+    scores, known = scorer.fact_scores(relation), known_pairs(scorer, relation)
+    N = scorer.graph.num_entities
     found = [(float(scores[h, t]), h, t) for h in range(N) for t in range(N) if (h, t) not in known]
     return sorted(found, key=lambda fact: (-fact[0], fact[1], fact[2]))
 
 
-def calibrate(predictor: VectorPredictor, slope: float, shift: float) -> None:
+def calibrate(scorer: VectorScorer, slope: float, shift: float) -> None:
     fitted = CalibrationMap(method="platt", parameters=(slope, shift))
     output = CalibratedOutput(map=fitted, choices={}, raw=None, calibrated=None)
-    predictor.calibration = Calibration(outputs={FACT: output}, about={}, selected={})
+    scorer.calibration = Calibration(outputs={FACT: output}, about={}, selected={})
 
 
 def assert_same(found: FoundFacts, expected: list[tuple[float, int, int]]) -> None:
@@ -62,16 +62,16 @@ def assert_same(found: FoundFacts, expected: list[tuple[float, int, int]]) -> No
 def test_the_search_finds_what_looking_at_all_pairs_finds(
     *, seed: int, whole: bool, limit: int, budget: int, floor: float, abstaining: bool
 ) -> None:
-    predictor = VectorPredictor(draw_graph(seed), seed, whole=whole, abstaining=abstaining)
+    scorer = VectorScorer(draw_graph(seed), seed, whole=whole, abstaining=abstaining)
     found = find_new_facts(
-        cast(Predictor, predictor),
+        cast(Scorer, scorer),
         seed % 2,
         limit=limit,
-        known=build_known(predictor.graph),
+        known=build_known(scorer.graph),
         floor=floor,
         memory_budget=budget,
     )
-    expected = [fact for fact in search_all(predictor, seed % 2) if fact[0] >= floor][:limit]
+    expected = [fact for fact in search_all(scorer, seed % 2) if fact[0] >= floor][:limit]
     assert_same(found, expected)
 
 
@@ -80,9 +80,9 @@ def test_the_search_finds_what_looking_at_all_pairs_finds(
 def test_plausible_facts_have_heads_and_tails_of_the_relation(
     seed: int, limit: int, restricted: bool
 ) -> None:
-    predictor = VectorPredictor(draw_graph(seed), seed)
-    train = [(h, t) for h, r, t in predictor.graph.train.tolist() if r == 0]
-    expected = search_all(predictor, 0)
+    scorer = VectorScorer(draw_graph(seed), seed)
+    train = [(h, t) for h, r, t in scorer.graph.train.tolist() if r == 0]
+    expected = search_all(scorer, 0)
     if restricted:
         heads, tails = {h for h, _ in train}, {t for _, t in train}
         loops = any(h == t for h, t in train)
@@ -94,11 +94,11 @@ def test_plausible_facts_have_heads_and_tails_of_the_relation(
     options = BulkOptions(per_relation=limit, plausible=restricted)
     told: list[int] = []
     found = rank_relation(
-        cast(Predictor, predictor), 0, options,
-        known=build_known(predictor.graph), progress=told.append,
+        cast(Scorer, scorer), 0, options,
+        known=build_known(scorer.graph), progress=told.append,
     )  # fmt: skip
     assert_same(found, expected[:limit])
-    assert sum(told) == count_pairs(predictor, 0, options)
+    assert sum(told) == count_pairs(scorer, 0, options)
 
 
 @settings(deadline=None)
@@ -106,13 +106,11 @@ def test_plausible_facts_have_heads_and_tails_of_the_relation(
     seed=st.integers(0, 10_000), least=st.floats(0.01, 0.99), slope=st.sampled_from([0.0, 0.4, 2.0])
 )
 def test_the_least_probability_is_of_calibrated_ones(seed: int, least: float, slope: float) -> None:
-    predictor = VectorPredictor(draw_graph(seed), seed)
-    calibrate(predictor, slope, -0.5)
+    scorer = VectorScorer(draw_graph(seed), seed)
+    calibrate(scorer, slope, -0.5)
     options = BulkOptions(min_probability=least)
-    found = rank_relation(
-        cast(Predictor, predictor), 0, options, known=build_known(predictor.graph)
-    )
-    every = search_all(predictor, 0)
+    found = rank_relation(cast(Scorer, scorer), 0, options, known=build_known(scorer.graph))
+    every = search_all(scorer, 0)
     scores = np.array([score for score, _, _ in every])
     probabilities = 1 / (1 + np.exp(0.5 - slope * (np.log(scores) - np.log1p(-scores))))
     clear = np.abs(probabilities - least) > 1e-6  # float32 vectors are summed in another order
@@ -124,43 +122,41 @@ def test_the_least_probability_is_of_calibrated_ones(seed: int, least: float, sl
 def test_many_tiles_and_few_kept_facts() -> None:
     """More entities than a tile has, so that the rising threshold skips pairs."""
     graph = draw_graph(1, entities=700, relations=1, facts=4000)
-    predictor = VectorPredictor(graph, 1, heads=3)
+    scorer = VectorScorer(graph, 1, heads=3)
     found = find_new_facts(
-        cast(Predictor, predictor), 0, limit=50, known=build_known(graph), memory_budget=1 << 16
+        cast(Scorer, scorer), 0, limit=50, known=build_known(graph), memory_budget=1 << 16
     )
-    assert_same(found, search_all(predictor, 0)[:50])
+    assert_same(found, search_all(scorer, 0)[:50])
 
 
 def test_scores_far_out_are_told_apart() -> None:
-    predictor = VectorPredictor(draw_graph(2), 2)
-    for table in predictor.candidate_vectors.values():
+    scorer = VectorScorer(draw_graph(2), 2)
+    for table in scorer.candidates.vectors.values():
         table.mul_(30)  # many probabilities are 1 in float32
-    found = find_new_facts(
-        cast(Predictor, predictor), 0, limit=5, known=build_known(predictor.graph)
-    )
-    every = search_all(predictor, 0)
+    found = find_new_facts(cast(Scorer, scorer), 0, limit=5, known=build_known(scorer.graph))
+    every = search_all(scorer, 0)
     assert found.scores == pytest.approx([score for score, _, _ in every[:5]], abs=1e-12)
 
 
 def test_facts_come_with_labels_ranks_and_probabilities() -> None:
-    predictor = VectorPredictor(draw_graph(3), 3)
-    calibrate(predictor, 1.0, -1.0)
+    scorer = VectorScorer(draw_graph(3), 3)
+    calibrate(scorer, 1.0, -1.0)
     progress: list[tuple[int, int]] = []
     facts = list(
         iterate_new_facts(
-            cast(Predictor, predictor), ["r1", 0, "r1"], per_relation=3,
+            cast(Scorer, scorer), ["r1", 0, "r1"], per_relation=3,
             progress=lambda *told: progress.append(told),
         )
     )  # fmt: skip
     assert [(f.relation.label, f.rank) for f in facts] == [
         (relation, rank) for relation in ("r0", "r1") for rank in (1, 2, 3)
     ]
-    score, head, tail = search_all(predictor, 0)[0]
+    score, head, tail = search_all(scorer, 0)[0]
     first = facts[0]
     assert (first.head.label, first.tail.label) == (f"e{head}", f"e{tail}")
     assert first.score == pytest.approx(score, abs=1e-6)
     assert first.score == min(first.tail_answer, first.head_answer)
-    assert first.tail_answer == pytest.approx(predictor.answers()[0, head, tail], abs=1e-6)
+    assert first.tail_answer == pytest.approx(scorer.answers()[0, head, tail], abs=1e-6)
     logit = np.log(score) - np.log1p(-score)
     assert first.probability == pytest.approx(1 / (1 + np.exp(1 - logit)), abs=1e-6)
     assert progress[-1] == (162, 162)
@@ -182,8 +178,8 @@ def test_facts_come_with_labels_ranks_and_probabilities() -> None:
 def test_mistakes_are_told_before_anything_is_computed(
     options: dict[str, Any], relations: list[Any] | None, error: type[Exception], message: str
 ) -> None:
-    predictor = VectorPredictor(draw_graph(4), 4)
-    predictor.run = type("Run", (), {"path": "RUN"})()  # type: ignore[attr-defined]
-    predictor.encode_queries = None  # type: ignore[assignment, method-assign]
+    scorer = VectorScorer(draw_graph(4), 4)
+    scorer.run = type("Run", (), {"path": "RUN"})()  # type: ignore[attr-defined]
+    scorer.encode_queries = None  # type: ignore[assignment, method-assign]
     with pytest.raises(error, match=message):
-        iterate_new_facts(cast(Predictor, predictor), relations, **options)
+        iterate_new_facts(cast(Scorer, scorer), relations, **options)

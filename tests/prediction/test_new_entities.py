@@ -105,13 +105,15 @@ def test_the_vectors_of_a_known_entity_give_what_its_own_heads_say(frozen: Predi
             NewEntity(vectors=vectors_of(world, GERMANY)), relation="borders", role=role, k=N
         )
         assert len(found) == N
-        queries = frozen.encode_queries(np.array([row]), np.array([relation + asked]))
+        queries = frozen.scorer.encode_queries(
+            np.array([row]), np.array([relation + asked])
+        ).vectors
         similar = frozen.new_entities.similar_to(vectors_of(world, GERMANY), relation + asked)
         for answer in found[:20]:
             expected = similar.probabilities[world.entities.index(answer.label)]
             assert answer.heads[SIMILAR] == pytest.approx(max(expected, 1e-12), rel=1e-4)
         for head in ("image", "text"):
-            logits = (queries[head] @ frozen.candidate_vectors[head].T)[0]
+            logits = (queries[head] @ frozen.scorer.candidates.vectors[head].T)[0]
             expected = torch.sigmoid(logits).numpy()
             for answer in found[:20]:
                 own = expected[world.entities.index(answer.label)]

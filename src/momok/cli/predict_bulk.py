@@ -27,10 +27,10 @@ def predict_all_missing(
     """Rank, write and say what was written."""
     from momok.cli.console import error_console
     from momok.cli.progress import show_work
-    from momok.prediction import Predictor
     from momok.prediction.missing.facts import DEFAULT_PER_RELATION, BulkOptions
     from momok.prediction.missing.files import DEFAULT_BASE, FileOptions
     from momok.prediction.missing.resume import write_new_facts
+    from momok.prediction.scorer import Scorer
 
     # A cap over all relations is also one of each: more of one could not be written.
     options = BulkOptions(
@@ -41,7 +41,7 @@ def predict_all_missing(
     file_options = FileOptions(rdf=rdf or "star", base_iri=base_iri or DEFAULT_BASE)
     with show_work("million pairs", scale=1e-6) as show:
         summary = write_new_facts(
-            Predictor(run),
+            Scorer(run),
             output,
             relations or None,
             options=options,

@@ -12,12 +12,12 @@ sizes, where ratios matter.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from momok import __version__
 from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind, NumberTable
 from momok.encoders.specs import EncoderSpec
 from momok.errors import FeatureError
@@ -40,7 +40,7 @@ class ScalingEncoder:
             raise FeatureError("there are no numbers to fit a scale to")
         self._scale: Scale = scale
         self.name = f"momok {scale} scaling"
-        self.version = __version__
+        self.version = version("momok")
         self.width = 2 * len(numbers.attributes)
         columns = numbers.values.T
         if scale == "quantile":

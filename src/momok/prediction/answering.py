@@ -1,14 +1,11 @@
 """The best answers to a batch of questions, with all that is said of them.
 
-``Predictor.predict`` is the way in; this is a part of the predictor in a file of its own.
-
 Shapes: B questions, k answers each, P answers in all, M modalities.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
@@ -19,18 +16,12 @@ from momok.evaluation import ANSWER
 from momok.model.votes import average_votes, say_probabilities
 from momok.prediction.explanation import compute_modality_shares
 from momok.prediction.results import Answers
+from momok.prediction.scorer import Ints, Scorer
 from momok.prediction.top_k import NOTHING, find_best
-
-if TYPE_CHECKING:
-    from momok.prediction.predictor import Predictor
-
-__all__ = ["find_answers"]
-
-Ints: TypeAlias = NDArray[np.int64]
 
 
 def find_answers(
-    predictor: Predictor,
+    scorer: Scorer,
     entities: Ints,
     relations: Ints,
     k: int,
@@ -44,27 +35,28 @@ def find_answers(
         hide: leave out facts that the graph already has.
         plausible: leave out answers that are not (``TrainSides``).
     """
-    vectors, gates, attention = predictor._encode_queries(entities, relations)
+    queries = scorer.encode_queries(entities, relations)
+    vectors, attention = queries.vectors, scorer.candidates.attention
     nothing = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    hidden = predictor._known.answers(entities, relations) if hide else nothing
+    hidden = scorer.known.answers(entities, relations) if hide else nothing
     if plausible:
-        found = _find_plausible(predictor, vectors, entities, relations, k, hidden=hidden)
+        found = _find_plausible(scorer, vectors, entities, relations, k, hidden=hidden)
     else:
         found = find_best(
             vectors,
-            predictor._candidates,
+            scorer.candidates.vectors,
             k,
             hidden=hidden,
-            memory_budget=predictor.memory_budget,
-            abstentions=predictor.abstentions,
+            memory_budget=scorer.memory_budget,
+            abstentions=scorer.abstentions,
         )
     rows, columns = (found != NOTHING).nonzero(as_tuple=True)
     ids = found[rows, columns]
-    logits = predictor._score_pairs(vectors, rows, ids)
+    logits = scorer.score_pairs(vectors, rows, ids)
     weights = None
-    if attention is not None and predictor._attention is not None:
-        weights = (attention[rows] + predictor._attention[ids]) / 2
-    shares = compute_modality_shares(logits, predictor.modalities, weights)  # [P, M]
+    if attention is not None and queries.attention is not None:
+        weights = (queries.attention[rows] + attention[ids]) / 2
+    shares = compute_modality_shares(logits, scorer.modalities, weights)  # [P, M]
     probabilities = {head: say_probabilities(values) for head, values in logits.items()}
     scores = average_votes(logits)  # [P]
 
@@ -82,17 +74,17 @@ def find_answers(
     per_modality = [arrange(_scatter(part, cells, shape)) for part in shares.unbind(1)]
     in_order = arrange(table_scores)
     by_head = {h: arrange(_scatter(p, cells, shape)) for h, p in probabilities.items()}
-    calibration = predictor.calibration
+    calibration = scorer.calibration
     return Answers(
         ids=ids_in_order,
         scores=in_order,
-        known=predictor._known.find_splits(
+        known=scorer.known.find_splits(
             entities[:, None], relations[:, None], np.maximum(ids_in_order, 0)
         ),
         heads=by_head,
         shares=np.stack(per_modality, axis=2),
-        gates=gates,
-        present=predictor._present,
+        gates={name: gate.double().cpu().numpy() for name, gate in queries.gates.items()},
+        present=scorer.present,
         probabilities=None
         if calibration is None
         else calibration.apply(ANSWER, np.maximum(in_order, 0.0)),
@@ -103,7 +95,7 @@ def find_answers(
 
 
 def _find_plausible(
-    predictor: Predictor,
+    scorer: Scorer,
     vectors: Mapping[str, Tensor],
     entities: Ints,
     relations: Ints,
@@ -112,11 +104,11 @@ def _find_plausible(
     hidden: tuple[Ints, Ints],
 ) -> Tensor:
     """``find_best`` among the plausible answers of each question, a relation at a time."""
-    sides = predictor.train_sides
+    sides = scorer.train_sides
     found = torch.full(
-        (len(entities), min(k, predictor.graph.num_entities)),
+        (len(entities), min(k, scorer.graph.num_entities)),
         NOTHING,
-        device=predictor.model.device,
+        device=scorer.model.device,
     )
     for relation in np.unique(relations).tolist():
         rows = np.flatnonzero(relations == relation)
@@ -124,14 +116,14 @@ def _find_plausible(
         mine = relations[hidden[0]] == relation
         best = find_best(
             {head: values[rows] for head, values in vectors.items()},
-            predictor._candidates,
+            scorer.candidates.vectors,
             k,
             hidden=(
                 np.searchsorted(rows, np.concatenate([hidden[0][mine], itself])),
                 np.concatenate([hidden[1][mine], entities[itself]]),
             ),
-            memory_budget=predictor.memory_budget,
-            abstentions=predictor.abstentions,
+            memory_budget=scorer.memory_budget,
+            abstentions=scorer.abstentions,
             among=sides.answers(relation),
         )
         found[torch.from_numpy(rows), : best.shape[1]] = best

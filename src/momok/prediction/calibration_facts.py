@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -25,11 +25,8 @@ from momok.prediction.calibration.counts import (
     add_block,
     split_columns,
 )
-from momok.prediction.missing.search import encode_relation
+from momok.prediction.scorer import Scorer
 from momok.prediction.train_sides import TrainSides
-
-if TYPE_CHECKING:
-    from momok.prediction.predictor import Predictor
 
 __all__ = ["FactCounts", "count_facts"]
 
@@ -53,7 +50,7 @@ class FactCounts:
 
 
 def count_facts(
-    predictor: Predictor,
+    scorer: Scorer,
     fit: HeldOut,
     judge: HeldOut,
     *,
@@ -67,13 +64,13 @@ def count_facts(
     all of its kind, with all tails. Scores are made once for all counts.
 
     Args:
-        predictor: the model.
+        scorer: the model.
         fit: counted by fold.
         judge: counted too, in one fold; it knows all that ``fit`` knows.
         cells: about how many facts to look at; more are looked at where held-out facts need it.
         progress: is told (done, total) relations.
     """
-    graph = predictor.graph
+    graph = scorer.graph
     N, R = graph.num_entities, graph.num_relations
     sample = min(cells // (2 * N * R), max(N // 8, _ENOUGH), N)
     sample = min(max(sample, _MIN_SAMPLE), N)
@@ -82,12 +79,12 @@ def count_facts(
     )
     filters = [[build_filter([f], N, R) for f in (each.known, each.facts)] for each in (fit, judge)]
     for relation in range(R):
-        reverse = encode_relation(predictor, np.arange(N), relation + R)
-        seen = Seen.find(predictor.train_sides, relation, relation + R, N)
+        reverse = scorer.encode_relation(np.arange(N), relation + R)
+        seen = Seen.find(scorer.train_sides, relation, relation + R, N)
         for heads, fold, weights in _sample_heads(fit, judge, seen, relation, sample):
             same = np.full(len(heads), relation)
             counted = [Cells(*(part.lookup(heads, same) for part in pair)) for pair in filters]
-            for columns, logits in _score_heads(predictor, heads, relation, reverse):
+            for columns, logits in _score_heads(scorer, heads, relation, reverse):
                 view = seen.look(heads, columns, logits)
                 for counts, each, into, weight in zip(
                     results, counted, (fold, 0), weights, strict=True
@@ -189,13 +186,13 @@ def _sample_heads(
 
 
 def _score_heads(
-    predictor: Predictor, heads: Ints, relation: int, reverse: Mapping[str, Tensor]
+    scorer: Scorer, heads: Ints, relation: int, reverse: Mapping[str, Tensor]
 ) -> Iterator[tuple[slice, Tensor]]:
     """Logits of the facts of some heads of a relation with all tails, in blocks of tails."""
-    candidates = predictor.candidate_vectors
-    forward = encode_relation(predictor, heads, relation)
-    ids = torch.from_numpy(heads).to(predictor.model.device)
-    for columns in split_columns(len(heads), predictor.graph.num_entities):
+    candidates = scorer.candidates.vectors
+    forward = scorer.encode_relation(heads, relation)
+    ids = torch.from_numpy(heads).to(scorer.model.device)
+    for columns in split_columns(len(heads), scorer.graph.num_entities):
         tail = average_votes(forward[h] @ candidates[h][columns].T for h in forward)
         head = average_votes(candidates[h][ids] @ reverse[h][columns].T for h in forward)
         yield columns, torch.logit(torch.minimum(tail, head))

@@ -1,7 +1,5 @@
 """Explanations of facts: what is made once per run, and what is put together per fact.
 
-``Predictor.explain`` is the way in; this is a part of the predictor in a file of its own.
-
 Shapes: N entities, R relations (2R with reciprocals), M modalities, K experts, d width.
 """
 
@@ -9,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.evaluation import SparseFilter, build_filter
+from momok.model.tables import EntityTable
 from momok.model.votes import abstains, average_votes
 from momok.prediction.evidence import Support, TrainFacts
 from momok.prediction.expert_statistics import average_query_gates, count_queries
@@ -36,25 +34,18 @@ from momok.prediction.explanation import (
 )
 from momok.prediction.known import SPLITS, UNKNOWN
 from momok.prediction.questions import Side, Thing
+from momok.prediction.scorer import Encoded, Ints, Scorer
 from momok.prediction.similarity import SimilarityTable, build_table
 from momok.prediction.top_k import find_rank
 from momok.training.queries import TrainingQueries
 
-if TYPE_CHECKING:
-    from momok.model.tables import EntityTable
-    from momok.prediction.predictor import Predictor
-
-__all__ = ["Explainer"]
-
-Ints = NDArray[np.int64]
-
 
 class Explainer:
-    """Explains facts with the model of a predictor; what all facts share is made once."""
+    """Explains facts with the model of a scorer; what all facts share is made once."""
 
-    def __init__(self, predictor: Predictor) -> None:
-        self._predictor = predictor
-        self._graph, self._model = predictor.graph, predictor.model
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+        self._graph, self._model = scorer.graph, scorer.model
         self._similarities: dict[str, SimilarityTable] = {}
 
     def explain(self, head: int, relation: int, tail: int, asked: Side, limit: int) -> Explanation:
@@ -62,13 +53,13 @@ class Explainer:
         reverse = asked == "head"
         entity, answer = (tail, head) if reverse else (head, tail)
         query = relation + (self._graph.num_relations if reverse else 0)
-        vectors, gates, attention = self._predictor._encode_queries(_one(entity), _one(query))
-        logits = self._predictor._score_pairs(vectors, _one(0), _one(answer))
-        fusion = self._weigh_modalities(attention, answer)
+        encoded = self._scorer.encode_queries(_one(entity), _one(query))
+        logits = self._scorer.score_pairs(encoded.vectors, _one(0), _one(answer))
+        fusion = self._weigh_modalities(encoded, answer)
         parts = self._describe_heads(logits)
         probability = float(average_votes(logits))
-        split = int(self._predictor._known.find_splits(_one(entity), _one(query), _one(answer))[0])
-        rank, candidates = self._rank(vectors, entity, query, answer)
+        split = int(self._scorer.known.find_splits(_one(entity), _one(query), _one(answer))[0])
+        rank, candidates = self._rank(encoded.vectors, entity, query, answer)
         support = [
             self._support(side, other, (head, relation, tail), limit)
             for side, other in ((head, tail), (tail, head))
@@ -85,7 +76,7 @@ class Explainer:
             candidates=candidates,
             heads=parts,
             modalities=self._describe_modalities(logits, fusion, head, tail),
-            experts=self._describe_experts(gates, query, answer),
+            experts=self._describe_experts(encoded, query, answer),
             relation_queries=int(self._query_counts[query]),
             fusion=fusion,
             evidence=self._find_evidence(head, relation, tail, limit),
@@ -93,7 +84,7 @@ class Explainer:
             tail_facts=support[1][0],
             head_fact_count=support[0][1],
             tail_fact_count=support[1][1],
-            source=self._predictor.source.state,
+            source=self._scorer.source.state,
         )
 
     # -- the number and its parts ----------------------------------------------------------
@@ -114,31 +105,32 @@ class Explainer:
         return tuple(parts)
 
     def _calibrate(self, name: str, probability: float) -> float | None:
-        calibration = self._predictor.calibration
+        calibration = self._scorer.calibration
         return None if calibration is None else float(calibration.apply(name, probability))
 
     def _rank(
         self, vectors: Mapping[str, Tensor], entity: int, query: int, answer: int
     ) -> tuple[int, int]:
         """The filtered rank of the answer, and among how many candidates."""
-        _, known = self._predictor._known.answers(_one(entity), _one(query))
+        _, known = self._scorer.known.answers(_one(entity), _one(query))
         hidden = known[known != answer]
         rank = find_rank(
             vectors,
-            self._predictor._candidates,
+            self._scorer.candidates.vectors,
             answer,
             hidden=hidden,
-            memory_budget=self._predictor.memory_budget,
-            abstentions=self._predictor.abstentions,
+            memory_budget=self._scorer.memory_budget,
+            abstentions=self._scorer.abstentions,
         )
         return rank, self._graph.num_entities - len(hidden)
 
-    def _weigh_modalities(self, attention: Tensor | None, answer: int) -> FusionWeights | None:
-        if attention is None or self._predictor._attention is None:
+    def _weigh_modalities(self, encoded: Encoded, answer: int) -> FusionWeights | None:
+        attention = self._scorer.candidates.attention
+        if encoded.attention is None or attention is None:
             return None
         query, candidate = (
             dict(zip(self._model.modalities, weights.tolist(), strict=True))
-            for weights in (attention[0], self._predictor._attention[answer])
+            for weights in (encoded.attention[0], attention[answer])
         )
         return FusionWeights(query=query, candidate=candidate)
 
@@ -152,7 +144,7 @@ class Explainer:
             weights = torch.tensor(both, dtype=torch.float64).mean(dim=0, keepdim=True)
             weights = weights.to(self._model.device)
         shares = compute_modality_shares(logits, names, weights)[0].tolist()
-        present = self._predictor._present
+        present = self._scorer.present
         return tuple(
             ModalityPart(
                 name=name,
@@ -164,18 +156,20 @@ class Explainer:
         )
 
     def _describe_experts(
-        self, gates: Mapping[str, NDArray[np.float64]], query: int, answer: int
+        self, encoded: Encoded, query: int, answer: int
     ) -> dict[str, ExpertGates]:
         averaged = bool(self._query_counts[query])
         return {
             name: ExpertGates(
-                query_gates=tuple(gate[0].tolist()),
+                query_gates=tuple(gate[0].double().tolist()),
                 relation_average=tuple(self.average_gates[name][query].tolist())
                 if averaged
                 else None,
-                candidate_gates=tuple(self._predictor._gates[name][answer].double().tolist()),
+                candidate_gates=tuple(
+                    self._scorer.candidates.gates[name][answer].double().tolist()
+                ),
             )
-            for name, gate in gates.items()
+            for name, gate in encoded.gates.items()
         }
 
     # -- similar entities and train facts --------------------------------------------------
@@ -233,12 +227,12 @@ class Explainer:
 
     def _describe_entity(self, entity: int) -> ExplainedEntity:
         label, name = self._graph.entities.labels[entity], self._graph.entity_names[entity]
-        shared = name.casefold() in self._predictor._shared_names
+        shared = name.casefold() in self._scorer.shared_names
         return ExplainedEntity(
             label=label,
             name=name,
             title=f"{name} ({label})" if shared else name,
-            picture=self._predictor.source.pictures.get(entity),
+            picture=self._scorer.source.pictures.get(entity),
         )
 
     def _describe_relation(self, relation: int) -> Thing:
@@ -253,14 +247,14 @@ class Explainer:
         return self._similarities[modality]
 
     def _build_table(self, modality: str) -> SimilarityTable:
-        given = self._predictor.source.features.get(modality)
+        given = self._scorer.source.features.get(modality)
         if given is not None:
             return build_table(given.matrix, given.present, "features")
         place = self._model.modalities.index(modality)
-        table = cast("EntityTable", self._model.tables[place])
+        table = cast(EntityTable, self._model.tables[place])
         with torch.no_grad():
             trained = table.vectors(table.rows()).float().cpu().numpy()
-        return build_table(trained, self._predictor._present[modality], "trained")
+        return build_table(trained, self._scorer.present[modality], "trained")
 
     @cached_property
     def average_gates(self) -> dict[str, Tensor]:
@@ -268,7 +262,7 @@ class Explainer:
         tau, device = self._model.temperature, self._model.device
         with torch.no_grad():
             return average_query_gates(
-                self._predictor._gates,
+                self._scorer.candidates.gates,
                 None if tau is None else torch.sigmoid(tau),
                 self.queries.heads.to(device),
                 self.queries.relations.to(device),

@@ -190,19 +190,18 @@ def _average_modalities(
     attention = torch.zeros(relations, len(modalities), dtype=torch.float64)
     shares = attention.clone()
     order = torch.argsort(queries.relations, stable=True)
+    scorer, candidates = predictor.scorer, predictor.scorer.candidates.attention
     done, joint = 0, False
     for chosen in torch.split(order, _QUERY_BATCH):
         batch = queries.batch(chosen)
-        vectors, _, weights = predictor._encode_queries(
-            batch.heads.numpy(), batch.relations.numpy()
-        )
-        placed = batch.to(predictor.model.device)
+        encoded = scorer.encode_queries(batch.heads.numpy(), batch.relations.numpy())
+        placed = batch.to(scorer.model.device)
         pair_weights = None
-        if weights is not None and predictor._attention is not None:
+        if encoded.attention is not None and candidates is not None:
             joint = True
-            attention.index_add_(0, batch.relations, weights.cpu())
-            pair_weights = (weights[placed.rows] + predictor._attention[placed.answers]) / 2
-        logits = predictor._score_pairs(vectors, placed.rows, placed.answers)
+            attention.index_add_(0, batch.relations, encoded.attention.cpu())
+            pair_weights = (encoded.attention[placed.rows] + candidates[placed.answers]) / 2
+        logits = scorer.score_pairs(encoded.vectors, placed.rows, placed.answers)
         parts = compute_modality_shares(logits, modalities, pair_weights)  # [P, M]
         shares.index_add_(0, batch.relations[batch.rows], parts.cpu())
         done += len(chosen)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -32,12 +32,8 @@ from momok.prediction.neighbours import Neighbours, NeighbourVote
 from momok.prediction.new_entity_rows import NewRows
 from momok.prediction.questions import Name, Question, Side, Thing, resolve_relation
 from momok.prediction.results import Answers, Predictions
+from momok.prediction.scorer import Scorer
 from momok.prediction.top_k import NOTHING, find_best, score_pairs
-
-if TYPE_CHECKING:
-    from momok.prediction.predictor import Predictor
-
-__all__ = ["SIMILAR", "NewEntities", "NewEntity", "NewPredictions"]
 
 FloatMatrix = NDArray[np.float32]
 SIMILAR = "similar entities"
@@ -108,15 +104,14 @@ class NewEntities:
     """Answers questions about new entities; keeps the encoders and maps that they share.
 
     Args:
-        predictor: of the run.
-        shared_names: names that several entities have.
+        scorer: of the run.
 
     Raises:
         RunError: the graph with the features of the run is not where it was.
     """
 
-    def __init__(self, predictor: Predictor, shared_names: frozenset[str]) -> None:
-        self._predictor, self._shared_names = predictor, shared_names
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
         self._encoder = cache(self._build_encoder)
 
     def answer(
@@ -133,7 +128,7 @@ class NewEntities:
             raise ConfigError(f"role = {role!r}: expected 'head' or 'tail'")
         if k < 1:
             raise ConfigError(f"k = {k}: expected at least 1 answer")
-        graph = self._predictor.graph
+        graph = self._scorer.graph
         asked = resolve_relation(graph, relation)
         vectors, remarks = self.encode(entity)
         rows = {name: self._rows.make(name, vector[None]) for name, vector in vectors.items()}
@@ -149,7 +144,7 @@ class NewEntities:
             graph,
             question,
             answers,
-            shared_names=self._shared_names,
+            shared_names=self._scorer.shared_names,
             remarks=remarks,
             similar=similar,
         )
@@ -184,14 +179,14 @@ class NewEntities:
                 remarks.append(encoder.remark)
         if not vectors:
             raise ConfigError(
-                f"nothing is known of the new entity that the model of {self._predictor.run.path} "
+                f"nothing is known of the new entity that the model of {self._scorer.run.path} "
                 f"has learned from: {self._say_what_goes(kinds)}"
             )
         return vectors, tuple(remarks)
 
     def _check(self, entity: NewEntity, kinds: Mapping[str, str | None]) -> None:
         """Refuse what the run has no modality for, before anything is encoded."""
-        where = self._predictor.run.path
+        where = self._scorer.run.path
         for name in entity.vectors:
             if name not in kinds:
                 raise ConfigError(
@@ -223,21 +218,21 @@ class NewEntities:
     @cached_property
     def _features(self) -> dict[str, Features]:
         """Of the modalities of the model, in its order."""
-        predictor = self._predictor
-        state = predictor.source.state
+        scorer = self._scorer
+        state = scorer.source.state
         if state.status != "found":
             raise RunError(
-                f"{predictor.run.path}: {state.remark}; a new entity is encoded as the graph's "
+                f"{scorer.run.path}: {state.remark}; a new entity is encoded as the graph's "
                 "were, so its features are needed; say where the graph is now with --graph"
             )
-        features = predictor.source.features
-        return {name: features[name] for name in predictor.modalities if name in features}
+        features = scorer.source.features
+        return {name: features[name] for name in scorer.modalities if name in features}
 
     @cached_property
     def _rows(self) -> NewRows:
-        predictor = self._predictor
-        graph, config = predictor.graph, predictor.run.config
-        return NewRows(self._features, graph.train, config, predictor.model)
+        scorer = self._scorer
+        graph, config = scorer.graph, scorer.run.config
+        return NewRows(self._features, graph.train, config, scorer.model)
 
     def similar_to(self, vectors: Mapping[str, FloatMatrix], relation: int) -> NeighbourVote:
         """What entities with similar feature vectors answer; relation up to 2R - 1."""
@@ -245,7 +240,7 @@ class NewEntities:
 
     @cached_property
     def _neighbours(self) -> Neighbours:
-        graph = self._predictor.graph
+        graph = self._scorer.graph
         return Neighbours(self._features, graph.train, graph.num_relations)
 
     # -- from rows to answers --------------------------------------------------------------
@@ -260,27 +255,27 @@ class NewEntities:
         plausible: bool,
     ) -> Answers:
         """The best k answers to a query of one new entity, relation up to 2R - 1."""
-        predictor, device = self._predictor, self._predictor.model.device
+        scorer, device = self._scorer, self._scorer.model.device
         queries = encode_new_queries(
-            predictor.model,
+            scorer.model,
             {name: torch.from_numpy(row).to(device) for name, row in rows.items()},
             torch.tensor([relation], device=device),
         )
         vectors = {head: queries.vectors[head].float() for head in rows}
-        candidates = {head: predictor.candidate_vectors[head] for head in rows}
+        candidates = {head: scorer.candidates.vectors[head] for head in rows}
         # A vote is logits; as a product, they are vectors of one number.
         voted = torch.from_numpy(similar.probabilities).to(device)
         candidates[SIMILAR] = torch.logit(voted, eps=_LEAST).float().unsqueeze(1)
         vectors[SIMILAR] = torch.ones(1, 1, device=device)
-        budget, nobody = predictor.memory_budget, np.empty(0, dtype=np.int64)
+        budget, nobody = scorer.memory_budget, np.empty(0, dtype=np.int64)
         found = find_best(
             vectors,
             candidates,
             k,
             hidden=(nobody, nobody),
             memory_budget=budget,
-            abstentions=predictor.abstentions,
-            among=predictor.train_sides.answers(relation) if plausible else None,
+            abstentions=scorer.abstentions,
+            among=scorer.train_sides.answers(relation) if plausible else None,
         )
         ids = found[0][found[0] != NOTHING]  # [k]
         said = score_pairs(vectors, candidates, torch.zeros_like(ids), ids, memory_budget=budget)
@@ -291,10 +286,10 @@ class NewEntities:
         self, ids: Tensor, said: Mapping[str, Tensor], gates: dict[str, NDArray[np.float64]]
     ) -> Answers:
         """Answers [k] with the logits of the heads that vote, best first."""
-        model = self._predictor.model
+        model = self._scorer.model
         scores = average_votes(said)
         silent, nothing = torch.full_like(scores, ABSTAINED), torch.zeros_like(scores)
-        every = {head: said.get(head, silent) for head in (*self._predictor.heads, SIMILAR)}
+        every = {head: said.get(head, silent) for head in (*self._scorer.heads, SIMILAR)}
         order = np.lexsort((ids.cpu().numpy(), -scores.cpu().numpy()))
 
         def arrange(values: Tensor) -> NDArray[Any]:
@@ -312,7 +307,5 @@ class NewEntities:
             heads={head: arrange(say_probabilities(part)) for head, part in every.items()},
             shares=arrange(torch.stack(shares, dim=1)),
             gates=gates,
-            present={
-                name: present.cpu().numpy().astype(bool) for name, present in model.present.items()
-            },
+            present=self._scorer.present,
         )

@@ -5,26 +5,20 @@ Shapes: B queries, N entities, R relations, H heads, M modalities, P pairs, k an
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, get_args
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from momok.errors import CheckpointError, ConfigError
+from momok.errors import ConfigError
 from momok.evaluation import ANSWER, DEFAULT_MEMORY_BUDGET
 from momok.model.votes import average_votes, say_probabilities
 from momok.prediction.answering import find_answers
 from momok.prediction.explain import Explainer
-from momok.prediction.explanation import Explanation, average_branches
-from momok.prediction.known import KnownFacts
+from momok.prediction.explanation import Explanation
 from momok.prediction.new_entities import NewEntities, NewEntity, NewPredictions
-from momok.prediction.original_graph import GraphSource, find_source
 from momok.prediction.questions import (
     Name,
     Side,
@@ -34,20 +28,9 @@ from momok.prediction.questions import (
     resolve_question,
 )
 from momok.prediction.results import FactScores, Predictions
-from momok.prediction.scorer import (
-    check_sizes,
-    choose_device,
-    encode_candidates,
-    load_current_calibration,
-)
-from momok.prediction.top_k import score_pairs
-from momok.prediction.train_sides import TrainSides
+from momok.prediction.scorer import Ints, Scorer
 from momok.training import RunFolder
-from momok.training.checkpoint import load_model
 
-__all__ = ["Known", "Predictor"]
-
-Ints: TypeAlias = NDArray[np.int64]
 Known = Literal["mark", "hide"]
 """Whether facts that the graph already has are marked or left out of the answers."""
 
@@ -56,8 +39,6 @@ _QUERY_BATCH = 256  # as in evaluation: larger products rank no faster
 
 class Predictor:
     """A trained model and its graph, ready for questions.
-
-    All candidates are encoded once, in float32, when the predictor is made.
 
     Args:
         run: a run folder or its path; the checkpoint chosen on validation is used.
@@ -71,16 +52,12 @@ class Predictor:
         run: the run folder.
         graph: the facts and names that the run was trained on.
         model: the model, in evaluation mode.
-        selected: which epoch its checkpoint is of, and by what it was chosen.
+        heads, modalities: names of its decision heads and of its modalities.
         calibration: what ``momok calibrate`` found for this checkpoint; None where it has not.
-        abstentions: whether some head does not vote on some entities (``momok.model.votes``).
+        scorer: encodes and scores for it; searches over whole relations take it.
 
     Raises:
-        RunError: there is no such run, its model and its graph do not fit, or its calibration is
-            damaged.
-        CheckpointError: the checkpoint is missing, corrupt, or holds values that are not finite.
-        DataError: the graph in the run folder cannot be read.
-        ConfigError: a GPU was asked for and there is none.
+        MomokError: as ``Scorer``.
     """
 
     def __init__(
@@ -92,46 +69,12 @@ class Predictor:
         source: str | Path | None = None,
         calibrated: bool = True,
     ) -> None:
-        self._moved_to = source
-        self.run = run if isinstance(run, RunFolder) else RunFolder(run)
-        self.graph = self.run.load_graph()
-        self.model, state = load_model(self.run.best_checkpoint, choose_device(device))
-        self.selected: Mapping[str, Any] = state.get("selected", {})
-        self.memory_budget = memory_budget
-        check_sizes(self.run, self.graph, self.model)
-        self._candidates, self._gates, self._attention = encode_candidates(self.model)
-        for head, vectors in self._candidates.items():
-            self._check_finite(head, vectors)
-        self.calibration = (
-            load_current_calibration(self.run, state, self.heads) if calibrated else None
+        self.scorer = Scorer(
+            run, device=device, memory_budget=memory_budget, source=source, calibrated=calibrated
         )
-        self.abstentions = bool(self.model.abstaining)
-        self._present = {m: p.cpu().numpy().astype(bool) for m, p in self.model.present.items()}
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        """Names of the decision heads."""
-        return self.model.heads
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """Names of the modalities."""
-        return self.model.modalities
-
-    @property
-    def candidate_vectors(self) -> Mapping[str, Tensor]:
-        """What the candidates are, per head [N, d], float32."""
-        return self._candidates
-
-    def encode_queries(self, entities: Ints, relations: Ints) -> dict[str, Tensor]:
-        """Query vectors per head [B, d], float32, of ids [B]; relations in 0..2R-1.
-
-        Raises:
-            CheckpointError: the model gives values that are not finite.
-        """
-        return self._encode_queries(entities, relations)[0]
-
-    # -- questions -------------------------------------------------------------------------
+        self.run, self.graph, self.model = self.scorer.run, self.scorer.graph, self.scorer.model
+        self.heads, self.modalities = self.scorer.heads, self.scorer.modalities
+        self.calibration = self.scorer.calibration
 
     def predict(
         self,
@@ -191,7 +134,7 @@ class Predictor:
         done = 0
         for chosen in _batch_by_relation(relations):
             answers = find_answers(
-                self,
+                self.scorer,
                 entities[chosen],
                 relations[chosen],
                 k,
@@ -200,7 +143,9 @@ class Predictor:
             )
             for row, place in enumerate(chosen):
                 question = describe_question(self.graph, entities[place], relations[place])
-                results[place] = Predictions(self.graph, question, answers, row, self._shared_names)
+                results[place] = Predictions(
+                    self.graph, question, answers, row, self.scorer.shared_names
+                )
             done += len(chosen)
             if progress is not None:
                 progress(done, len(queries))
@@ -228,8 +173,8 @@ class Predictor:
         probabilities = {head: np.empty(len(ids)) for head in self.heads}
         answer = np.empty(len(ids))
         for chosen in _batch_by_relation(relations):
-            vectors, _, _ = self._encode_queries(entities[chosen], relations[chosen])
-            logits = self._score_pairs(vectors, np.arange(len(chosen)), answers[chosen])
+            vectors = self.scorer.encode_queries(entities[chosen], relations[chosen]).vectors
+            logits = self.scorer.score_pairs(vectors, np.arange(len(chosen)), answers[chosen])
             for head, values in logits.items():
                 probabilities[head][chosen] = say_probabilities(values).cpu().numpy()
             answer[chosen] = average_votes(logits).cpu().numpy()
@@ -284,72 +229,15 @@ class Predictor:
         """
         return self.new_entities.answer(entity, relation, role, k, plausible=plausible)
 
-    # -- the arithmetic --------------------------------------------------------------------
-
-    @torch.no_grad()
-    def _encode_queries(
-        self, entities: Ints, relations: Ints
-    ) -> tuple[dict[str, Tensor], dict[str, NDArray[np.float64]], Tensor | None]:
-        """Vectors per head [B, d], gates per modality [B, K], the joint head's attention [B, M]."""
-        device = self.model.device
-        queries = self.model.queries(
-            torch.from_numpy(entities).to(device), torch.from_numpy(relations).to(device)
-        )
-        vectors = {head: queries.vectors[head].float() for head in self.heads}
-        for head, values in vectors.items():
-            self._check_finite(head, values)
-        gates = {m: gate.double().cpu().numpy() for m, gate in queries.gates.items()}
-        return vectors, gates, average_branches(queries.fusion_weights)
-
-    def _score_pairs(
-        self, vectors: dict[str, Tensor], rows: Tensor | Ints, ids: Tensor | Ints
-    ) -> dict[str, Tensor]:
-        device = self.model.device
-        return score_pairs(
-            vectors,
-            self._candidates,
-            torch.as_tensor(rows, device=device),
-            torch.as_tensor(ids, device=device),
-            memory_budget=self.memory_budget,
-        )
-
-    def _check_finite(self, head: str, vectors: Tensor) -> None:
-        if not bool(torch.isfinite(vectors).all()):
-            raise CheckpointError(
-                f"{self.run.best_checkpoint}: head {head!r} gives values that are not finite: "
-                "the checkpoint is damaged or training diverged; restore it or train again"
-            )
-
-    # -- made when first needed ------------------------------------------------------------
-
-    @cached_property
-    def source(self) -> GraphSource:
-        """Features and pictures of the graph that the run was trained on, as far as they are."""
-        return find_source(self.run, self.graph, self._moved_to)
-
     @cached_property
     def explainer(self) -> Explainer:
         """Explains facts by id; keeps what all explanations share."""
-        return Explainer(self)
+        return Explainer(self.scorer)
 
     @cached_property
     def new_entities(self) -> NewEntities:
         """Answers questions about entities that came later; keeps what they share."""
-        return NewEntities(self, self._shared_names)
-
-    @cached_property
-    def train_sides(self) -> TrainSides:
-        """Which entities every relation has in train."""
-        return TrainSides(self.graph)
-
-    @cached_property
-    def _known(self) -> KnownFacts:
-        return KnownFacts(self.graph)
-
-    @cached_property
-    def _shared_names(self) -> frozenset[str]:
-        counts = Counter(name.casefold() for name in self.graph.entity_names)
-        return frozenset(name for name, count in counts.items() if count > 1)
+        return NewEntities(self.scorer)
 
 
 def _batch_by_relation(relations: Ints) -> Iterator[Ints]:

@@ -1,79 +1,213 @@
-"""What a predictor loads, checks and computes before its first question.
+"""A trained model with its graph, ready to score: what every question and search is built on.
 
-Shapes: N entities, M modalities, K experts, d width of a head.
+Shapes: B queries, N entities, R relations, P pairs, n rows, M modalities, K experts, d width of a
+head.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from momok.errors import ConfigError, RunError
-from momok.evaluation import ANSWER
-from momok.graph import MultimodalGraph
-from momok.model import MoMoK
+from momok.errors import CheckpointError, ConfigError, RunError
+from momok.evaluation import ANSWER, DEFAULT_MEMORY_BUDGET
+from momok.model import Candidates, Queries
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration, load_calibration
 from momok.prediction.explanation import average_branches
+from momok.prediction.known import KnownFacts
+from momok.prediction.original_graph import GraphSource, find_source
+from momok.prediction.top_k import score_pairs
+from momok.prediction.train_sides import TrainSides
 from momok.training import RunFolder
+from momok.training.checkpoint import load_model
 
-__all__ = ["check_sizes", "choose_device", "encode_candidates", "load_current_calibration"]
+Ints: TypeAlias = NDArray[np.int64]
+
+_ENCODE_BATCH = 4096  # queries of one relation: larger batches share more of the work
 
 
-def choose_device(device: str) -> torch.device:
-    """The device that ``auto``, ``cpu`` or ``cuda`` means here.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Encoded:
+    """What the model makes of n queries or candidates.
+
+    Attributes:
+        vectors: per head [n, d], float32.
+        gates: per modality [n, K], weights of its experts.
+        attention: [n, M] the joint head's, over modalities; None for a model without that head.
+    """
+
+    vectors: Mapping[str, Tensor]
+    gates: Mapping[str, Tensor]
+    attention: Tensor | None
+
+
+class Scorer:
+    """A trained model and its graph. All candidates are encoded once, in float32.
+
+    Args:
+        run: a run folder or its path; the checkpoint chosen on validation is used.
+        device: ``auto`` takes a GPU when there is one.
+        memory_budget: bytes of score buffers; scores do not depend on it.
+        source: where the graph of the run lies now, if not where it was: a folder or a name.
+            Only explanations and new entities need it, for features and pictures.
+        calibrated: use the run's calibration where it has one.
+
+    Attributes:
+        run: the run folder.
+        graph: the facts and names that the run was trained on.
+        model: the model, in evaluation mode.
+        selected: which epoch its checkpoint is of, and by what it was chosen.
+        candidates: all entities, encoded.
+        present: per modality [N], which entities have features of it.
+        calibration: what ``momok calibrate`` found for this checkpoint; None where it has not.
+        abstentions: whether some head does not vote on some entities (``momok.model.votes``).
 
     Raises:
+        RunError: there is no such run, its model and its graph do not fit, or its calibration is
+            damaged.
+        CheckpointError: the checkpoint is missing, corrupt, or holds values that are not finite.
+        DataError: the graph in the run folder cannot be read.
         ConfigError: a GPU was asked for and there is none.
     """
+
+    def __init__(
+        self,
+        run: RunFolder | str | Path,
+        *,
+        device: Literal["auto", "cpu", "cuda"] = "auto",
+        memory_budget: int = DEFAULT_MEMORY_BUDGET,
+        source: str | Path | None = None,
+        calibrated: bool = True,
+    ) -> None:
+        self._moved_to = source
+        self.run = run if isinstance(run, RunFolder) else RunFolder(run)
+        self.graph = self.run.load_graph()
+        self.model, state = load_model(self.run.best_checkpoint, _choose_device(device))
+        self.selected: Mapping[str, Any] = state.get("selected", {})
+        self.memory_budget = memory_budget
+        self._check_sizes()
+        with torch.no_grad():
+            self.candidates = self._collect(self.model.candidates())
+        self.present = {m: p.cpu().numpy().astype(bool) for m, p in self.model.present.items()}
+        self.calibration = self._load_calibration() if calibrated else None
+        self.abstentions = bool(self.model.abstaining)
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the decision heads."""
+        return self.model.heads
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities."""
+        return self.model.modalities
+
+    @torch.no_grad()
+    def encode_queries(self, entities: Ints, relations: Ints) -> Encoded:
+        """Encode queries by ids [B]; relations in 0..2R-1.
+
+        Raises:
+            CheckpointError: the model gives values that are not finite.
+        """
+        device = self.model.device
+        return self._collect(
+            self.model.queries(
+                torch.from_numpy(entities).to(device), torch.from_numpy(relations).to(device)
+            )
+        )
+
+    def encode_relation(self, entities: Ints, relation: int) -> dict[str, Tensor]:
+        """Query vectors per head [B, d] of many entities under one relation, in batches."""
+        pieces = [
+            self.encode_queries(batch, np.full(len(batch), relation)).vectors
+            for batch in np.split(entities, range(_ENCODE_BATCH, len(entities), _ENCODE_BATCH))
+        ]
+        return {head: torch.cat([piece[head] for piece in pieces]) for head in self.heads}
+
+    def score_pairs(
+        self, queries: Mapping[str, Tensor], rows: Tensor | Ints, ids: Tensor | Ints
+    ) -> dict[str, Tensor]:
+        """Logits per head [P], float64, of candidates for queries.
+
+        Args:
+            queries: vectors per head [B, d].
+            rows: [P] which query.
+            ids: [P] which candidate.
+        """
+        device = self.model.device
+        return score_pairs(
+            queries,
+            self.candidates.vectors,
+            torch.as_tensor(rows, device=device),
+            torch.as_tensor(ids, device=device),
+            memory_budget=self.memory_budget,
+        )
+
+    @cached_property
+    def source(self) -> GraphSource:
+        """Features and pictures of the graph that the run was trained on, as far as they are."""
+        return find_source(self.run, self.graph, self._moved_to)
+
+    @cached_property
+    def known(self) -> KnownFacts:
+        """The facts of all splits."""
+        return KnownFacts(self.graph)
+
+    @cached_property
+    def train_sides(self) -> TrainSides:
+        """Which entities every relation has in train."""
+        return TrainSides(self.graph)
+
+    @cached_property
+    def shared_names(self) -> frozenset[str]:
+        """Names that several entities have, without case."""
+        counts = Counter(name.casefold() for name in self.graph.entity_names)
+        return frozenset(name for name, count in counts.items() if count > 1)
+
+    def _collect(self, encoded: Queries | Candidates) -> Encoded:
+        vectors = {head: encoded.vectors[head].float() for head in self.heads}
+        for head, values in vectors.items():
+            if not bool(torch.isfinite(values).all()):
+                raise CheckpointError(
+                    f"{self.run.best_checkpoint}: head {head!r} gives values that are not finite: "
+                    "the checkpoint is damaged or training diverged; restore it or train again"
+                )
+        return Encoded(
+            vectors=vectors,
+            gates={name: gate.float() for name, gate in encoded.gates.items()},
+            attention=average_branches(encoded.fusion_weights),
+        )
+
+    def _check_sizes(self) -> None:
+        has = self.graph.num_entities, self.graph.num_relations
+        needs = self.model.num_entities, self.model.num_relations
+        if has != needs:
+            raise RunError(
+                f"{self.run.path}: its graph has {has[0]} entities and {has[1]} relations, its "
+                f"model was trained for {needs[0]} and {needs[1]}; the folder is mixed up or was "
+                "changed"
+            )
+
+    def _load_calibration(self) -> Calibration | None:
+        """That of the checkpoint in use: one made before training went on is not for it."""
+        calibration = load_calibration(self.run)
+        if calibration is None or calibration.selected != self.selected:
+            return None
+        calibration.check_outputs([*self.heads, ANSWER, FACT, PLAUSIBLE_FACT], self.run)
+        return calibration
+
+
+def _choose_device(device: str) -> torch.device:
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
         raise ConfigError("device = 'cuda': PyTorch sees no GPU here; use 'auto' or 'cpu'")
     return torch.device("cuda" if available and device != "cpu" else "cpu")
-
-
-def load_current_calibration(
-    run: RunFolder, state: Mapping[str, Any], heads: Sequence[str]
-) -> Calibration | None:
-    """The calibration of the checkpoint in use: one made before training went on is not for it.
-
-    Args:
-        state: that of the checkpoint.
-        heads: names of its decision heads.
-
-    Raises:
-        RunError: the calibration is damaged, or of other heads.
-    """
-    calibration = load_calibration(run)
-    if calibration is None or calibration.selected != state.get("selected", {}):
-        return None
-    calibration.check_outputs([*heads, ANSWER, FACT, PLAUSIBLE_FACT], run)
-    return calibration
-
-
-def check_sizes(run: RunFolder, graph: MultimodalGraph, model: MoMoK) -> None:
-    """Check that the graph in a run folder is that of its model.
-
-    Raises:
-        RunError: it is not.
-    """
-    has = graph.num_entities, graph.num_relations
-    needs = model.num_entities, model.num_relations
-    if has != needs:
-        raise RunError(
-            f"{run.path}: its graph has {has[0]} entities and {has[1]} relations, its model was "
-            f"trained for {needs[0]} and {needs[1]}; the folder is mixed up or was changed"
-        )
-
-
-@torch.no_grad()
-def encode_candidates(
-    model: MoMoK,
-) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor | None]:
-    """All entities: vectors per head [N, d], gates per modality [N, K], attention [N, M]."""
-    encoded = model.candidates()
-    vectors = {head: x.float() for head, x in encoded.vectors.items()}
-    gates = {name: x.float() for name, x in encoded.gates.items()}
-    return vectors, gates, average_branches(encoded.fusion_weights)

@@ -49,7 +49,7 @@ class PictureShelf:
     @staticmethod
     def open(predictor: Predictor) -> PictureShelf:
         """The pictures of the graph that a run was trained on, if it is there."""
-        source = predictor.source
+        source = predictor.scorer.source
         place = source.state.location
         entry = find_entry(place) if place else None
         root = find_folder(entry) if entry is not None else Path(place) if place else None

@@ -59,7 +59,7 @@ class ReviewQueue:
 def find_new_facts(predictor: Predictor, relation: int) -> list[NewFact]:
     """The best new facts of a relation between entities known in these roles, best first."""
     index = predictor.graph.entities.index
-    found = iterate_new_facts(predictor, [relation], per_relation=_KEPT, plausible=True)
+    found = iterate_new_facts(predictor.scorer, [relation], per_relation=_KEPT, plausible=True)
     return [
         NewFact(
             index(fact.head.label),

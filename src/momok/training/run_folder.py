@@ -23,12 +23,12 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from safetensors.numpy import save as save_arrays
 
-import momok
 from momok.config import RunConfig, validate_config
 from momok.errors import ConfigError, RunError
 from momok.evaluation import Evaluation
@@ -268,7 +268,7 @@ def _fill(
     about = {
         "format": _FORMAT,
         "version": _VERSION,
-        "momok": momok.__version__,
+        "momok": version("momok"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "state": "training",
     }

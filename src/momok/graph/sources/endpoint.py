@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
+from importlib.metadata import version
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlencode, urlsplit
 
-import momok
 from momok.errors import DataError, FormatError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def send_query(url: str, query: str, accept: str, limits: RequestLimits) -> Iter
     headers = {
         "Accept": accept,
         "Accept-Encoding": "identity",
-        "User-Agent": f"momok/{momok.__version__}",
+        "User-Agent": f"momok/{version('momok')}",
     }
     form = urlencode({"query": query})
     address = f"{url}{'&' if urlsplit(url).query else '?'}{form}"

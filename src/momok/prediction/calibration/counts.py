@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -20,9 +20,7 @@ from torch import Tensor
 from momok.evaluation import ANSWER, build_filter
 from momok.model.votes import abstains, average_votes
 from momok.prediction.calibration.maps import LOGIT_LIMIT
-
-if TYPE_CHECKING:
-    from momok.prediction.predictor import Predictor
+from momok.prediction.scorer import Scorer
 
 __all__ = [
     "BIN_LOGITS",
@@ -111,19 +109,19 @@ class QuestionCounts:
 
 
 def count_questions(
-    predictor: Predictor, held_out: HeldOut, progress: Progress | None = None
+    scorer: Scorer, held_out: HeldOut, progress: Progress | None = None
 ) -> QuestionCounts:
     """Count the candidates of all questions that held-out facts answer, by logit.
 
     Every such question counts once, with all its N candidates but the known ones.
     """
-    graph = predictor.graph
+    graph = scorer.graph
     N, R = graph.num_entities, graph.num_relations
     truth = build_filter([held_out.facts], N, R)
     known = build_filter([held_out.known], N, R)
     keys = truth.keys  # distinct questions, sorted by relation
     fold_of = np.random.default_rng(held_out.seed).permutation(len(keys)) % held_out.folds
-    names = (*predictor.heads, ANSWER)
+    names = (*scorer.heads, ANSWER)
     result = QuestionCounts(
         candidates={name: Counts.empty(held_out.folds) for name in names},
         best={name: Counts.empty(1) for name in names},
@@ -132,9 +130,9 @@ def count_questions(
         mine = keys[fold_of == fold]
         for start in range(0, len(mine), QUESTION_BATCH):
             relations, entities = np.divmod(mine[start : start + QUESTION_BATCH], N)
-            queries = predictor.encode_queries(entities, relations)
+            queries = scorer.encode_queries(entities, relations).vectors
             cells = Cells(known.lookup(entities, relations), truth.lookup(entities, relations))
-            _count_batch(queries, predictor.candidate_vectors, cells, result, fold)
+            _count_batch(queries, scorer.candidates.vectors, cells, result, fold)
             result.questions += len(entities)
             if progress is not None:
                 progress(result.questions, len(keys))

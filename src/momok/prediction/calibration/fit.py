@@ -31,7 +31,7 @@ from momok.prediction.calibration.record import (
     ReliabilityBin,
 )
 from momok.prediction.calibration_facts import count_facts
-from momok.prediction.predictor import Predictor
+from momok.prediction.scorer import Scorer
 from momok.training import RunFolder
 
 __all__ = ["calibrate_run", "choose_map", "compute_log_loss", "compute_reliability"]
@@ -63,10 +63,10 @@ def calibrate_run(
         progress: is told (what, done, total).
 
     Raises:
-        MomokError: as ``Predictor``.
+        MomokError: as ``Scorer``.
     """
-    predictor = Predictor(run, memory_budget=memory_budget, calibrated=False)
-    graph = predictor.graph
+    scorer = Scorer(run, memory_budget=memory_budget, calibrated=False)
+    graph = scorer.graph
     valid = HeldOut.without_known(graph.valid, graph.train, FOLDS, _SEED)
     known = np.concatenate([graph.train, graph.valid])
     test = HeldOut.without_known(graph.test, known, 1, _SEED)
@@ -74,9 +74,9 @@ def calibrate_run(
     def tell(what: str) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(what, done, total)
 
-    fitted = count_questions(predictor, valid, tell("questions of valid"))
-    tested = count_questions(predictor, test, tell("questions of test"))
-    facts = count_facts(predictor, valid, test, progress=tell("facts of the relations"))
+    fitted = count_questions(scorer, valid, tell("questions of valid"))
+    tested = count_questions(scorer, test, tell("questions of test"))
+    facts = count_facts(scorer, valid, test, progress=tell("facts of the relations"))
     outputs = {
         name: _calibrate_output(counts, tested.candidates[name], tested.best[name])
         for name, counts in fitted.candidates.items()
@@ -91,9 +91,9 @@ def calibrate_run(
             "valid": {"facts": len(valid.facts), "questions": fitted.questions},
             "test": {"facts": len(test.facts), "questions": tested.questions},
         },
-        selected=predictor.selected,  # of the model that was looked at: the file may be newer
+        selected=scorer.selected,  # of the model that was looked at: the file may be newer
     )
-    result.save(predictor.run)
+    result.save(scorer.run)
     return result
 
 

@@ -21,8 +21,8 @@ from momok.evaluation import SparseFilter, build_filter
 from momok.graph import MultimodalGraph
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration
 from momok.prediction.missing.search import FoundFacts, find_new_facts
-from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Name, Thing, resolve_relation
+from momok.prediction.scorer import Scorer
 
 __all__ = [
     "BulkOptions",
@@ -111,7 +111,7 @@ class NewFact:
 
 
 def iterate_new_facts(
-    predictor: Predictor,
+    scorer: Scorer,
     relations: Sequence[Name] | None = None,
     *,
     per_relation: int = DEFAULT_PER_RELATION,
@@ -123,10 +123,10 @@ def iterate_new_facts(
     """Give the new facts of relations, one relation after the other, the best first.
 
     Args:
-        predictor: the model.
+        scorer: the model.
         relations: by label, name or id; all by default.
         per_relation, min_probability, plausible: as in ``BulkOptions``.
-        memory_budget: bytes of buffers, by default the predictor's.
+        memory_budget: bytes of buffers, by default the scorer's.
         progress: is told (done, total) pairs of entities.
 
     Raises:
@@ -137,21 +137,21 @@ def iterate_new_facts(
     options = BulkOptions(
         per_relation=per_relation, min_probability=min_probability, plausible=plausible
     )
-    chosen = resolve_relations(predictor.graph, relations)
-    check_calibrated(predictor, options)
-    return _iterate(predictor, chosen, options, memory_budget, progress)
+    chosen = resolve_relations(scorer.graph, relations)
+    check_calibrated(scorer, options)
+    return _iterate(scorer, chosen, options, memory_budget, progress)
 
 
 def _iterate(
-    predictor: Predictor,
+    scorer: Scorer,
     relations: Sequence[int],
     options: BulkOptions,
     memory_budget: int | None,
     progress: Callable[[int, int], None] | None,
 ) -> Iterator[NewFact]:
-    graph = predictor.graph
+    graph = scorer.graph
     known = build_known(graph)
-    total = sum(count_pairs(predictor, relation, options) for relation in relations)
+    total = sum(count_pairs(scorer, relation, options) for relation in relations)
     done = 0
 
     def tell(pairs: int) -> None:
@@ -162,9 +162,9 @@ def _iterate(
 
     for relation in relations:
         found = rank_relation(
-            predictor, relation, options, known=known, memory_budget=memory_budget, progress=tell
+            scorer, relation, options, known=known, memory_budget=memory_budget, progress=tell
         )
-        calibrated = calibrate_facts(predictor.calibration, options, found.scores)
+        calibrated = calibrate_facts(scorer.calibration, options, found.scores)
         label, name = graph.relations.labels[relation], graph.relation_names[relation]
         for place in range(len(found)):
             yield NewFact(
@@ -180,7 +180,7 @@ def _iterate(
 
 
 def rank_relation(
-    predictor: Predictor,
+    scorer: Scorer,
     relation: int,
     options: BulkOptions,
     *,
@@ -191,24 +191,24 @@ def rank_relation(
     """Rank the new facts of one relation, by id.
 
     Args:
-        predictor: the model.
+        scorer: the model.
         relation: without reciprocals.
         options: which facts.
         known: what ``build_known`` gives.
         memory_budget, progress: as for ``find_new_facts``.
     """
     floor = 0.0
-    calibration = predictor.calibration
+    calibration = scorer.calibration
     least = options.min_probability
     if least is not None and calibration is not None:
         floor = calibration.outputs[options.output].map.find_threshold(least)
         if floor > 1:
             if progress is not None:
-                progress(count_pairs(predictor, relation, options))
+                progress(count_pairs(scorer, relation, options))
             return FoundFacts.none()
-    heads, tails, loops = _choose_entities(predictor, relation, options)
+    heads, tails, loops = _choose_entities(scorer, relation, options)
     found = find_new_facts(
-        predictor,
+        scorer,
         relation,
         limit=options.per_relation,
         known=known,
@@ -243,16 +243,16 @@ def build_known(graph: MultimodalGraph) -> SparseFilter:
     return build_filter(parts, graph.num_entities, graph.num_relations)
 
 
-def check_calibrated(predictor: Predictor, options: BulkOptions) -> None:
+def check_calibrated(scorer: Scorer, options: BulkOptions) -> None:
     """Check that a least probability means something.
 
     Raises:
         ConfigError: it was asked for, and the run is not calibrated.
     """
-    if options.min_probability is not None and predictor.calibration is None:
+    if options.min_probability is not None and scorer.calibration is None:
         raise ConfigError(
-            f"{predictor.run.path}: a least probability needs a calibrated run, and this one has "
-            f"no calibration of its checkpoint; momok calibrate {predictor.run.path} makes it"
+            f"{scorer.run.path}: a least probability needs a calibrated run, and this one has "
+            f"no calibration of its checkpoint; momok calibrate {scorer.run.path} makes it"
         )
 
 
@@ -263,20 +263,20 @@ def calibrate_facts(
     return None if calibration is None else calibration.apply(options.output, scores)
 
 
-def count_pairs(predictor: Predictor, relation: int, options: BulkOptions) -> int:
+def count_pairs(scorer: Scorer, relation: int, options: BulkOptions) -> int:
     """How many pairs of entities are looked at in a relation."""
-    heads, tails, _ = _choose_entities(predictor, relation, options)
-    N = predictor.graph.num_entities
+    heads, tails, _ = _choose_entities(scorer, relation, options)
+    N = scorer.graph.num_entities
     return (N if heads is None else len(heads)) * (N if tails is None else len(tails))
 
 
 def _choose_entities(
-    predictor: Predictor, relation: int, options: BulkOptions
+    scorer: Scorer, relation: int, options: BulkOptions
 ) -> tuple[Ints | None, Ints | None, bool]:
     """Heads, tails (None: all), and whether an entity may have the relation to itself."""
     if not options.plausible:
         return None, None, True
-    sides, reverse = predictor.train_sides, relation + predictor.graph.num_relations
+    sides, reverse = scorer.train_sides, relation + scorer.graph.num_relations
     return sides.answers(reverse), sides.answers(relation), sides.has_loops(relation)
 
 

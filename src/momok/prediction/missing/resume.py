@@ -47,8 +47,8 @@ from momok.prediction.missing.files import (
     write_facts,
 )
 from momok.prediction.missing.search import FoundFacts
-from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Name
+from momok.prediction.scorer import Scorer
 from momok.storage import lock_file, settle_file, write_file
 
 __all__ = ["BulkSummary", "write_new_facts"]
@@ -78,7 +78,7 @@ class BulkSummary:
 
 
 def write_new_facts(
-    predictor: Predictor,
+    scorer: Scorer,
     path: str | Path,
     relations: Sequence[Name] | None = None,
     *,
@@ -91,13 +91,13 @@ def write_new_facts(
     """Rank the new facts of relations and write the best into a file, the highest score first.
 
     Args:
-        predictor: the model.
+        scorer: the model.
         path: ends in one of ``fact_files.FORMATS``.
         relations: by label, name or id; all by default.
         options: which facts of each relation.
         top: how many at most over all relations.
         file_options: how N-Triples are written.
-        memory_budget: bytes of buffers, by default the predictor's. Beside them, the facts to be
+        memory_budget: bytes of buffers, by default the scorer's. Beside them, the facts to be
             written are in memory (40 bytes each).
         progress: is told (relation, done, total), in pairs of entities.
 
@@ -116,19 +116,19 @@ def write_new_facts(
     if top is not None and top < 1:
         raise ConfigError(f"top = {top}: expected at least 1 fact")
     require_format(ending)
-    chosen = resolve_relations(predictor.graph, relations)
-    check_calibrated(predictor, options)
+    chosen = resolve_relations(scorer.graph, relations)
+    check_calibrated(scorer, options)
     folder = path.with_name(f".{path.name}.unfinished")
     _make_folder(folder)
     with lock_file(folder / ".lock") as held:
         if not held:
             raise RunError(f"{path}: another process is writing this file; wait for it or stop it")
-        work = _Work(folder, predictor, options)
+        work = _Work(folder, scorer, options)
         resumed = work.begin()
         pairs = _rank_missing(work, chosen, memory_budget, progress)
         facts = work.read(chosen)
         order = facts.order()[:top]
-        blocks = facts.rows(predictor, options, order)
+        blocks = facts.rows(scorer, options, order)
         _put_in_place(folder, path, ending, blocks, file_options or FileOptions())
     shutil.rmtree(folder, ignore_errors=True)
     return BulkSummary(
@@ -143,9 +143,9 @@ def _rank_missing(
     work: _Work, relations: Sequence[int], memory_budget: int | None, progress: Progress | None
 ) -> int:
     """Rank the relations that are not finished; gives how many pairs were looked at."""
-    graph = work.predictor.graph
-    predictor = work.predictor
-    sizes = {relation: count_pairs(predictor, relation, work.options) for relation in relations}
+    graph = work.scorer.graph
+    scorer = work.scorer
+    sizes = {relation: count_pairs(scorer, relation, work.options) for relation in relations}
     missing = [relation for relation in relations if not work.has(relation)]
     total = sum(sizes.values())
     before = total - sum(sizes[relation] for relation in missing)
@@ -163,7 +163,7 @@ def _rank_missing(
         tell(0)
         assert known is not None
         found = rank_relation(
-            work.predictor,
+            work.scorer,
             relation,
             work.options,
             known=known,
@@ -199,8 +199,8 @@ def _put_in_place(
 class _Work:
     """The folder of finished relations."""
 
-    def __init__(self, folder: Path, predictor: Predictor, options: BulkOptions) -> None:
-        self.folder, self.predictor, self.options = folder, predictor, options
+    def __init__(self, folder: Path, scorer: Scorer, options: BulkOptions) -> None:
+        self.folder, self.scorer, self.options = folder, scorer, options
 
     def begin(self) -> set[int]:
         """Keep what another attempt left if it asked the same of the same model."""
@@ -225,7 +225,7 @@ class _Work:
             write_file(path, plan)
         for draft in (*self.folder.glob("output.partial*"), *self.folder.glob(".*.partial")):
             draft.unlink()
-        return {r for r in range(self.predictor.graph.num_relations) if self.has(r)}
+        return {r for r in range(self.scorer.graph.num_relations) if self.has(r)}
 
     def has(self, relation: int) -> bool:
         """Whether a relation is finished, and its file can be read."""
@@ -251,7 +251,7 @@ class _Work:
 
     def _describe(self) -> dict[str, Any]:
         """All that the facts of a relation depend on."""
-        run, calibration = self.predictor.run, self.predictor.calibration
+        run, calibration = self.scorer.run, self.scorer.calibration
         fitted = None if calibration is None else calibration.outputs[self.options.output]
         with run.best_checkpoint.open("rb") as file:
             checkpoint = hashlib.file_digest(file, "sha256").hexdigest()
@@ -281,9 +281,9 @@ class _Facts:
         scores = np.minimum(self.tail_answers, self.head_answers)
         return np.lexsort((self.tails, self.heads, self.relations, -scores))
 
-    def rows(self, predictor: Predictor, options: BulkOptions, order: Ints) -> Iterator[FactRows]:
+    def rows(self, scorer: Scorer, options: BulkOptions, order: Ints) -> Iterator[FactRows]:
         """Blocks of what is to be written."""
-        graph, calibration = predictor.graph, predictor.calibration
+        graph, calibration = scorer.graph, scorer.calibration
         for start in range(0, len(order), _BLOCK):
             chosen = order[start : start + _BLOCK]
             tail_answers, head_answers = self.tail_answers[chosen], self.head_answers[chosen]

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -28,12 +28,10 @@ from torch import Tensor
 
 from momok.evaluation import SparseFilter
 from momok.model.votes import ABSTAINED, average_votes
+from momok.prediction.scorer import Scorer
 from momok.prediction.top_k import full_precision, score_pairs
 
-if TYPE_CHECKING:
-    from momok.prediction.predictor import Predictor
-
-__all__ = ["FoundFacts", "encode_relation", "find_new_facts"]
+__all__ = ["FoundFacts", "find_new_facts"]
 
 Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
@@ -87,7 +85,7 @@ class FoundFacts:
 
 
 def find_new_facts(
-    predictor: Predictor,
+    scorer: Scorer,
     relation: int,
     *,
     limit: int,
@@ -102,7 +100,7 @@ def find_new_facts(
     """Find the facts of a relation with the highest scores.
 
     Args:
-        predictor: the model.
+        scorer: the model.
         relation: its id, without reciprocals.
         limit: how many at most.
         known: the facts to leave out.
@@ -110,18 +108,18 @@ def find_new_facts(
         heads: ids [n], ascending; by default all entities.
         tails: ids [m], ascending; by default all entities.
         loops: whether an entity may have the relation to itself.
-        memory_budget: bytes of buffers, by default the predictor's; the result does not depend on
+        memory_budget: bytes of buffers, by default the scorer's; the result does not depend on
             it. Besides, there are the query vectors of all tails, as large as those of candidates.
         progress: is told how many pairs have been looked at since it was told last.
     """
-    everything = np.arange(predictor.graph.num_entities)
+    everything = np.arange(scorer.graph.num_entities)
     heads = everything if heads is None else heads
     tails = everything if tails is None else tails
-    budget = predictor.memory_budget if memory_budget is None else memory_budget
+    budget = scorer.memory_budget if memory_budget is None else memory_budget
     best = _Best(limit, floor)
     if not len(heads) or not len(tails):
         return best.finish()
-    search = _Search(predictor, relation, tails, best, budget)
+    search = _Search(scorer, relation, tails, best, budget)
     rows, columns = _choose_tile(budget)
     with full_precision():
         for start in range(0, len(heads), _ENCODE_BATCH):
@@ -139,41 +137,30 @@ def find_new_facts(
     return best.finish()
 
 
-def encode_relation(predictor: Predictor, entities: Ints, relation: int) -> dict[str, Tensor]:
-    """Query vectors per head [B, d] of many entities under one relation, in batches."""
-    pieces = [
-        predictor.encode_queries(batch, np.full(len(batch), relation))
-        for batch in np.split(entities, range(_ENCODE_BATCH, len(entities), _ENCODE_BATCH))
-    ]
-    return {head: torch.cat([piece[head] for piece in pieces]) for head in predictor.heads}
-
-
 class _Search:
     """Looks at tiles of heads and tails of one relation."""
 
     def __init__(
-        self, predictor: Predictor, relation: int, tails: Ints, best: _Best, budget: int
+        self, scorer: Scorer, relation: int, tails: Ints, best: _Best, budget: int
     ) -> None:
-        self.predictor, self.relation, self.best, self.budget = predictor, relation, best, budget
-        self.device = predictor.model.device
+        self.scorer, self.relation, self.best, self.budget = scorer, relation, best, budget
+        self.device = scorer.model.device
         self.tails = tails
-        everything = len(tails) == predictor.graph.num_entities
+        everything = len(tails) == scorer.graph.num_entities
         ids = torch.from_numpy(tails).to(self.device)
         self.tail_vectors = {
             head: vectors if everything else vectors[ids]
-            for head, vectors in predictor.candidate_vectors.items()
+            for head, vectors in scorer.candidates.vectors.items()
         }
-        self.tail_queries = encode_relation(
-            predictor, tails, relation + predictor.graph.num_relations
-        )
+        self.tail_queries = scorer.encode_relation(tails, relation + scorer.graph.num_relations)
         self._buffers: list[Tensor] = []
 
     def begin_heads(self, heads: Ints, known: tuple[Ints, Ints]) -> None:
         """Go on with these heads, and their known tails as (rows, ids)."""
         self.heads = heads
-        self.head_queries = encode_relation(self.predictor, heads, self.relation)
+        self.head_queries = self.scorer.encode_relation(heads, self.relation)
         ids = torch.from_numpy(heads).to(self.device)
-        self.head_vectors = {h: v[ids] for h, v in self.predictor.candidate_vectors.items()}
+        self.head_vectors = {h: v[ids] for h, v in self.scorer.candidates.vectors.items()}
         places = np.searchsorted(self.tails, known[1])
         here = np.append(self.tails, -1)[places] == known[1]
         self.known = known[0][here], places[here]  # rows ascend

@@ -1,7 +1,8 @@
-"""A predictor made of given vectors, and every score of it by plain arithmetic."""
+"""A scorer made of given vectors, and every score of it by plain arithmetic."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,13 +12,14 @@ from torch import Tensor
 
 from momok.graph import MultimodalGraph, Vocabulary
 from momok.prediction.calibration.record import Calibration
+from momok.prediction.scorer import Encoded
 from momok.prediction.train_sides import TrainSides
 
 Ints = NDArray[np.int64]
 
 
-class VectorPredictor:
-    """Knows the vectors of all questions and candidates: what searches need of a ``Predictor``.
+class VectorScorer:
+    """Knows the vectors of all questions and candidates: what searches need of a ``Scorer``.
 
     Args:
         graph: N entities, R relations.
@@ -54,23 +56,28 @@ class VectorPredictor:
         self._candidates = {head: make(N, d) for head in self.heads}
         self._votes = {head: torch.ones(N, dtype=torch.bool) for head in self.heads}
         self.abstentions = abstaining
-        self.candidate_vectors = dict(self._candidates)
+        vectors = dict(self._candidates)
         if abstaining:
             last = self.heads[-1]
             self._votes[last] = torch.rand(N, generator=generator) < 0.7
             there, nothing = self._votes[last][:, None].float(), torch.zeros(N, 1)
             # two columns that make a score of one that is absent -1e18, and add nothing otherwise
-            self.candidate_vectors[last] = torch.cat(
+            vectors[last] = torch.cat(
                 [self._candidates[last] * there, -1e18 * (1 - there), nothing + 1], dim=1
             )
 
-    def encode_queries(self, entities: Ints, relations: Ints) -> dict[str, Tensor]:
+        self.candidates = Encoded(vectors=vectors, gates={}, attention=None)
+
+    def encode_queries(self, entities: Ints, relations: Ints) -> Encoded:
         found = {head: table[relations, entities] for head, table in self._questions.items()}
         if self.abstentions:
             last = self.heads[-1]
             there = self._votes[last][torch.from_numpy(entities)][:, None].float()
             found[last] = torch.cat([found[last] * there, there, -1e18 * (1 - there)], dim=1)
-        return found
+        return Encoded(vectors=found, gates={}, attention=None)
+
+    def encode_relation(self, entities: Ints, relation: int) -> Mapping[str, Tensor]:
+        return self.encode_queries(entities, np.full(len(entities), relation)).vectors
 
     def logits(self, head: str) -> NDArray[np.float64]:
         """[2R, N, N]: relation, entity asked about, candidate; NaN where the head abstains."""
