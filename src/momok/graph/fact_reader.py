@@ -1,31 +1,37 @@
-"""From files of facts to numbered labels, with every fault counted and placed.
-
-A block of lines that are all written in the same way is cut into labels by passes over its bytes.
-A block with any other line is split line by line and written anew in that way, so that both come to
-the same.
-"""
+"""From files of facts to facts of ids, with every fault counted and placed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from momok.errors import FormatError
-from momok.graph.graph import Finding
-from momok.graph.label_numbers import LabelNumbers
-from momok.graph.layouts import Layout
-from momok.graph.lines import read_blocks
-
-__all__ = ["MAX_EXAMPLES", "FactFile", "FactReader", "FindingLog"]
+from momok.graph.graph import SPLIT_NAMES, Finding, SplitName
+from momok.graph.lines import read_utf8
+from momok.graph.names import say_near_misses
+from momok.graph.triples import (
+    Triples,
+    encode_triples,
+    first_occurrences,
+    is_member,
+    mark_unseen,
+)
+from momok.graph.vocabulary import Vocabulary
 
 MAX_EXAMPLES = 5
-_TAB, _LINE_FEED = ord("\t"), ord("\n")
+
+LABELS = ("head", "relation", "tail")
+
+Layout: TypeAlias = Callable[[pl.Expr], pl.Expr]
+"""Makes lists of labels of the lines of a file."""
 
 
 @dataclass
@@ -66,103 +72,194 @@ class FactFile:
 
     Attributes:
         path: the file.
-        numbers: the numbers ``[n, 3]`` that the reader gave to head, relation and tail labels.
-        line_numbers: the line ``[n]`` of each fact, from 1.
+        facts: columns ``line`` (from 1), ``head``, ``relation``, ``tail``: labels.
     """
 
     path: Path
-    numbers: NDArray[np.int32]
+    facts: pl.DataFrame
+
+
+def split_momok_lines(line: pl.Expr) -> pl.Expr:
+    """Take lines apart at tabs; a label that is empty is none."""
+    return line.str.split("\t").list.eval(pl.element().filter(pl.element() != ""))
+
+
+def split_benchmark_lines(line: pl.Expr) -> pl.Expr:
+    """Take lines apart at tabs, or at blanks where they have no tab.
+
+    A lone dot at the end, blanks around labels and angle brackets are no part of a label.
+    """
+    line = line.str.replace(r"[ \t]+\.?[ \t]*$", "")
+    with_tabs = line.str.contains("\t", literal=True)
+    line = pl.when(with_tabs).then(line).otherwise(line.str.replace_all(" ", "\t", literal=True))
+    label = pl.element().str.strip_chars(" ")
+    bare = label.str.replace(r"^<(.+)>$", "${1}")
+    return line.str.split("\t").list.eval(bare.filter(label != ""))
+
+
+def read_facts(path: Path, layout: Layout, log: FindingLog) -> FactFile:
+    """Read a file of facts.
+
+    Raises:
+        DataError: the file is missing or cannot be read.
+        FormatError: it is not UTF-8; or a line has not three labels and reading is strict.
+    """
+    lines = pl.read_lines(read_utf8(path), row_index_name="row", name="text")
+    lines = lines.select(line=pl.col("row").cast(pl.Int64) + 1, labels=layout(pl.col("text")))
+    count = pl.col("labels").list.len()
+    malformed = lines.filter((count != 3) & (count != 0))
+    places = (
+        f"{path.name}:{line}: {len(labels)} labels, expected head, relation and tail: "
+        f"{' | '.join(labels)[:120]!r}"
+        for line, labels in malformed.iter_rows()
+    )
+    message = f"lines of {path.name} are malformed and left out"
+    log.reject("malformed", message, places, len(malformed))
+    columns = {name: pl.col("labels").list.get(place) for place, name in enumerate(LABELS)}
+    return FactFile(path, lines.filter(count == 3).select("line", **columns))
+
+
+def list_relations(files: Iterable[FactFile]) -> tuple[str, ...]:
+    """List the relations of facts in order of their first appearance."""
+    found = pl.concat([file.facts["relation"] for file in files])
+    return tuple(found.unique(maintain_order=True).to_list())
+
+
+@dataclass(frozen=True)
+class _IndexedSplit:
+    """Facts ``[n, 3]`` of one file, their keys ``[n]`` and lines ``[n]``."""
+
+    path: Path
+    triples: Triples
+    keys: NDArray[np.int64]
     line_numbers: NDArray[np.int64]
 
+    def place(self, row: int | np.integer[Any]) -> str:
+        return f"{self.path.name}:{self.line_numbers[row]}"
 
-class FactReader:
-    """Reads files of facts; the labels of all of them are numbered together.
 
-    Attributes:
-        entities: the numbers of head and tail labels.
-        relations: the numbers of relation labels.
+def index_splits(
+    files: Mapping[SplitName, FactFile],
+    entities: Vocabulary,
+    relations: Vocabulary,
+    log: FindingLog,
+) -> dict[SplitName, Triples]:
+    """Turn labels to ids and drop what cannot be used or says nothing new.
+
+    Args:
+        files: the well-formed lines of train, valid and test.
+        entities: the ids of entity labels.
+        relations: those of relation labels.
+        log: told of unknown labels, repeated facts, facts shared by splits, and facts with an
+            entity that train never shows.
+
+    Returns:
+        The distinct facts ``[n, 3]`` of each split in the order of the file.
+
+    Raises:
+        FormatError: a split is left without a fact; or a label is unknown and reading is strict.
     """
-
-    def __init__(self, layout: Layout, log: FindingLog) -> None:
-        self.entities = LabelNumbers()
-        self.relations = LabelNumbers()
-        self._layout = layout
-        self._log = log
-
-    def read(self, path: Path) -> FactFile:
-        """Read a file.
-
-        Raises:
-            DataError: the file is missing or cannot be read.
-            FormatError: it is not UTF-8; or a line has not three labels and reading is strict.
-        """
-        numbers = [np.empty((0, 3), dtype=np.int32)]
-        line_numbers = [np.empty(0, dtype=np.int64)]
-        malformed = _Malformed(path.name)
-        for first_line, block in read_blocks(path):
-            straight = self._layout.straighten(block)
-            bounds = None if straight is None else _find_labels(straight)
-            if straight is not None and bounds is not None:
-                lines = np.arange(first_line, first_line + len(bounds[0]))
-            else:
-                straight, lines = self._split_lines(block, first_line, malformed)
-                bounds = _find_labels(straight)
-                assert bounds is not None
-            numbers.append(self._number(straight, *bounds))
-            line_numbers.append(lines)
-        self._log.reject(
-            "malformed",
-            f"lines of {path.name} are malformed and left out",
-            malformed.places,
-            malformed.count,
+    indexed = {
+        split: _drop_duplicates(_index_labels(files[split], entities, relations, log), log)
+        for split in SPLIT_NAMES
+    }
+    for split, facts in indexed.items():
+        if not len(facts.triples):
+            raise FormatError(_describe_empty(split, facts.path, log))
+    _report_overlaps(indexed, log)
+    for split in ("valid", "test"):
+        part, train = indexed[split], indexed["train"].triples
+        unseen = np.flatnonzero(mark_unseen(train, part.triples, len(entities)))
+        log.report(
+            "unseen-entity",
+            f"facts of {part.path.name} have an entity that is in no train fact",
+            (part.place(row) for row in unseen),
+            len(unseen),
         )
-        return FactFile(path, np.concatenate(numbers), np.concatenate(line_numbers))
-
-    def _split_lines(
-        self, block: bytes, first_line: int, malformed: _Malformed
-    ) -> tuple[bytes, NDArray[np.int64]]:
-        """Write the facts of a block with tabs between labels; also give their lines."""
-        fields = list(map(self._layout.split_line, block.decode().split("\n")[:-1]))
-        good = [row for row, labels in enumerate(fields) if len(labels) == 3]
-        for row, labels in enumerate(fields):
-            if len(labels) not in (0, 3):
-                malformed.note(first_line + row, labels)
-        straight = "".join("\t".join(fields[row]) + "\n" for row in good)
-        return straight.encode(), first_line + np.array(good, dtype=np.int64)
-
-    def _number(
-        self, text: bytes, starts: NDArray[np.int64], lengths: NDArray[np.int64]
-    ) -> NDArray[np.int32]:
-        numbers = np.empty(starts.shape, dtype=np.int32)
-        for vocabulary, columns in ((self.relations, [1]), (self.entities, [0, 2])):
-            begins, sizes = starts[:, columns].ravel(), lengths[:, columns].ravel()
-            found = vocabulary.number(text, begins, sizes)
-            numbers[:, columns] = found.reshape(-1, len(columns))
-        return numbers
+    return {split: facts.triples for split, facts in indexed.items()}
 
 
-@dataclass
-class _Malformed:
-    """Lines that have not three labels: how many, and the places of the first."""
+def _index_labels(
+    file: FactFile, entities: Vocabulary, relations: Vocabulary, log: FindingLog
+) -> _IndexedSplit:
+    triples = np.empty((len(file.facts), 3), dtype=np.int64)
+    for column, name in enumerate(LABELS):
+        vocabulary = relations if name == "relation" else entities
+        labels = pl.Series(vocabulary.labels, dtype=pl.String)
+        ids = file.facts[name].replace_strict(
+            labels, np.arange(len(labels)), default=-1, return_dtype=pl.Int64
+        )
+        triples[:, column] = ids.to_numpy()
+    line_numbers = file.facts["line"].to_numpy()
+    known = (triples >= 0).all(axis=1)
+    if not known.all():
+        unknown = np.flatnonzero(~known)
+        log.reject(
+            "unknown-label",
+            f"lines of {file.path.name} have a label that the graph does not list; left out",
+            _describe_unknown(file, unknown, entities, relations),
+            len(unknown),
+        )
+        triples, line_numbers = triples[known], line_numbers[known]
+    keys = encode_triples(triples, len(entities), len(relations))
+    return _IndexedSplit(file.path, triples, keys, line_numbers)
 
-    file: str
-    count: int = 0
-    places: list[str] = field(default_factory=list)
 
-    def note(self, line: int, labels: list[str]) -> None:
-        self.count += 1
-        if len(self.places) < MAX_EXAMPLES:
-            self.places.append(
-                f"{self.file}:{line}: {len(labels)} labels, expected head, relation and "
-                f"tail: {' | '.join(labels)[:120]!r}"
-            )
+def _describe_unknown(
+    file: FactFile, rows: NDArray[np.int64], entities: Vocabulary, relations: Vocabulary
+) -> Iterator[str]:
+    for row in rows.tolist():
+        line, *labels = file.facts.row(row)
+        kinds = (("entity", entities), ("relation", relations), ("entity", entities))
+        label, kind, known = next(
+            (label, kind, known)
+            for label, (kind, known) in zip(labels, kinds, strict=True)
+            if label not in known
+        )
+        meant = say_near_misses(label, known.labels)
+        yield f"{file.path.name}:{line}: unknown {kind} {label!r}{meant}"
 
 
-def _find_labels(block: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """Find starts and lengths ``[n, 3]`` of labels; None unless all lines have two tabs."""
-    signs = np.frombuffer(block, dtype=np.uint8)
-    ends = np.flatnonzero((signs == _TAB) | (signs == _LINE_FEED))
-    if len(ends) % 3 or (signs[ends].reshape(-1, 3) != (_TAB, _TAB, _LINE_FEED)).any():
-        return None
-    starts = np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
-    return starts.reshape(-1, 3), (ends - starts).reshape(-1, 3)
+def _drop_duplicates(facts: _IndexedSplit, log: FindingLog) -> _IndexedSplit:
+    kept, first = first_occurrences(facts.keys)
+    if len(kept) == len(facts.keys):
+        return facts
+    repeated = np.flatnonzero(first != np.arange(len(first)))
+    log.report(
+        "duplicate",
+        f"lines of {facts.path.name} repeat a fact; each fact is kept once",
+        (
+            f"{facts.place(row)}: the fact of line {facts.line_numbers[first[row]]}"
+            for row in repeated
+        ),
+        len(repeated),
+    )
+    return _IndexedSplit(
+        facts.path, facts.triples[kept], facts.keys[kept], facts.line_numbers[kept]
+    )
+
+
+def _report_overlaps(indexed: Mapping[SplitName, _IndexedSplit], log: FindingLog) -> None:
+    pairs: tuple[tuple[SplitName, SplitName], ...] = (
+        ("valid", "train"),
+        ("test", "train"),
+        ("valid", "test"),
+    )
+    for split, other in pairs:
+        facts, others = indexed[split], indexed[other]
+        shared = np.flatnonzero(is_member(facts.keys, others.keys))
+        places = (
+            f"{facts.place(row)}: the fact of "
+            f"{others.place(np.flatnonzero(others.keys == facts.keys[row])[0])}"
+            for row in shared
+        )
+        message = f"facts of {facts.path.name} are also in {others.path.name}"
+        log.report("overlap", message, places, len(shared))
+
+
+def _describe_empty(split: str, path: Path, log: FindingLog) -> str:
+    said = f"{path}: the {split} split is empty; it needs at least one fact"
+    causes = [f for f in log.findings if path.name in f.message]
+    if causes:
+        return f"{said} ({causes[0].message}; {causes[0].examples[0]})"
+    return said

@@ -25,19 +25,23 @@ Columns are separated by tabs and never quoted; only ``label`` is required. Both
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from momok.errors import FeatureError, FormatError
 from momok.graph.entities_file import Table, read_pictures, read_table
-from momok.graph.fact_reader import FactFile, FactReader, FindingLog
+from momok.graph.fact_reader import (
+    FactFile,
+    FindingLog,
+    index_splits,
+    list_relations,
+    read_facts,
+    split_benchmark_lines,
+    split_momok_lines,
+)
 from momok.graph.features import Features, list_modalities, load_features
-from momok.graph.graph import SPLIT_NAMES, Finding, MultimodalGraph, SplitName
-from momok.graph.indexing import index_splits, match_labels
-from momok.graph.layouts import BENCHMARK_LAYOUT, MOMOK_LAYOUT
+from momok.graph.graph import SPLIT_NAMES, Finding, MultimodalGraph
 from momok.graph.lines import read_lines, read_text
 from momok.graph.names import make_readable
 from momok.graph.vocabulary import Vocabulary
@@ -81,14 +85,11 @@ def read_benchmark_folder(
     log = FindingLog(path, strict)
     entities = _read_ids(path / "entity2id.txt")
     relations = _read_ids(path / "relation2id.txt")
-    reader = FactReader(BENCHMARK_LAYOUT, log)
-    files = {split: reader.read(path / f"{split}.txt") for split in SPLIT_NAMES}
-    triples = index_splits(
-        files,
-        match_labels(reader.entities.list_labels(), entities, brackets=True),
-        match_labels(reader.relations.list_labels(), relations, brackets=True),
-        log,
-    )
+    files = {
+        split: read_facts(path / f"{split}.txt", split_benchmark_lines, log)
+        for split in SPLIT_NAMES
+    }
+    triples = index_splits(files, entities, relations, log)
     features = _read_features(path, entities, log) if modalities else {}
     return MultimodalGraph(
         name=path.resolve().name,
@@ -126,17 +127,12 @@ def read_momok_folder(
     about = _read_graph_json(path / "graph.json")
     table = read_table(path / "entities.tsv")
     entities = Vocabulary(table.labels)
-    reader = FactReader(MOMOK_LAYOUT, log)
-    files = {split: reader.read(path / f"{split}.tsv") for split in SPLIT_NAMES}
-    relation_labels = reader.relations.list_labels()
-    relation_table = _read_relations(path / "relations.tsv", files, relation_labels)
+    files = {
+        split: read_facts(path / f"{split}.tsv", split_momok_lines, log) for split in SPLIT_NAMES
+    }
+    relation_table = _read_relations(path / "relations.tsv", files.values())
     relations = Vocabulary(relation_table.labels)
-    triples = index_splits(
-        files,
-        match_labels(reader.entities.list_labels(), entities),
-        match_labels(relation_labels, relations),
-        log,
-    )
+    triples = index_splits(files, entities, relations, log)
     pictures = read_pictures(path, table, log) if modalities else {}
     features = _read_features(path, entities, log) if modalities else {}
     return MultimodalGraph(
@@ -239,16 +235,9 @@ def _find_recorded_split(about: Mapping[str, Any]) -> list[Finding]:
     return [Finding("recorded-split", 1, said)]
 
 
-def _read_relations(
-    path: Path, files: Mapping[SplitName, FactFile], labels: Sequence[str]
-) -> Table:
+def _read_relations(path: Path, files: Iterable[FactFile]) -> Table:
     """Read the relations, or find them in the facts in order of first appearance."""
-    if path.is_file():
-        return read_table(path)
-    numbers = np.concatenate([files[split].numbers[:, 1] for split in SPLIT_NAMES])
-    firsts = np.empty(len(labels), dtype=np.int64)
-    firsts[numbers[::-1]] = np.arange(len(numbers))[::-1]  # of several values the last one stays
-    return Table(tuple(labels[number] for number in np.argsort(firsts)), {}, range(0))
+    return read_table(path) if path.is_file() else Table(list_relations(files), {}, range(0))
 
 
 def _fill_names(table: Table) -> tuple[str, ...]:

@@ -22,8 +22,9 @@ def make_readable(label: str) -> str:
     if "://" in label:
         _, resource, name = label.partition("/resource/")
         if not resource:
-            name = re.split(r"[/#]", label.rstrip("/#"))[-1]
-        name = unquote(name, errors="replace")
+            name = label.rstrip("/#").replace("#", "/").rpartition("/")[2]
+        if "%" in name:
+            name = unquote(name, errors="replace")
     name = flatten(name.replace("_", " ")).strip()
     return name or flatten(label)
 

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import codecs
-from dataclasses import replace
+import re
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from momok.errors import DataError, FormatError
-from momok.graph import lines as lines_module
 from momok.graph.entities_file import read_table
-from momok.graph.fact_reader import FactReader, FindingLog
-from momok.graph.layouts import BENCHMARK_LAYOUT, MOMOK_LAYOUT
+from momok.graph.fact_reader import (
+    FindingLog,
+    read_facts,
+    split_benchmark_lines,
+    split_momok_lines,
+)
 from momok.graph.lines import read_lines
 
-LAYOUTS = {"momok": MOMOK_LAYOUT, "benchmark": BENCHMARK_LAYOUT}
+
+def split_benchmark_line(line):
+    line = re.sub(r"[ \t]+\.?[ \t]*$", "", line)
+    labels = [label.strip(" ") for label in line.split("\t" if "\t" in line else " ")]
+    return [re.sub(r"^<([^\n]+)>$", r"\1", label) for label in labels if label]
+
+
+def split_momok_line(line):
+    return [label for label in line.split("\t") if label]
+
+
+LAYOUTS = {
+    "momok": (split_momok_lines, split_momok_line),
+    "benchmark": (split_benchmark_lines, split_benchmark_line),
+}
 
 name = st.sampled_from(["a", "bb", "<a>", "漢字", "x y", ".", "a.", "\x85", "", "\r", "\ufeff"])
 separator = st.sampled_from(["\t", " ", "  ", " \t", "\t\t", ""])
@@ -39,17 +56,14 @@ def texts(draw):
 
 def read(path, layout, *, strict=False):
     log = FindingLog(path.parent, strict)
-    reader = FactReader(layout, log)
-    file = reader.read(path)
-    entities, relations = reader.entities.list_labels(), reader.relations.list_labels()
-    facts = [(entities[h], relations[r], entities[t]) for h, r, t in file.numbers.tolist()]
-    return facts, file.line_numbers.tolist(), log.findings
+    facts = read_facts(path, layout, log).facts
+    return facts.drop("line").rows(), facts["line"].to_list(), log.findings
 
 
-def read_line_by_line(content, layout):
+def read_line_by_line(content, split_line):
     facts, numbers, bad = [], [], []
     for number, line in enumerate(content.decode("utf-8-sig").split("\n"), 1):
-        labels = layout.split_line(line.removesuffix("\r"))
+        labels = split_line(line.removesuffix("\r"))
         if len(labels) == 3:
             facts.append(tuple(labels))
             numbers.append(number)
@@ -59,78 +73,55 @@ def read_line_by_line(content, layout):
 
 
 @pytest.mark.parametrize("style", LAYOUTS)
-@given(text=texts(), block=st.sampled_from([1, 7, 40, 1 << 19]))
-@example(text="a b c .\n", block=1)
-@example(text="a\tb\tc d .\n", block=1)
-@example(text="a\tb\t. .\n", block=1)
-@example(text="a b . .\n", block=1)
-@example(text="a  b\n", block=1)
-@example(text="\ta\tb\n", block=1)
-@example(text="a\t b\tc\n", block=1)
-@example(text="a\tb \tc\n", block=1)
+@given(text=texts())
+@example(text="a b c .\n")
+@example(text="a\tb\tc d .\n")
+@example(text="a\tb\t. .\n")
+@example(text="a b . .\n")
+@example(text="a  b\n")
+@example(text="\ta\tb\n")
+@example(text="a\t b\tc\n")
+@example(text="a\tb \tc\n")
+@example(text="a\tb\tc\r\n\n\r\nd\te\n")
 @settings(deadline=None, max_examples=200)
-def test_facts_lines_and_faults(tmp_path_factory, style, text, block):
-    layout, path = LAYOUTS[style], tmp_path_factory.mktemp("facts") / "train.txt"
+def test_facts_lines_and_faults(tmp_path_factory, style, text):
+    (layout, split_line), path = LAYOUTS[style], tmp_path_factory.mktemp("facts") / "train.txt"
     content = text.rstrip("\r").encode()  # which alone at the end is part of a label
     path.write_bytes(content)
-    facts, numbers, bad = read_line_by_line(content, layout)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines_module, "BLOCK", block)
-        assert read(path, layout)[:2] == (facts, numbers)
-        findings = read(path, layout)[2]
-        if bad:
-            with pytest.raises(FormatError) as caught:
-                read(path, layout, strict=True)
-            assert f"train.txt:{bad[0][0]}: {len(bad[0][1])} labels" in str(caught.value)
+    facts, numbers, bad = read_line_by_line(content, split_line)
+    *found, findings = read(path, layout)
+    assert found == [facts, numbers]
     assert [finding.count for finding in findings] == [len(bad)] * bool(bad)
     for finding in findings:
         assert [place.split(" ")[0] for place in finding.examples] == [
             f"train.txt:{number}:" for number, _ in bad[:5]
         ]
-
-
-@pytest.mark.parametrize("style", LAYOUTS)
-@pytest.mark.parametrize("text", ["a\tb\tc\n", "a\tb c\td e\r\n", "\ufeffa\tb\tc", "a\t<b>\tc .\n"])
-def test_lines_of_one_style_are_not_split_one_by_one(tmp_path, style, text):
-    def refuse(line):
-        raise AssertionError(line)
-
-    path = tmp_path / "train.txt"
-    path.write_bytes(text.encode())
-    layout = LAYOUTS[style]
-    assert read(path, replace(layout, split_line=refuse))[0] == read(path, layout)[0] != []
-
-
-def test_plain_benchmark_lines_are_not_split_one_by_one(tmp_path):
-    path = tmp_path / "train.txt"
-    path.write_text("<a> <b> <c> .\n漢 b . .\n")
-    read_facts = read(path, replace(BENCHMARK_LAYOUT, split_line=lambda line: [line]))[0]
-    assert read_facts == [("<a>", "<b>", "<c>"), ("漢", "b", ".")]
+    if bad:
+        with pytest.raises(FormatError) as caught:
+            read(path, layout, strict=True)
+        assert f"train.txt:{bad[0][0]}: {len(bad[0][1])} labels" in str(caught.value)
 
 
 @pytest.mark.parametrize("bad", ["a\t\tc", "\ta\tc", "a\tc\t"])
 def test_a_label_that_is_empty_is_none(tmp_path, bad):
     path = tmp_path / "train.txt"
     path.write_text(f"a\tb\tc\n{bad}\nd\te\tf\n")
-    facts, lines, findings = read(path, MOMOK_LAYOUT)
+    facts, lines, findings = read(path, split_momok_lines)
     assert (facts, lines) == ([("a", "b", "c"), ("d", "e", "f")], [1, 3])
     assert [finding.count for finding in findings] == [1]
 
 
 @pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
-@pytest.mark.parametrize("block", [1, 12, 1 << 19])
 @given(before=st.integers(0, 30), broken=st.sampled_from([b"\xff", b"\xe4\xbd", b"\xc3\n"]))
 @settings(deadline=None, max_examples=30)
-def test_bytes_that_are_not_utf8_are_placed(tmp_path_factory, mark, block, before, broken):
+def test_bytes_that_are_not_utf8_are_placed(tmp_path_factory, mark, before, broken):
     path = tmp_path_factory.mktemp("facts") / "train.tsv"
     text = ("a\tb\té\n" * 5).encode()[:before]
     text = text if text[-1:] != b"\xc3" else text[:-1]
     path.write_bytes(mark + text + broken + b"\na\tb\tc\n")
     said = rf"train.tsv:{text.count(10) + 1}: byte 0x{broken[0]:02x} is not UTF-8; save the file"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines_module, "BLOCK", block)
-        with pytest.raises(FormatError, match=said):
-            read(path, MOMOK_LAYOUT)
+    with pytest.raises(FormatError, match=said):
+        read(path, split_momok_lines)
     with pytest.raises(FormatError, match=said):
         read_lines(path)
 
