@@ -13,7 +13,7 @@ from momok.encoders.inputs import MOST_ATTRIBUTES, MOST_CHARACTERS
 from momok.encoders.registry import ENTRY_POINTS
 from momok.graph import load_graph
 from momok.graph.feature_import.files import SUFFIXES
-from momok.graph.feature_import.published_files import KNOWN_ARCHIVES, recognise
+from momok.graph.feature_import.published_files import PUBLISHED_FILES, recognise
 from momok.graph.pictures import MAX_PIXELS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "encoding.md").read_text(encoding="utf-8")
@@ -58,9 +58,9 @@ def test_the_page_names_every_format_and_archive():
         for name in re.findall(r"`([\w.-]+\.(?:pth|h5))`", table)
         if (found := recognise(name))
     }
-    assert set(KNOWN_ARCHIVES) == named
-    for archive in KNOWN_ARCHIVES:
-        assert archive.origin.split(",")[0] in table
+    assert set(PUBLISHED_FILES) == named
+    for published in PUBLISHED_FILES:
+        assert published.origin.split(",")[0] in table
 
 
 def test_the_numbers_of_the_page():

@@ -1,7 +1,7 @@
 """Vectors that exist already, from the files they come in, as a modality of a graph.
 
 ``files`` opens a file, ``vectors`` says what may be in it, ``pickles`` reads pickles without
-running them, ``archives`` knows published files by name, ``matching`` finds whose vector is whose.
+running them, ``published_files`` knows those by name, ``matching`` finds whose vector is whose.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from momok.errors import FeatureError
 from momok.graph.feature_files import check_modality_name
@@ -26,8 +25,8 @@ from momok.graph.feature_import.matching import (
     read_labels,
     read_links,
 )
-from momok.graph.feature_import.published_files import Archive, recognise
-from momok.graph.feature_import.vectors import KeyedVectors, RowVectors, Vectors
+from momok.graph.feature_import.published_files import recognise
+from momok.graph.feature_import.vectors import Key, KeyedVectors, RowVectors, Vectors
 from momok.graph.features import FeatureManifest, Features
 from momok.graph.vocabulary import Vocabulary
 
@@ -35,8 +34,6 @@ __all__ = ["FeatureImport", "Order", "read_features"]
 
 Order: TypeAlias = Literal["entity2id", "labels", "keyed"]
 """How rows name their entity: by the graph's order of entities, by a list, or by keys."""
-
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -87,36 +84,40 @@ def read_features(
             entities; a value is NaN or infinite; or what must be said was not.
         MissingExtraError: the format needs a package that is not installed.
     """
-    known = recognise(path.name)
-    archive = known[0] if known else None
-    modality = modality or (archive.modality if archive else None)
+    published, named_graph = recognise(path.name) or (None, "")
+    modality = modality or (published.modality if published else None)
     if modality is None:
         raise FeatureError(f"{path}: what are these vectors of? Give --modality, as in image")
     check_modality_name(modality)
-    if known and order is None:
-        _check_graph(path, known[1], graph_name)
-    with open_vectors(path) as vectors:
-        order = _settle_order(path, vectors, order, labels, archive)
-        try:
-            if isinstance(vectors, RowVectors):
-                found = _assign_rows(vectors, entities, labels)
-            else:
-                found = _assign_keys(vectors, order, entities, links, archive)
-        except FeatureError as error:
-            raise FeatureError(f"{path}: {error}") from error
-        assumed = [*vectors.notes, *_say_assumed(order, entities, archive)]
-    matrix, present = found.matrix, found.present.copy()
-    _check_values(path, matrix, entities)
-    zeros = present & ~matrix.any(axis=1)
-    if zeros_absent:
-        present &= ~zeros
-        if not present.any():
-            raise FeatureError(f"{path}: all of its vectors are zeros")
+    if order is None:
+        _check_graph(path, named_graph, graph_name)
+    with open_vectors(path) as vectors:  # which puts the path before a message
+        order = _settle_order(vectors, order, labels, is_known=published is not None)
+        assumed = list(vectors.notes)
+        if published:
+            assumed.insert(0, f"a file of {published.origin}: {published.about}")
+        if order == "entity2id":
+            first, last = entities.labels[0], entities.labels[-1]
+            assumed.append(f"row 1 is {first!r}, row {len(entities):,} is {last!r}")
+        prefix = published.key_prefix if published else ""
+        if isinstance(vectors, RowVectors):
+            found = _assign_rows(vectors, entities, labels)
+        else:
+            found = _assign_keys(vectors, order, entities, links, prefix)
+        matrix, present = found.matrix, found.present.copy()
+        _check_values(found, entities)
+        zeros = present & ~matrix.any(axis=1)
+        if zeros_absent:
+            present &= ~zeros
+            if not present.any():
+                raise FeatureError("all of its vectors are zeros")
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     manifest = FeatureManifest(
         modality=modality,
         width=matrix.shape[1],
-        encoder=made_by or (f"published by {archive.origin}" if archive else "imported"),
-        settings={"file": path.name, "sha256": _hash(path), "order": order, "assumed": assumed},
+        encoder=made_by or (f"published by {published.origin}" if published else "imported"),
+        settings={"file": path.name, "sha256": sha256, "order": order, "assumed": assumed},
         created=date.today().isoformat(),
         counts={
             "entities": len(entities),
@@ -144,84 +145,58 @@ def _check_graph(path: Path, named: str, graph_name: str) -> None:
 
 
 def _settle_order(
-    path: Path, vectors: Vectors, order: Order | None, labels: Path | None, archive: Archive | None
+    vectors: Vectors, order: Order | None, labels: Path | None, *, is_known: bool
 ) -> Order:
     """Find how rows name their entity, or say what must be given."""
     if order == "labels" and labels is None:
-        raise FeatureError(f"{path}: --order labels needs the file of labels: --labels FILE")
+        raise FeatureError("--order labels needs the file of labels: --labels FILE")
     if labels is not None and order not in (None, "labels"):
-        raise FeatureError(f"{path}: a file of labels goes with --order labels, not {order}")
+        raise FeatureError(f"a file of labels goes with --order labels, not {order}")
     if isinstance(vectors, KeyedVectors):
         numbers = any(isinstance(key, int) for key in vectors.keys)
         if numbers and order != "entity2id":
             raise FeatureError(
-                f"{path}: its keys are numbers; if they are ids of this graph's entities, say so "
-                f"with --order entity2id"
+                "its keys are numbers; if they are ids of this graph's entities, say so with "
+                "--order entity2id"
             )
         if not numbers and (order not in (None, "keyed") or labels is not None):
-            raise FeatureError(f"{path}: its rows have keys of their own; leave --order out")
+            raise FeatureError("its rows have keys of their own; leave --order out")
         return "entity2id" if numbers else "keyed"
     if order == "keyed":
-        raise FeatureError(f"{path}: is a matrix of {len(vectors.rows):,} rows without keys")
+        raise FeatureError(f"is a matrix of {len(vectors.rows):,} rows without keys")
     if labels is not None:
         return "labels"
-    if order is None and archive is None:
+    if order is None and not is_known:
         raise FeatureError(
-            f"{path}: is a matrix of {len(vectors.rows):,} rows that nothing names; say whose they "
-            f"are: --order entity2id (in the order of this graph's entities) or --labels FILE"
+            f"is a matrix of {len(vectors.rows):,} rows that nothing names; say whose they are: "
+            f"--order entity2id (in the order of this graph's entities) or --labels FILE"
         )
     return "entity2id"
 
 
 def _assign_rows(vectors: RowVectors, entities: Vocabulary, labels: Path | None) -> Assignment:
-    if labels is not None:
-        return assign_rows(vectors, read_labels(labels), entities, source="labels")
-    return assign_rows(vectors, entities.labels, entities, source="entities")
+    if labels is None:
+        return assign_rows(vectors, entities.labels, entities, source="entities")
+    return assign_rows(vectors, read_labels(labels), entities, source="labels")
 
 
 def _assign_keys(
-    vectors: KeyedVectors,
-    order: Order,
-    entities: Vocabulary,
-    links: Path | None,
-    archive: Archive | None,
+    vectors: KeyedVectors, order: Order, entities: Vocabulary, links: Path | None, prefix: str
 ) -> Assignment:
     if order == "entity2id":
-        count = len(entities)
-        return assign_keys(
-            vectors,
-            entities,
-            lambda key: key if isinstance(key, int) and 0 <= key < count else None,
-        )
-    prefix = archive.key_prefix if archive else ""
-    given = read_links(links) if links else None
-    resolve = build_resolver(
-        entities, prefix=prefix, links=given, merged_slashes=vectors.merged_slashes
-    )
+        ids: dict[Key, int] = {entity: entity for entity in range(len(entities))}
+        return assign_keys(vectors, entities, ids.get)
+    given = read_links(links) if links else {}
+    merged = vectors.merged_slashes
+    resolve = build_resolver(entities, prefix=prefix, links=given, merged_slashes=merged)
     return assign_keys(vectors, entities, resolve)
 
 
-def _say_assumed(order: Order, entities: Vocabulary, archive: Archive | None) -> list[str]:
-    said = [f"a file of {archive.origin}: {archive.about}"] if archive else []
-    if order == "entity2id":
-        first, last = entities.labels[0], entities.labels[-1]
-        said.append(f"row 1 is {first!r}, row {len(entities):,} is {last!r}")
-    return said
-
-
-def _check_values(path: Path, matrix: NDArray[np.float32], entities: Vocabulary) -> None:
-    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+def _check_values(found: Assignment, entities: Vocabulary) -> None:
+    bad = np.flatnonzero(~np.isfinite(found.matrix).all(axis=1))
     if len(bad):
         raise FeatureError(
-            f"{path}: the vector of {entities.labels[bad[0]]!r} holds NaN or infinity "
-            f"({len(bad):,} such vectors); where they stand for entities without one, make them "
-            f"zeros and give --zeros-absent"
+            f"the vector of {entities.labels[bad[0]]!r} holds NaN or infinity ({len(bad):,} such "
+            f"vectors); where they stand for entities without one, make them zeros and give "
+            f"--zeros-absent"
         )
-
-
-def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

@@ -1,9 +1,8 @@
-"""Opening a file of vectors by its suffix: arrays, pickles, tensors, tables."""
+"""Opening a file of vectors by its suffix: arrays, pickles, tensors, HDF5, tables."""
 
 from __future__ import annotations
 
 import json
-import math
 import tokenize
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -12,21 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from momok.errors import FeatureError
-from momok.graph.feature_import.hierarchies import open_hdf5
-from momok.graph.feature_import.pickles import read_pickle, read_pickled_array
-from momok.graph.feature_import.tensors import to_array
+from momok.extras import import_extra
 from momok.graph.feature_import.vector_tables import read_delimited, read_parquet
-from momok.graph.feature_import.vectors import KeyedVectors, Vectors, interpret
-
-__all__ = ["SUFFIXES", "open_vectors"]
+from momok.graph.feature_import.vectors import KeyedVectors, Vectors, interpret, name_rows
 
 _MOST_UNPACKED = 200  # times the packed size; more is taken for a bomb
 _HARMLESS = 64 << 20  # bytes that this does not apply to
+_FEW = 2  # datasets of HDF5 that are looked into before it is known what the file is
 
 
 @contextmanager
@@ -47,15 +41,15 @@ def open_vectors(path: Path) -> Iterator[Vectors]:
             f"expected {', '.join(SUFFIXES)}"
         )
     try:
-        if reader is open_hdf5:
-            with open_hdf5(path) as vectors:
+        if reader is _open_hdf5:
+            with _open_hdf5(path) as vectors:
                 yield vectors
         else:
             yield reader(path)
     except FeatureError as error:
         said = str(error)
         raise (error if str(path) in said else FeatureError(f"{path}: {said}")) from None
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
         raise FeatureError(f"{path}: holds what cannot be used: {_first_line(error)}") from error
     except MemoryError:
         raise FeatureError(f"{path}: does not fit into memory") from None
@@ -64,115 +58,131 @@ def open_vectors(path: Path) -> Iterator[Vectors]:
 
 
 def _read_npy(path: Path) -> Vectors:
+    from momok.graph.feature_import.pickles import read_pickled_array, to_array
+
     try:
         with path.open("rb") as file:
-            _, dtype = _read_header(file)
-            if dtype.hasobject:
-                return interpret(_unwrap(read_pickled_array(path, file)), to_array)
+            if _read_dtype(file).hasobject:
+                content = to_array(read_pickled_array(file))
+                # numpy.save puts a dictionary into an array of one object.
+                return interpret(content[0] if len(content) == 1 else content, to_array)
         return interpret(np.load(path, mmap_mode="r", allow_pickle=False))
     except (ValueError, EOFError, SyntaxError) as error:
-        raise FeatureError(
-            f"is corrupt, truncated or no .npy file: {_first_line(error)}"
-        ) from error
+        raise _make_corrupt_error(".npy", error) from error
 
 
-def _unwrap(value: Any) -> Any:
-    """Take a dictionary out of the array that numpy.save has put it into."""
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
-
-
-def _read_header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _read_dtype(file: Any) -> np.dtype[Any]:
     formats = np.lib.format
     try:
         first = formats.read_magic(file) == (1, 0)
         read = formats.read_array_header_1_0 if first else formats.read_array_header_2_0
-        shape, _, dtype = read(file)
+        return read(file)[2]
     except tokenize.TokenError as error:  # NumPy's second try at an old header
         raise ValueError(f"a header that is none: {error}") from error
-    return shape, dtype
 
 
 def _read_npz(path: Path) -> Vectors:
     try:
         with zipfile.ZipFile(path) as archive:
-            infos = archive.infolist()
-            unpacked = sum(info.file_size for info in infos)
-            if unpacked > max(_HARMLESS, _MOST_UNPACKED * path.stat().st_size):
-                raise FeatureError(f"would unpack to {unpacked >> 20:,} MiB: taken for a bomb")
-            arrays = {
-                info.filename.removesuffix(".npy"): _read_member(archive, info) for info in infos
-            }
+            unpacked = sum(info.file_size for info in archive.infolist())
+        if unpacked > max(_HARMLESS, _MOST_UNPACKED * path.stat().st_size):
+            raise FeatureError(f"would unpack to {unpacked >> 20:,} MiB: taken for a bomb")
+        with np.load(path, allow_pickle=False) as arrays:
+            return interpret({name: arrays[name] for name in arrays.files})
     except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise FeatureError(
-            f"is corrupt, truncated or no .npz file: {_first_line(error)}"
-        ) from error
-    return interpret(arrays)
-
-
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
-    with archive.open(info) as file:
-        shape, dtype = _read_header(file)
-        if dtype.hasobject:
-            raise FeatureError(f"{info.filename!r} holds objects; save arrays of numbers or texts")
-        declared = math.prod(shape) * dtype.itemsize
-        if declared > info.file_size:
-            raise FeatureError(f"{info.filename!r} is cut off: {info.file_size:,} bytes")
-    with archive.open(info) as file:
-        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-        return array
+        if "Object arrays" in str(error):
+            raise FeatureError("holds objects; save arrays of numbers or texts") from None
+        raise _make_corrupt_error(".npz", error) from error
 
 
 def _read_pickle(path: Path) -> Vectors:
+    from momok.graph.feature_import.pickles import read_pickle, to_array
+
     return interpret(read_pickle(path), to_array)
 
 
-_SAFETENSORS_DTYPES: Mapping[str, str] = {
-    "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2",
-    "I8": "i1", "U8": "u1", "BOOL": "?",
-}  # fmt: skip
-
-
 def _read_safetensors(path: Path) -> Vectors:
-    deserialize: Callable[[bytes], Any] = safetensors.deserialize
-    content = path.read_bytes()
+    from safetensors.torch import load_file
+
+    from momok.graph.feature_import.pickles import to_array
+
     try:
-        tensors = {name: _decode(name, spec) for name, spec in deserialize(content)}
+        tensors = load_file(path)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        said = _first_line(error)
-        raise FeatureError(f"is corrupt, truncated or no safetensors file: {said}") from error
+        raise _make_corrupt_error("safetensors", error) from error
     if set(tensors) == {"vectors", "present"}:
-        return _read_own(path, tensors["vectors"], tensors["present"])
-    return interpret(tensors)
+        return _read_own(path, to_array(tensors["vectors"]), to_array(tensors["present"]))
+    return interpret(tensors, to_array)
 
 
-def _decode(name: str, spec: Mapping[str, Any]) -> NDArray[Any]:
-    raw, shape, dtype = spec["data"], spec["shape"], spec["dtype"]
-    if dtype == "BF16":  # the upper half of a float32
-        wide = np.frombuffer(raw, dtype="<u2").astype(np.uint32) << 16
-        return wide.view(np.float32).reshape(shape)
-    if dtype not in _SAFETENSORS_DTYPES:
-        raise FeatureError(f"the tensor {name[:40]!r} is {dtype}; save it as F32")
-    return np.frombuffer(raw, dtype=_SAFETENSORS_DTYPES[dtype]).reshape(shape)
-
-
-def _read_own(path: Path, vectors: NDArray[Any], present: NDArray[Any]) -> KeyedVectors:
+def _read_own(path: Path, vectors: Any, present: Any) -> KeyedVectors:
     """Read a modality that momok has written: its manifest names the rows."""
     manifest = path.with_suffix(".json")
     try:
-        labels = json.loads(manifest.read_bytes())["labels"]
+        labels = list(map(str, json.loads(manifest.read_bytes())["labels"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FeatureError(
             f"{path}: is a modality of momok, and {manifest.name} with its labels cannot be read"
         ) from error
     if not len(labels) == len(vectors) == len(present):
         raise FeatureError(f"{path}: {len(vectors)} vectors for {len(labels)} labels")
-    rows = {str(label): row for row, label in enumerate(labels)}
-    note = f"the rows are named by {manifest.name}"
-    return KeyedVectors(
-        list(rows),
-        lambda key: vectors[rows[str(key)]] if present[rows[str(key)]] else None,
-        (note,),
-    )
+    rows = [row if there else None for row, there in zip(vectors, present, strict=True)]
+    return name_rows(labels, rows, f"the rows are named by {manifest.name}")
+
+
+@contextmanager
+def _open_hdf5(path: Path) -> Iterator[Vectors]:
+    """Open a file of HDF5: one matrix, a matrix and its labels, or a dataset per label.
+
+    Links to other files, and data outside of this one, are refused.
+    """
+    h5py = import_extra("h5py", "hdf5", f"reading {path.name}")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise _make_corrupt_error("HDF5", error) from error
+    with file:
+        names = list(_list_datasets(file, h5py))
+        if not names:
+            raise FeatureError("holds no dataset")
+        if len(names) <= _FEW:
+            yield interpret({name: _read_dataset(file[name]) for name in names})
+        else:
+            yield KeyedVectors(names, lambda name: _read_dataset(file[name]), merged_slashes=True)
+
+
+def _list_datasets(file: Any, h5py: Any) -> Iterator[str]:
+    """List the datasets, also those of nested groups: a label with slashes makes such."""
+    groups = [("", file)]
+    while groups:
+        prefix, group = groups.pop()
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise FeatureError(
+                    f"is refused: {prefix}{name} is a link, which may lead to another file"
+                )
+            member = group[name]
+            if not isinstance(member, h5py.Group):
+                yield f"{prefix}{name}"
+            elif len(prefix) > 1000:
+                raise FeatureError("is refused: its groups are nested too deeply")
+            else:
+                groups.append((f"{prefix}{name}/", member))
+
+
+def _read_dataset(dataset: Any) -> Any:
+    """Read a dataset whose numbers are in this file."""
+    if dataset.is_virtual or dataset.external:
+        raise FeatureError(f"is refused: the numbers of {dataset.name} are in another file")
+    if dataset.dtype.kind == "O":  # texts of any length
+        return [item.decode("utf-8") if isinstance(item, bytes) else item for item in dataset[()]]
+    if dataset.nbytes > max(_HARMLESS, _MOST_UNPACKED * dataset.id.get_storage_size()):
+        raise FeatureError(f"{dataset.name} would unpack to {dataset.nbytes >> 20:,} MiB: a bomb")
+    return np.asarray(dataset[()])
+
+
+def _make_corrupt_error(kind: str, error: Exception) -> FeatureError:
+    return FeatureError(f"is corrupt, truncated or no {kind} file: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:
@@ -182,16 +192,10 @@ def _first_line(error: Exception) -> str:
 SUFFIXES: Mapping[str, Callable[[Path], Any]] = {
     ".npy": _read_npy,
     ".npz": _read_npz,
-    ".pt": _read_pickle,
-    ".pth": _read_pickle,
-    ".bin": _read_pickle,
-    ".pkl": _read_pickle,
-    ".pickle": _read_pickle,
+    **dict.fromkeys((".pt", ".pth", ".bin", ".pkl", ".pickle"), _read_pickle),
     ".safetensors": _read_safetensors,
-    ".h5": open_hdf5,
-    ".hdf5": open_hdf5,
-    ".csv": read_delimited,
-    ".tsv": read_delimited,
+    **dict.fromkeys((".h5", ".hdf5"), _open_hdf5),
+    **dict.fromkeys((".csv", ".tsv"), read_delimited),
     ".parquet": read_parquet,
 }
 """How a file is read, by its suffix."""

@@ -10,25 +10,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.errors import DataError, FeatureError
+from momok.errors import FeatureError
 from momok.graph.feature_import.vectors import (
     MOST_NUMBERS,
     Key,
     KeyedVectors,
     RowVectors,
+    name_rows,
     to_floats,
 )
 from momok.graph.lines import read_lines
 from momok.graph.vocabulary import Vocabulary
-
-__all__ = [
-    "Assignment",
-    "assign_keys",
-    "assign_rows",
-    "build_resolver",
-    "read_labels",
-    "read_links",
-]
 
 Resolve = Callable[[Key], int | None]
 
@@ -95,8 +87,8 @@ def read_links(path: Path) -> dict[str, str]:
 def build_resolver(
     entities: Vocabulary,
     *,
-    prefix: str = "",
-    links: Mapping[str, str] | None = None,
+    prefix: str,
+    links: Mapping[str, str],
     merged_slashes: bool = False,
 ) -> Resolve:
     """Build what finds the entity of a key: the label itself, or in angle brackets.
@@ -107,7 +99,6 @@ def build_resolver(
         links: labels by key, where keys are of another source.
         merged_slashes: keys have one slash where labels may have several, as in HDF5.
     """
-    links = links or {}
     merged = _merge_slashes(entities) if merged_slashes else {}
 
     def resolve(key: Key) -> int | None:
@@ -149,19 +140,9 @@ def assign_rows(
             f"{len(rows):,} rows of width {rows.shape[1]:,} for {len(labels):,} {source}; the file "
             f"belongs to another graph or another release of this one"
         )
-    if len(set(labels)) < len(labels):
-        raise FeatureError(f"the {source} are not distinct")
     if rows.shape[1] > MOST_NUMBERS:
         raise FeatureError(f"rows of {rows.shape[1]:,} numbers; expected {MOST_NUMBERS:,} at most")
-    ids = np.array([entities.ids.get(label, -1) for label in labels], dtype=np.int64)
-    known = ids >= 0
-    if not known.any():
-        raise _say_unmatched(list(labels), entities)
-    matrix = np.zeros((len(entities), rows.shape[1]), dtype=np.float32)
-    matrix[ids[known]] = to_floats(np.asarray(rows))[known]
-    present = np.zeros(len(entities), dtype=np.bool_)
-    present[ids[known]] = True
-    return Assignment(matrix, present, tuple(labels[i] for i in np.flatnonzero(~known).tolist()))
+    return assign_keys(name_rows(labels, rows), entities, lambda key: entities.ids.get(str(key)))
 
 
 def assign_keys(vectors: KeyedVectors, entities: Vocabulary, resolve: Resolve) -> Assignment:
@@ -183,7 +164,7 @@ def assign_keys(vectors: KeyedVectors, entities: Vocabulary, resolve: Resolve) -
         else:
             owners[entity] = key
     if not owners:
-        raise _say_unmatched([str(key) for key in vectors.keys], entities)
+        raise _make_unmatched_error([str(key) for key in vectors.keys], entities)
     matrix, present, averaged = None, np.zeros(len(entities), dtype=np.bool_), 0
     for entity, key in owners.items():
         vector, several = _read_vector(vectors, key)
@@ -207,12 +188,12 @@ def _read_vector(vectors: KeyedVectors, key: Key) -> tuple[NDArray[np.float32] |
     value = vectors.read(key)
     if value is None:
         return None, False
-    if not isinstance(value, (np.ndarray, list, tuple)):
+    if not isinstance(value, np.ndarray):
         raise FeatureError(f"{key!r} has a {type(value).__name__}, expected a vector")
-    array = to_floats(np.asarray(value))
-    if array.ndim not in (1, 2) or array.shape[-1] > MOST_NUMBERS or array.shape[-1] == 0:
-        if array.size == 0:
-            return None, False
+    array = to_floats(value)
+    if array.size == 0:
+        return None, False
+    if array.ndim not in (1, 2) or array.shape[-1] > MOST_NUMBERS:
         raise FeatureError(f"{key!r} has an array of shape {list(array.shape)}, expected a vector")
     if array.ndim == 1:
         return array, False
@@ -223,11 +204,11 @@ def _read_vector(vectors: KeyedVectors, key: Key) -> tuple[NDArray[np.float32] |
     return mean, len(filled) > 1
 
 
-def _say_unmatched(labels: list[str], entities: Vocabulary) -> DataError:
-    example = f" (the first is {labels[0][:80]!r})" if labels else ""
+def _make_unmatched_error(labels: list[str], entities: Vocabulary) -> FeatureError:
     return FeatureError(
-        f"none of its {len(labels):,} labels{example} names an entity of the graph, such as "
-        f"{entities.labels[0]!r}; where they are those of another source, give --links"
+        f"none of its {len(labels):,} labels (the first is {labels[0][:80]!r}) names an entity of "
+        f"the graph, such as {entities.labels[0]!r}; where they are those of another source, give "
+        f"--links"
     )
 
 

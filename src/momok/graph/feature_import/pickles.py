@@ -1,237 +1,298 @@
-"""Reading arrays out of pickles without running what is in them.
+"""Arrays out of pickles and files of PyTorch, without running what is in them.
 
-A pickle is a program: it names functions and calls them. This reader knows a handful of names,
-those by which NumPy and PyTorch write arrays, and has harmless functions of its own for them
-(``pickled_objects``); any other name is an error. Neither PyTorch nor the functions named are used.
-
-Understood are plain pickles, files of ``torch.save`` (the zip archive, and the stream before
-PyTorch 1.6), and the pickles inside ``.npy`` files of objects. What comes out is made of dict,
-list, str, bytes, numbers, None, NumPy arrays and ``LazyTensor``.
+A pickle is a program: it names functions and calls them. Files of ``torch.save`` are read by
+``torch.load(weights_only=True)``, and other pickles by an unpickler that knows the few names by
+which NumPy and PyTorch write arrays; any other name is an error. NumPy's own functions are replaced
+by harmless ones, since some states of a dtype would let an array reach outside of its memory.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import pickle
-import struct
+import pickletools
+import re
 import zipfile
-from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
 
 from momok.errors import FeatureError
-from momok.graph.feature_import.pickled_objects import (
-    BUILDERS,
-    NamedCall,
-    PickledArray,
-    RefusedError,
-    read_name,
-    refuse_call,
-)
-from momok.graph.feature_import.tensors import STORAGES, Storage, measure_item
 
-__all__ = ["read_pickle", "read_pickled_array"]
+_ZIP = b"PK\x03\x04"  # how torch.save begins, and how it began before 1.6
+_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+_LEGACY_PICKLES = 5  # that stand before the numbers
 
-_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # the first object of torch.save before 1.6
+_MOST_REPEATED = 64  # times that something may stand in memory, per time that it stands in a file
+_SMALL = 1 << 10  # bytes that this does not apply to
+_PLAIN_DTYPE = re.compile(r"[<>=|]?([biufUS]\d+|\?)")
+
+
+class RefusedError(Exception):
+    """The pickle holds something that is not opened."""
 
 
 def read_pickle(path: Path) -> Any:
-    """Read what a pickle or a file of ``torch.save`` holds.
-
-    Tensors are read from the file when they are looked at; it must stay as it is meanwhile.
+    """Read what a pickle or a file of ``torch.save`` holds; ``to_array`` takes its arrays out.
 
     Raises:
         FeatureError: it is corrupt, or names anything but arrays and plain containers.
     """
-    with _explain(path):
-        if zipfile.is_zipfile(path):
-            return _read_torch_zip(path)
-        with path.open("rb") as file:
-            return _read_stream(file)
+    with _explain_faults(), path.open("rb") as file:
+        start = file.read(len(_LEGACY))
+        file.seek(0)
+        if start.startswith(_ZIP):
+            _check_archive(path)
+            return _load_torch(str(path), mmap=True)
+        return _load_torch_legacy(file) if start == _LEGACY else _load(file)
 
 
-def read_pickled_array(path: Path, file: BinaryIO) -> Any:
+def read_pickled_array(file: BinaryIO) -> Any:
     """Read the pickle of an ``.npy`` file of objects, from where its header ends."""
-    with _explain(path):
-        array = _Unpickler(file).load()
-        return _finish(array)
+    with _explain_faults():
+        return _load(file)
 
 
-class _explain:  # noqa: N801 - a context manager that reads as a verb
-    """Turns whatever a broken or hostile pickle raises into one line."""
+def to_array(value: Any) -> Any:
+    """Give an array or tensor of a pickle as an array of NumPy, and anything else as it is.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Raises:
+        FeatureError: a tensor has no numbers in memory, or repeats them too often.
+    """
+    if isinstance(value, _PickledArray):
+        return value.content
+    if not isinstance(value, torch.Tensor):
+        return value
+    if value.layout != torch.strided or value.is_quantized or value.device.type != "cpu":
+        raise FeatureError(f"holds a tensor of layout {value.layout} on {value.device}")
+    held = value.untyped_storage().nbytes()
+    if value.numel() * value.element_size() > _MOST_REPEATED * max(held, _SMALL):
+        raise FeatureError(f"a tensor repeats {held:,} bytes to {value.numel():,} numbers")
+    value = value.detach()
+    return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
 
-    def __enter__(self) -> None:
-        """Nothing."""
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Explain."""
-        if isinstance(error, RefusedError):
-            held = ascii(str(error))[1:-1]  # in a damaged file a name may hold anything
+@contextmanager
+def _explain_faults() -> Iterator[None]:
+    """Turn whatever a broken or hostile pickle raises into one line."""
+    try:
+        yield
+    except FeatureError:
+        raise
+    except Exception as error:
+        # PyTorch's own reason stands at the end of its advice.
+        said = str(error).rpartition("WeightsUnpickler error: ")[2]
+        named = re.search(r"unsupported global:? (?:GLOBAL )?(\S+)", said, re.IGNORECASE)
+        if named or isinstance(error, RefusedError):
+            held = ascii(named[1] if named else said)[1:-1]  # a name may hold anything
             raise FeatureError(
-                f"{self.path}: is refused: it holds {held}, which is neither an array nor a plain "
+                f"is refused: it holds {held[:200]}, which is neither an array nor a plain "
                 f"container of labels and numbers; opening it could run code"
             ) from None
-        if isinstance(error, FeatureError):
-            raise FeatureError(f"{self.path}: {error}") from error
-        if isinstance(error, Exception):
-            said = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-            raise FeatureError(f"{self.path}: is corrupt or no pickle: {said}") from error
+        said = said.strip().splitlines()[0][:160] if said.strip() else type(error).__name__
+        raise FeatureError(f"is corrupt or no pickle: {said}") from error
 
 
-class _Unpickler(pickle._Unpickler):  # the one in Python
-    """Knows no name but those of arrays.
+def _check_archive(path: Path) -> None:
+    """Check that a zip archive is one that torch.save writes, before it is unpacked."""
+    with zipfile.ZipFile(path) as archive:
+        members = {info.filename.rpartition("/")[2]: info for info in archive.infolist()}
+        if "data.pkl" not in members:
+            raise FeatureError("is a zip archive, but not one of torch.save: no data.pkl is in it")
+        if "constants.pkl" in members:
+            raise RefusedError("a TorchScript program")
+        if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+            raise FeatureError("is compressed, which torch.save never does")
+        with archive.open(members["data.pkl"]) as pickled:
+            _check_sizes(pickled)
 
-    The unpickler in Python and not the one in C: a hostile index into the memo costs the latter any
-    amount of memory.
-    """
 
-    def __init__(
-        self, file: BinaryIO, load_storage: Callable[[tuple[Any, ...]], Storage] | None = None
-    ) -> None:
-        super().__init__(file, encoding="bytes")
-        self._load_storage = load_storage
+def _load_torch_legacy(file: BinaryIO) -> Any:
+    """Read what torch.save wrote before 1.6: pickles, then the numbers."""
+    for _ in range(_LEGACY_PICKLES):
+        _check_sizes(file)
+    file.seek(0)
+    return _load_torch(file)
 
-    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)
 
-    def load_pairs(self, load: Callable[[Any], None], keys: Sequence[Any]) -> None:
-        """Put pairs into a dictionary if the keys are plain.
+def _load_torch(source: Any, mmap: bool = False) -> Any:
+    named: list[Any] = [(call, name) for name, call in _NUMPY.items()]
+    with torch.serialization.safe_globals(named):
+        return torch.load(source, map_location="cpu", weights_only=True, mmap=mmap)
 
-        The hash of a tuple of a tuple of a tuple ... would overflow the stack of the process.
-        """
-        for key in keys:
-            if not isinstance(key, (str, bytes, int, float, type(None))):
-                raise RefusedError(f"a {type(key).__name__.strip('_')} as a key")
-        load(self)
 
-    def load_set(self) -> None:
-        """Refuse sets, whose members are hashed too."""
-        raise RefusedError("a set")
+def _load(file: BinaryIO) -> Any:
+    """Read a plain pickle."""
+    start = file.tell()
+    _check_sizes(file)
+    file.seek(start)
+    return _Unpickler(file, encoding="bytes").load()
 
-    def find_class(self, module: object, name: object) -> Any:
-        """Give our own function for a name that is known."""
-        module, name = read_name(module), read_name(name)
-        known = _find_known(module, name)
+
+class _Unpickler(pickle.Unpickler):
+    """Knows no name but those of arrays."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        known = _NUMPY.get(f"{module}.{name}") or _TORCH.get(f"{module}.{name}")
         if known is None:
-            raise RefusedError(f"{module}.{name}"[:200])
+            raise RefusedError(f"{module}.{name}")
         return known
 
-    def persistent_load(self, pid: Any) -> Any:
-        """Give a storage of a file of PyTorch."""
-        if (
-            self._load_storage is None
-            or not isinstance(pid, tuple)
-            or read_name(pid[0]) != "storage"
-        ):
-            raise RefusedError("a reference to something outside of it")
-        return self._load_storage(pid)
 
-    def get_extension(self, code: int) -> Any:
-        """Refuse codes that other programs have registered."""
-        raise RefusedError(f"extension {code}")
+def _check_sizes(pickled: Any) -> None:
+    """Refuse a pickle that needs far more memory, stack or time than it has bytes.
 
-
-def _guard_pairs(opcode: bytes, find_keys: Callable[[list[Any]], Sequence[Any]]) -> None:
-    load = _Unpickler.dispatch[opcode[0]]
-    _Unpickler.dispatch[opcode[0]] = lambda unpickler: unpickler.load_pairs(
-        load, find_keys(unpickler.stack)
-    )
-
-
-_guard_pairs(pickle.SETITEM, lambda stack: stack[-2:-1])
-_guard_pairs(pickle.SETITEMS, lambda stack: stack[::2])  # since the mark, keys and values in turn
-_guard_pairs(pickle.DICT, lambda stack: stack[::2])
-for _opcode in (pickle.EMPTY_SET, pickle.FROZENSET, pickle.ADDITEMS):
-    _Unpickler.dispatch[_opcode[0]] = _Unpickler.load_set
-
-
-def _find_known(module: str, name: str) -> NamedCall | None:
-    full = f"{module}.{name}"
-    if module == "torch" and name in STORAGES:
-        return NamedCall(full, refuse_call(full))
-    if full == "torch.storage._load_from_bytes":
-        return NamedCall(full, _read_nested)
-    build = BUILDERS.get(full.replace("numpy._core", "numpy.core"))
-    return None if build is None else NamedCall(full, build)
-
-
-def _read_nested(content: bytes) -> Any:
-    """A storage that a plain pickle of a tensor holds: a whole file of torch.save within it."""
-    return _read_stream(io.BytesIO(bytes(content)))
-
-
-def _finish(value: Any, depth: int = 0) -> Any:
-    """Take the content out of arrays, down to the values of a dict or list."""
-    if isinstance(value, PickledArray):
-        return _finish(value.content, depth + 1)
-    if depth < 3:
-        if isinstance(value, dict):
-            return {key: _finish(item, depth + 1) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [_finish(item, depth + 1) for item in value]
-    return value
+    The unpickler keeps an array as long as the largest index into its memo. And the hash of a tuple
+    goes through all that it holds: of tuples within tuples it may overflow the stack, or never end.
+    So this goes through the pickle without loading it, and keeps for each value on the stack how
+    large a tuple it is: what it holds counts twice at each level, and as often as it is met.
+    """
+    stack: list[int] = []
+    marks: list[int] = []
+    memo: dict[Any, int] = {}
+    for opcode, argument, position in pickletools.genops(pickled):
+        name, before, at = opcode.name, opcode.stack_before, position or 0
+        if name == "MEMOIZE" or name.endswith("PUT"):
+            index = len(memo) if argument is None else argument
+            if index > at:
+                raise RefusedError(f"a memo of {index:,} values")
+            memo[index] = stack[-1]
+            continue
+        taken: list[int] = []
+        below = len(before)
+        if pickletools.markobject in before:
+            taken = stack[marks[-1] :]
+            del stack[marks.pop() :]
+            below = before.index(pickletools.markobject)
+        elif name == "POP" and marks and marks[-1] == len(stack):
+            marks.pop()
+            continue
+        if below:
+            taken += stack[-below:]
+            del stack[-below:]
+        if name == "MARK":
+            marks.append(len(stack))
+        elif name.endswith("GET"):
+            stack.append(memo[argument])
+        elif name.startswith("TUPLE"):
+            stack.append(1 + 2 * sum(taken))
+            if stack[-1] > _MOST_REPEATED * (at + _SMALL):
+                raise RefusedError("tuples within tuples within tuples")
+        else:
+            stack += taken * 2 if name == "DUP" else [1] * len(opcode.stack_after)
 
 
-def _read_stream(file: BinaryIO) -> Any:
-    """Read a plain pickle, or what torch.save wrote before 1.6."""
-    first = _Unpickler(file).load()
-    if type(first) is not int or first != _LEGACY_MAGIC:
-        return _finish(first)
-    _version, _system = _Unpickler(file).load(), _Unpickler(file).load()
-    contents: dict[str, bytes] = {}
-    sizes: dict[str, int] = {}
+class _Function:
+    """Stands for a function that a pickle names; nothing can be stored on it."""
 
-    def load_storage(pid: tuple[Any, ...]) -> Storage:
-        dtype, key, count = _take_apart(pid)
-        view = pid[5] if len(pid) > 5 else None
-        if view is not None:
-            raise FeatureError("a view of a storage, as PyTorch wrote before 0.4; save it again")
-        sizes[key] = measure_item(dtype)
-        return Storage(dtype, count, lambda: contents[key])
+    __slots__ = ("_call",)
 
-    value = _finish(_Unpickler(file, load_storage).load())
-    for key in map(read_name, _Unpickler(file).load()):
-        if key not in sizes:
-            raise FeatureError(f"numbers of a storage {key[:40]!r} that nothing refers to")
-        (count,) = struct.unpack("<q", file.read(8))
-        contents[key] = file.read(max(count, 0) * sizes[key])
-    return value
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    def __call__(self, *args: Any) -> Any:
+        return self._call(*args)
+
+    def __setstate__(self, _state: object) -> None:
+        raise RefusedError("a state for a function")
 
 
-def _read_torch_zip(path: Path) -> Any:
-    """Read what torch.save has written since 1.6: a pickle and one file per storage."""
-    archive = zipfile.ZipFile(path)  # open as long as a tensor may want its numbers
-    names = {info.filename: info for info in archive.infolist()}
-    found = [name for name in names if name.rpartition("/")[2] == "data.pkl"]
-    if len(found) != 1:
-        raise FeatureError("is a zip archive, but not one of torch.save: no data.pkl is in it")
-    if any(name.rpartition("/")[2] == "constants.pkl" for name in names):
-        raise RefusedError("a TorchScript program")
-    if any(info.compress_type != zipfile.ZIP_STORED for info in names.values()):
-        raise FeatureError("is compressed, which torch.save never does")
-    prefix = found[0].removesuffix("data.pkl")
-    if names.get(f"{prefix}byteorder") and archive.read(f"{prefix}byteorder") != b"little":
-        raise FeatureError("was saved on a big-endian machine; save it again on another")
-    read_member = lru_cache(maxsize=1)(archive.read)  # tensors often share one storage
+class _PickledDType:
+    """Stands for a NumPy dtype; only those of plain numbers and texts become one."""
 
-    def load_storage(pid: tuple[Any, ...]) -> Storage:
-        dtype, key, count = _take_apart(pid)
-        member = names.get(f"{prefix}data/{key}")
-        if member is None or member.file_size != count * measure_item(dtype):
-            raise FeatureError(f"the numbers of storage {key[:40]!r} are missing or cut off")
-        return Storage(dtype, count, partial(read_member, member.filename))
+    def __init__(self, name: object = "", *_options: object) -> None:
+        self.name = _decode(name)
 
-    pickled = io.BytesIO(archive.read(found[0]))
-    return _finish(_Unpickler(pickled, load_storage).load())
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Take the byte order: ``(version, order, ...)``."""
+        if _decode(state[1]) in ("<", ">"):
+            self.name = _decode(state[1]) + self.name.lstrip("<>=|")
+
+    def resolve(self) -> np.dtype[Any] | None:
+        """The dtype; None for objects."""
+        if self.name.lstrip("<>=|") in ("O", "O8"):
+            return None
+        if not _PLAIN_DTYPE.fullmatch(self.name):
+            raise RefusedError(f"an array of type {self.name[:40]!r}")
+        return np.dtype(self.name)
 
 
-def _take_apart(pid: tuple[Any, ...]) -> tuple[str, str, int]:
-    """Dtype, key and count of ``("storage", type, key, location, count, ...)``."""
-    kind = pid[1]
-    dtype = STORAGES.get(kind.name.removeprefix("torch.")) if isinstance(kind, NamedCall) else None
-    if dtype is None:
-        raise RefusedError("a storage of unknown type")
-    return dtype, read_name(pid[2]), int(pid[4])
+class _PickledArray:
+    """Stands for a NumPy array, which gets its content after it was made."""
+
+    content: Any = None
+
+    def __init__(self, *_arguments: object) -> None:
+        pass
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Take ``(version, shape, dtype, is Fortran's order, content)``."""
+        _, shape, dtype, by_columns, content = state
+        self.content = _fill(content, dtype, shape, "F" if by_columns else "C")
+
+
+def _decode(name: object) -> str:
+    """Take a text, which Python 2 may have written as bytes."""
+    if isinstance(name, bytes):
+        return name.decode("utf-8", "replace")
+    if not isinstance(name, str):
+        raise RefusedError(f"a {type(name).__name__} where a name belongs")
+    return name
+
+
+def _fill(content: Any, dtype: _PickledDType, shape: Any, order: Any = "C") -> Any:
+    """Make an array of its bytes; an array of objects becomes a list."""
+    kind = dtype.resolve()
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    if kind is None:
+        if not isinstance(content, list) or len(content) != math.prod(sizes):
+            raise FeatureError(f"an array of {sizes} objects with other content")
+        return content if sizes else content[0]
+    raw = content.encode("latin1") if isinstance(content, str) else bytes(content)
+    if len(raw) != math.prod(sizes) * kind.itemsize:
+        raise FeatureError(f"an array of {kind} {sizes} with {len(raw):,} bytes")
+    return np.frombuffer(raw, kind).reshape(sizes, order="F" if _decode(order) == "F" else "C")
+
+
+def _encode_text(text: str, encoding: Any) -> bytes:
+    """The bytes of an array in a pickle of protocol 2, which has none."""
+    if _decode(encoding) not in ("latin1", "latin-1"):
+        raise RefusedError(f"text in {encoding!r}")
+    return text.encode("latin1")
+
+
+def _rebuild_tensor(storage: Any, offset: int, shape: Any, strides: Any, *_others: Any) -> Any:
+    """Make a tensor of a storage, which must have all of its numbers."""
+    empty = torch._utils._rebuild_tensor(storage, 0, (0,), (1,))  # type: ignore[no-untyped-call]
+    return empty.new_empty(0).set_(empty.untyped_storage()).as_strided(shape, strides, offset)
+
+
+_NUMPY: Mapping[str, Any] = {
+    "numpy.ndarray": _PickledArray,
+    "numpy.dtype": _PickledDType,
+    "_codecs.encode": _Function(_encode_text),
+    **{
+        f"numpy.{core}.{name}": call
+        for core in ("core", "_core")
+        for name, call in {
+            "multiarray._reconstruct": _PickledArray,
+            "multiarray.scalar": _Function(lambda dtype, raw=b"": _fill(raw, dtype, ()).item()),
+            "numeric._frombuffer": _Function(_fill),
+        }.items()
+    },
+}
+"""What makes the arrays of a pickle, by the name that it calls."""
+
+_TORCH: Mapping[str, Any] = {
+    "collections.OrderedDict": OrderedDict,
+    "torch.storage._load_from_bytes": _Function(lambda raw: _load_torch_legacy(io.BytesIO(raw))),
+    "torch._utils._rebuild_tensor_v2": _Function(_rebuild_tensor),
+    "torch._utils._rebuild_parameter": _Function(lambda tensor, *_others: tensor),
+}
+"""The same of a tensor in a plain pickle; files of PyTorch are read by PyTorch itself."""

@@ -9,16 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from momok.errors import FeatureError, MissingExtraError
+from momok.errors import FeatureError
+from momok.extras import import_extra
 from momok.graph.feature_import.vectors import (
     MOST_NUMBERS,
-    KeyedVectors,
     RowVectors,
     Vectors,
+    name_rows,
     to_floats,
 )
-
-__all__ = ["read_delimited", "read_parquet"]
 
 _LABEL_COLUMNS = ("label", "entity", "id", "name", "key", "uri")
 _LONGEST_CELL = 1 << 20
@@ -85,10 +84,7 @@ def read_parquet(path: Path) -> Vectors:
         FeatureError: it is corrupt, or its columns are others.
         MissingExtraError: polars is not installed.
     """
-    try:
-        import polars
-    except ModuleNotFoundError:
-        raise MissingExtraError("polars", "data", f"reading {path.name}") from None
+    polars = import_extra("polars", "data", f"reading {path.name}")
     try:
         lazy = polars.scan_parquet(path)
         cells = lazy.select(polars.len()).collect().item() * len(lazy.collect_schema())
@@ -149,8 +145,4 @@ def _make(rows: list[Any], labels: Sequence[str] | None) -> Vectors:
         if any(row is None for row in rows):
             raise FeatureError("has blank rows and no labels")
         return RowVectors(np.stack(rows))
-    positions = {label: position for position, label in enumerate(labels)}
-    if len(positions) < len(labels):
-        twice = next(label for i, label in enumerate(labels) if positions[label] != i)
-        raise FeatureError(f"has two rows for {twice!r}")
-    return KeyedVectors(list(positions), lambda key: rows[positions[str(key)]])
+    return name_rows(labels, rows)

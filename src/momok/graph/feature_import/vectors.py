@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 
 from momok.errors import FeatureError
 
-__all__ = ["MOST_NUMBERS", "Key", "KeyedVectors", "RowVectors", "Vectors", "interpret", "to_floats"]
-
 Key: TypeAlias = str | int
 
 MOST_NUMBERS = 1 << 16
 """A wider vector is taken for a mistake, as when a whole matrix stands where one row belongs."""
+
+# Rows of a list may be one object many times over: small in a file, endless in memory.
+_MOST_REPEATED = 64
+_HARMLESS = 1 << 24  # numbers that this does not apply to
+
+_NUMBERS = (int, float, np.number)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def interpret(value: Any, load: Callable[[Any], Any] = lambda item: item) -> Vec
     if isinstance(value, np.ndarray):
         return RowVectors(_check_rows(value))
     if isinstance(value, (list, tuple)):
-        return RowVectors(_check_rows(_stack_rows([load(item) for item in value])))
+        return RowVectors(_check_rows(_stack(value, load)))
     if not isinstance(value, dict) or not value:
         raise FeatureError(f"holds {_describe(value)}, expected a matrix or vectors by key")
     pair = _find_labels(value, load)
@@ -72,71 +76,28 @@ def interpret(value: Any, load: Callable[[Any], Any] = lambda item: item) -> Vec
         array = load(alone)
         if isinstance(array, np.ndarray) and array.ndim == 2 and len(array) > 1:
             return RowVectors(array, (f"the matrix is the only entry, {str(key)[:40]!r}",))
-    keys = [_check_key(key) for key in value]
-    by_key = dict(zip(keys, value.values(), strict=True))
-    if len(by_key) < len(keys):
+    by_key = {_check_key(key): item for key, item in value.items()}
+    if len(by_key) < len(value):
         raise FeatureError("a key stands twice, as text and as bytes")
-    return KeyedVectors(keys, lambda key: load(by_key[key]))
+
+    def read(key: Key) -> Any:
+        loaded = load(by_key[key])
+        return _stack(loaded, load) if isinstance(loaded, (list, tuple)) else loaded
+
+    return KeyedVectors(list(by_key), read)
 
 
-def _find_labels(value: dict[Any, Any], load: Callable[[Any], Any]) -> KeyedVectors | None:
-    """Recognise a dictionary of two: a matrix, and the labels of its rows."""
-    if len(value) != 2:
-        return None
-    loaded = {key: load(item) for key, item in value.items()}
-    matrices = {k: v for k, v in loaded.items() if isinstance(v, np.ndarray) and v.ndim == 2}
-    others = [(k, _list_texts(v)) for k, v in loaded.items() if k not in matrices]
-    if len(matrices) != 1 or len(others) != 1:
-        return None
-    ((name, matrix),) = matrices.items()
-    key, labels = others[0]
-    if labels is None or len(labels) != len(matrix):
-        return None
-    rows = {label: row for row, label in enumerate(labels)}
-    if len(rows) < len(labels):
-        raise FeatureError(f"the labels in {str(key)[:40]!r} are not distinct")
-    notes = (f"the rows of {str(name)[:40]!r} are named by {str(key)[:40]!r}",)
-    return KeyedVectors(labels, lambda label: matrix[rows[str(label)]], notes)
+def name_rows(labels: Sequence[str], rows: Any, *notes: str) -> KeyedVectors:
+    """Name each row by its label; a row may be None.
 
-
-def _list_texts(value: Any) -> list[str] | None:
-    items = value.tolist() if isinstance(value, np.ndarray) and value.ndim == 1 else value
-    if not isinstance(items, list) or not all(isinstance(item, (str, bytes)) for item in items):
-        return None
-    return [_check_key(item) for item in items]  # type: ignore[misc]
-
-
-def _check_key(key: Any) -> Key:
-    if isinstance(key, bytes):
-        return key.decode("utf-8", "backslashreplace")
-    if isinstance(key, str):
-        return key
-    if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
-        return int(key)
-    raise FeatureError(f"has the key {_describe(key)}, expected labels or entity numbers")
-
-
-def _stack_rows(rows: list[Any]) -> NDArray[Any]:
-    if not rows:
-        raise FeatureError("holds an empty list")
-    # Rows of one list may be one object many times over: small in the file, endless in memory.
-    widths = {
-        len(row) for row in rows if isinstance(row, (list, tuple, np.ndarray)) and np.ndim(row)
-    }
-    if len(widths) != 1 or not all(isinstance(row, (list, tuple, np.ndarray)) for row in rows):
-        shown = sorted(widths)[:3]
-        raise FeatureError(f"holds a list whose rows are no vectors of one width {shown or ''}")
-    if widths.pop() > MOST_NUMBERS:
-        raise FeatureError(f"holds a list of rows wider than {MOST_NUMBERS:,}")
-    return np.stack([to_floats(np.asarray(row)) for row in rows])
-
-
-def _check_rows(array: NDArray[Any]) -> NDArray[Any]:
-    if array.ndim == 3 and 1 in array.shape[1:]:  # [n, 1, d] and [n, d, 1]
-        array = array.reshape(len(array), -1)
-    if array.ndim != 2 or 0 in array.shape:
-        raise FeatureError(f"holds an array of shape {list(array.shape)}, expected [rows, width]")
-    return array
+    Raises:
+        FeatureError: a label stands twice.
+    """
+    positions = {label: position for position, label in enumerate(labels)}
+    if len(positions) < len(labels):
+        twice = next(label for i, label in enumerate(labels) if positions[label] != i)
+        raise FeatureError(f"has two rows for {twice[:80]!r}")
+    return KeyedVectors(list(positions), lambda key: rows[positions[str(key)]], notes)
 
 
 def to_floats(array: NDArray[Any]) -> NDArray[np.float32]:
@@ -154,6 +115,68 @@ def to_floats(array: NDArray[Any]) -> NDArray[np.float32]:
         if beyond.any():
             raise FeatureError("holds a value beyond float32")
     return converted
+
+
+def _find_labels(value: dict[Any, Any], load: Callable[[Any], Any]) -> KeyedVectors | None:
+    """Recognise a dictionary of two: a matrix, and the labels of its rows."""
+    if len(value) != 2:
+        return None
+    loaded = {key: load(item) for key, item in value.items()}
+    for (name, matrix), (key, texts) in zip(loaded.items(), reversed(loaded.items()), strict=True):
+        if isinstance(matrix, np.ndarray) and matrix.ndim == 2:
+            labels = texts.tolist() if isinstance(texts, np.ndarray) and texts.ndim == 1 else texts
+            if (
+                isinstance(labels, list)
+                and len(labels) == len(matrix)
+                and all(isinstance(label, (str, bytes)) for label in labels)
+            ):
+                note = f"the rows of {str(name)[:40]!r} are named by {str(key)[:40]!r}"
+                return name_rows([str(_check_key(label)) for label in labels], matrix, note)
+    return None
+
+
+def _check_key(key: Any) -> Key:
+    if isinstance(key, bytes):
+        return key.decode("utf-8", "backslashreplace")
+    if isinstance(key, str):
+        return key
+    if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
+        return int(key)
+    raise FeatureError(f"has the key {_describe(key)}, expected labels or entity numbers")
+
+
+def _stack(items: Sequence[Any], load: Callable[[Any], Any]) -> NDArray[Any]:
+    """Make an array of a list: of numbers ``[d]``, or of lists or arrays of them ``[n, d]``."""
+    if all(isinstance(item, _NUMBERS) for item in items):
+        return np.asarray(items)
+    rows = [load(item) for item in items]
+    widths = {len(row) if _has_length(row) else -1 for row in rows}
+    if len(widths) != 1 or -1 in widths:
+        shown = sorted(widths - {-1})[:3] or ""
+        raise FeatureError(f"holds a list whose rows are no vectors of one width {shown}")
+    numbers = len(rows) * widths.pop()
+    if numbers > _HARMLESS and len(rows) > _MOST_REPEATED * len({id(item) for item in items}):
+        raise FeatureError(f"repeats few rows to {numbers:,} numbers: taken for a bomb")
+    return np.stack([to_floats(_make_array(row)) for row in rows])
+
+
+def _has_length(row: Any) -> bool:
+    return row.ndim > 0 if isinstance(row, np.ndarray) else isinstance(row, (list, tuple))
+
+
+def _make_array(row: Any) -> NDArray[Any]:
+    """Make an array of a list of numbers; lists within lists may be endless."""
+    if not isinstance(row, np.ndarray) and not all(isinstance(item, _NUMBERS) for item in row):
+        raise FeatureError("holds a list whose rows are no vectors of numbers")
+    return np.asarray(row)
+
+
+def _check_rows(array: NDArray[Any]) -> NDArray[Any]:
+    if array.ndim == 3 and 1 in array.shape[1:]:  # [n, 1, d] and [n, d, 1]
+        array = array.reshape(len(array), -1)
+    if array.ndim != 2 or 0 in array.shape:
+        raise FeatureError(f"holds an array of shape {list(array.shape)}, expected [rows, width]")
+    return array
 
 
 def _describe(value: Any) -> str:

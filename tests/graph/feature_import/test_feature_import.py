@@ -20,7 +20,7 @@ from momok.graph import Vocabulary, save_features
 from momok.graph.feature_import import read_features
 from momok.graph.feature_import.files import SUFFIXES, open_vectors
 from momok.graph.feature_import.matching import read_labels, read_links
-from momok.graph.feature_import.published_files import KNOWN_ARCHIVES, recognise
+from momok.graph.feature_import.published_files import PUBLISHED_FILES, recognise
 from tests.graph.small_graph import as_features
 
 LABELS = ("A", "B/b", "C c", "Ä", "http://x.org/E")
@@ -259,7 +259,7 @@ class TestPublishedFiles:
     def test_names_are_told_apart(self):
         assert recognise("my_features.pth") is None
         assert recognise("img_features.pth.bak") is None
-        assert all(archive.about for archive in KNOWN_ARCHIVES)
+        assert all(published.about for published in PUBLISHED_FILES)
 
 
 def _edit(path, change):
@@ -329,7 +329,7 @@ FAULTS = {
     ),
     "names.npz": (
         lambda p: np.savez(p, labels=np.array(["A", "A", "B/b", "Ä", "C c"]), vectors=MATRIX),
-        "labels in 'labels' are not distinct",
+        "has two rows for 'A'",
     ),
     "cut.pth": (lambda p: (torch.save(MATRIX, p), _edit(p, lambda b: b[:-60])), "is corrupt"),
     "state.pth": (
@@ -364,7 +364,7 @@ FAULTS = {
     ),
     "keys.pkl": (
         lambda p: p.write_bytes(pickle.dumps({(1, 2): [1.0]})),
-        "refused: it holds a tuple as a key",
+        "has the key a tuple",
     ),
     "ids.pkl": (
         lambda p: p.write_bytes(pickle.dumps({0: [1.0], "A": [2.0], 2: [1.0]})),
