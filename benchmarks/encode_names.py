@@ -13,10 +13,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.progress import Progress
 
 from momok.encoders import encode_modality
 from momok.graph import load_graph, write_momok_folder
+from momok.progress import ProgressBar
 
 
 @click.command()
@@ -26,14 +26,13 @@ def main(graph: str, out: Path) -> None:
     """Encode the names of GRAPH and write graph and features to the folder OUT."""
     if not (out / "graph.json").is_file():  # an interrupted encoding goes on
         write_momok_folder(load_graph(graph, split="published"), out)
-    with Progress(transient=True) as bars:
-        task = bars.add_task("encoding names")
+    with ProgressBar() as bar:
         encoding = encode_modality(
             out,
             "text",
             fields=("name",),
             replace=True,
-            progress=lambda done, total: bars.update(task, completed=done, total=total),
+            progress=bar.progress,
         )
     counts = encoding.features.manifest.counts
     width = encoding.features.manifest.width

@@ -1,4 +1,4 @@
-"""Bars on a terminal, lines elsewhere."""
+"""A bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import io
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from momok import progress
-from momok.cli.stages import show_stages
-from momok.training.reporter import ProgressBars
+from momok.progress import ProgressBar, Reporter, open_reporter
 
 
 @pytest.fixture
@@ -20,20 +20,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def open_console(*, terminal: bool) -> tuple[Console, io.StringIO]:
+def open_console(*, terminal: bool, width: int = 160) -> tuple[Console, io.StringIO]:
     file = io.StringIO()
-    return Console(file=file, force_terminal=terminal, width=160, _environ={}), file
+    return Console(file=file, force_terminal=terminal, width=width, _environ={}), file
 
 
 def test_a_file_gets_a_line_from_time_to_time(clock: list[float]) -> None:
     console, file = open_console(terminal=False)
-    bars = progress.build_bars(console)
-    task = bars.add_task("encoding", total=2000, note="pictures")
-    bars.start()
-    for second in range(1, 101):
-        clock[0] += 1
-        bars.update(task, completed=10 * second)
-    bars.stop()
+    with ProgressBar(console) as bar:
+        for second in range(1, 101):
+            clock[0] += 1
+            bar.progress("encoding: pictures", 10 * second, 2000)
     lines = file.getvalue().splitlines()
     assert [line.split(",")[0] for line in lines] == [
         "encoding: 300 of 2",
@@ -41,68 +38,102 @@ def test_a_file_gets_a_line_from_time_to_time(clock: list[float]) -> None:
         "encoding: 900 of 2",
     ]
     assert "600 of 2,000 (30%)" in lines[1]
-    assert all("gone" in line and line.endswith(", pictures") for line in lines)
+    assert all("elapsed" in line and line.endswith(", pictures") for line in lines)
 
 
 def test_work_of_unknown_length_gets_lines_too(clock: list[float]) -> None:
     console, file = open_console(terminal=False)
-    bars = progress.build_bars(console)
-    task = bars.add_task("reading", total=None, note="")
+    bar = ProgressBar(console)
     clock[0] += 31
-    bars.update(task, completed=12_345)
+    bar.progress("reading", 12_345, 0)
     assert file.getvalue().startswith("reading: 12,345, 0:00:")
 
 
 @pytest.mark.usefixtures("clock")
 def test_short_work_leaves_nothing_in_a_file() -> None:
     console, file = open_console(terminal=False)
-    reporter = ProgressBars(console)
-    reporter.begin(1, 10, 0)
-    for _ in range(10):
-        reporter.step(1, 0.5, 1000.0)
-    reporter.ranking("ranking valid")(1, 1)
-    reporter.end()
+    with ProgressBar(console) as bar:
+        for step in range(10):
+            bar.progress("training: loss 0.5", step, 10)
+        bar.progress("ranking valid", 1, 1)
     assert not file.getvalue()
 
 
-@pytest.mark.usefixtures("clock")
-def test_a_validation_is_a_line_in_a_file() -> None:
-    console, file = open_console(terminal=False)
-    reporter = ProgressBars(console)
-    reporter.begin(4, 100, 100)
-    reporter.step(2, 0.0123, 1000.0)
-    reporter.validated(2, "valid", 0.312, best=0.331, best_epoch=1)
-    reporter.end()
-    [line] = file.getvalue().splitlines()
-    assert line.startswith("training: 101 of 400 (25%), ")
-    assert line.endswith("epoch 2/4  loss 0.0123  valid MRR 31.20 (best 33.10 in epoch 1)")
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_validation_is_a_line(terminal: bool) -> None:
+    console, file = open_console(terminal=terminal)
+    with ProgressBar(console) as bar:
+        bar.validated(1, "valid", 0.331, best=0.331, best_epoch=1)
+        bar.validated(2, "valid", 0.312, best=0.331, best_epoch=1)
+    assert file.getvalue().splitlines() == [
+        "epoch 1: valid MRR 33.10, the best so far",
+        "epoch 2: valid MRR 31.20, best 33.10 in epoch 1",
+    ]
 
 
-def test_a_terminal_gets_bars_and_no_lines(clock: list[float]) -> None:
+def test_a_terminal_gets_one_bar_and_no_lines(clock: list[float]) -> None:
     console, file = open_console(terminal=True)
-    reporter = ProgressBars(console)
-    reporter.begin(4, 100, 100)
-    clock[0] += 100
-    reporter.step(2, 0.0123, 1000.0)
-    reporter.validated(2, "valid", 0.312, best=0.331, best_epoch=1)
-    reporter.step(3, 0.0119, 1000.0)
-    reporter.end()
+    with ProgressBar(console) as bar:
+        bar.progress("training: epoch 2/4, loss 0.0123", 101, 400)
+        clock[0] += 100
+        bar.progress("ranking valid", 1, 10)
+        bar.progress("ranking valid", 10, 10)
+        bar.progress("training: epoch 3/4, loss 0.0119", 201, 400)
     shown = file.getvalue()
     assert "━" in shown
-    assert "epoch 3/4  loss 0.0119  valid MRR 31.20 (best 33.10 in epoch 1)" in shown
-    assert "gone" not in shown
+    assert "ranking valid" in shown
+    assert shown.rstrip().rpartition("training")[2].count("epoch 3/4, loss 0.0119") == 1
+    assert "elapsed" not in shown
+    assert max(line.count("━") > 0 for line in shown.splitlines())
 
 
-def test_a_ranking_that_is_broken_off_gives_the_cursor_back() -> None:
+def test_the_bar_fits_into_eighty_columns() -> None:
+    console, file = open_console(terminal=True, width=80)
+    with ProgressBar(console) as bar:
+        bar.progress("training: epoch 72/72, loss 0.0119, 12,345 queries/s", 30_000, 40_000)
+    frames = file.getvalue().replace("\r", "\n").splitlines()
+    frame = next(line for line in frames if "training" in line)
+    for part in (" 75%", "eta", "epoch 72/72, loss 0.0119"):
+        assert part in frame
+    assert len(Text.from_ansi(frame)) <= 80
+
+
+def test_work_that_is_broken_off_gives_the_cursor_back() -> None:
     console, file = open_console(terminal=True)
-    reporter = ProgressBars(console)
-    reporter.ranking("ranking test")(1, 10)
-    reporter.end()
+
+    def break_off() -> None:
+        with ProgressBar(console) as bar:
+            bar.progress("ranking test", 1, 10)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
     shown = file.getvalue()
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
 
 
-def test_stages_leave_no_empty_line_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
-    with show_stages() as update:
-        update("reading", 1, 10)
+@pytest.mark.parametrize("terminal", [False, True])
+def test_names_are_hostile(clock: list[float], terminal: bool) -> None:
+    console, file = open_console(terminal=terminal)
+    with ProgressBar(console) as bar:
+        clock[0] += 31
+        bar.progress("ranking pairs: [red]\x1b]0;x\u202e[/]", 1, 10)
+    shown = file.getvalue()
+    assert r"[red]\x1b]0;x\u202e[/]" in shown
+    assert "\x1b]" not in shown
+
+
+def test_nothing_to_do_leaves_no_empty_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with ProgressBar() as bar:
+        bar.progress("reading", 1, 10)
     assert capsys.readouterr().err == ""
+
+
+def test_a_reporter_is_chosen() -> None:
+    mine = Reporter()
+    with open_reporter(mine) as reporter:
+        assert reporter is mine
+    with open_reporter(True) as reporter:
+        assert isinstance(reporter, ProgressBar)
+    with open_reporter(False) as reporter:
+        assert type(reporter) is Reporter

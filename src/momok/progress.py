@@ -1,82 +1,155 @@
-"""Progress bars of long work; lines where there is no terminal to draw them on."""
+"""Progress of long work: one callback for all of it, and a bar that draws what it is told."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from types import TracebackType
+from typing import Self, TypeAlias
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as Bars
+from rich.table import Column
+from rich.text import Text
 
-__all__ = ["Bars", "build_bars"]
+from momok.console import error_console, make_printable
 
-_LINE_EVERY = 30.0  # seconds between the lines that stand for bars where there is no terminal
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called as ``progress(what, done, total)``; a total of 0 means that it is not known.
+
+What stands behind a colon may change as the work goes on: ``training: loss 0.0123``.
+"""
+
+_LINE_EVERY = 30.0  # seconds between the lines that stand for a bar where there is no terminal
 
 
-class Bars(Progress):
-    """Progress bars; where no terminal shows them, a line about each from time to time.
+def no_progress(what: str, done: int, total: int) -> None:
+    """Say nothing."""
 
-    A task may carry a ``note`` field, which stands behind it.
+
+class Reporter:
+    """Is told what happens in a run; this one tells nobody. Derive from it for one of your own."""
+
+    def say(self, text: str) -> None:
+        """Tell a line worth reading."""
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Take a step of training or ranking; see ``Progress``."""
+
+    def validated(
+        self, epoch: int, split: str, mrr: float, *, best: float, best_epoch: int
+    ) -> None:
+        """Take the result of a validation; ``best`` may be this one."""
+
+
+class ProgressBar(Reporter):
+    """One bar on a terminal, for the work under way; a line now and then where there is none.
+
+    The bar appears with the first progress and is taken away at the end of the ``with`` block, so
+    that a mistake that is found before any work is one line and nothing else.
     """
 
-    def __init__(self, *columns: str | ProgressColumn, console: Console) -> None:
-        super().__init__(*columns, console=console, transient=True)
-        self._drawn = console.is_interactive or console.is_jupyter
-        self._told = time.monotonic()
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or error_console()
+        self._is_drawn = self._console.is_interactive or self._console.is_jupyter
+        self._last_line = time.monotonic()
+        self._tasks: dict[str, TaskID] = {}
+        self._bars = Bars(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[share]}", markup=False),
+            TimeElapsedColumn(),
+            TextColumn("eta"),
+            TimeRemainingColumn(),
+            TextColumn(
+                "{task.fields[note]}",
+                style="dim",
+                markup=False,
+                table_column=Column(no_wrap=True, overflow="ellipsis"),
+            ),
+            console=self._console,
+            transient=True,
+        )
 
-    def start(self) -> None:
-        """Show the bars, where they can be shown."""
-        if self._drawn:
-            super().start()
+    def __enter__(self) -> Self:
+        return self
 
-    def stop(self) -> None:
-        """Take the bars away."""
-        if self._drawn:
-            super().stop()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if self._bars.live.is_started:
+            self._bars.stop()
 
-    def update(self, task_id: TaskID, **changes: Any) -> None:
-        """Move a bar; see ``rich.progress.Progress.update``."""
-        super().update(task_id, **changes)
-        if time.monotonic() - self._told >= _LINE_EVERY:
-            self.tell(task_id)
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._console.print(Text(make_printable(text)), highlight=False, soft_wrap=True)
 
-    def tell(self, task_id: TaskID) -> None:
-        """Print a line about a task, unless there are bars."""
-        if self._drawn:
-            return
-        self._told = time.monotonic()
-        task = next(task for task in self.tasks if task.id == task_id)
-        words = [f"{task.completed:,.0f}"]
-        if task.total:
-            words[0] += f" of {task.total:,.0f} ({task.percentage:.0f}%)"
-        for seconds, what in ((task.elapsed, "gone"), (task.time_remaining, "left")):
-            if seconds is not None:
-                words.append(f"{timedelta(seconds=round(seconds))} {what}")
-        if note := task.fields.get("note"):
-            words.append(str(note))
-        line = f"{task.description}: {', '.join(words)}"
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Move the bar of this work; it goes when the work is done."""
+        name, _, note = map(make_printable, what.partition(": "))
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(
+                name, total=None, completed=done, share="", note=""
+            )
+        number = self._tasks[name]
+        for task in self._bars.tasks:
+            if task.visible != (task.id == number):
+                self._bars.update(task.id, visible=task.id == number)
+        share = f"{done / total:4.0%}" if total else f"{done:,}" if done else ""
+        self._bars.update(number, completed=done, total=total or None, share=share, note=note)
+        if self._is_drawn:
+            self._bars.start()
+        elif time.monotonic() - self._last_line >= _LINE_EVERY:
+            self._last_line = time.monotonic()
+            [task] = (task for task in self._bars.tasks if task.id == number)
+            self.say(_describe(task))
+        if 0 < total <= done:
+            self._bars.remove_task(self._tasks.pop(name))
+
+    def validated(
+        self, epoch: int, split: str, mrr: float, *, best: float, best_epoch: int
+    ) -> None:
+        """Print a line about the validation."""
+        chosen = (
+            "the best so far"
+            if epoch == best_epoch
+            else f"best {100 * best:.2f} in epoch {best_epoch}"
+        )
+        self.say(f"epoch {epoch}: {split} MRR {100 * mrr:.2f}, {chosen}")
 
 
-def build_bars(console: Console) -> Bars:
-    """Bars in the house's layout; their tasks must carry a ``note`` field."""
-    return Bars(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("eta"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", style="dim"),
-        console=console,
-    )
+@contextmanager
+def open_reporter(progress: bool | Reporter) -> Iterator[Reporter]:
+    """Give a bar for True, silence for False, and a reporter as it is."""
+    if isinstance(progress, Reporter):
+        yield progress
+    elif progress:
+        with ProgressBar() as bar:
+            yield bar
+    else:
+        yield Reporter()
+
+
+def _describe(task: Task) -> str:
+    words = [f"{task.completed:,.0f}"]
+    if task.total:
+        words[0] += f" of {task.total:,.0f} ({task.percentage:.0f}%)"
+    for seconds, what in ((task.elapsed, "elapsed"), (task.time_remaining, "left")):
+        if seconds is not None:
+            words.append(f"{timedelta(seconds=round(seconds))} {what}")
+    if task.fields["note"]:
+        words.append(task.fields["note"])
+    return f"{task.description}: {', '.join(words)}"

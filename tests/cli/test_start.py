@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 import momok
 from momok.cli import COMMANDS, main
-from momok.cli.console import make_printable
+from momok.console import make_printable
 from momok.errors import DataError
 
 HEAVY = ("torch", "numpy", "rich", "matplotlib", "pydantic", "rapidfuzz", "safetensors")

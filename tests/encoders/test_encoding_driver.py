@@ -86,7 +86,7 @@ def test_an_interrupted_encoding_goes_on(graph_folder, after):
         encode(folder, encoder=Interrupted(), keep_seconds=3600.0)
     assert not (folder / "features" / "text.json").exists()
     told = []
-    encoding = encode(folder, progress=lambda done, total: told.append((done, total)))
+    encoding = encode(folder, progress=lambda _what, done, total: told.append((done, total)))
     assert encoding.resumed == 4 * after
     assert told[0] == (4 * after, 18)
     assert told[-1] == (18, 18)

@@ -154,7 +154,7 @@ def build_random_graph(num_entities: int, num_relations: int, num_facts: int) ->
 def test_everything_is_encoded_once_and_the_mode_restored() -> None:
     graph, model = build_random_graph(40, 4, 1200), build_model(40, 4)
     calls: list[tuple[int, int]] = []
-    evaluate(model, graph, "test", progress=lambda done, total: calls.append((done, total)))
+    evaluate(model, graph, "test", progress=lambda _, *done: calls.append(done))
     assert model.training
     assert model.candidate_calls == 1
     h, r, t = graph.test.T
@@ -188,7 +188,7 @@ def test_more_candidates_than_are_kept_change_nothing(monkeypatch: pytest.Monkey
     model.candidate_calls = 0
     calls: list[tuple[int, int]] = []
     monkeypatch.setattr(evaluator_module, "_MOST_KEPT", 15)
-    parts = evaluate(model, graph, "test", progress=lambda done, total: calls.append((done, total)))
+    parts = evaluate(model, graph, "test", progress=lambda _, *done: calls.append(done))
     assert parts == usual
     assert model.candidate_calls == 2 * 3
     everything = len(model.encoded)

@@ -145,7 +145,7 @@ def test_facts_come_with_labels_ranks_and_probabilities() -> None:
     facts = list(
         iterate_new_facts(
             cast(Scorer, scorer), ["r1", 0, "r1"], per_relation=3,
-            progress=lambda *told: progress.append(told),
+            progress=lambda _what, *told: progress.append(told),
         )
     )  # fmt: skip
     assert [(f.relation.label, f.rank) for f in facts] == [

@@ -129,7 +129,7 @@ def test_the_estimates_are_those_of_the_log(run: RunFolder, explained: ModelExpl
 
 def test_a_predictor_serves_as_well(run: RunFolder, explained: ModelExplanation) -> None:
     told: list[tuple[int, int]] = []
-    again = explain_model(Predictor(run), progress=lambda *done: told.append(done))
+    again = explain_model(Predictor(run), progress=lambda _what, *done: told.append(done))
     assert again.to_json() == explained.to_json()
     total = sum(int(counts.sum()) for counts in explained.queries.values())
     assert told[-1] == (total, total)

@@ -181,7 +181,9 @@ def test_labels_names_and_ids_ask_the_same(predictor: Predictor) -> None:
 def test_many_questions_are_answered_as_one_by_one(predictor: Predictor) -> None:
     triples = [(q.get("head"), q["relation"], q.get("tail")) for q in QUERIES] * 80  # two batches
     told: list[tuple[int, int]] = []
-    many = predictor.predict_many(triples, 7, progress=lambda done, of: told.append((done, of)))
+    many = predictor.predict_many(
+        triples, 7, progress=lambda _what, done, of: told.append((done, of))
+    )
     assert told == [(256, 320), (320, 320)]
     for i, query in enumerate(QUERIES):
         alone = predictor.predict(**query, k=7)

@@ -149,7 +149,7 @@ def test_any_size_can_be_drawn(experts: int, modalities: tuple[str, ...], tmp_pa
 def test_plots_of_a_run_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     run = train_small(tmp_path / "run", build_graph(), training__epochs=1)
     told: list[tuple[int, int]] = []
-    paths = draw_model_plots(run, progress=lambda *done: told.append(done))
+    paths = draw_model_plots(run, progress=lambda _what, *done: told.append(done))
     assert {path.name for path in paths} == {
         f"{stem}.{suffix}"
         for stem in ("experts", "modalities", "disentanglement")

@@ -25,10 +25,10 @@ from momok.graph import (
     write_momok_folder,
 )
 from momok.model import ClubNetworks, MoMoK
+from momok.progress import Reporter
 from momok.training import RunFolder
 from momok.training.build import build_model
 from momok.training.queries import TrainingQueries
-from momok.training.reporter import RankingProgress, Silent
 from momok.training.step import Disentanglement, StepLosses, training_step
 
 SETTINGS: dict[str, Any] = {  # all that matters here: defaults are free to change
@@ -104,8 +104,8 @@ def train_small(
     return momok.train(graph or build_graph(), config, run=path, progress=reporter)
 
 
-class Interrupter(Silent):
-    """Presses Ctrl-C after a number of steps, or when a number of rankings have begun."""
+class Interrupter(Reporter):
+    """Presses Ctrl-C after a number of steps, or of rankings."""
 
     def __init__(self, *, steps: int = 0, rankings: int = 0) -> None:
         self.steps, self.rankings = steps, rankings
@@ -115,18 +115,16 @@ class Interrupter(Silent):
         """Keep what was said."""
         self.said.append(text)
 
-    def step(self, epoch: int, loss: float, queries_per_second: float) -> None:  # noqa: ARG002
+    def progress(self, what: str, done: int, total: int) -> None:
         """Count down."""
-        self.steps -= 1
-        if self.steps == 0:
-            signal.raise_signal(signal.SIGINT)
-
-    def ranking(self, what: str) -> RankingProgress:
-        """Count down."""
-        self.rankings -= 1
-        if self.rankings == 0:
-            signal.raise_signal(signal.SIGINT)
-        return super().ranking(what)
+        if what.startswith("training"):
+            self.steps -= 1
+            if self.steps == 0:
+                signal.raise_signal(signal.SIGINT)
+        elif done == total:
+            self.rankings -= 1
+            if self.rankings == 0:
+                signal.raise_signal(signal.SIGINT)
 
 
 def read_outcome(run: RunFolder | Path) -> dict[str, bytes]:
@@ -142,14 +140,14 @@ class KilledError(Exception):
     """Stands for a killed process."""
 
 
-class Killer(Silent):
+class Killer(Reporter):
     """Stops training after some steps as a kill would: nothing is saved."""
 
     def __init__(self, steps: int) -> None:
         self.left = steps
 
-    def step(self, epoch: int, loss: float, queries_per_second: float) -> None:  # noqa: ARG002
-        self.left -= 1
+    def progress(self, what: str, done: int, total: int) -> None:  # noqa: ARG002
+        self.left -= what.startswith("training")
         if self.left == 0:
             raise KilledError
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import gc
 import weakref
 
-import pytest
-
+from momok.progress import Reporter
 from momok.training import api
-from momok.training.reporter import Silent
 from tests.training.small_training import train_small
 
 
@@ -32,27 +30,10 @@ def test_the_trained_model_is_let_go_before_the_chosen_one_is_tested(tmp_path, m
     assert alive == [False, False]  # valid, then test
 
 
-def test_an_evaluation_that_fails_takes_its_bar_away(tmp_path, monkeypatch) -> None:
-    run = train_small(tmp_path / "run")
-    ended = []
-
-    class Listener(Silent):
-        def end(self) -> None:
-            ended.append(True)
-
-    def interrupt(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(api, "evaluate", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        api.evaluate_run(run, progress=Listener())
-    assert ended
-
-
 def test_the_reporter_hears_of_every_validation_and_of_the_best(tmp_path) -> None:
     heard = []
 
-    class Listener(Silent):
+    class Listener(Reporter):
         def validated(self, epoch, split, mrr, *, best, best_epoch) -> None:
             heard.append((epoch, split, mrr, best, best_epoch))
 

@@ -20,12 +20,12 @@ from momok.errors import (
     StorageError,
     TrainingError,
 )
+from momok.progress import Reporter
 from momok.runtime import start_runtime
 from momok.training import RunFolder, checkpoint, evaluate_run
 from momok.training import trainer as trainer_module
 from momok.training.build import build_model
 from momok.training.checkpoint import load_model, read_checkpoint, write_checkpoint
-from momok.training.reporter import Silent
 from momok.training.step import training_step
 from momok.training.trainer import Trainer
 from tests.training.small_training import (
@@ -194,6 +194,6 @@ def test_a_trainer_needs_no_graph_on_disk(tmp_path) -> None:
     graph, config = build_graph(), configure(training__epochs=1)
     runtime = start_runtime(config.runtime)
     run = RunFolder.create(tmp_path / "run", graph, config, {})
-    Trainer(run, graph, build_model(graph, config, torch.Generator()), runtime, Silent()).fit()
+    Trainer(run, graph, build_model(graph, config, torch.Generator()), runtime, Reporter()).fit()
     assert run.state == "trained"
     assert run.load_graph().train.tolist() == graph.train.tolist()

@@ -16,8 +16,8 @@ import pytest
 
 import momok
 from momok.errors import RunError
+from momok.progress import Reporter
 from momok.training import RunFolder
-from momok.training.reporter import Silent
 from tests.training.small_training import (
     SETTINGS,
     Interrupter,
@@ -191,13 +191,17 @@ def test_sampled_candidates_and_lazy_updates_go_on_as_well(tmp_path, steps) -> N
 
 
 def test_the_settings_of_these_tests_have_four_batches(tmp_path) -> None:
-    class Counter(Silent):
+    class Counter(Reporter):
         steps = 0
 
-        def begin(self, epochs: int, steps_per_epoch: int, done_steps: int) -> None:  # noqa: ARG002
-            assert steps_per_epoch == BATCHES
+        def progress(self, what: str, done: int, total: int) -> None:
+            if what.startswith("training"):
+                assert total == BATCHES
+                self.steps = done
 
-    train_small(tmp_path / "run", reporter=Counter(), training__epochs=1)
+    counter = Counter()
+    train_small(tmp_path / "run", reporter=counter, training__epochs=1)
+    assert counter.steps == BATCHES
 
 
 def test_early_stopping_remembers(tmp_path) -> None:
@@ -220,8 +224,8 @@ def test_early_stopping_remembers(tmp_path) -> None:
 
 def test_a_second_ctrl_c_stops_at_once_and_the_checkpoint_before_is_good(tmp_path) -> None:
     class Impatient(Interrupter):
-        def step(self, epoch: int, loss: float, queries_per_second: float) -> None:
-            super().step(epoch, loss, queries_per_second)
+        def progress(self, what: str, done: int, total: int) -> None:
+            super().progress(what, done, total)
             if self.steps == 0:
                 signal.raise_signal(signal.SIGINT)
 
@@ -234,11 +238,10 @@ def test_a_second_ctrl_c_stops_at_once_and_the_checkpoint_before_is_good(tmp_pat
 
 
 def test_ctrl_c_while_the_chosen_model_is_tested(tmp_path) -> None:
-    class Late(Silent):
-        def ranking(self, what: str):  # type: ignore[no-untyped-def]
+    class Late(Reporter):
+        def progress(self, what: str, done: int, total: int) -> None:  # noqa: ARG002
             if what == "ranking test":
                 raise KeyboardInterrupt
-            return super().ranking(what)
 
     with pytest.raises(KeyboardInterrupt):
         train_small(tmp_path / "run", reporter=Late())
@@ -262,10 +265,10 @@ def test_a_finished_run_is_not_resumed(tmp_path) -> None:
 
 
 def test_a_run_under_way_is_not_resumed(tmp_path) -> None:
-    class Meddler(Silent):
+    class Meddler(Reporter):
         tried = 0
 
-        def step(self, epoch: int, loss: float, queries_per_second: float) -> None:  # noqa: ARG002
+        def progress(self, what: str, done: int, total: int) -> None:  # noqa: ARG002
             if not self.tried:
                 self.tried += 1
                 with pytest.raises(RunError, match="another process is training in this run"):

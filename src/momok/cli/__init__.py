@@ -136,7 +136,7 @@ def _suggest(name: str) -> str:
 
 
 def _fail(message: str) -> NoReturn:
-    from momok.cli.console import make_printable
+    from momok.console import make_printable
 
     click.echo(f"momok: {make_printable(message)}", err=True)
     sys.exit(EXIT_USER_ERROR)

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from momok.prediction.calibration.record import Calibration
-    from momok.training import RunFolder
 
-__all__ = ["calibrate", "command"]
+__all__ = ["command"]
 
 
 @click.command("calibrate", short_help=COMMANDS["calibrate"])
@@ -36,31 +35,23 @@ def command(*, run: str, as_json: bool) -> None:
     """
     import json
 
-    from momok.cli.console import console
+    from momok.console import console
+    from momok.prediction.calibration.fit import calibrate_run
+    from momok.progress import ProgressBar
 
-    calibration = calibrate(run, quiet=as_json)
+    with ProgressBar() as bar:
+        calibration = calibrate_run(run, progress=bar.progress)
     if as_json:
         click.echo(json.dumps(calibration.to_json(), indent=2))
         return
     console().print(_build_table(calibration))
 
 
-def calibrate(run: RunFolder | str, *, quiet: bool = False) -> Calibration:
-    """Calibrate a run, with a progress bar on the standard error."""
-    from momok.cli.progress import show_work
-    from momok.prediction.calibration.fit import calibrate_run
-
-    if quiet:
-        return calibrate_run(run)
-    with show_work("calibrating") as show:
-        return calibrate_run(run, progress=show)
-
-
 def _build_table(calibration: Calibration) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from momok.cli.console import make_printable
+    from momok.console import make_printable
 
     table = Table(
         title="Calibration: fitted on validation, judged on test",

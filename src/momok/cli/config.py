@@ -99,7 +99,7 @@ def _show(config: RunConfig) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from momok.cli.console import console
+    from momok.console import console
 
     out = console()
     by_section = groupby(list_values(config), key=lambda row: row[0].rpartition(".")[0])

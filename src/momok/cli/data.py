@@ -36,7 +36,7 @@ def list_graphs() -> None:
     """List the graphs that momok knows by name."""
     from rich.table import Table
 
-    from momok.cli.console import console, make_printable
+    from momok.console import console, make_printable
     from momok.graph import CATALOG
     from momok.graph.catalog import find_folder
 
@@ -63,7 +63,7 @@ def list_graphs() -> None:
 @click.option("--strict", is_flag=True, help="Malformed lines are errors.")
 def show_info(graph: str, split: Literal["clean", "published"], strict: bool) -> None:
     """Say how large a graph is, how it is split, and what was found in its files."""
-    from momok.cli.console import console
+    from momok.console import console
     from momok.graph import load_graph
 
     loaded = load_graph(graph, split=split, strict=strict)
@@ -76,7 +76,7 @@ def _show_sizes(out: Console, graph: MultimodalGraph) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from momok.cli.console import make_printable
+    from momok.console import make_printable
 
     table = Table(title=Text(make_printable(graph.name), style="bold"), show_header=False)
     table.add_column(style="dim")
@@ -109,7 +109,7 @@ def _show_sizes(out: Console, graph: MultimodalGraph) -> None:
 
 
 def _show_remarks(out: Console, graph: MultimodalGraph) -> None:
-    from momok.cli.console import make_printable
+    from momok.console import make_printable
 
     for note in graph.split_notes:
         out.print(f"split: {make_printable(note)}")

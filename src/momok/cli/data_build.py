@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,22 +126,19 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
     momok data build --sparql http://localhost:7878/query --query @facts.rq --out my-graph
     momok data build world --with-reviews accepted.tsv --out world-reviewed
     """
-    from rich.status import Status
-
-    from momok.cli.console import console, error_console, make_printable
+    from momok.console import console
     from momok.graph.build.build import build_graph
     from momok.graph.build.write import check_target
     from momok.graph.sources.reading import SourceOptions, read_facts_file, read_sources
+    from momok.progress import ProgressBar
 
     options = _read_source_options(given)
     building = _read_build_options(given)
     check_target(out, overwrite=building.overwrite)
-    err = error_console()
-    status = Status("", console=err)
-    with status if err.is_terminal else nullcontext():
+    with ProgressBar() as bar:
 
         def stage(what: str) -> None:
-            status.update(make_printable(what))
+            bar.progress(what, 0, 0)
 
         raw = read_sources(sources, options, stage=stage)
         reviews = given["with_reviews"]
@@ -236,7 +232,7 @@ def _read_build_options(given: dict[str, Any]) -> BuildOptions:
 
 
 def _show(out: Console, report: BuildReport) -> None:
-    from momok.cli.console import make_printable
+    from momok.console import make_printable
 
     def say(text: str) -> None:
         out.print(make_printable(text), soft_wrap=True)
@@ -279,7 +275,7 @@ def _show_sizes(out: Console, report: BuildReport) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from momok.cli.console import make_printable
+    from momok.console import make_printable
 
     table = Table(title=Text(make_printable(report.name), style="bold"), show_header=False)
     table.add_column(style="dim")

@@ -53,12 +53,12 @@ def command(
     momok data check my-graph --fail-on warning
     momok data check my-graph --skip pictures --json > check.json
     """
-    from momok.cli.console import console
-    from momok.cli.stages import show_stages
+    from momok.console import console
     from momok.graph.doctor import diagnose
+    from momok.progress import ProgressBar
 
-    with show_stages() as progress:
-        diagnosis = diagnose(graph, progress, skip=skip)
+    with ProgressBar() as bar:
+        diagnosis = diagnose(graph, bar.progress, skip=skip)
     if as_json:
         import json
 

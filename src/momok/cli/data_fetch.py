@@ -33,27 +33,27 @@ def command(name: str, features: bool) -> None:
     momok data fetch MKG-W
     momok data fetch DB15K --features
     """
-    from momok.cli.console import console, make_printable
-    from momok.cli.stages import show_transfer
+    from momok.console import console, make_printable
     from momok.errors import DataError
     from momok.graph import CATALOG
     from momok.graph.catalog import find_entry, list_places
     from momok.graph.fetch.fetch import fetch_features, fetch_graph
     from momok.graph.formats import is_benchmark_folder
+    from momok.progress import ProgressBar
 
     entry = find_entry(name)
     if entry is None:
         names = ", ".join(known.name for known in CATALOG if not known.bundled)
         raise DataError(f"there is no benchmark {name!r}; momok can fetch {names}")
     out = console()
-    with show_transfer() as progress:
+    with ProgressBar() as bar:
         if not features or not is_benchmark_folder(list_places(entry)[0]):
-            folder, fetched = fetch_graph(entry, progress)
+            folder, fetched = fetch_graph(entry, bar.progress)
             for part in fetched:
                 out.print(_say(part), soft_wrap=True)
             out.print(make_printable(f"{entry.name} is in {folder}"), soft_wrap=True)
         if features:
-            folder, archive, files = fetch_features(entry, progress)
+            folder, archive, files = fetch_features(entry, bar.progress)
             out.print(_say(archive), soft_wrap=True)
             for file in files:
                 command = f"momok features import {entry.name} {shlex.quote(str(folder / file))}"
@@ -63,7 +63,7 @@ def command(name: str, features: bool) -> None:
 
 
 def _say(file: Fetched) -> str:
-    from momok.cli.console import make_printable
+    from momok.console import make_printable
 
     trust = {
         "verified": "verified",

@@ -54,24 +54,25 @@ def command(run: str | None) -> None:
     Countries, cities, languages and currencies; flags as pictures, names as texts. It takes about
     two minutes on two cores and downloads nothing.
     """
-    from momok.cli.console import console, error_console
+    from momok.console import console, error_console
 
     error_console().print("momok demo: the world graph, about two minutes on two cores")
 
-    from momok.cli.calibrate import calibrate
     from momok.cli.outcome import show_result
     from momok.config import resolve_config
     from momok.graph import load_graph
     from momok.prediction import Predictor
+    from momok.prediction.calibration.fit import calibrate_run
+    from momok.progress import ProgressBar
     from momok.reporting import draw_plots
     from momok.training import train
-    from momok.training.reporter import ProgressBars
 
     config = resolve_config(overrides=DEMO_SETTINGS)
     graph = load_graph("world", split=config.data.split)
-    folder = train(graph, config, run=run, progress=ProgressBars(error_console()))
-    calibrate(folder)
-    draw_plots(folder)
+    with ProgressBar() as bar:
+        folder = train(graph, config, run=run, progress=bar)
+        calibrate_run(folder, progress=bar.progress)
+        draw_plots(folder)
     out = console()
     show_result(folder, out)
     show_predictions(Predictor(folder), out)
@@ -121,7 +122,7 @@ def _build_table(predictor: Predictor) -> Table:
 def _build_row(question: Any, place: int, answer: Prediction) -> list[Any]:
     from rich.text import Text
 
-    from momok.cli.console import make_printable
+    from momok.console import make_printable
 
     true, found = answer.known == "test", place <= _SHOWN
     style = ("bold green" if found else "dim") if true else ""

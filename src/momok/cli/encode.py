@@ -95,14 +95,13 @@ def command(
     momok encode my-graph image --name clip --encoder transformers:models/clip
     momok encode world text --out my-world
     """
-    from momok.cli.stages import show_stages
     from momok.encoders import encode_modality
     from momok.graph.writable_folder import find_own_folder
+    from momok.progress import ProgressBar
 
     folder = find_own_folder(graph, out)
-    work = {"text": "encoding texts", "image": "encoding pictures", "numeric": "encoding numbers"}
-    with show_stages() as stages:
-        stages("loading the encoder", 0, 1)
+    with ProgressBar() as bar:
+        bar.progress("loading the encoder", 0, 0)
         encoding = encode_modality(
             folder,
             kind,
@@ -116,14 +115,14 @@ def command(
             limit=limit,
             device=device,
             allow_download=allow_download,
-            progress=lambda done, total: stages(work[kind], done, total),
+            progress=bar.progress,
         )
     _show(encoding, folder, _NOTHING[kind])
 
 
 def _show(encoding: Encoding, folder: Path, what: str) -> None:
     """Say what was encoded, what was not, and where it is."""
-    from momok.cli.console import console, make_printable
+    from momok.console import console, make_printable
 
     out = console()
     manifest = encoding.features.manifest

@@ -52,13 +52,11 @@ def command(
 
     The result is also written into the run folder, with the rank of every query.
     """
-    from momok.cli.console import console, error_console, make_printable
+    from momok.console import console, make_printable
     from momok.training import RunFolder, evaluate_run
-    from momok.training.reporter import ProgressBars
 
     folder = RunFolder(run)
-    bars = ProgressBars(error_console())
-    evaluation = evaluate_run(folder, split, protocol=protocol, progress=bars)
+    evaluation = evaluate_run(folder, split, protocol=protocol, progress=True)
     if as_json:
         click.echo(json.dumps(evaluation.to_json(), indent=2))
         return

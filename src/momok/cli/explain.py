@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -77,7 +76,7 @@ def command(
     if model == bool(given) or (given and len(given) != 3):
         raise click.UsageError("give HEAD, RELATION and TAIL of a fact, or --model")
 
-    from momok.cli.console import console
+    from momok.console import console
     from momok.prediction import Predictor
 
     predictor = Predictor(run, source=graph)
@@ -105,11 +104,11 @@ def command(
 
 
 def _explain_model(predictor: Predictor) -> ModelExplanation:
-    from momok.cli.progress import show_work
     from momok.prediction import explain_model
+    from momok.progress import ProgressBar
 
-    with show_work("train queries") as show:
-        return explain_model(predictor, progress=partial(show, ""))
+    with ProgressBar() as bar:
+        return explain_model(predictor, progress=bar.progress)
 
 
 def _print_json(value: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ def list_features(graph: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from momok.cli.console import console, make_printable
+    from momok.console import console, make_printable
     from momok.errors import FeatureError
     from momok.graph import Vocabulary, load_features
     from momok.graph.features import list_modalities
@@ -127,16 +127,16 @@ def import_features(
     momok features import my-graph vectors.npy --modality image --order entity2id
     momok features import my-graph vectors.csv --modality text
     """
-    from momok.cli.stages import show_stages
     from momok.errors import FeatureError
     from momok.graph import Vocabulary, save_features
     from momok.graph.feature_import import read_features
     from momok.graph.writable_folder import find_own_folder, read_labels_of, read_name_of
+    from momok.progress import ProgressBar
 
     folder = find_own_folder(graph, out)
     entities = Vocabulary(read_labels_of(folder))
-    with show_stages() as stages:
-        stages(f"reading {file.name}", 0, 1)
+    with ProgressBar() as bar:
+        bar.progress(f"reading {file.name}", 0, 0)
         imported = read_features(
             file.expanduser(),
             entities,
@@ -160,7 +160,7 @@ def import_features(
 
 def _show(imported: FeatureImport, entities: int, place: Path) -> None:
     """Say what was imported, what was assumed, and what fits nowhere."""
-    from momok.cli.console import console, make_printable
+    from momok.console import console, make_printable
 
     out = console()
     features = imported.features

@@ -7,17 +7,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from momok.cli.console import console, make_printable
 from momok.cli.tables import describe_protocol, heads_table
-from momok.reporting import draw_plots
+from momok.console import console, make_printable
 from momok.training import RunFolder
 
 __all__ = ["quote_path", "show_outcome", "show_result"]
 
 
 def show_outcome(run: RunFolder) -> None:
-    """Draw the plots of a finished run, print its test table and the next commands."""
-    draw_plots(run)
+    """Print the test table of a finished run and the next commands."""
     out = console()
     show_result(run, out)
     folder = quote_path(run.path)

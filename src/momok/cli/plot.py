@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import click
 
 from momok.cli import COMMANDS
@@ -20,8 +18,8 @@ def command(run: str) -> None:
     checkpoint, experts, modalities and disentanglement show what the model has learned of the
     relations (docs/explanations.md).
     """
-    from momok.cli.console import make_printable
-    from momok.cli.progress import show_work
+    from momok.console import make_printable
+    from momok.progress import ProgressBar
     from momok.reporting import draw_plots
     from momok.reporting.model_plots import draw_model_plots
     from momok.training import RunFolder
@@ -29,7 +27,7 @@ def command(run: str) -> None:
     folder = RunFolder(run)
     written = draw_plots(folder)
     if folder.best_checkpoint.exists():
-        with show_work("train queries") as show:
-            written += draw_model_plots(folder, progress=partial(show, ""))
+        with ProgressBar() as bar:
+            written += draw_model_plots(folder, progress=bar.progress)
     for path in written:
         click.echo(make_printable(str(path)))

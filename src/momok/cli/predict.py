@@ -263,8 +263,8 @@ def _refuse(*, given: dict[str, Any], where: str) -> None:
 
 
 def _print_table(predictions: Predictions) -> None:
-    from momok.cli.console import console
     from momok.cli.views.predictions import prediction_table
+    from momok.console import console
 
     out = console()
     ascii_only = out.options.ascii_only
@@ -291,7 +291,7 @@ def _to_json(predictions: Predictions, about: dict[str, Any]) -> str:
 
 def _to_csv(predictions: Predictions, heads: tuple[str, ...], safe: bool) -> str:
     """CSV; ``safe`` escapes control characters, for a terminal (a file gets labels as they are)."""
-    from momok.cli.console import make_printable
+    from momok.console import make_printable
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -310,7 +310,7 @@ def _deliver(content: str, output: str | None, count: int) -> None:
     if output is None:
         click.echo(content.encode(), nl=False)  # UTF-8, whatever the terminal has
         return
-    from momok.cli.console import error_console, make_printable
+    from momok.console import error_console, make_printable
     from momok.storage import write_file
 
     write_file(Path(output), content.encode())

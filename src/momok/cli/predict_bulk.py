@@ -25,12 +25,12 @@ def predict_all_missing(
     base_iri: str | None,
 ) -> None:
     """Rank, write and say what was written."""
-    from momok.cli.console import error_console
-    from momok.cli.progress import show_work
+    from momok.console import error_console
     from momok.prediction.missing.facts import DEFAULT_PER_RELATION, BulkOptions
     from momok.prediction.missing.files import DEFAULT_BASE, FileOptions
     from momok.prediction.missing.resume import write_new_facts
     from momok.prediction.scorer import Scorer
+    from momok.progress import ProgressBar
 
     # A cap over all relations is also one of each: more of one could not be written.
     options = BulkOptions(
@@ -39,7 +39,7 @@ def predict_all_missing(
         plausible=plausible,
     )
     file_options = FileOptions(rdf=rdf or "star", base_iri=base_iri or DEFAULT_BASE)
-    with show_work("million pairs", scale=1e-6) as show:
+    with ProgressBar() as bar:
         summary = write_new_facts(
             Scorer(run),
             output,
@@ -48,13 +48,13 @@ def predict_all_missing(
             top=top,
             file_options=file_options,
             memory_budget=None if memory_mb is None else memory_mb << 20,
-            progress=show,
+            progress=bar.progress,
         )
     error_console().print(_describe(summary, output), soft_wrap=True)
 
 
 def _describe(summary: BulkSummary, output: str) -> str:
-    from momok.cli.console import make_printable
+    from momok.console import make_printable
 
     relations = "1 relation" if summary.relations == 1 else f"{summary.relations} relations"
     before = f" ({summary.resumed} finished before)" if summary.resumed else ""

@@ -39,13 +39,13 @@ def predict_new(
     """
     entity = read_new_entity(words)
 
-    from momok.cli.stages import show_stages
     from momok.prediction import Predictor
+    from momok.progress import ProgressBar
 
-    with show_stages() as stages:  # seconds, most of them for the encoder's weights
-        stages("loading the model", 0, 2)
+    with ProgressBar() as bar:  # seconds, most of them for the encoder's weights
+        bar.progress("loading the model", 0, 0)
         predictor = Predictor(run, source=graph)
-        stages("encoding the new entity", 1, 2)
+        bar.progress("encoding the new entity", 0, 0)
         return predictor, predictor.predict_new(
             entity, relation=relation, role=role, k=k, plausible=plausible
         )

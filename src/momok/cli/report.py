@@ -35,10 +35,10 @@ def command(runs: tuple[str, ...], out: str | None, no_pictures: bool) -> None:
     Runs can be compared when they were trained and tested on the same facts. Differences are given
     with 95% paired bootstrap intervals over the test queries.
     """
-    from momok.cli.console import make_printable
-    from momok.cli.stages import show_stages
+    from momok.console import make_printable
+    from momok.progress import ProgressBar
     from momok.reporting.report import write_report
 
-    with show_stages() as tell:
-        path = write_report(runs, out=out, pictures=not no_pictures, progress=tell)
+    with ProgressBar() as bar:
+        path = write_report(runs, out=out, pictures=not no_pictures, progress=bar.progress)
     click.echo(make_printable(str(path)))

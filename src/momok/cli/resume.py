@@ -16,12 +16,14 @@ def command(run: str) -> None:
 
     On CPU the result equals that of an uninterrupted run, bit for bit.
     """
-    from momok.cli.calibrate import calibrate
-    from momok.cli.console import error_console
     from momok.cli.outcome import show_outcome
+    from momok.prediction.calibration.fit import calibrate_run
+    from momok.progress import ProgressBar
+    from momok.reporting import draw_plots
     from momok.training import resume
-    from momok.training.reporter import ProgressBars
 
-    folder = resume(run, progress=ProgressBars(error_console()))
-    calibrate(folder)
+    with ProgressBar() as bar:
+        folder = resume(run, progress=bar)
+        calibrate_run(folder, progress=bar.progress)
+        draw_plots(folder)
     show_outcome(folder)

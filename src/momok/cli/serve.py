@@ -85,7 +85,7 @@ def command(
     again. The API is described at /api/v1/openapi.json; /health, /ready and /metrics are there for
     what watches over it.
     """
-    from momok.cli.console import console
+    from momok.console import console
     from momok.serving.settings import ServeSettings, check_extra
 
     settings = ServeSettings(

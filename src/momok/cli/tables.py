@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from rich.table import Table
 from rich.text import Text
 
-from momok.cli.console import make_printable
+from momok.console import make_printable
 from momok.evaluation import ANSWER, Evaluation, Metrics
 
 __all__ = ["build_table", "describe_protocol", "group_table", "heads_table"]

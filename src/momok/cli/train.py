@@ -53,29 +53,29 @@ def command(
     The run folder then holds the settings, the graph's facts, the metrics of every epoch, the last
     and the best checkpoint, the results on validation and test, and plots.
     """
-    from momok.cli.calibrate import calibrate
-    from momok.cli.console import error_console, make_printable
     from momok.cli.outcome import show_outcome
     from momok.config import resolve_config
+    from momok.console import make_printable
     from momok.graph import load_graph
+    from momok.prediction.calibration.fit import calibrate_run
+    from momok.progress import open_reporter
     from momok.reporting import draw_plots
     from momok.training import train
-    from momok.training.reporter import ProgressBars
 
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
     config = resolve_config(preset, file=file, overrides=overrides)
-    progress = False if quiet else ProgressBars(error_console())
-    # nothing here keeps the graph: training drops its features as soon as the tables have them
-    folder = train(
-        load_graph(graph, split=config.data.split, strict=strict),
-        config,
-        run=run,
-        progress=progress,
-    )
-    calibrate(folder, quiet=quiet)
-    if quiet:
+    with open_reporter(not quiet) as reporter:
+        # nothing here keeps the graph: training drops its features as soon as the tables have them
+        folder = train(
+            load_graph(graph, split=config.data.split, strict=strict),
+            config,
+            run=run,
+            progress=reporter,
+        )
+        calibrate_run(folder, progress=reporter.progress)
         draw_plots(folder)
+    if quiet:
         click.echo(make_printable(str(folder.path)))
     else:
         show_outcome(folder)

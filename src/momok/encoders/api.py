@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from momok.encoders.inputs import (
 from momok.encoders.registry import DEFAULT_SPECS, build_encoder
 from momok.errors import ConfigError, FeatureError
 from momok.graph.feature_files import check_modality_name
+from momok.progress import Progress, no_progress
 
 __all__ = ["DEFAULT_FIELDS", "encode_modality"]
 
@@ -39,7 +40,7 @@ def encode_modality(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     allow_download: bool = False,
     keep_seconds: float = 5.0,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    progress: Progress = no_progress,
 ) -> Encoding:
     """Encode the texts, pictures or numbers of a graph, and write the vectors into its folder.
 
@@ -58,7 +59,7 @@ def encode_modality(
         device: where to compute.
         allow_download: weights may be downloaded.
         keep_seconds: how often what is finished is put on disk.
-        progress: is told how many entities are done, of how many.
+        progress: is told of the entities.
 
     Raises:
         MomokError: the graph cannot be read, the encoder cannot be built, nothing can be encoded,

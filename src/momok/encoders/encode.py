@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from momok.errors import ConfigError, FeatureError, StorageError
 from momok.graph.features import FeatureManifest, Features, save_features
 from momok.graph.names import flatten
 from momok.graph.vocabulary import Vocabulary
+from momok.progress import Progress, no_progress
 from momok.storage import lock_file, write_file
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Encoding", "encode_inputs"]
 
 _KEEP_SECONDS = 5.0  # of work that a kill may cost
-_NO_PROGRESS: Callable[[int, int], None] = lambda _done, _total: None  # noqa: E731
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def encode_inputs(
     restart: bool = False,
     limit: int | None = None,
     keep_seconds: float = _KEEP_SECONDS,
-    progress: Callable[[int, int], None] = _NO_PROGRESS,
+    progress: Progress = no_progress,
 ) -> Encoding:
     """Encode what a graph's folder has of a modality, and write ``features/<modality>.*`` there.
 
@@ -78,7 +79,7 @@ def encode_inputs(
         restart: drop what an earlier attempt has finished.
         limit: encode the first entities only, to try something out.
         keep_seconds: how often what is finished is put on disk.
-        progress: is told how many entities are done, of how many.
+        progress: is told of the entities.
 
     Raises:
         FeatureError: an encoder's vectors cannot be used, nothing could be encoded, or an
@@ -93,7 +94,7 @@ def encode_inputs(
         work = WorkFolder(place, job, date.today().isoformat())
         resumed = work.done
         parts = _encode_parts(inputs, encoder, range(work.done, total, batch), total)
-        _keep_parts(parts, work, total, keep_seconds, progress)
+        _keep_parts(parts, work, total, keep_seconds, partial(progress, f"encoding {modality}"))
         matrix, items, found = _collect(work, inputs, encoder.width)
         problems = tuple(sorted([*inputs.problems, *found], key=lambda problem: problem.kind))
         if not items.any():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,6 +30,7 @@ from momok.evaluation.ranking import (
 from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks
 from momok.graph.fact_index import FactIndex
 from momok.graph.triples import CARDINALITIES, classify_cardinality, mark_unseen
+from momok.progress import Progress, no_progress
 
 __all__ = ["EvaluatedGraph", "TwoTowerModel", "evaluate"]
 
@@ -139,7 +141,7 @@ def evaluate(
     *,
     protocol: results.Protocol = "clean",
     memory_budget: int = DEFAULT_MEMORY_BUDGET,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> Evaluation:
     """Rank the true answers of a split's facts and report the metrics.
 
@@ -150,7 +152,7 @@ def evaluate(
 
     ``protocol`` is recorded, nothing more: under "published" the caller selects by
     metrics.best_of_each_metric. ``memory_budget``: bytes of the score buffers; metrics do not
-    depend on it. ``progress(done, total)`` is called with counts of distinct queries.
+    depend on it. ``progress`` is told of distinct queries.
 
     Raises DataError for an empty split, ConfigError for a budget that is too small or a head
     named "answer", TrainingError for scores that are not finite.
@@ -167,7 +169,9 @@ def evaluate(
             "heads in evaluations: rename the modality"
         )
     with _evaluation_mode(model):
-        ranks = _rank_facts(model, graph, facts, memory_budget, progress)
+        ranks = _rank_facts(
+            model, graph, facts, memory_budget, partial(progress, f"ranking {split}")
+        )
     return _summarise(model, graph, facts, ranks, split=split, protocol=protocol)
 
 
@@ -187,7 +191,7 @@ def _rank_facts(
     graph: EvaluatedGraph,
     facts: Ints,
     memory_budget: int,
-    progress: Callable[[int, int], None] | None,
+    progress: Callable[[int, int], None],
 ) -> dict[str, Ranks]:
     """Return Ranks [2F] per head: the tail query of every fact, then the head query of every."""
     N, R = graph.num_entities, graph.num_relations
@@ -224,8 +228,7 @@ def _rank_facts(
                 known=known.lookup(*_split_keys(keys[start:stop], N)),
             )
             pieces.append(ranker.rank(part))
-            if progress is not None:
-                progress(stop, len(keys))
+            progress(stop, len(keys))
         del vectors, part  # the next ones take their memory
     return {head: _join([piece[head] for piece in pieces], order) for head in pieces[0]}
 
@@ -250,7 +253,7 @@ def _rank_parts(
     num_entities: int,
     queries: RankedQueries,
     memory_budget: int,
-    progress: Callable[[int, int], None] | None,
+    progress: Callable[[int, int], None],
 ) -> dict[str, Ranks]:
     """Rank among more candidates than are kept; the bar goes on as parts are encoded."""
     num_parts = -(-num_entities // _MOST_KEPT)
@@ -267,8 +270,7 @@ def _rank_parts(
             yield start, {head: vectors[head] for head in model.heads}
             del vectors
             taken += 1
-            if progress is not None:
-                progress(total * taken // (2 * len(starts)), total)
+            progress(total * taken // (2 * len(starts)), total)
 
     return rank_in_parts(queries, parts, memory_budget=memory_budget)
 

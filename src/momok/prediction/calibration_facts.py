@@ -21,12 +21,12 @@ from momok.prediction.calibration.counts import (
     Cells,
     Counts,
     HeldOut,
-    Progress,
     add_block,
     split_columns,
 )
 from momok.prediction.scorer import Scorer
 from momok.prediction.train_sides import TrainSides
+from momok.progress import Progress, no_progress
 
 __all__ = ["FactCounts", "count_facts"]
 
@@ -55,7 +55,7 @@ def count_facts(
     judge: HeldOut,
     *,
     cells: int = _FACT_CELLS,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> tuple[FactCounts, FactCounts]:
     """Count all facts that are not known by the logit of the lower of their two answers.
 
@@ -68,7 +68,7 @@ def count_facts(
         fit: counted by fold.
         judge: counted too, in one fold; it knows all that ``fit`` knows.
         cells: about how many facts to look at; more are looked at where held-out facts need it.
-        progress: is told (done, total) relations.
+        progress: is told of the relations.
     """
     graph = scorer.graph
     N, R = graph.num_entities, graph.num_relations
@@ -92,8 +92,7 @@ def count_facts(
                     inside = each.inside(columns)
                     add_block(view.logits, view.restrict(inside), counts.plausible, into, weight)
                     add_block(logits, inside, counts.every, into, weight)
-        if progress is not None:
-            progress(relation + 1, R)
+        progress("calibrating: facts by relation", relation + 1, R)
     return results[0], results[1]
 
 

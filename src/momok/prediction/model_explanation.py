@@ -8,7 +8,7 @@ batch, P pairs of query and answer, d width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +27,7 @@ from momok.prediction.expert_statistics import count_queries
 from momok.prediction.explanation import compute_modality_shares
 from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Side, Thing
+from momok.progress import Progress, no_progress
 from momok.training import RunFolder
 
 __all__ = ["SIDES", "ModelExplanation", "explain_model"]
@@ -138,7 +139,7 @@ class ModelExplanation:
 def explain_model(
     run: Predictor | RunFolder | str | Path,
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> ModelExplanation:
     """Say what the chosen checkpoint of a run has learned of the relations.
 
@@ -146,7 +147,7 @@ def explain_model(
 
     Args:
         run: a run folder, its path, or a predictor that has it open.
-        progress: is told (done, total) train queries.
+        progress: is told of the train queries.
 
     Raises:
         MomokError: as ``Predictor``.
@@ -177,9 +178,7 @@ def explain_model(
 
 
 @torch.no_grad()
-def _average_modalities(
-    predictor: Predictor, progress: Callable[[int, int], None] | None
-) -> tuple[Floats | None, Floats]:
+def _average_modalities(predictor: Predictor, progress: Progress) -> tuple[Floats | None, Floats]:
     """Per relation, the mean attention of its train queries and the mean shares of its facts.
 
     Returns:
@@ -205,8 +204,7 @@ def _average_modalities(
         parts = compute_modality_shares(logits, modalities, pair_weights)  # [P, M]
         shares.index_add_(0, batch.relations[batch.rows], parts.cpu())
         done += len(chosen)
-        if progress is not None:
-            progress(done, len(order))
+        progress("reading train queries", done, len(order))
     per_query = count_queries(queries.relations, relations).double().unsqueeze(1)
     facts = torch.zeros_like(per_query[:, 0]).index_add_(
         0, queries.relations, queries.counts.double()

@@ -5,7 +5,7 @@ Shapes: B queries, N entities, R relations, H heads, M modalities, P pairs, k an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
@@ -29,6 +29,7 @@ from momok.prediction.questions import (
 )
 from momok.prediction.results import FactScores, Predictions
 from momok.prediction.scorer import Ints, Scorer
+from momok.progress import Progress, no_progress
 from momok.training import RunFolder
 
 Known = Literal["mark", "hide"]
@@ -112,14 +113,14 @@ class Predictor:
         *,
         known: Known = "mark",
         plausible: bool = False,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress = no_progress,
     ) -> list[Predictions]:
         """Answer many questions at once.
 
         Args:
             queries: each (head, relation, None) or (None, relation, tail).
             k, known, plausible: as for ``predict``.
-            progress: is told (done, total) questions.
+            progress: is told of the questions.
 
         Raises:
             MomokError: as ``predict``; nothing is computed when one question is wrong.
@@ -147,8 +148,7 @@ class Predictor:
                     self.graph, question, answers, row, self.scorer.shared_names
                 )
             done += len(chosen)
-            if progress is not None:
-                progress(done, len(queries))
+            progress("answering questions", done, len(queries))
         return [result for result in results if result is not None]
 
     def score_facts(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from momok.prediction import ModelExplanation, explain_model
+from momok.progress import Progress, no_progress
 from momok.reporting.experts import draw_disentanglement, draw_experts, draw_modalities
 from momok.reporting.plots import save_plot
 from momok.reporting.style import choose_fonts, fit_text
@@ -21,14 +21,14 @@ def draw_model_plots(
     run: RunFolder,
     explanation: ModelExplanation | None = None,
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> list[Path]:
     """Draw ``experts``, ``modalities`` and ``disentanglement`` into the folder ``plots`` of a run.
 
     Args:
         run: the run.
         explanation: what ``explain_model`` said of it; by default it is asked.
-        progress: is told (done, total) train queries while it is.
+        progress: is told of the train queries while it is.
 
     Returns:
         the files written, PNG and SVG.

@@ -13,12 +13,12 @@ from momok.config import RunConfig, resolve_config
 from momok.errors import DataError, RunError
 from momok.evaluation import Evaluation, Metrics, best_of_each_metric, evaluate
 from momok.graph import SPLIT_NAMES, MultimodalGraph, load_graph
+from momok.progress import Reporter, open_reporter
 from momok.runtime import Runtime, build_generator, describe_environment, start_runtime
 from momok.storage import remove_drafts
 from momok.training.board import require_tensorboard
 from momok.training.build import build_model
 from momok.training.checkpoint import load_model
-from momok.training.reporter import ProgressBars, Reporter, Silent
 from momok.training.run_folder import RunFolder
 from momok.training.trainer import Trainer
 
@@ -41,7 +41,7 @@ def train(
         graph: a graph, or what ``load_graph`` takes.
         config: all settings; by default the preset ``default``.
         run: the run folder to make; by default ``runs/<graph>-<time>``.
-        progress: progress bars, none, or a reporter of your own.
+        progress: a progress bar, nothing, or a reporter of your own.
         settings: training settings by name, as ``epochs=20``; with ``config`` they may not be
             given.
 
@@ -64,14 +64,14 @@ def train(
         require_tensorboard()  # before anything is written
     runtime = start_runtime(config.runtime)
     model = build_model(graph, config, build_generator(config.seed, "weights"))
-    reporter = _choose_reporter(progress)
     path = Path(run) if run is not None else _new_path(graph.name)
     folder = RunFolder.create(path, graph, config, describe_environment(runtime))
-    _introduce(reporter, folder, graph, runtime, model)
-    trainer = Trainer(folder, replace(graph, features={}), model, runtime, reporter)
-    del model, graph  # the tables hold the features, and the trainer lets go of the tables
-    with folder.lock():
-        return _fit(trainer)
+    with open_reporter(progress) as reporter:
+        _introduce(reporter, folder, graph, runtime, model)
+        trainer = Trainer(folder, replace(graph, features={}), model, runtime, reporter)
+        del model, graph  # the tables hold the features, and the trainer lets go of the tables
+        with folder.lock():
+            return _fit(trainer)
 
 
 def resume(run: str | Path, *, progress: bool | Reporter = True) -> RunFolder:
@@ -84,8 +84,8 @@ def resume(run: str | Path, *, progress: bool | Reporter = True) -> RunFolder:
     folder = RunFolder(run)
     if folder.state == "finished":
         raise RunError(f"{folder.path}: this run is finished; there is nothing to resume")
-    with folder.lock():
-        return _fit(_restore(folder, _choose_reporter(progress)))
+    with folder.lock(), open_reporter(progress) as reporter:
+        return _fit(_restore(folder, reporter))
 
 
 def evaluate_run(
@@ -116,19 +116,16 @@ def evaluate_run(
             f"{folder.path}: this run chose its checkpoint on test, so it has no clean result; "
             "train with --set evaluation.protocol=clean for one"
         )
-    reporter = _choose_reporter(progress)
     graph = folder.load_graph()
-    try:
+    with open_reporter(progress) as reporter:
         evaluation = evaluate(
             model,
             graph,
             split,
             protocol=chosen,
             memory_budget=config.evaluation.memory_mb << 20,
-            progress=reporter.ranking(f"ranking {split}"),
+            progress=reporter.progress,
         )
-    finally:
-        reporter.end()
     if best is not None:
         evaluation = evaluation.with_overall(best)
     folder.save_evaluation(evaluation)
@@ -215,12 +212,6 @@ def _introduce(
         f"{parameters / 1e6:.1f} million parameters; {runtime.describe()}"
     )
     reporter.say(f"run folder: {folder.path}")
-
-
-def _choose_reporter(progress: bool | Reporter) -> Reporter:
-    if isinstance(progress, bool):
-        return ProgressBars() if progress else Silent()
-    return progress
 
 
 def _reload_source(folder: RunFolder) -> MultimodalGraph:

@@ -24,6 +24,7 @@ from momok.errors import CheckpointError, TrainingError
 from momok.evaluation import ANSWER, Evaluation, evaluate
 from momok.graph import MultimodalGraph
 from momok.model import ClubNetworks, MoMoK
+from momok.progress import Reporter
 from momok.runtime import Runtime, build_generator, give_memory_back
 from momok.training.board import Board
 from momok.training.candidates import choose_block
@@ -40,7 +41,6 @@ from momok.training.kernels import Kernels, PlainKernels, choose_kernels, score_
 from momok.training.metric_log import LossLedger
 from momok.training.optimizers import build_optimizer
 from momok.training.queries import TrainingQueries
-from momok.training.reporter import Reporter
 from momok.training.run_folder import RunFolder
 from momok.training.step import Disentanglement, training_step
 
@@ -136,11 +136,6 @@ class Trainer:
         """
         self.run.set_state("training")
         self._choose_kernels()
-        self.reporter.begin(
-            self.config.training.epochs,
-            self.batches_per_epoch,
-            (self.state.epoch - 1) * self.batches_per_epoch + self.state.batch,
-        )
         try:
             with Interruption() as interruption:
                 while not self.state.stopped and self.state.epoch <= self.config.training.epochs:
@@ -148,7 +143,6 @@ class Trainer:
                     if interruption.requested:  # during the validation
                         self._save_interrupted()
         finally:
-            self.reporter.end()
             self.board.close()
         self.run.set_state("trained")
 
@@ -204,7 +198,7 @@ class Trainer:
                 self._account()
                 now = time.perf_counter()
                 looked, queries, speed = now, 0, queries / (now - looked)
-            self.reporter.step(state.epoch, self.ledger.last_task_loss, speed)
+            self._report_step(speed)
             if interruption.requested:
                 self._account()
                 self._save_interrupted()
@@ -272,6 +266,15 @@ class Trainer:
             self.epoch_start = self.generator.get_state()
             self._save_last()
 
+    def _report_step(self, speed: float) -> None:
+        state, epochs = self.state, self.config.training.epochs
+        self.reporter.progress(
+            f"training: epoch {state.epoch}/{epochs}, loss {self.ledger.last_task_loss:.4f}, "
+            f"{speed:,.0f} queries/s",
+            (state.epoch - 1) * self.batches_per_epoch + state.batch,
+            epochs * self.batches_per_epoch,
+        )
+
     # -- validation and choice ---------------------------------------------------------------
 
     def _validate(self, epoch: int) -> None:
@@ -305,7 +308,7 @@ class Trainer:
             split,
             protocol=self.config.evaluation.protocol,
             memory_budget=self.config.evaluation.memory_mb << 20,
-            progress=self.reporter.ranking(f"ranking {split}"),
+            progress=self.reporter.progress,
         )
         metrics = {head: m.to_json() for head, m in evaluation.overall.items()}
         record = {"kind": split, "epoch": epoch, "metrics": metrics}

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from momok.cli.console import make_printable
+from momok.console import make_printable
 from momok.graph.doctor import Ailment, Coverage, Diagnosis, Overview
 
 __all__ = ["show_diagnosis"]

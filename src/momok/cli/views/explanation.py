@@ -9,8 +9,8 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from momok.cli.console import make_printable
 from momok.cli.views.parts import COLOURS, draw_bar, plain_table, say_percent, say_probability
+from momok.console import make_printable
 from momok.prediction import (
     ExplainedEntity,
     ExplainedFact,

@@ -11,8 +11,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from momok.cli.console import make_printable
 from momok.cli.views.parts import COLOURS, plain_table, say_percent
+from momok.console import make_printable
 from momok.prediction import ModelExplanation
 from momok.prediction.explanation import leading_expert
 from momok.prediction.questions import Side

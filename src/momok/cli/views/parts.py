@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from momok.cli.console import make_printable
+from momok.console import make_printable
 
 __all__ = ["COLOURS", "draw_bar", "plain_table", "say_percent", "say_probability"]
 

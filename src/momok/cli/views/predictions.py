@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from momok.cli.console import make_printable
+from momok.console import make_printable
 from momok.prediction import NewPredictions, Prediction, Predictions
 from momok.prediction.explanation import leading_expert
 

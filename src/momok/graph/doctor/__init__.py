@@ -8,7 +8,6 @@ from momok.graph.doctor.diagnosis import (
     Degrees,
     Diagnosis,
     Overview,
-    Progress,
     Severity,
 )
 from momok.graph.doctor.examination import CHECKS, diagnose
@@ -22,7 +21,6 @@ __all__ = [
     "Degrees",
     "Diagnosis",
     "Overview",
-    "Progress",
     "Severity",
     "diagnose",
 ]

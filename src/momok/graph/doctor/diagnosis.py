@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -17,7 +17,6 @@ __all__ = [
     "Degrees",
     "Diagnosis",
     "Overview",
-    "Progress",
     "Severity",
     "grade",
     "name_source",
@@ -32,7 +31,6 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 MAX_EXAMPLES = 5
 
-Progress: TypeAlias = Callable[[str, int, int], None]
 """Is told what is examined, how much of it is done, and of how much."""
 
 _ERROR_SHARE, _WARNING_SHARE = 0.1, 0.001

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from momok.graph.catalog import open_folder
-from momok.graph.doctor.diagnosis import Ailment, Coverage, Diagnosis, Progress, rank_ailments
+from momok.graph.doctor.diagnosis import Ailment, Coverage, Diagnosis, rank_ailments
 from momok.graph.doctor.features import VectorTable, check_table, read_tables
 from momok.graph.doctor.labels import check_labels
 from momok.graph.doctor.leakage import check_leakage
@@ -17,6 +17,7 @@ from momok.graph.doctor.overview import compute_overview, measure_coverage
 from momok.graph.doctor.pictures import check_pictures, list_pictures
 from momok.graph.doctor.splits import check_splits
 from momok.graph.graph import MultimodalGraph
+from momok.progress import Progress, no_progress
 
 __all__ = ["CHECKS", "diagnose"]
 
@@ -26,7 +27,7 @@ CHECKS = ("splits", "leakage", "labels", "features", "pictures")
 
 def diagnose(
     graph: MultimodalGraph | str | Path,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
     *,
     skip: Collection[str] = (),
 ) -> Diagnosis:
@@ -42,29 +43,28 @@ def diagnose(
         DataError: there is no such graph, or its facts cannot be read.
         MissingExtraError: it has pictures, Pillow is not installed, and pictures are not skipped.
     """
-    tell: Progress = progress or (lambda _what, _done, _total: None)
     folder = None
     if not isinstance(graph, MultimodalGraph):
-        tell("reading", 0, 1)
+        progress("reading the graph", 0, 1)
         graph, folder = open_folder(graph)
-        tell("reading", 1, 1)
+        progress("reading the graph", 1, 1)
     examined = tuple(check for check in CHECKS if check not in skip)
-    ailments = _examine_facts(graph, examined, tell)
+    ailments = _examine_facts(graph, examined, progress)
     coverage = _cover_texts(graph)
     if "labels" in examined:
-        ailments += check_labels(graph, tell)
+        ailments += check_labels(graph, progress)
     if "features" in examined:
-        found, covered = _examine_features(graph, folder, tell)
+        found, covered = _examine_features(graph, folder, progress)
         ailments += found
         coverage += covered
     pictures = list_pictures(folder, graph)
     if "pictures" in examined:
-        ailments += check_pictures(pictures, graph, tell)
+        ailments += check_pictures(pictures, graph, progress)
     if pictures.paths:
         coverage.append(measure_coverage(graph, "pictures", pictures.covered(graph.num_entities)))
-    tell("shape", 0, 1)
+    progress("measuring the graph", 0, 1)
     overview = compute_overview(graph, tuple(coverage))
-    tell("shape", 1, 1)
+    progress("measuring the graph", 1, 1)
     return Diagnosis(
         name=graph.name,
         source=graph.source,
@@ -75,15 +75,15 @@ def diagnose(
 
 
 def _examine_facts(
-    graph: MultimodalGraph, examined: Collection[str], tell: Progress
+    graph: MultimodalGraph, examined: Collection[str], progress: Progress
 ) -> list[Ailment]:
     ailments: list[Ailment] = []
     checks = (("splits", check_splits), ("leakage", check_leakage))
     for number, (check, examine) in enumerate(checks):
-        tell("facts", number, len(checks))
+        progress("checking facts", number, len(checks))
         if check in examined:
             ailments += examine(graph)
-    tell("facts", len(checks), len(checks))
+    progress("checking facts", len(checks), len(checks))
     return ailments
 
 
@@ -93,12 +93,12 @@ def _cover_texts(graph: MultimodalGraph) -> list[Coverage]:
 
 
 def _examine_features(
-    graph: MultimodalGraph, folder: Path | None, tell: Progress
+    graph: MultimodalGraph, folder: Path | None, progress: Progress
 ) -> tuple[list[Ailment], list[Coverage]]:
     ailments: list[Ailment] = []
     coverage: list[Coverage] = []
     for number, table in enumerate(read_tables(folder and folder / "features", graph)):
-        tell("features", number, number + 1)
+        progress("checking features", number, number + 1)
         if isinstance(table, VectorTable):
             ailments += check_table(table, graph)
             has = table.covered(graph.num_entities)

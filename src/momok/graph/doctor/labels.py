@@ -7,8 +7,9 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import unquote
 
-from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Progress, say_count
+from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, say_count
 from momok.graph.graph import MultimodalGraph
+from momok.progress import Progress
 
 __all__ = ["check_labels", "group_collisions"]
 
@@ -79,12 +80,12 @@ def check_labels(graph: MultimodalGraph, progress: Progress) -> Iterator[Ailment
     for done, (unit, labels) in enumerate(
         (("entities", graph.entities.labels), ("relations", graph.relations.labels))
     ):
-        progress("labels", done, 3)
+        progress("checking labels", done, 3)
         yield from _check_collisions(unit, labels)
         yield from _check_invisible(unit, labels)
-    progress("labels", 2, 3)
+    progress("checking labels", 2, 3)
     yield from _check_names(graph)
-    progress("labels", 3, 3)
+    progress("checking labels", 3, 3)
 
 
 def _check_collisions(unit: str, labels: Sequence[str]) -> Iterator[Ailment]:

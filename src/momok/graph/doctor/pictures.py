@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.errors import FormatError
-from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Progress, Severity
+from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity
 from momok.graph.doctor.look_alikes import (
     PictureHash,
     find_duplicates,
@@ -21,6 +21,7 @@ from momok.graph.doctor.look_alikes import (
 from momok.graph.entities_file import PICTURE_SEPARATOR, check_inside, read_table
 from momok.graph.graph import MultimodalGraph
 from momok.graph.pictures import PictureError, PictureTooLargeError, ignore_picture_warnings
+from momok.progress import Progress
 
 __all__ = ["PictureList", "check_pictures", "list_pictures"]
 
@@ -118,9 +119,9 @@ def _hash_all(paths: Sequence[Path], progress: Progress) -> list[PictureHash | P
     hashes: list[PictureHash | PictureError] = []
     with ignore_picture_warnings(), ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(paths), _BATCH):
-            progress("pictures", start, len(paths))
+            progress("decoding pictures", start, len(paths))
             hashes += pool.map(_hash_or_error, paths[start : start + _BATCH])
-    progress("pictures", len(paths), len(paths))
+    progress("decoding pictures", len(paths), len(paths))
     return hashes
 
 

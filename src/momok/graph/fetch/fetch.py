@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from momok.graph.fetch.download import Downloader, require_pooch
 from momok.graph.fetch.origins import ORIGINS, PublishedArchive, PublishedFile, PublishedGraph
 from momok.graph.formats import is_benchmark_folder, read_benchmark_folder
 from momok.graph.sources.compressed import list_members, open_source
+from momok.progress import Progress
 from momok.storage import lock_file, write_file, write_folder
 
 __all__ = ["LOCK_NAME", "Fetched", "fetch_features", "fetch_graph"]
@@ -32,8 +33,6 @@ LOCK_NAME = "fetched.json"
 RECORD_NAME = "origin.json"
 FEATURES_FOLDER = "published-features"
 _WAITING = ".downloads"
-
-FetchProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +57,7 @@ class Fetched:
 
 def fetch_graph(
     entry: CatalogEntry,
-    progress: FetchProgress,
+    progress: Progress,
     *,
     published: PublishedGraph | None = None,
     pause: float = 1.0,
@@ -67,7 +66,7 @@ def fetch_graph(
 
     Args:
         entry: a graph of the catalog.
-        progress: is told (file, bytes so far, bytes in all or 0).
+        progress: is told of the bytes of each file.
         published: where its files are; from ``ORIGINS`` if left out.
         pause: seconds before a cut download is tried again.
 
@@ -105,7 +104,7 @@ def fetch_graph(
 
 def fetch_features(
     entry: CatalogEntry,
-    progress: FetchProgress,
+    progress: Progress,
     *,
     archive: PublishedArchive | None = None,
     pause: float = 1.0,
@@ -174,7 +173,7 @@ def _find_published(entry: CatalogEntry) -> PublishedGraph:
 
 
 def _fetch_file(
-    file: PublishedFile, waiting: Path, lock: Path, progress: FetchProgress, pause: float
+    file: PublishedFile, waiting: Path, lock: Path, progress: Progress, pause: float
 ) -> Fetched:
     """Fetch one file into the folder of those that wait, unless it is there and right."""
     pooch = require_pooch()
@@ -183,7 +182,7 @@ def _fetch_file(
     downloader = Downloader(
         part=waiting / f"{file.name}.part",
         size=file.size or None,
-        progress=lambda done, total: progress(file.name, done, total),
+        progress=lambda done, total: progress(f"fetching {file.name}", done, total),
         pause=pause,
     )
     waiting.mkdir(parents=True, exist_ok=True)

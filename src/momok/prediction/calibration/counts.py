@@ -8,7 +8,7 @@ Shapes: B questions, N candidates, F folds, n bins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -21,6 +21,7 @@ from momok.evaluation import ANSWER, build_filter
 from momok.model.votes import abstains, average_votes
 from momok.prediction.calibration.maps import LOGIT_LIMIT
 from momok.prediction.scorer import Scorer
+from momok.progress import Progress, no_progress
 
 __all__ = [
     "BIN_LOGITS",
@@ -41,8 +42,6 @@ BIN_LOGITS: Floats = -LOGIT_LIMIT + _WIDTH * (np.arange(NUM_BINS, dtype=np.float
 
 QUESTION_BATCH = 256
 _MAX_CELLS = 1 << 22  # of a block: exact in the float32 that histc counts with, up to 2**24
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class QuestionCounts:
 
 
 def count_questions(
-    scorer: Scorer, held_out: HeldOut, progress: Progress | None = None
+    scorer: Scorer, held_out: HeldOut, progress: Progress = no_progress
 ) -> QuestionCounts:
     """Count the candidates of all questions that held-out facts answer, by logit.
 
@@ -134,8 +133,7 @@ def count_questions(
             cells = Cells(known.lookup(entities, relations), truth.lookup(entities, relations))
             _count_batch(queries, scorer.candidates.vectors, cells, result, fold)
             result.questions += len(entities)
-            if progress is not None:
-                progress(result.questions, len(keys))
+            progress("calibrating: held-out questions", result.questions, len(keys))
     return result
 
 

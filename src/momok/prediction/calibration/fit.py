@@ -7,7 +7,6 @@ looked at afterwards, for the report only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -32,6 +31,7 @@ from momok.prediction.calibration.record import (
 )
 from momok.prediction.calibration_facts import count_facts
 from momok.prediction.scorer import Scorer
+from momok.progress import Progress, no_progress
 from momok.training import RunFolder
 
 __all__ = ["calibrate_run", "choose_map", "compute_log_loss", "compute_reliability"]
@@ -46,21 +46,19 @@ _SEED = (
 EDGES = (0.0, 1e-4, 1e-3, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 SHOWN = 0.01  # the least probability that counts for ``ece_shown``
 
-Progress = Callable[[str, int, int], None]
-
 
 def calibrate_run(
     run: RunFolder | str | Path,
     *,
     memory_budget: int = DEFAULT_MEMORY_BUDGET,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> Calibration:
     """Calibrate the chosen checkpoint of a run, write the result into its folder and give it.
 
     Args:
         run: a run folder.
         memory_budget: bytes of score buffers.
-        progress: is told (what, done, total).
+        progress: is told what is being counted.
 
     Raises:
         MomokError: as ``Scorer``.
@@ -71,12 +69,9 @@ def calibrate_run(
     known = np.concatenate([graph.train, graph.valid])
     test = HeldOut.without_known(graph.test, known, 1, _SEED)
 
-    def tell(what: str) -> Callable[[int, int], None] | None:
-        return None if progress is None else lambda done, total: progress(what, done, total)
-
-    fitted = count_questions(scorer, valid, tell("questions of valid"))
-    tested = count_questions(scorer, test, tell("questions of test"))
-    facts = count_facts(scorer, valid, test, progress=tell("facts of the relations"))
+    fitted = count_questions(scorer, valid, progress)
+    tested = count_questions(scorer, test, progress)
+    facts = count_facts(scorer, valid, test, progress=progress)
     outputs = {
         name: _calibrate_output(counts, tested.candidates[name], tested.best[name])
         for name, counts in fitted.candidates.items()

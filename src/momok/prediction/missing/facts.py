@@ -23,6 +23,7 @@ from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibratio
 from momok.prediction.missing.search import FoundFacts, find_new_facts
 from momok.prediction.questions import Name, Thing, resolve_relation
 from momok.prediction.scorer import Scorer
+from momok.progress import Progress, no_progress
 
 __all__ = [
     "BulkOptions",
@@ -118,7 +119,7 @@ def iterate_new_facts(
     min_probability: float | None = None,
     plausible: bool = False,
     memory_budget: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> Iterator[NewFact]:
     """Give the new facts of relations, one relation after the other, the best first.
 
@@ -127,7 +128,7 @@ def iterate_new_facts(
         relations: by label, name or id; all by default.
         per_relation, min_probability, plausible: as in ``BulkOptions``.
         memory_budget: bytes of buffers, by default the scorer's.
-        progress: is told (done, total) pairs of entities.
+        progress: is told of the pairs of entities.
 
     Raises:
         UnknownLabelError: no such relation; near misses are suggested.
@@ -147,7 +148,7 @@ def _iterate(
     relations: Sequence[int],
     options: BulkOptions,
     memory_budget: int | None,
-    progress: Callable[[int, int], None] | None,
+    progress: Progress,
 ) -> Iterator[NewFact]:
     graph = scorer.graph
     known = build_known(graph)
@@ -157,8 +158,7 @@ def _iterate(
     def tell(pairs: int) -> None:
         nonlocal done
         done += pairs
-        if progress is not None:
-            progress(done, total)
+        progress("ranking pairs of entities", done, total)
 
     for relation in relations:
         found = rank_relation(
@@ -186,7 +186,7 @@ def rank_relation(
     *,
     known: SparseFilter,
     memory_budget: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] = lambda _pairs: None,
 ) -> FoundFacts:
     """Rank the new facts of one relation, by id.
 
@@ -203,8 +203,7 @@ def rank_relation(
     if least is not None and calibration is not None:
         floor = calibration.outputs[options.output].map.find_threshold(least)
         if floor > 1:
-            if progress is not None:
-                progress(count_pairs(scorer, relation, options))
+            progress(count_pairs(scorer, relation, options))
             return FoundFacts.none()
     heads, tails, loops = _choose_entities(scorer, relation, options)
     found = find_new_facts(

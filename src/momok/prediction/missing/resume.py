@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -49,12 +49,12 @@ from momok.prediction.missing.files import (
 from momok.prediction.missing.search import FoundFacts
 from momok.prediction.questions import Name
 from momok.prediction.scorer import Scorer
+from momok.progress import Progress, no_progress
 from momok.storage import lock_file, settle_file, write_file
 
 __all__ = ["BulkSummary", "write_new_facts"]
 
 Ints: TypeAlias = NDArray[np.int64]
-Progress = Callable[[str, int, int], None]
 
 _VERSION = 1  # of what is in the folder
 _BLOCK = 1 << 14  # facts written at once
@@ -86,7 +86,7 @@ def write_new_facts(
     top: int | None = None,
     file_options: FileOptions | None = None,
     memory_budget: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> BulkSummary:
     """Rank the new facts of relations and write the best into a file, the highest score first.
 
@@ -99,7 +99,7 @@ def write_new_facts(
         file_options: how N-Triples are written.
         memory_budget: bytes of buffers, by default the scorer's. Beside them, the facts to be
             written are in memory (40 bytes each).
-        progress: is told (relation, done, total), in pairs of entities.
+        progress: is told of the pairs of entities, and which relation it is at.
 
     Raises:
         UnknownLabelError: no such relation; near misses are suggested.
@@ -140,7 +140,7 @@ def write_new_facts(
 
 
 def _rank_missing(
-    work: _Work, relations: Sequence[int], memory_budget: int | None, progress: Progress | None
+    work: _Work, relations: Sequence[int], memory_budget: int | None, progress: Progress
 ) -> int:
     """Rank the relations that are not finished; gives how many pairs were looked at."""
     graph = work.scorer.graph
@@ -157,8 +157,7 @@ def _rank_missing(
         def tell(pairs: int, name: str = name) -> None:
             nonlocal done
             done += pairs
-            if progress is not None:
-                progress(name, done, total)
+            progress(f"ranking pairs: {name}", done, total)
 
         tell(0)
         assert known is not None

@@ -95,7 +95,7 @@ def find_new_facts(
     tails: Ints | None = None,
     loops: bool = True,
     memory_budget: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] = lambda _pairs: None,
 ) -> FoundFacts:
     """Find the facts of a relation with the highest scores.
 
@@ -132,8 +132,7 @@ def find_new_facts(
                         slice(first, min(first + rows, len(batch))),
                         slice(place, min(place + columns, len(tails))),
                     )
-                if progress is not None:
-                    progress(min(rows, len(batch) - first) * len(tails))
+                progress(min(rows, len(batch) - first) * len(tails))
     return best.finish()
 
 

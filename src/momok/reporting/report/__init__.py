@@ -7,16 +7,14 @@ writes them with the templates in ``templates/``. The page fetches nothing and r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from momok.errors import MissingExtraError
+from momok.progress import Progress, no_progress
 
-__all__ = ["Progress", "write_report"]
-
-Progress = Callable[[str, int, int], None]
-"""Is told what is being done, and (done, total) steps."""
+__all__ = ["write_report"]
 
 _NEEDED = {"jinja2": "Jinja2", "PIL": "Pillow"}
 
@@ -26,7 +24,7 @@ def write_report(
     *,
     out: str | Path | None = None,
     pictures: bool = True,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> Path:
     """Write the report of a run, or the comparison of several, as one HTML file and its plots.
 
@@ -52,4 +50,4 @@ def write_report(
             raise MissingExtraError(package, "report", "a report")
     from momok.reporting.report.writing import write
 
-    return write([Path(run) for run in runs], out, pictures, progress or (lambda *_: None))
+    return write([Path(run) for run in runs], out, pictures, progress)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from momok.evaluation import ANSWER
+from momok.progress import Progress
 from momok.reporting.report.blocks import Cell, Charts, Label, Notice, Section, Text
 from momok.reporting.report.changes import changes_table
 from momok.reporting.report.charts import draw_differences, draw_runs, draw_scores
@@ -42,7 +43,7 @@ _MOST_CHANGES = 3  # groups whose most different questions are listed
 def render_several(
     runs: Sequence[RunContents],
     plots: Path,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> bytes:
     """Render the comparison of runs.
 

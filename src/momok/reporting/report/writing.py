@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from momok.errors import RunError
+from momok.progress import Progress
 from momok.reporting.plots import draw_plots
 from momok.reporting.report import single
 from momok.reporting.report.blocks import Badge, Cell, Label, Section
@@ -26,7 +27,7 @@ def write(
     paths: Sequence[Path],
     out: str | Path | None,
     pictures: bool,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> Path:
     """Write the report; see ``momok.reporting.report.write_report``."""
     if not paths:
@@ -84,7 +85,7 @@ def _render_single(
     contents: RunContents,
     plots: Path,
     pictures: bool,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> bytes:
     if contents.epochs:
         progress("drawing the plots", 1, 10)

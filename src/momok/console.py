@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["console", "error_console", "make_printable"]
-
 _PIPE_WIDTH = 120  # columns where the output is no terminal
 
 
