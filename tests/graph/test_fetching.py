@@ -93,7 +93,7 @@ def test_a_benchmark_is_fetched_and_loads(home, published):
     assert load_graph("mkg-w").entities.labels == ("France", "Spain", "Paris")
     record = json.loads((folder / "origin.json").read_text())
     assert [f["url"] for f in record["files"]] == [f.url for f in fetched]
-    assert {said[0] for said in told} == set(FILES)
+    assert {said[0] for said in told} == {f"fetching {name}" for name in FILES}
     assert not (home / ".downloads" / "MKG-W").exists()
 
 

@@ -64,7 +64,11 @@ def test_the_world_by_name_is_sound():
     stages = []
     diagnosis = diagnose("world", lambda what, done, total: stages.append((what, done, total)))
     assert diagnosis.worst == "note"
-    assert {stage for stage, _, _ in stages} >= {"checking facts", "checking labels", "decoding pictures"}
+    assert {stage for stage, _, _ in stages} >= {
+        "checking facts",
+        "checking labels",
+        "decoding pictures",
+    }
     assert all(0 <= done <= total for _, done, total in stages)
     covered = {c.modality: (c.entities, c.by_type[0]) for c in diagnosis.overview.coverage}
     assert covered["pictures"] == covered["image"] == (250, ("country", 250, 250))

@@ -85,4 +85,4 @@ def test_findings(small):
     assert found["invisible-characters", "entities"].count == 2
     assert found["lookalike-collision", "relations"].severity == "warning"
     assert found["shared-name", "entities"].examples == ("f (2 entities)",)
-    assert stages[-1] == ("labels", 3, 3)
+    assert stages[-1] == ("checking labels", 3, 3)
