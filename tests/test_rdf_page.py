@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from momok.graph import load_graph
-from momok.graph.numbers import read_numbers
+from momok.graph.entities_file import read_numbers
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "rdf.md"
 BIN = Path(sys.executable).parent

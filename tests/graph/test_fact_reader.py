@@ -9,8 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from momok.errors import DataError, FormatError
-from momok.graph.entities_file import read_table
+from momok.errors import FormatError
 from momok.graph.fact_reader import (
     FindingLog,
     read_facts,
@@ -124,35 +123,3 @@ def test_bytes_that_are_not_utf8_are_placed(tmp_path_factory, mark, before, brok
         read(path, split_momok_lines)
     with pytest.raises(FormatError, match=said):
         read_lines(path)
-
-
-cell = st.sampled_from(["", "a", "b", "c", "d e", "é", "x\ry", "\x85"])
-
-
-@given(
-    header=st.sampled_from(["label", "label\tname", "name\tlabel\ttype", "name"]),
-    rows=st.lists(st.lists(cell, min_size=1, max_size=4).map("\t".join), max_size=6)
-    | st.lists(st.sampled_from("abcdef"), max_size=6, unique=True).map(
-        lambda labels: [f"{label}\t{label}" for label in labels]
-    ),
-    end=st.sampled_from(["\n", "\r\n"]),
-    last=st.booleans(),
-)
-@example(header="label", rows=["a\tb\tc"], end="\n", last=False)
-@settings(deadline=None)
-def test_blank_lines_at_the_end_of_a_table_change_nothing(
-    tmp_path_factory, header, rows, end, last
-):
-    """A table with a blank line is read row by row, one whose rows are alike at once."""
-    path = tmp_path_factory.mktemp("table") / "entities.tsv"
-    text = end.join([header, *rows])
-
-    def outcome(content):
-        path.write_text(content, newline="")
-        try:
-            table = read_table(path)
-        except DataError as error:
-            return str(error)
-        return table.labels, list(table.columns.items()), list(table.line_numbers)
-
-    assert outcome(text + end * last) == outcome(text + end * 3)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from momok.encoders.encoder import Kind, NumberTable
 from momok.encoders.entities import Entities, Problem
 from momok.errors import FeatureError
-from momok.graph.numbers import NUMBERS_FILE, read_numbers
+from momok.graph.entities_file import NUMBERS_FILE, read_numbers
 from momok.graph.pictures import PictureError, ignore_picture_warnings, open_picture
 
 __all__ = [

@@ -1,27 +1,35 @@
-"""Tables of momok's own format: a header, one row per entity or relation, tabs, no quoting."""
+"""The files about entities in momok's own format: UTF-8, a header, tabs, no quoting.
+
+``entities.tsv`` has one row per entity (``relations.tsv`` is alike): its label and any texts.
+
+``numbers.tsv`` has one row per number (a year, a population, a price)::
+
+    entity <tab> attribute <tab> value
+
+Values are finite decimal numbers; a date is a decimal year (1969-07-20 is about 1969.55). An
+entity has at most one value per attribute.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from momok.errors import FormatError
-from momok.graph.fact_reader import FindingLog
-from momok.graph.lines import read_text
+import polars as pl
 
-__all__ = [
-    "PICTURE_LINKS",
-    "PICTURE_SEPARATOR",
-    "Table",
-    "check_inside",
-    "read_pictures",
-    "read_table",
-]
+from momok.errors import DataError, FormatError
+from momok.graph.fact_reader import FindingLog
+from momok.graph.lines import read_lines, read_utf8
+from momok.graph.names import flatten
+from momok.storage import write_file
 
 PICTURE_SEPARATOR = "|"  # between the paths of one entity
 PICTURE_LINKS = "picture_urls.tsv"  # where a built graph keeps pictures that are URLs
+NUMBERS_FILE = "numbers.tsv"
+_NUMBERS_HEADER = ["entity", "attribute", "value"]
 
 
 @dataclass(frozen=True)
@@ -54,56 +62,38 @@ def read_table(path: Path) -> Table:
         DataError: the file is missing.
         FormatError: no header, no row, more columns than the header, a blank or repeated label.
     """
-    text = read_text(path)
-    head, _, body = text.partition("\n")
-    header = head.split("\t") if text else []
+    lines = pl.read_lines(read_utf8(path), row_index_name="line", row_index_offset=1, name="row")
+    header = lines["row"][0].split("\t") if len(lines) else []
     if "label" not in header:
         raise FormatError(f"{path}:1: expected a header with a column 'label', found {header}")
     if "" in header or len(set(header)) != len(header):
         raise FormatError(f"{path}:1: a column has no name or the name of another: {header}")
-    body = body.removesuffix("\n")
-    return _cut_even_rows(body, header) or _split_rows(body.split("\n"), header, path)
+    rows = lines.slice(1).filter(pl.col("row") != "")
+    rows = rows.with_columns(cells=pl.col("row").str.split("\t"))
+    wide = rows.filter(pl.col("cells").list.len() > len(header))
+    if len(wide):
+        line, count = wide["line"][0], len(wide["cells"][0])
+        raise FormatError(f"{path}:{line}: {count} columns, the header has {len(header)}")
+    columns = {
+        name: tuple(rows["cells"].list.get(place, null_on_oob=True).fill_null("").to_list())
+        for place, name in enumerate(header)
+    }
+    labels, line_numbers = columns.pop("label"), rows["line"].to_list()
+    _check_labels(labels, line_numbers, path)
+    return Table(labels, columns, line_numbers)
 
 
-def _cut_even_rows(body: str, header: list[str]) -> Table | None:
-    """Take a table apart in which all rows have all columns and a label of their own."""
-    width, feeds = len(header), body.count("\n")
-    # Line feeds become cells: rows are even if one stands behind every so many others.
-    cells = body.replace("\n", "\t\n\t").split("\t")
-    if len(cells) != feeds * (width + 1) + width or cells[width :: width + 1].count("\n") != feeds:
-        return None
-    columns = {name: tuple(cells[place :: width + 1]) for place, name in enumerate(header)}
-    labels = columns.pop("label")
-    if "" in labels or len(set(labels)) < len(labels):
-        return None
-    return Table(labels, columns, range(2, len(labels) + 2))
-
-
-def _split_rows(lines: list[str], header: list[str], path: Path) -> Table:
-    """Take any table apart, or say what is wrong with it."""
-    label_column, width = header.index("label"), len(header)
-    rows: dict[str, list[str]] = {}
-    line_numbers: list[int] = []
-    for number, line in enumerate(lines, 2):
-        if not line:
-            continue
-        row = line.split("\t")
-        if len(row) > width:
-            raise FormatError(f"{path}:{number}: {len(row)} columns, the header has {width}")
-        row += [""] * (width - len(row))
-        label = row[label_column]
-        if not label:
-            raise FormatError(f"{path}:{number}: the label is blank")
-        if label in rows:
-            first = line_numbers[list(rows).index(label)]
-            raise FormatError(f"{path}:{number}: {label!r} is listed already, on line {first}")
-        rows[label] = row
-        line_numbers.append(number)
-    if not rows:
+def _check_labels(labels: tuple[str, ...], line_numbers: Sequence[int], path: Path) -> None:
+    if not labels:
         raise FormatError(f"{path}: has a header and no row")
-    values = zip(*rows.values(), strict=True)
-    columns = {name: column for name, column in zip(header, values, strict=True) if name != "label"}
-    return Table(tuple(rows), columns, line_numbers)
+    lines: dict[str, int] = {}
+    for label, line in zip(labels, line_numbers, strict=True):
+        if not label:
+            raise FormatError(f"{path}:{line}: the label is blank")
+        if label in lines:
+            first = lines[label]
+            raise FormatError(f"{path}:{line}: {label!r} is listed already, on line {first}")
+        lines[label] = line
 
 
 def read_pictures(folder: Path, table: Table, log: FindingLog) -> dict[int, tuple[Path, ...]]:
@@ -150,3 +140,70 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # a name too long for the file system
         return False
+
+
+def read_numbers(folder: Path) -> dict[str, dict[str, float]]:
+    """Read the numbers of a graph's folder: attribute to entity label to value.
+
+    A folder without ``numbers.tsv`` has none. Labels are not compared with those of the graph.
+
+    Raises:
+        FormatError: the header or a line is malformed, a value is no finite number, or an entity
+            has two values of an attribute.
+    """
+    path = folder / NUMBERS_FILE
+    if not path.is_file():
+        return {}
+    lines = read_lines(path)
+    if not lines or lines[0].split("\t") != _NUMBERS_HEADER:
+        raise FormatError(f"{path}:1: expected the header {' <tab> '.join(_NUMBERS_HEADER)}")
+    numbers: dict[str, dict[str, float]] = {}
+    for number, line in enumerate(lines[1:], 2):
+        if not line:
+            continue
+        fields = line.split("\t")
+        if len(fields) != 3 or not fields[0] or not fields[1]:
+            raise FormatError(
+                f"{path}:{number}: expected an entity, an attribute and a value, "
+                f"found {line[:120]!r}"
+            )
+        label, attribute, text = fields
+        values = numbers.setdefault(attribute, {})
+        if label in values:
+            raise FormatError(
+                f"{path}:{number}: {label!r} has a value of {attribute!r} already; keep one"
+            )
+        values[label] = _parse_number(text, path, number)
+    return numbers
+
+
+def write_numbers(folder: Path, numbers: Mapping[str, Mapping[str, float]]) -> None:
+    """Write numbers, attribute to entity label to value, or nothing where there are none.
+
+    Raises:
+        DataError: a label or attribute is blank or holds a tab or line break, or a value is not
+            finite.
+        StorageError: the disk refused.
+    """
+    rows = [_NUMBERS_HEADER]
+    for attribute, values in numbers.items():
+        for label, value in values.items():
+            for text in (label, attribute):
+                if not text or flatten(text) != text:
+                    raise DataError(f"{text!r} cannot be written: it is blank or has a tab or line")
+            if not math.isfinite(value):
+                raise DataError(f"{attribute!r} of {label!r} is {value}, expected a finite number")
+            rows.append([label, attribute, repr(float(value))])
+    if len(rows) > 1:
+        text = "".join("\t".join(row) + "\n" for row in rows)
+        write_file(folder / NUMBERS_FILE, text.encode())
+
+
+def _parse_number(text: str, path: Path, number: int) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise FormatError(f"{path}:{number}: expected a finite number, found {text[:120]!r}")
+    return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -81,7 +81,7 @@ class FactFile:
 
 def split_momok_lines(line: pl.Expr) -> pl.Expr:
     """Take lines apart at tabs; a label that is empty is none."""
-    return line.str.split("\t").list.eval(pl.element().filter(pl.element() != ""))
+    return line.str.split("\t").list.filter(pl.element() != "")
 
 
 def split_benchmark_lines(line: pl.Expr) -> pl.Expr:
@@ -159,9 +159,10 @@ def index_splits(
     Raises:
         FormatError: a split is left without a fact; or a label is unknown and reading is strict.
     """
+    numbered = _find_ids([files[split] for split in SPLIT_NAMES], entities, relations)
     indexed = {
-        split: _drop_duplicates(_index_labels(files[split], entities, relations, log), log)
-        for split in SPLIT_NAMES
+        split: _drop_duplicates(_drop_unknown(files[split], ids, entities, relations, log), log)
+        for split, ids in zip(SPLIT_NAMES, numbered, strict=True)
     }
     for split, facts in indexed.items():
         if not len(facts.triples):
@@ -179,17 +180,31 @@ def index_splits(
     return {split: facts.triples for split, facts in indexed.items()}
 
 
-def _index_labels(
-    file: FactFile, entities: Vocabulary, relations: Vocabulary, log: FindingLog
+def _find_ids(
+    files: Sequence[FactFile], entities: Vocabulary, relations: Vocabulary
+) -> list[Triples]:
+    """Find the ids of the labels of each file ``[n, 3]``, -1 for a label that is not listed."""
+    facts = pl.concat([file.facts for file in files])
+
+    def find(labels: pl.Series, vocabulary: Vocabulary) -> NDArray[np.int64]:
+        known = pl.Series(vocabulary.labels, dtype=pl.String)
+        ids = np.arange(len(known))
+        return labels.replace_strict(known, ids, default=-1, return_dtype=pl.Int64).to_numpy()
+
+    # Heads and tails of all files at once: every call makes a hash table of the vocabulary.
+    ends = find(pl.concat([facts["head"], facts["tail"]]), entities)
+    parts = [ends[: len(facts)], find(facts["relation"], relations), ends[len(facts) :]]
+    bounds = np.cumsum([len(file.facts) for file in files])[:-1]
+    return np.split(np.stack(parts, axis=1), bounds)
+
+
+def _drop_unknown(
+    file: FactFile,
+    triples: Triples,
+    entities: Vocabulary,
+    relations: Vocabulary,
+    log: FindingLog,
 ) -> _IndexedSplit:
-    triples = np.empty((len(file.facts), 3), dtype=np.int64)
-    for column, name in enumerate(LABELS):
-        vocabulary = relations if name == "relation" else entities
-        labels = pl.Series(vocabulary.labels, dtype=pl.String)
-        ids = file.facts[name].replace_strict(
-            labels, np.arange(len(labels)), default=-1, return_dtype=pl.Int64
-        )
-        triples[:, column] = ids.to_numpy()
     line_numbers = file.facts["line"].to_numpy()
     known = (triples >= 0).all(axis=1)
     if not known.all():

@@ -17,7 +17,7 @@ momok's own folder::
     train.tsv valid.tsv test.tsv    head, relation and tail label, no header
     features/                       see momok.graph.features
     pictures/                       the files that entities.tsv names, "|" between several
-    numbers.tsv                     optional, see momok.graph.numbers
+    numbers.tsv                     optional, see momok.graph.entities_file
 
 Columns are separated by tabs and never quoted; only ``label`` is required. Both are UTF-8.
 """

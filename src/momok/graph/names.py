@@ -20,8 +20,9 @@ def make_readable(label: str) -> str:
     """
     name = label
     if "://" in label:
-        _, resource, name = label.partition("/resource/")
-        if not resource:
+        if "/resource/" in label:
+            name = label.partition("/resource/")[2]
+        else:
             name = label.rstrip("/#").replace("#", "/").rpartition("/")[2]
         if "%" in name:
             name = unquote(name, errors="replace")
@@ -31,7 +32,7 @@ def make_readable(label: str) -> str:
 
 def flatten(text: str) -> str:
     """Put a text on one line of one column: tabs and line breaks become blanks."""
-    return _LINE_BREAKERS.sub(" ", text)
+    return text if text.isprintable() else _LINE_BREAKERS.sub(" ", text)
 
 
 def fold_name(name: str) -> str:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from momok.errors import DataError
 from momok.graph.catalog import find_entry, find_folder, load_graph
-from momok.graph.entities_file import PICTURE_LINKS, read_table
+from momok.graph.entities_file import NUMBERS_FILE, PICTURE_LINKS, read_table
 from momok.graph.formats import (
     is_benchmark_folder,
     is_momok_folder,
     read_benchmark_folder,
     write_momok_folder,
 )
-from momok.graph.numbers import NUMBERS_FILE
 
 __all__ = ["find_folder_of", "find_own_folder", "read_labels_of", "read_name_of"]
 

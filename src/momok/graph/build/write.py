@@ -14,11 +14,10 @@ from pathlib import Path
 import polars as pl
 
 from momok.errors import DataError
-from momok.graph.entities_file import PICTURE_LINKS, PICTURE_SEPARATOR
+from momok.graph.entities_file import PICTURE_LINKS, PICTURE_SEPARATOR, write_numbers
 from momok.graph.fact_reader import MAX_EXAMPLES
 from momok.graph.graph import SPLIT_NAMES, Finding
 from momok.graph.names import flatten
-from momok.graph.numbers import write_numbers
 from momok.graph.sources.pictures import is_ordinary_file
 from momok.graph.sources.raw import RawGraph
 from momok.graph.writing import FORMAT, VERSION

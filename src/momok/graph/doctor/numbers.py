@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from momok.errors import DataError
 from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment
+from momok.graph.entities_file import NUMBERS_FILE, read_numbers
 from momok.graph.graph import MultimodalGraph
-from momok.graph.numbers import NUMBERS_FILE, read_numbers
 
 __all__ = ["check_numbers"]
 
