@@ -6,7 +6,6 @@ What could end the process (stacks, memory) is also read in a process of its own
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import os
 import subprocess
@@ -20,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.errors import DataError, FormatError, MomokError
-from momok.graph.sources import line_screening, screening
-from momok.graph.sources.faults import FaultLog
+from momok.graph.sources import rdf_nesting
 from momok.graph.sources.rdf import read_rdf
 from momok.graph.sources.rdf_options import RdfOptions
+from momok.graph.sources.rdf_statements import FaultLog
 
 E = "http://example.org/"
 FACT = f"<{E}a> <{E}r> <{E}b> .\n".encode()
@@ -58,27 +57,29 @@ FATAL: dict[str, tuple[str, bytes, str]] = {
     "nt: one wrong line": ("g.nt", b"hello world\n", r":1: "),
     "nt: Turtle": ("g.nt", PREFIX + b":a :r :b .\n", "is read as ntriples and looks like turtle"),
     "nt: RDF/XML": ("g.nt", XML + LINK + b"</rdf:RDF>", "looks like rdfxml"),
-    "nt: many wrong lines": ("g.nt", b"wrong\n" * 5000, "1,000 statements so far cannot be used"),
+    "nt: many wrong lines": ("g.nt", b"wrong\n" * 5000, "5,000 lines so far cannot be used"),
     "nt: UTF-16": ("g.nt", FACT.decode().encode("utf-16"), ":1: is UTF-16; save the file as UTF-8"),
-    "nt: Latin-1 alone": ("g.nt", b"<http://e/\xe9> <http://r> <http://b> .", "byte 0xe9 is not"),
+    "nt: Latin-1 alone": ("g.nt", b"<http://e/\xe9> <u:r> <u:b> .", ":1: is not UTF-8; save"),
     "nt: numbers without dots": ("g.nt", b"1\t2\t3\n", ":1: "),
     "nt: relative IRIs": ("g.nt", b"<a> <b> <c> .\n", r":1: .*IRI"),
     "nt: gzip cut short": ("g.nt.gz", gzip.compress(os.urandom(9000))[:4000], "gzip stream ends"),
     "nt: gzip bomb": ("g.nt.gz", gzip.compress(b"#" * 80_000_000), "as bombs do"),
-    "ttl: broken": ("g.ttl", PREFIX + b":a :r :b\n:c :r :d .\n:e", r":4: .*never ended"),
-    "ttl: an open text": ("g.ttl", PREFIX + b':a :r "x .\n:c :r :d .\n', ":2: .*never ended"),
-    "ttl: an open long text": ("g.ttl", PREFIX + b':a :r """x .\n:c :r :d', ":2: .*never ended"),
-    "ttl: an open bracket": ("g.ttl", PREFIX + b":a :r [ :r :b .\n:c :r :d", "malformed, .*:2: "),
+    "ttl: broken": ("g.ttl", PREFIX + b":a :r :b\n:c :r :d .\n:e", r":3: A dot is expected"),
+    "ttl: an open text": ("g.ttl", PREFIX + b':a :r "x .\n:c :r :d .\n', ":2: Unexpected end"),
+    "ttl: an open long text": ("g.ttl", PREFIX + b':a :r """x .\n:c :r :d', ":2: Unexpected end"),
+    "ttl: an open bracket": ("g.ttl", PREFIX + b":a :r [ :r :b .\n:c :r :d", ":2: .*should end"),
     "ttl: no prefix": ("g.ttl", b":a :r :b .\n", r":1: .*prefix"),
-    "ttl: Latin-1": ("g.ttl", PREFIX + b':a :r :b .\n:a :n "caf\xe9" .\n', ":3: byte 0xe9 is not"),
-    "ttl: cut within a letter": ("g.ttl", PREFIX + b":a :r :b . # \xc3", ":2: byte 0xc3 is not"),
+    "ttl: Latin-1": ("g.ttl", PREFIX + b':a :r :b .\n:a :n "caf\xe9" .\n', ":3: is not UTF-8"),
+    "ttl: no such prefix": ("g.ttl", PREFIX + b":a :r :b .\n:a :r x:y .\n", ":3: The prefix x: "),
+    "ttl: an IRI with a blank": ("g.ttl", PREFIX + b":a :r :b .\n:a :r <x y> .", ":3: Invalid IRI"),
+    "trig: no such prefix": ("g.trig", PREFIX + b":g { :a :r :b . }\n:a :r x:y .\n", ":3: The pre"),
     "ttl: RDF/XML": ("g.ttl", XML + LINK + b"</rdf:RDF>", "looks like rdfxml"),
     "ttl: a text of 20 MiB": ("g.ttl", PREFIX + b':a :r "' + b"x" * (20 << 20), "16 MiB"),
     "ttl: quotes without end": ("g.ttl", PREFIX + b":a :r " + b"<<( :a :r " * 9000, "quotes"),
     "ttl: a null character": ("g.ttl", PREFIX + b":a \0 :b .", r":2: "),
-    "trig: an open graph": ("g.trig", PREFIX + b":g { :a :r :b . \n", "never ended"),
-    "rdf: empty": ("g.rdf", b"", ":1: is not well-formed XML: no element found"),
-    "rdf: cut short": ("g.rdf", XML + LINK, ":1: is not well-formed XML: no element found"),
+    "trig: an open graph": ("g.trig", PREFIX + b":g { :a :r :b . \n", "Unexpected end"),
+    "rdf: empty": ("g.rdf", b"", ":1: is not well-formed XML .*: no element found"),
+    "rdf: cut short": ("g.rdf", XML + LINK, ":1: is not well-formed XML .*: no element found"),
     "rdf: tags that cross": ("g.rdf", XML + b"\n<e:A><e:r>\n</e:A></rdf:RDF>", ":3: .*mismatched"),
     "rdf: a web page": ("g.rdf", b"<html><body>hello</body></html>", "namespaces are required"),
     "rdf: entities that multiply": ("g.rdf", with_entities(BOMB, b"&a8;"), "'a1' is long"),
@@ -89,11 +90,10 @@ FATAL: dict[str, tuple[str, bytes, str]] = {
         "'a' is long",
     ),
     "rdf: deep": ("g.rdf", XML + b"<e:A><e:r>" * 40_000, "nested more than 256 deep"),
-    "rdf: a text of 5 MiB": ("g.rdf", XML + b"<e:A><e:r>" + b"x" * (5 << 20), "text of an element"),
     "rdf: Latin-1": (
         "g.rdf",
         b'<?xml version="1.0" encoding="ISO-8859-1"?>' + XML + LINK + b"<!-- \xe9 --></rdf:RDF>",
-        "byte 0xe9 is not UTF-8",
+        "is not well-formed XML in UTF-8",
     ),
     "rdf: an IRI with a blank": ("g.rdf", XML + LINK.replace(b"e/b", b" ") + b"</rdf:RDF>", "IRI"),
     "jsonld: empty": ("g.jsonld", b"", ":1: .*Unexpected end"),
@@ -106,7 +106,7 @@ FATAL: dict[str, tuple[str, bytes, str]] = {
         VOCAB + b'"r":' + b'{"x\\"]}\\\\":' * 5000,
         "nested more than 256 deep",
     ),
-    "no name": ("graph.dat", b"hello", "tells no format of RDF"),
+    "no name": ("graph.dat", b"hello", "neither its name nor its start"),
 }  # fmt: skip
 
 
@@ -128,13 +128,13 @@ LOST: dict[str, tuple[str, bytes, int]] = {
     "nt: Latin-1": ("g.nt", FACT + b'<http://a> <http://r> "caf\xe9" .\n' + FACT, 2),
     "nt: half a letter": ("g.nt", FACT + b'<http://a> <http://r> "\xe2\x82" .\n' + FACT, 2),
     "nt: an open text": ("g.nt", FACT + b'<http://a> <http://r> "x .\n' + FACT, 2),
-    "nt: no dot": ("g.nt", FACT + b"<http://a> <http://r> <http://b>\n" + FACT, 3),
+    "nt: no dot": ("g.nt", FACT + b"<http://a> <http://r> <http://b>\n" + FACT, 2),
     "nt: a bad escape": ("g.nt", FACT + b'<http://a> <http://r> "\\q" .\n' + FACT, 2),
     "nt: a lone surrogate": ("g.nt", FACT + b'<http://a> <http://r> "\\uD800" .\n' + FACT, 2),
     "nt: a bad language": ("g.nt", FACT + b'<http://a> <http://r> "x"@123 .\n' + FACT, 2),
-    "nt: a line of 5 MiB": (
+    "nt: a line of 9 MiB": (
         "g.nt",
-        FACT + b'<http://a> <http://r> "' + b"x" * (5 << 20) + b'" .\n' + FACT,
+        FACT + b'<http://a> <http://r> "' + b"x" * (9 << 20) + b'" .\n' + FACT,
         2,
     ),
     "nt: quotes without end": (
@@ -143,10 +143,7 @@ LOST: dict[str, tuple[str, bytes, int]] = {
         2,
     ),
     "nt: a null character": ("g.nt", FACT + b"\0\n" + FACT, 2),
-    "nq: five terms": ("g.nq", FACT + FACT[:-2] + b"<u:g> <u:h> .\n", 2),
-    "ttl: no such prefix": ("g.ttl", PREFIX + b":a :r :b .\n:a :r x:y .\n:b :r :c .\n", 3),
-    "ttl: an IRI with a blank": ("g.ttl", PREFIX + b":a :r :b .\n:a :r <x y> .\n:b :r :c .", 3),
-    "trig: no such prefix": ("g.trig", PREFIX + b":g { :a :r :b . }\n:a :r x:y .\n:b :r :c .\n", 3),
+    "nq: five terms": ("g.nq", FACT + FACT[:-2] + b"<u:g> <u:h> .\n" + FACT, 2),
 }  # fmt: skip
 
 
@@ -156,9 +153,9 @@ def test_a_fault_of_one_statement_is_counted(tmp_path: Path, fault: str) -> None
     path = tmp_path / name
     path.write_bytes(content)
     raw = read_rdf(path)
-    assert len(raw.triples["all"]) == 2 if line == 2 else len(raw.triples["all"]) >= 1
+    assert len(raw.triples["all"]) == 2
     [finding] = [finding for finding in raw.findings if finding.kind == "malformed"]
-    assert finding.count >= 1
+    assert finding.count == 1
     assert finding.examples[0].startswith(f"{path}:{line}: ")
     with pytest.raises(FormatError, match=rf"^{path}:{line}: ") as caught:
         read_rdf(path, options=RdfOptions(strict=True))
@@ -220,7 +217,7 @@ def test_a_member_of_an_archive(tmp_path: Path) -> None:
     zipped(tmp_path / "g.zip", {"a.nt": FACT, "b.ttl": PREFIX + b":a :r :b, :c ."})
     with pytest.raises(FormatError, match="holds 2 files"):
         read_rdf(tmp_path / "g.zip")
-    assert len(read_rdf(tmp_path / "g.zip", member="b.ttl").entities) == 3
+    assert len(read_rdf(tmp_path / "g.zip" / "b.ttl").entities) == 3
 
 
 @pytest.mark.parametrize("name", ["$(touch x).nt", "-rf.nt", "a\nb.nt", "\x1b[31m.nt", "ü ö|.nt"])
@@ -344,35 +341,6 @@ def test_a_faulty_line_takes_no_other_with_it(
     assert {E + "b", E + "c", E + "d"} <= found
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    lines=st.lists(st.binary(max_size=30).map(lambda line: line.replace(b"\n", b"")), max_size=20),
-    chunk=st.integers(1, 50),
-)
-def test_screening_lines_does_not_depend_on_the_chunks(lines: list[bytes], chunk: int) -> None:
-    content = b"\n".join(lines)
-    chunks = (content[start : start + chunk] for start in range(0, len(content), chunk))
-    faults = FaultLog("x")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(line_screening, "MAX_ITEM", 25)
-        screened = b"".join(line_screening.screen_lines(chunks, faults))
-    found = screened.split(b"\n")
-    assert len(found) == len(content.split(b"\n"))
-    bad = 0
-    for before, after in zip(content.split(b"\n"), found, strict=True):
-        try:
-            before.decode()
-            fits = True
-        except UnicodeDecodeError:
-            fits = False
-        if fits and len(before) <= 25 and not {34, 60, 62, 92} & set(before):
-            assert after == before
-        elif not fits:
-            assert after == b""
-            bad += 1
-    assert faults.count >= bad
-
-
 JSON = st.recursive(
     st.one_of(st.none(), st.integers(), st.text(st.sampled_from('[]{}"\\\\a,:'))),
     lambda inner: st.one_of(
@@ -394,19 +362,20 @@ def measure_depth(value: object) -> int:
 @given(value=JSON, chunk=st.integers(1, 40))
 def test_the_depth_of_json_does_not_depend_on_the_chunks(value: object, chunk: int) -> None:
     depth, content = measure_depth(value), json.dumps(value).encode()
+    parts = [content[start : start + chunk] for start in range(0, len(content), chunk)]
+
+    def check() -> None:
+        check_part = rdf_nesting._check_json(FaultLog("x").fail)
+        for part in [*parts, b""]:
+            check_part(part)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(screening, "_CHUNK", chunk)
-        patch.setattr(screening, "MAX_DEPTH", depth)
-        assert read_screened(content) == content
-        patch.setattr(screening, "MAX_DEPTH", depth - 1)
+        patch.setattr(rdf_nesting, "_MAX_DEPTH", depth)
+        check()
+        patch.setattr(rdf_nesting, "_MAX_DEPTH", depth - 1)
         if depth:
             with pytest.raises(FormatError, match="nested more than"):
-                read_screened(content)
-
-
-def read_screened(content: bytes) -> bytes:
-    stream = screening.ScreenedStream(io.BytesIO(content), "streaming-jsonld", FaultLog("x"))
-    return io.BufferedReader(stream).read()
+                check()
 
 
 def test_memory_does_not_grow_with_malformed_lines(tmp_path: Path) -> None:
@@ -470,4 +439,5 @@ def test_a_backslash_at_the_end_of_a_line_does_not_take_the_next(
     raw = read_rdf(path)
     assert {E + "b", E + "c"} <= set(raw.entities)
     (finding,) = raw.findings
-    assert finding.examples == (f"{path}:1: ends with a backslash",)
+    assert finding.count == 1
+    assert finding.examples[0].startswith(f"{path}:1: ")

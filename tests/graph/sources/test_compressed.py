@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import lzma
 import os
 import random
 import stat
@@ -43,6 +44,7 @@ PACK: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
     ".gz": gzip.compress,
     ".bz2": bz2.compress,
+    ".xz": lzma.compress,
     ".zst": zstd.compress,
 }
 
@@ -63,14 +65,16 @@ def test_the_name_does_not_tell_the_packing(tmp_path: Path, suffix: str) -> None
     assert name_content(path) == "facts.csv"
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".zst"])
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zst"])
 def test_streams_one_after_the_other_are_one(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"facts{suffix}"
     path.write_bytes(PACK[suffix](CONTENT) + PACK[suffix](b"more\n"))
     assert read(path) == CONTENT + b"more\n"
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
 def test_a_zip_with_one_file(tmp_path: Path, method: int) -> None:
     path = make_zip(
         tmp_path / "g.zip",
@@ -86,10 +90,10 @@ def test_of_several_members_one_is_named(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "g.zip", {f"{i}.nt": b"%d" % i for i in range(8)})
     with pytest.raises(FormatError, match=r"holds 8 files \('0.nt', .*'4.nt' and 3 more\)"):
         read(path)
-    assert read(path, member="3.nt") == b"3"
-    assert name_content(path, member="3.nt") == "3.nt"
+    assert read(path / "3.nt") == b"3"
+    assert name_content(path / "3.nt") == "3.nt"
     with pytest.raises(FormatError, match=r"no member '33.nt'; did you mean 3.nt"):
-        read(path, member="33.nt")
+        read(path / "33.nt")
 
 
 def test_a_member_is_named_by_a_path(tmp_path: Path) -> None:
@@ -124,7 +128,7 @@ def test_a_member_of_what_is_no_zip(tmp_path: Path) -> None:
     path = tmp_path / "facts.tsv"
     path.write_bytes(CONTENT)
     with pytest.raises(FormatError, match="no zip archive; it has no member 'x'"):
-        read(path, member="x")
+        read(path / "x")
     with pytest.raises(FormatError, match="is no zip archive"):
         list_members(path)
 
@@ -198,16 +202,12 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "zip with an absolute name": (named("/etc/evil.nt"), "leads out of its folder"),
     "zip with a drive": (named("C:/evil.nt"), "leads out of its folder"),
     "zip with back slashes": (named("..\\evil.nt"), "leads out of its folder"),
-    "zip with a link": (linked, "'facts.nt' that is a link"),
+    "zip with a link": (linked, "'facts.nt' that is no ordinary file"),
     "zip that is encrypted": (encrypted, "encrypted"),
     "zip without a file": (lambda p: (make_zip(p, {}), None)[1], "holds no file"),
-    "zip by lzma": (
-        lambda p: (make_zip(p, {"a": CONTENT}, zipfile.ZIP_LZMA), None)[1],
-        "packed by the method lzma",
-    ),
     "zip cut short": (cut(zipped), "zip archive is truncated or damaged"),
     "zip with a spoilt member": (spoilt(zipped), "damaged"),
-    "zip bomb that says so": (packed(zipped, ZEROS), "says that it unpacks to 5,000,000 bytes"),
+    "zip bomb that says so": (packed(zipped, ZEROS), "as bombs do"),
     "zip bomb that lies": (lying, "damaged|as bombs do"),
     "gzip bomb": (packed(gzip.compress, ZEROS), "as bombs do"),
     "bzip2 bomb": (packed(bz2.compress, ZEROS), "as bombs do"),
@@ -228,7 +228,9 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         packed(bytes, b"\x28\xb5\x2f\xfd\x00\xf8" + bytes(20)),
         "zstd stream is damaged",
     ),
-    "xz": (packed(bytes, b"\xfd7zXZ\x00" + bytes(20)), "is a xz file, which is not read here"),
+    "xz bomb": (packed(lzma.compress, ZEROS), "as bombs do"),
+    "xz cut short": (cut(lzma.compress), "xz stream ends early"),
+    "xz spoilt": (spoilt(lzma.compress), "xz stream is damaged"),
     "7z": (packed(bytes, b"7z\xbc\xaf\x27\x1c" + bytes(20)), "is a 7z file"),
     "rar": (packed(bytes, b"Rar!\x1a\x07" + bytes(20)), "is a rar file"),
     "tar": (packed(make_tar, CONTENT), "is a tar file"),
@@ -304,7 +306,7 @@ def test_a_hostile_name_is_only_a_name(tmp_path: Path) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    pack=st.sampled_from([gzip.compress, bz2.compress, zstd.compress, zipped]),
+    pack=st.sampled_from([gzip.compress, bz2.compress, lzma.compress, zstd.compress, zipped]),
     places=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=6),
     end=st.integers(0, 3_000),
 )

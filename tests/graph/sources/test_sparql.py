@@ -144,8 +144,9 @@ def test_what_a_real_server_refuses_or_lacks(endpoint: str, query: str, expected
     ],
 )
 def test_queries_are_understood(query: str, form: str, limited: bool, ordered: bool) -> None:
-    found = parse_query(query)
-    assert (found.form, found.limited, found.ordered) == (form, limited, ordered)
+    found, words = parse_query(query)
+    is_limited = not words.isdisjoint(("LIMIT", "OFFSET"))
+    assert (found, is_limited, "ORDER" in words) == (form, limited, ordered)
 
 
 @pytest.mark.parametrize(
@@ -173,8 +174,8 @@ def test_queries_that_give_no_triples(query: str, expected: str) -> None:
         ("http://[::1/", "is no address"),
         ("http://x:port/", "is no address"),
         ("http://user:secret@example.org/", "user name or password"),
-        ("http://example.org/a b", "has blanks"),
-        ("http://example.org/\r\nX: y", "has blanks"),
+        ("http://example.org/a b", "has no blanks"),
+        ("http://example.org/\r\nX: y", "has no blanks"),
     ],
 )
 def test_addresses_that_are_not_asked(url: str, expected: str) -> None:
@@ -298,24 +299,25 @@ FAULTS: dict[str, tuple[str, Reply, str]] = {
     "cut chunks": (
         "C",
         answer_in_chunks(NT, "application/n-triples", cut=True),
-        "answer ends early|broke off",
+        "answer ends early",
     ),
     "a cut table": ("S", answer(TABLE[:-40], JSON_TYPE), "malformed or breaks off"),
     "a table in chunks, cut": (
         "S",
         answer_in_chunks(TABLE, JSON_TYPE, cut=True),
-        "answer ends early|broke off",
+        "answer ends early",
     ),
     "an error in the answer": ("S", answer(TABLE[:900] + b"\nError", JSON_TYPE), "malformed or"),
     "malformed triples": ("C", answer(NT + b"oops\n" + NT), r"/sparql:51: "),
-    "bytes that are no UTF-8": ("C", answer(NT + b"\xff\n"), "byte 0xff is not UTF-8"),
-    "silence": ("C", stay_silent, "did not answer within 0.5 seconds|broke off|cannot be re"),
+    "bytes that are no UTF-8": ("C", answer(NT + b"\xff\n"), ":51: is not UTF-8"),
+    "silence": ("C", stay_silent, "did not answer within 0.5 seconds"),
     "drops": ("C", drip, r"took more than 0\.8 seconds"),
     "too much": ("C", answer(NT * 50), "larger than 100,000 bytes"),
     "packed": ("C", answer(NT, Content_Encoding="gzip"), "packed with 'gzip'"),
-    "a redirect to a file": ("C", redirect("file:///etc/passwd"), "302|cannot be"),
-    "a redirect to ftp": ("C", redirect("ftp://127.0.0.1/x"), "302|cannot be"),
-    "a redirect in circles": ("C", redirect("/sparql"), "302"),
+    "a redirect to a file": ("C", redirect("file:///etc/passwd"), "another server"),
+    "a redirect to ftp": ("C", redirect("ftp://127.0.0.1/x"), "another server"),
+    "a redirect elsewhere": ("C", redirect("http://127.0.0.2/sparql"), "another server"),
+    "a redirect in circles": ("C", redirect("/sparql"), "redirects more than 5 times"),
     "yes or no": ("S", answer(b'{"head":{},"boolean":true}', JSON_TYPE), "yes or no"),
     "no columns": ("S", answer(b'{"head":{"vars":["s"]},"results":{"bindings":[]}}', JSON_TYPE),
                    r"no column \?head"),
@@ -348,10 +350,19 @@ def test_answers_in_chunks_are_whole(serve: Callable[[Reply], str]) -> None:
     assert len(raw.triples["all"]) == 50
 
 
-def test_a_redirect_is_followed(serve: Callable[[Reply], str]) -> None:
-    target = serve(answer(NT))
-    raw = read_sparql(serve(redirect(target)), CONSTRUCT)
+@pytest.mark.parametrize("query", [CONSTRUCT, CONSTRUCT + "#" + "x" * 5000])
+def test_a_redirect_to_the_same_server_is_followed(
+    serve: Callable[[Reply], str], query: str
+) -> None:
+    asked: list[str] = []
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        asked.append(handler.path)
+        (answer(NT) if handler.path.startswith("/moved") else redirect("/moved"))(handler)
+
+    raw = read_sparql(serve(reply), query)
     assert len(raw.triples["all"]) == 50
+    assert len(asked) == 2
 
 
 def test_rows_that_are_no_triples_are_counted(serve: Callable[[Reply], str]) -> None:

@@ -142,7 +142,7 @@ def fetch_features(
     with write_folder(target) as draft:
         for member, plain in members.items():
             with (
-                open_source(waiting / name, member=member) as source,
+                open_source(waiting / name / member) as source,
                 (draft / plain).open("wb") as file,
             ):
                 shutil.copyfileobj(source, file, 1 << 20)

@@ -1,9 +1,9 @@
-"""Files as they come: plain, gzip, bzip2, zstd or zip, told by their first bytes.
+"""Files as they come: plain, gzip, bzip2, xz, zstd or zip, told by their first bytes.
 
 A file within a zip archive is named as if the archive were a folder: ``data.zip/facts.nt``.
 
 Nothing is ever unpacked to the disk, and what a small file may swell to is bounded. A zip archive
-that looks hostile (names that lead out of a folder, links, absurd sizes) is refused as a whole.
+that looks hostile (names that lead out of a folder, links) is refused as a whole.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import lzma
+import os
 import re
 import stat
-import struct
 import sys
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, NoReturn
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from momok.errors import DataError, FormatError, MissingExtraError
 from momok.graph.names import say_near_misses
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Limits:
-    """How far a packed file may swell; beyond it is taken for a bomb.
+    """How far a compressed file may swell; beyond it is taken for a bomb.
 
     Attributes:
         total: bytes at most.
-        ratio: unpacked to packed size at most. Text packs 5- to 50-fold, bombs 1000-fold.
+        ratio: of what comes out to what went in. Text packs 5- to 50-fold, bombs 1000-fold.
         harmless: bytes that the ratio does not apply to.
     """
 
@@ -44,11 +44,29 @@ class Limits:
     ratio: int = 200
     harmless: int = 64 << 20
 
-    def allow(self, packed: int) -> int:
-        """Give the bytes that ``packed`` bytes may become."""
-        return min(self.total, max(self.harmless, self.ratio * packed))
+    def allow(self, size: int) -> int:
+        """Give the bytes that ``size`` compressed bytes may become."""
+        return min(self.total, max(self.harmless, self.ratio * size))
 
 
+def _open_zstd(file: BinaryIO) -> IO[bytes]:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        try:
+            from backports import zstd
+        except ModuleNotFoundError:
+            raise MissingExtraError("backports.zstd", "data", "reading zstd files") from None
+    opened: IO[bytes] = zstd.open(file)
+    return opened
+
+
+_OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
+    "gzip": gzip.open,
+    "bzip2": bz2.open,
+    "xz": lzma.open,
+    "zstd": _open_zstd,
+}
 _MAGIC: dict[str, re.Pattern[bytes]] = {
     "gzip": re.compile(rb"\x1f\x8b"),
     "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
@@ -61,38 +79,32 @@ _MAGIC: dict[str, re.Pattern[bytes]] = {
     "tar": re.compile(rb"(?s).{257}ustar"),
 }
 _PEEK = 512  # bytes: past the magic of tar
-_SUFFIXES = {".gz": "gzip", ".gzip": "gzip", ".bz2": "bzip2", ".zst": "zstd", ".zstd": "zstd"}
-_ZSTD_WINDOW = 27  # log2 of bytes: what the command zstd accepts without --long
-_ZIP_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}
-_ZIP_ERRORS = (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, struct.error)
-_ZIP_METHOD_NAMES = {9: "deflate64", 14: "lzma", 93: "zstd", 95: "xz", 98: "ppmd"}
+_SUFFIXES = (".gz", ".gzip", ".bz2", ".xz", ".zst", ".zstd")
 _LITTER = re.compile(r"(?:^|/)(?:__MACOSX/|\._|\.DS_Store$|Thumbs\.db$)")  # left by desktops
 _SHOWN = 5  # members named in a message
+_IN_MEMORY = Limits(total=16 << 30)
 
 
 @contextmanager
-def open_source(
-    path: Path, *, member: str | None = None, limits: Limits | None = None
-) -> Iterator[BinaryIO]:
-    """Open a file for reading, unpacked as it is read.
+def open_source(path: Path, *, limits: Limits | None = None) -> Iterator[io.BufferedReader]:
+    """Open a file for reading, decompressed as it is read.
 
     Args:
-        path: the file; how it is packed is told by its first bytes, not its name.
-        member: which file of a zip archive, needed where there are several; or it is the end of
-            the path.
+        path: the file, or one within a zip archive; how it is compressed is told by its first
+            bytes, not its name.
         limits: how far it may swell.
 
     Raises:
         DataError: there is no such file, or it cannot be read.
-        FormatError: it is packed in a way not read here, holds several files or none, looks
+        FormatError: it is compressed in a way not read here, holds several files or none, looks
             hostile, or - while it is read - ends early, is damaged or swells beyond the limits.
-        MissingExtraError: it is packed with zstd and nothing installed reads that.
+        MissingExtraError: it is compressed with zstd and nothing installed reads that.
     """
     limits = limits or Limits()
-    path, member = _split_path(path, member)
+    path, member = _split_path(path)
     with ExitStack() as stack:
         file = stack.enter_context(_open_file(path))
-        kind = _tell_packing(file.peek(_PEEK))
+        kind = _find_compression(file)
         if member is not None and kind != "zip":
             raise FormatError(f"{path}: is no zip archive; it has no member {member!r}")
         if kind is None:
@@ -103,14 +115,20 @@ def open_source(
             archive = stack.enter_context(_open_zip(path, file))
             chosen = _choose_member(path, archive, member)
             size = chosen.compress_size
-            _check_declared(path, chosen, limits)
-            packed = stack.enter_context(_open_member(path, archive, chosen))
-        elif kind in _UNPACK:
-            packed = stack.enter_context(_UNPACK[kind](file))
+            try:
+                opened: IO[bytes] = archive.open(chosen)
+            except Exception as error:  # encrypted, an unknown method, damaged: each its own class
+                raise FormatError(f"{path}: {chosen.filename!r} cannot be read: {error}") from None
+        elif kind in _OPENERS:
+            opened = _OPENERS[kind](file)
         else:
-            _refuse(path, kind)
-        stream = io.BufferedReader(_Unpacked(packed, path, kind, limits.allow(size)), 1 << 18)
-        inner = _tell_packing(stream.peek(_PEEK))
+            raise FormatError(
+                f"{path}: is a {kind} file, which is not read here; unpack it, or pack it with "
+                f"{', '.join(_OPENERS)} or zip"
+            )
+        counted = _CountedStream(stack.enter_context(opened), path, kind, limits, size)
+        stream = io.BufferedReader(counted, 1 << 18)
+        inner = _find_compression(stream)
         if inner is not None:
             raise FormatError(
                 f"{path}: holds a {inner} file in a {kind} file; unpack the outer one"
@@ -118,11 +136,8 @@ def open_source(
         yield stream
 
 
-_IN_MEMORY = Limits(total=16 << 30)  # it is all held in memory
-
-
 def read_content(path: Path) -> bytes:
-    """Read a file whole, unpacked.
+    """Read a file whole, decompressed.
 
     Raises:
         DataError, FormatError, MissingExtraError: see ``open_source``.
@@ -134,15 +149,15 @@ def read_content(path: Path) -> bytes:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def name_content(path: Path, *, member: str | None = None) -> str:
+def name_content(path: Path) -> str:
     """Name what a file holds, which tells its format: ``facts.nt`` for ``facts.nt.gz``.
 
     Raises:
         DataError, FormatError: see ``open_source``.
     """
-    path, member = _split_path(path, member)
+    path, member = _split_path(path)
     with _open_file(path) as file:
-        if _tell_packing(file.peek(_PEEK)) == "zip":
+        if _find_compression(file) == "zip":
             with _open_zip(path, file) as archive:
                 return PurePosixPath(_choose_member(path, archive, member).filename).name
     return path.stem if path.suffix.lower() in _SUFFIXES else path.name
@@ -155,7 +170,7 @@ def list_members(path: Path) -> list[str]:
         DataError, FormatError: see ``open_source``; or it is no zip archive.
     """
     with _open_file(path) as file:
-        if _tell_packing(file.peek(_PEEK)) != "zip":
+        if _find_compression(file) != "zip":
             raise FormatError(f"{path}: is no zip archive")
         with _open_zip(path, file) as archive:
             return [info.filename for info in _list_infos(path, archive)]
@@ -163,25 +178,15 @@ def list_members(path: Path) -> list[str]:
 
 def is_member(path: Path) -> bool:
     """Tell a path that leads into a file, as ``data.zip/facts.nt`` does."""
-    return _split_path(path, None)[1] is not None
+    return _split_path(path)[1] is not None
 
 
-def _split_path(path: Path, member: str | None) -> tuple[Path, str | None]:
+def _split_path(path: Path) -> tuple[Path, str | None]:
     """Split a path into that of an archive and the name of a file in it."""
-    if member is None and not _exists(path):
-        for parent in path.parents:
-            if _exists(parent):
-                inside = path.relative_to(parent).as_posix()
-                return (parent, inside) if parent.is_file() else (path, None)
-    return path, member
-
-
-def _exists(path: Path) -> bool:
-    try:
-        path.stat()
-    except (OSError, ValueError):
-        return False
-    return True
+    for parent in path.parents:
+        if os.path.isfile(parent):  # noqa: PTH113  # Path.is_file raises at names that are too long
+            return parent, path.relative_to(parent).as_posix()
+    return path, None
 
 
 def _open_file(path: Path) -> io.BufferedReader:
@@ -194,51 +199,22 @@ def _open_file(path: Path) -> io.BufferedReader:
     except FileNotFoundError:
         raise DataError(f"{path}: the file is missing") from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        said = getattr(error, "strerror", None) or error
-        raise DataError(f"{str(path)!r}: cannot be read: {said}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{str(path)!r}: cannot be read: {reason}") from None
 
 
-def _tell_packing(start: bytes) -> str | None:
+def _find_compression(file: io.BufferedReader) -> str | None:
+    start = file.peek(_PEEK)
     return next((kind for kind, magic in _MAGIC.items() if magic.match(start)), None)
 
 
-def _refuse(path: Path, kind: str) -> NoReturn:
-    raise FormatError(
-        f"{path}: is a {kind} file, which is not read here; unpack it, or pack it with gzip, "
-        "bzip2, zstd or zip"
-    )
-
-
-def _open_zstd(file: io.BufferedReader) -> io.BufferedIOBase:
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        try:
-            from backports import zstd
-        except ModuleNotFoundError:
-            raise MissingExtraError("backports.zstd", "data", "reading zstd files") from None
-    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW}
-    opened: io.BufferedIOBase = zstd.ZstdFile(file, "rb", options=options)
-    return opened
-
-
-_UNPACK: dict[str, Callable[[io.BufferedReader], io.BufferedIOBase]] = {
-    "gzip": lambda file: gzip.GzipFile(fileobj=file, mode="rb"),
-    "bzip2": lambda file: bz2.BZ2File(file, "rb"),
-    "zstd": _open_zstd,
-}
-
-
-@contextmanager
-def _open_zip(path: Path, file: BinaryIO) -> Iterator[zipfile.ZipFile]:
+def _open_zip(path: Path, file: BinaryIO) -> zipfile.ZipFile:
     try:
-        archive = zipfile.ZipFile(file)
-    except _ZIP_ERRORS as error:
+        return zipfile.ZipFile(file)
+    except Exception as error:  # at damaged archives of many classes
         raise FormatError(
             f"{path}: the zip archive is truncated or damaged ({error}); get it again"
         ) from None
-    with archive:
-        yield archive
 
 
 def _list_infos(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
@@ -246,80 +222,42 @@ def _list_infos(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     infos = archive.infolist()
     for info in infos:
         name = info.orig_filename.replace("\\", "/")
-        parts = PurePosixPath(name).parts
-        if name.startswith("/") or ".." in parts or re.match("[A-Za-z]:", name) or "\0" in name:
-            raise FormatError(
-                f"{path}: has a member {info.orig_filename!r} that leads out of its folder; "
-                "such archives are refused"
-            )
+        inside = ".." not in name.split("/") and not re.match("/|[A-Za-z]:|.*\0", name)
         mode = stat.S_IFMT(info.external_attr >> 16)  # 0 where it was not made on Unix
-        if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
-            what = "a link" if mode == stat.S_IFLNK else "no ordinary file"
+        if not inside or mode not in (0, stat.S_IFREG, stat.S_IFDIR):
+            what = "is no ordinary file" if inside else "leads out of its folder"
             raise FormatError(
-                f"{path}: has a member {info.filename!r} that is {what}; such archives are refused"
+                f"{path}: has a member {info.orig_filename!r} that {what}; such archives are "
+                "refused"
             )
     return [info for info in infos if not info.is_dir() and not _LITTER.search(info.filename)]
 
 
 def _choose_member(path: Path, archive: zipfile.ZipFile, member: str | None) -> zipfile.ZipInfo:
-    infos = _list_infos(path, archive)
-    names = [info.filename for info in infos]
+    infos = {info.filename: info for info in _list_infos(path, archive)}
+    names = list(infos)
     if member is not None:
-        if member not in names:
+        if member not in infos:
             raise FormatError(f"{path}: has no member {member!r}{say_near_misses(member, names)}")
-    elif not infos:
+        return infos[member]
+    if not infos:
         raise FormatError(f"{path}: the zip archive holds no file")
-    elif len(infos) > 1:
-        shown = ", ".join(repr(name) for name in names[:_SHOWN])
+    if len(infos) > 1:
+        shown = ", ".join(map(repr, names[:_SHOWN]))
         more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
         raise FormatError(
             f"{path}: holds {len(names):,} files ({shown}{more}); say which, as in "
             f"{path / names[0]}"
         )
-    else:
-        member = names[0]
-    return infos[names.index(member)]
+    return infos[names[0]]
 
 
-def _check_declared(path: Path, info: zipfile.ZipInfo, limits: Limits) -> None:
-    """Refuse before the first byte what an archive itself says is too large or unreadable."""
-    if info.file_size > limits.allow(info.compress_size):
-        _refuse_bomb(f"{path}: {info.filename!r} says that it", info.file_size, info.compress_size)
-    if info.flag_bits & 0x1:
-        raise FormatError(f"{path}: {info.filename!r} is encrypted; unpack the archive")
-    if info.compress_type not in _ZIP_METHODS:
-        name = _ZIP_METHOD_NAMES.get(info.compress_type, f"number {info.compress_type}")
-        raise FormatError(
-            f"{path}: {info.filename!r} is packed by the method {name}, which is not read here; "
-            "unpack the archive"
-        )
+class _CountedStream(io.RawIOBase):
+    """Counts what comes out of a compressed stream, and tells its faults in one line."""
 
-
-@contextmanager
-def _open_member(
-    path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo
-) -> Iterator[io.BufferedIOBase]:
-    try:
-        opened = archive.open(info)
-    except _ZIP_ERRORS as error:
-        raise FormatError(f"{path}: {info.filename!r} cannot be read: {error}") from None
-    with opened:
-        assert isinstance(opened, io.BufferedIOBase)
-        yield opened
-
-
-def _refuse_bomb(what: str, unpacked: int, packed: int) -> NoReturn:
-    raise FormatError(
-        f"{what} unpacks to {unpacked:,} bytes or more from {packed:,}, as bombs do; "
-        "if it is no bomb, unpack it yourself"
-    )
-
-
-class _Unpacked(io.RawIOBase):
-    """Counts what comes out of a packed stream, and says its faults in one line."""
-
-    def __init__(self, packed: io.BufferedIOBase, path: Path, kind: str, allowed: int) -> None:
-        self._packed, self._path, self._kind, self._allowed = packed, path, kind, allowed
+    def __init__(self, source: IO[bytes], path: Path, kind: str, limits: Limits, size: int) -> None:
+        self._source, self._name = source, f"{path}: the {kind} stream"
+        self._size, self._allowed = size, limits.allow(size)
         self._count = 0
 
     def readable(self) -> bool:
@@ -328,28 +266,17 @@ class _Unpacked(io.RawIOBase):
     def readinto(self, buffer: Buffer) -> int:
         view = memoryview(buffer)
         try:
-            data = self._packed.read(len(view))
-        except EOFError:
+            data = self._source.read(len(view))
+        except Exception as error:  # each format has errors of its own
+            fault = "ends early" if isinstance(error, EOFError) else f"is damaged ({error})"
             raise FormatError(
-                f"{self._path}: the {self._kind} stream ends early, after {self._count:,} "
-                "unpacked bytes; get the file again"
-            ) from None
-        except _list_errors() as error:
-            raise FormatError(
-                f"{self._path}: the {self._kind} stream is damaged after {self._count:,} "
-                f"unpacked bytes ({error}); get the file again"
+                f"{self._name} {fault} after {self._count:,} bytes; get the file again"
             ) from None
         self._count += len(data)
         if self._count > self._allowed:
-            _refuse_bomb(f"{self._path}:", self._count, self._path.stat().st_size)
+            raise FormatError(
+                f"{self._name} unpacks to {self._count:,} bytes or more from {self._size:,}, as "
+                "bombs do; if it is no bomb, unpack it yourself"
+            )
         view[: len(data)] = data
         return len(data)
-
-
-def _list_errors() -> tuple[type[Exception], ...]:
-    """Give what the unpackers raise at damaged input; of zstd only where that is in use."""
-    modules = (sys.modules.get(name) for name in ("compression.zstd", "backports.zstd"))
-    return (
-        *(OSError, zlib.error, zipfile.BadZipFile),
-        *(module.ZstdError for module in modules if module is not None),
-    )

@@ -157,5 +157,5 @@ def _bare_name(path: Path) -> str:
 
 
 def _is_known(path: Path) -> bool:
-    packed = re.sub(r"\.(gz|gzip|bz2|zst|zstd|zip)$", "", path.name.lower())
+    packed = re.sub(r"\.(gz|gzip|bz2|xz|zst|zstd|zip)$", "", path.name.lower())
     return Path(packed).suffix in _KNOWN

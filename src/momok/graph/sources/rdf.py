@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
-from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from momok.errors import DataError
 from momok.graph.sources.compressed import name_content, open_source
-from momok.graph.sources.faults import FaultLog
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.rdf_collect import Collection
 from momok.graph.sources.rdf_graph import build_raw_graph
 from momok.graph.sources.rdf_options import RdfOptions
 from momok.graph.sources.rdf_statements import (
     RDF_FORMATS,
+    FaultLog,
+    guess_format,
     import_pyoxigraph,
     parse_statements,
     split_terms,
-    tell_format,
 )
 
-_START = 4096  # bytes that are looked at to tell a format
-_FAMILIES = ({"ntriples", "nquads", "turtle", "trig"}, {"jsonld", "streaming-jsonld"}, {"rdfxml"})
-_LARGER = {("ntriples", "turtle"), ("nquads", "turtle")}  # of a family, the second is more
+_START = 4096  # bytes that a format is guessed from
+# Read as the first, and taken for the second by its start, a document is nothing odd.
+_COMPATIBLE = {
+    *(("turtle", "ntriples"), ("trig", "ntriples"), ("nquads", "ntriples"), ("trig", "turtle")),
+    ("streaming-jsonld", "jsonld"),
+}
 
 
 def read_rdf(
@@ -33,49 +35,60 @@ def read_rdf(
     *,
     format: str | None = None,
     options: RdfOptions | None = None,
-    member: str | None = None,
     stage: Callable[[str], None] = lambda _: None,
 ) -> RawGraph:
-    """Read an RDF file; it may be packed.
+    """Read an RDF file; it may be compressed.
 
     A statement between two IRIs is a fact, unless its property is one that ``options`` give
     another meaning. Names and texts are taken in the preferred language, numbers and dates are
     numbers (the first value of each attribute), other literals are counted and left out. Graphs
-    of N-Quads and TriG are one. Malformed statements of N-Triples, N-Quads, Turtle and TriG are
-    left out and counted; in RDF/XML and JSON-LD the first is an error.
+    of N-Quads and TriG are one. Malformed lines of N-Triples and N-Quads are left out and
+    counted; in other formats the first fault is an error.
 
     Args:
         path: the file.
         format: one of ``RDF_FORMATS``; None to tell it by the name.
         options: languages and meanings of properties.
-        member: which file of a zip archive.
         stage: is told how far it is.
 
     Raises:
         DataError: the file is missing, or its format cannot be told.
         FormatError: it is malformed or damaged, has no fact, or looks hostile.
-        MissingExtraError: the parser, the table library or zstd is not installed.
+        MissingExtraError: the parser or a reader of zstd is not installed.
     """
     options = options or RdfOptions()
     import_pyoxigraph()
-    chosen = format or _find_format(path, member)
-    if chosen not in RDF_FORMATS:
-        raise DataError(f"format {chosen!r}: expected one of {', '.join(RDF_FORMATS)}")
+    if format not in (None, *RDF_FORMATS):
+        raise DataError(f"format {format!r}: expected one of {', '.join(RDF_FORMATS)}")
     faults = FaultLog(str(path), options.strict)
     collection = Collection(options)
-    with open_source(path, member=member) as file:
-        faults.hint = _hint(file, chosen)
+    with open_source(path) as file:
+        guessed = guess_format(file.peek(_START)[:_START])
+        chosen = format or _find_format(path) or guessed
+        if chosen is None:
+            endings = ", ".join(ending for several in RDF_FORMATS.values() for ending in several)
+            raise DataError(
+                f"{path}: neither its name nor its start tells a format of RDF; expected one of "
+                f"{endings}, or say the format: {', '.join(RDF_FORMATS)}"
+            )
+        if guessed not in (None, chosen) and (chosen, guessed) not in _COMPATIBLE:
+            faults.hint = (
+                f"; it is read as {chosen} and looks like {guessed}: say the format if that is it"
+            )
         collect_statements(file, chosen, collection, faults, stage)
+    facts = sum(map(len, collection.facts))
+    note = (
+        f"{path.name}: RDF, read as {chosen}: {collection.statements:,} statements, {facts:,} of "
+        f"them facts; names and texts in {', '.join(options.languages) or 'any'} where there are "
+        f"some"
+    )
     return build_raw_graph(
-        collection,
-        faults,
-        lambda picture: _place_picture(path, picture),
-        [_say(path, chosen, collection)],
+        collection, faults, lambda picture: _place_picture(path, picture), [note]
     )
 
 
 def collect_statements(
-    file: BinaryIO,
+    file: io.BufferedReader,
     format: str,
     collection: Collection,
     faults: FaultLog,
@@ -93,36 +106,9 @@ def collect_statements(
             stage(f"reading {name}: {collection.statements:,} statements")
 
 
-def _find_format(path: Path, member: str | None) -> str:
-    name = name_content(path, member=member)
-    suffix = Path(name).suffix.lower()
-    found = next((kind for kind, endings in RDF_FORMATS.items() if suffix in endings), None)
-    if found is None:
-        with open_source(path, member=member) as file:
-            found = _tell_by_start(file)
-    if found is None:
-        endings = ", ".join(ending for several in RDF_FORMATS.values() for ending in several)
-        raise DataError(
-            f"{path}: the name {name!r} tells no format of RDF; expected one of {endings}, or say "
-            f"the format: {', '.join(RDF_FORMATS)}"
-        )
-    return found
-
-
-def _tell_by_start(file: BinaryIO) -> str | None:
-    assert isinstance(file, BufferedReader)
-    return tell_format(file.peek(_START)[:_START])
-
-
-def _hint(file: BinaryIO, chosen: str) -> str:
-    """Say which format a document looks like, where that is another than the one chosen."""
-    looks = _tell_by_start(file)
-    if looks is None or looks == chosen:
-        return ""
-    related = any({looks, chosen} <= family for family in _FAMILIES)
-    if related and (chosen, looks) not in _LARGER:
-        return ""
-    return f"; it is read as {chosen} and looks like {looks}: say the format if that is it"
+def _find_format(path: Path) -> str | None:
+    suffix = Path(name_content(path)).suffix.lower()
+    return next((name for name, endings in RDF_FORMATS.items() if suffix in endings), None)
 
 
 def _place_picture(source: Path, picture: str) -> str:
@@ -131,12 +117,3 @@ def _place_picture(source: Path, picture: str) -> str:
     if parts.scheme == "file":
         return str(source.parent / unquote(parts.path))
     return picture if "://" in picture else str(source.parent / picture)
-
-
-def _say(path: Path, format: str, collection: Collection) -> str:
-    facts = sum(map(len, collection.facts))
-    languages = ", ".join(collection.options.languages) or "any"
-    return (
-        f"{path.name}: RDF, read as {format}: {collection.statements:,} statements, {facts:,} of "
-        f"them facts; names and texts in {languages} where there are some"
-    )

@@ -15,11 +15,11 @@ from momok.errors import FormatError
 from momok.graph.fact_reader import FindingLog
 from momok.graph.graph import Finding
 from momok.graph.names import flatten, make_readable
-from momok.graph.sources.faults import FaultLog
 from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.graph.sources.rdf_collect import Collection, choose_types
 from momok.graph.sources.rdf_literals import unescape
 from momok.graph.sources.rdf_options import GENERAL_TYPES
+from momok.graph.sources.rdf_statements import FaultLog
 
 _SHOWN = 5  # kinds of unused literals in a finding
 

@@ -7,18 +7,21 @@ statements.
 
 from __future__ import annotations
 
+import codecs
+import io
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from types import ModuleType
+from typing import BinaryIO, NoReturn
 
 import polars as pl
 
-from momok.errors import MissingExtraError
-from momok.graph.sources.faults import FaultLog
-from momok.graph.sources.screening import ScreenedStream
-
-if TYPE_CHECKING:
-    from types import ModuleType
+from momok.errors import FormatError
+from momok.extras import import_extra
+from momok.graph.fact_reader import MAX_EXAMPLES
+from momok.graph.sources.rdf_nesting import MAX_QUOTED, check_nesting
 
 RDF_FORMATS: dict[str, tuple[str, ...]] = {
     "ntriples": (".nt", ".ntriples"),
@@ -40,11 +43,11 @@ _PARSERS = {
     "nquads": "N_QUADS",
     "trig": "TRIG",
 }
-_BY_LINE = {"ntriples", "nquads"}
-_FORGIVING = _BY_LINE | {"turtle", "trig"}  # whose parser finds the next statement after a fault
-_ROWS = 200_000  # statements of a batch
-_BYTES = 64 << 20  # or of text that it is made of
-_MANY = 1000  # faults; if they are more than the statements, the file is something else
+_CHUNK = 1 << 18  # bytes read at once
+_BATCH_SIZE = 32 << 20  # bytes of N-Quads
+_BATCH_ROWS = 50_000  # or statements of formats that are not read by lines
+_MAX_LINE = 8 << 20  # bytes
+_MAX_FAULTS = 1000  # if they are more than the statements, the file is something else
 _PLACE = re.compile(r"^Parser error (?:at|between) line .*?: ")
 
 
@@ -54,14 +57,56 @@ def import_pyoxigraph() -> ModuleType:
     Raises:
         MissingExtraError: it is not installed.
     """
-    try:
-        import pyoxigraph
-    except ImportError:
-        raise MissingExtraError("pyoxigraph", "data", "reading RDF") from None
-    return pyoxigraph
+    module: ModuleType = import_extra("pyoxigraph", "data", "reading RDF")
+    return module
 
 
-def tell_format(start: bytes) -> str | None:
+@dataclass
+class FaultLog:
+    """Counts statements that cannot be used and keeps the first few; strict ones stop there.
+
+    Attributes:
+        source: what is read, as messages name it.
+        strict: the first fault is an error.
+        hint: what may be at the root of it all; it ends the message of a fault that is an error.
+        count: how many there were.
+        examples: the first few, as ``facts.nt:17: ...``.
+    """
+
+    source: str
+    strict: bool = False
+    hint: str = ""
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def reject(self, line: int | None, fault: Exception | str) -> None:
+        """Count a statement that cannot be used.
+
+        Raises:
+            FormatError: reading is strict.
+        """
+        if self.strict:
+            self.fail(line, fault)
+        self.count += 1
+        if len(self.examples) < MAX_EXAMPLES:
+            self.examples.append(self._describe(line, fault))
+
+    def fail(self, line: int | None, fault: Exception | str) -> NoReturn:
+        """Raise the FormatError of a fault that ends the reading."""
+        raise FormatError(self._describe(line, fault) + self.hint) from None
+
+    def _describe(self, line: int | None, fault: Exception | str) -> str:
+        where = self.source if line is None else f"{self.source}:{line}"
+        if isinstance(fault, SyntaxError):
+            message = _PLACE.sub("", fault.msg) + (f" (column {fault.offset})" * bool(fault.offset))
+            is_text = not message.startswith("Invalid UTF-8")
+            fault = message if is_text else "is not UTF-8; save the file as UTF-8"
+        elif isinstance(fault, MemoryError):
+            fault = "has a term or comment of more than 16 MiB"
+        return f"{where}: {' '.join(str(fault).split())}"
+
+
+def guess_format(start: bytes) -> str | None:
     """Guess a format from the first bytes of a document; None where they fit none."""
     text = start.decode(errors="replace").removeprefix("\ufeff").lstrip()
     lines = (line for line in text.splitlines() if line.strip() and not line.startswith("#"))
@@ -77,69 +122,108 @@ def tell_format(start: bytes) -> str | None:
     return None
 
 
-def parse_statements(file: BinaryIO, format_name: str, faults: FaultLog) -> Iterator[bytes]:
+def parse_statements(
+    file: io.BufferedReader, format_name: str, faults: FaultLog
+) -> Iterator[bytes]:
     """Parse a document; give its statements as N-Quads, many at a time.
 
+    A fault in N-Triples or N-Quads costs its line. In other formats it is an error: it may have
+    taken more than its own statement with it.
+
     Args:
-        file: the document, unpacked.
+        file: the document, decompressed.
         format_name: one of ``RDF_FORMATS``.
-        faults: told of the statements that cannot be used.
+        faults: told of the lines that cannot be used.
 
     Raises:
-        FormatError: a fault that may have taken more than its own statement with it, or more
-            faults than statements; or reading is strict and there is a fault.
+        FormatError: the document is faulty, or has more faulty lines than statements; or reading
+            is strict and there is a fault.
         MissingExtraError: the parser is not installed.
     """
     ox = import_pyoxigraph()
-    stream = ScreenedStream(file, format_name, faults)
-    parser = ox.parse(stream, format=getattr(ox.RdfFormat, _PARSERS[format_name]))
-    statements = _Statements(parser, stream, format_name, faults)
-    while not statements.ended:
-        yield ox.serialize(statements.take(), format=ox.RdfFormat.N_QUADS)
+    parser_format = getattr(ox.RdfFormat, _PARSERS[format_name])
+
+    def convert(text: bytes | BinaryIO) -> bytes:
+        statements = ox.parse(text, format=parser_format)
+        quads: bytes = ox.serialize(statements, format=ox.RdfFormat.N_QUADS)
+        return quads
+
+    _skip_mark(file, faults)
+    try:
+        if format_name in ("ntriples", "nquads"):
+            yield from _parse_lines(file, convert, faults)
+        else:
+            stream = check_nesting(file, format_name, faults.fail)
+            parser = ox.parse(stream, format=parser_format)
+            while batch := ox.serialize(islice(parser, _BATCH_ROWS), format=ox.RdfFormat.N_QUADS):
+                yield batch
+    except (SyntaxError, MemoryError) as error:
+        faults.fail(getattr(error, "lineno", None), error)
 
 
-class _Statements:
-    """Gives the statements of a parser in batches; notes those that are faulty."""
+def _skip_mark(file: io.BufferedReader, faults: FaultLog) -> None:
+    start = file.peek(3)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        faults.fail(1, "is UTF-16; save the file as UTF-8")
+    if start.startswith(codecs.BOM_UTF8):
+        file.read(len(codecs.BOM_UTF8))
 
-    def __init__(
-        self, parser: Iterator[Any], stream: ScreenedStream, format_name: str, faults: FaultLog
-    ) -> None:
-        self.ended = False
-        self._parser, self._stream = parser, stream
-        self._format, self._faults = format_name, faults
-        self._count = 0
-        self._line: int | None = None  # of the last fault
 
-    def take(self) -> Iterator[Any]:
-        """Give the statements of a batch."""
-        last, end = self._count + _ROWS, self._stream.delivered + _BYTES
-        while self._count < last and self._stream.delivered < end:
-            try:
-                statement = next(self._parser)
-            except StopIteration:
-                self.ended = True
-                return
-            except SyntaxError as error:
-                self._note(error)
-            except MemoryError:  # the parser's buffer of 16 MiB is full; asked again, it is still
-                self._faults.fail(None, "has a term or comment of more than 16 MiB")
-            else:
-                self._count += 1
-                yield statement
+def _parse_lines(
+    file: BinaryIO, convert: Callable[[bytes], bytes], faults: FaultLog
+) -> Iterator[bytes]:
+    """Parse a document of one statement a line by blocks of lines."""
+    batch, size, statements = list[bytes](), 0, 0
+    for first, block in _read_blocks(file, faults):
+        quads = _parse_block(block, first, convert, faults)
+        batch.append(quads)
+        size += len(quads)
+        statements += quads.count(b"\n")
+        if faults.count >= _MAX_FAULTS and faults.count > statements:
+            raise FormatError(
+                f"{faults.examples[0]}; {faults.count:,} lines so far cannot be used, and "
+                f"{statements:,} can{faults.hint}"
+            )
+        if size > _BATCH_SIZE:
+            yield b"".join(batch)
+            batch, size = [], 0
+    yield b"".join(batch)
 
-    def _note(self, error: SyntaxError) -> None:
-        message = _PLACE.sub("", error.msg)
-        if self._format not in _FORGIVING:
-            self._faults.fail(error.lineno, message)
-        if self._format not in _BY_LINE:
-            if "Unexpected end" in message:  # what was opened has swallowed the rest of the file
-                self._faults.fail(error.lineno, f"{message}: begun here and never ended")
-        elif error.lineno == self._line:
-            return
-        self._line = error.lineno
-        self._faults.note(error.lineno, f"{message} (column {error.offset})")
-        if self._faults.count >= _MANY and self._faults.count > self._count:
-            self._faults.give_up(self._count)
+
+def _read_blocks(file: BinaryIO, faults: FaultLog) -> Iterator[tuple[int, bytes]]:
+    """Give whole lines, many at a time, with the number of the first."""
+    line, rest = 1, b""
+    while chunk := file.read(_CHUNK):
+        block, end, rest = (rest + chunk).rpartition(b"\n")
+        yield line, block + end
+        line += block.count(b"\n") + len(end)
+        if len(rest) > _MAX_LINE:
+            faults.reject(line, f"the line is longer than {_MAX_LINE >> 20} MiB")
+            while (part := file.readline(_CHUNK)) and not part.endswith(b"\n"):
+                pass
+            line, rest = line + 1, b""
+    yield line, rest
+
+
+def _parse_block(
+    block: bytes, first: int, convert: Callable[[bytes], bytes], faults: FaultLog
+) -> bytes:
+    """Parse lines; where there is a fault, each by itself, so that none takes others with it."""
+    try:
+        if block.count(b"<<") <= MAX_QUOTED:
+            return convert(block)
+    except SyntaxError:
+        pass
+    good = []
+    for number, line in enumerate(block.split(b"\n"), first):
+        if line.count(b"<<") > MAX_QUOTED:
+            faults.reject(number, f"more than {MAX_QUOTED:,} times '<<', which quotes triples")
+            continue
+        try:
+            good.append(convert(line))
+        except SyntaxError as error:
+            faults.reject(number, error)
+    return b"".join(good)
 
 
 def split_terms(nquads: bytes) -> tuple[pl.DataFrame, pl.DataFrame]:

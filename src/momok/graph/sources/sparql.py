@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
 from types import ModuleType
 from typing import Any
@@ -12,23 +12,17 @@ from urllib.parse import urlsplit
 
 from momok.errors import DataError, FormatError
 from momok.graph.graph import Finding
-from momok.graph.sources.endpoint import Answer, RequestLimits, check_address, send_query
-from momok.graph.sources.faults import FaultLog
+from momok.graph.sources.endpoint import RequestLimits, check_address, send_query
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.rdf import collect_statements
 from momok.graph.sources.rdf_collect import Collection
 from momok.graph.sources.rdf_graph import build_raw_graph
+from momok.graph.sources.rdf_nesting import check_nesting
 from momok.graph.sources.rdf_options import RdfOptions
-from momok.graph.sources.rdf_statements import import_pyoxigraph, split_terms
-from momok.graph.sources.screening import ScreenedStream
+from momok.graph.sources.rdf_statements import FaultLog, import_pyoxigraph, split_terms
 
 COLUMNS = ("head", "relation", "tail")
 _ROWS = 100_000  # of a batch
-_GRAPHS = "application/n-triples, text/turtle;q=0.9, application/rdf+xml;q=0.5"
-_TABLES = (
-    "application/sparql-results+json, application/sparql-results+xml;q=0.8, "
-    "text/tab-separated-values;q=0.3"
-)
 _GRAPH_TYPES = {
     "application/n-triples": "ntriples",
     "text/plain": "ntriples",
@@ -47,7 +41,7 @@ _TABLE_TYPES = {
     "text/xml": "XML",
     "text/tab-separated-values": "TSV",
 }
-_SCREENS = {"JSON": "streaming-jsonld", "XML": "rdfxml", "TSV": "ntriples"}
+_NESTING = {"JSON": "streaming-jsonld", "XML": "rdfxml"}  # of tables, checked as these formats
 # What may hold words that are none of the query language: IRIs, texts, comments.
 _OPAQUE = re.compile(
     r'<[^<>"{}|^`\\\x00-\x20]*>|"""(?:[^\\]|\\.)*?"""|\'\'\'(?:[^\\]|\\.)*?\'\'\''
@@ -56,32 +50,17 @@ _OPAQUE = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class SparqlQuery:
-    """A query that gives triples.
+def parse_query(text: str) -> tuple[str, set[str]]:
+    """Find the form of a query, and its keywords outside of all braces, in capitals.
 
-    Attributes:
-        text: as it is sent.
-        form: CONSTRUCT or DESCRIBE, which give triples, or SELECT, which gives ``?head``,
-            ``?relation`` and ``?tail``.
-        limited: whether it has a LIMIT or OFFSET of its own.
-        ordered: whether it has an ORDER BY, without which pages may overlap.
-    """
-
-    text: str
-    form: str
-    limited: bool
-    ordered: bool
-
-
-def parse_query(text: str) -> SparqlQuery:
-    """Find the form of a query.
+    Returns:
+        CONSTRUCT or DESCRIBE, which give triples, or SELECT, which must give ``?head``,
+        ``?relation`` and ``?tail``; and the words.
 
     Raises:
         DataError: it is none that gives triples, or has not the three columns.
     """
-    outside = _OPAQUE.sub(" ", text)
-    previous = None
+    outside, previous = _OPAQUE.sub(" ", text), ""
     while previous != outside:  # braces from the inside out; sub-queries go with them
         previous, outside = outside, re.sub(r"\{[^{}]*\}", " ", outside)
     words = re.sub(r"\bPREFIX\s+\S*:|\bBASE\b", " ", outside, flags=re.IGNORECASE).split()
@@ -92,17 +71,13 @@ def parse_query(text: str) -> SparqlQuery:
             "?head, ?relation and ?tail"
         )
     if form == "SELECT":
-        heading = re.split(r"\b(?:FROM|WHERE)\b", outside, flags=re.IGNORECASE)[0]
-        given = set(re.findall(r"[?$](\w+)", heading))
-        missing = [name for name in COLUMNS if name not in given]
-        if missing and "*" not in heading:
+        selected = re.split(r"\b(?:FROM|WHERE)\b", outside, flags=re.IGNORECASE)[0]
+        missing = [name for name in COLUMNS if not re.search(rf"[?$]{name}\b", selected)]
+        if missing and "*" not in selected:
             raise DataError(
                 f"the query selects no ?{missing[0]}: expected SELECT ?head ?relation ?tail"
             )
-    upper = {word.upper() for word in words}
-    return SparqlQuery(
-        text, form, limited=bool({"LIMIT", "OFFSET"} & upper), ordered="ORDER" in upper
-    )
+    return form, {word.upper() for word in words}
 
 
 def read_sparql(
@@ -135,24 +110,24 @@ def read_sparql(
     """
     check_address(url)
     import_pyoxigraph()
-    limits = limits or RequestLimits()
-    parsed = parse_query(query)
-    if page is not None and parsed.limited:
+    form, words = parse_query(query)
+    if page is not None and not words.isdisjoint(("LIMIT", "OFFSET")):
         raise DataError("the query has a LIMIT or OFFSET of its own; leave it or the pages out")
     if page is not None and page < 1:
         raise DataError(f"pages of {page} rows: expected 1 or more")
-    reader = _Reader(url, parsed, limits or RequestLimits(), Collection(options or RdfOptions()))
+    collection = Collection(options or RdfOptions())
+    endpoint = _Endpoint(url, form, limits or RequestLimits(), collection)
     if page is None:
-        reader.read(query)
+        endpoint.read(query)
     else:
-        _read_pages(reader, page, stage)
-    stage(f"reading {reader.host}: {reader.collection.statements:,} statements")
-    note = f"{url}: {parsed.form}, {reader.collection.statements:,} statements"
-    if page and not parsed.ordered:
+        _read_pages(endpoint, query, page, stage)
+    stage(f"reading {endpoint.host}: {collection.statements:,} statements")
+    note = f"{url}: {form}, {collection.statements:,} statements"
+    if page and "ORDER" not in words:
         note += "; without ORDER BY, pages may repeat some and miss others"
-    told = FaultLog(reader.host, reader.collection.options.strict)
-    raw = build_raw_graph(reader.collection, told, _take_address, [note])
-    raw.findings.extend(reader.findings)
+    faults = FaultLog(endpoint.host, collection.options.strict)
+    raw = build_raw_graph(collection, faults, _take_address, [note])
+    raw.findings.extend(endpoint.findings)
     return raw
 
 
@@ -161,67 +136,63 @@ def _take_address(picture: str) -> str | None:
     return picture if picture.startswith(("http://", "https://")) else None
 
 
-def _read_pages(reader: _Reader, page: int, stage: Callable[[str], None]) -> None:
+def _read_pages(endpoint: _Endpoint, query: str, page: int, stage: Callable[[str], None]) -> None:
     """Ask for page after page until one is empty: an endpoint may give less than was asked for."""
-    offset, seen = 0, b""
+    offset, last = 0, b""
     while True:
-        answer = reader.read(f"{reader.query.text}\nLIMIT {page} OFFSET {offset}")
-        if not answer.rows:
+        rows, digest = endpoint.read(f"{query}\nLIMIT {page} OFFSET {offset}")
+        if not rows:
             return
-        if answer.digest == seen:
+        if digest == last:
             raise DataError(
-                f"{reader.url}: gives the same page again at OFFSET {offset}; leave the pages out"
+                f"{endpoint.url}: gives the same page again at OFFSET {offset}; leave the pages out"
             )
-        seen = answer.digest
+        last = digest
         # A row of CONSTRUCT makes several triples: how many rows there were is not known.
-        offset += answer.rows if reader.query.form == "SELECT" else page
-        stage(f"reading {reader.host}: {reader.collection.statements:,} statements")
+        offset += rows if endpoint.form == "SELECT" else page
+        stage(f"reading {endpoint.host}: {endpoint.collection.statements:,} statements")
 
 
-@dataclass(frozen=True)
-class _Page:
-    """What one request gave: rows, or triples, and the hash of the answer."""
-
-    rows: int
-    digest: bytes
-
-
-class _Reader:
+class _Endpoint:
     """Reads the answers of an endpoint into a collection."""
 
-    def __init__(
-        self, url: str, query: SparqlQuery, limits: RequestLimits, collection: Collection
-    ) -> None:
-        self.url, self.query, self.collection = url, query, collection
+    def __init__(self, url: str, form: str, limits: RequestLimits, collection: Collection) -> None:
+        self.url, self.form, self.collection = url, form, collection
         self.host = urlsplit(url).hostname or url
         self.findings: list[Finding] = []
         self._limits = limits
         self._faults = FaultLog(url, strict=True)
 
-    def read(self, text: str) -> _Page:
-        """Ask a query and read its answer."""
-        table = self.query.form == "SELECT"
-        accept = _TABLES if table else _GRAPHS
-        with send_query(self.url, text, accept, self._limits) as answer:
-            types = _TABLE_TYPES if table else _GRAPH_TYPES
-            kind = types.get(answer.media_type)
+    def read(self, text: str) -> tuple[int, bytes]:
+        """Ask a query and read its answer; give its number of rows or triples, and its hash."""
+        is_table = self.form == "SELECT"
+        types = _TABLE_TYPES if is_table else _GRAPH_TYPES
+        accept = ", ".join(f"{kind};q={1 - rank / 10:.1f}" for rank, kind in enumerate(types))
+        with send_query(self.url, text, accept, self._limits) as (headers, content):
+            media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            kind = types.get(media_type)
             if kind is None:
                 raise FormatError(
-                    f"{self.url}: answers {answer.media_type!r}, expected one of "
-                    f"{', '.join(types)}; is this the address of a SPARQL endpoint?"
+                    f"{self.url}: answers {media_type!r}, expected one of {', '.join(types)}; is "
+                    "this the address of a SPARQL endpoint?"
                 )
-            if table:
-                rows = self._read_table(answer, kind)
+            stream = io.BufferedReader(content, 1 << 16)
+            if is_table:
+                rows = self._read_table(stream, kind)
             else:
                 before = self.collection.statements
-                collect_statements(answer.stream, kind, self.collection, self._faults)
+                collect_statements(stream, kind, self.collection, self._faults)
                 rows = self.collection.statements - before
-            self._note_limit(answer, rows)
-            return _Page(rows, answer.digest())
+        limit = headers.get("X-SPARQL-MaxRows", "")  # Virtuoso gives no more than so many
+        if limit.isdecimal() and rows >= int(limit) and not self.findings:
+            message = f"{self.url}: gives at most {int(limit):,} rows, and gave {rows:,}: use pages"
+            self.findings.append(Finding("cut-short", rows, message))
+        return rows, content.hash.digest()
 
-    def _read_table(self, answer: Answer, kind: str) -> int:
+    def _read_table(self, stream: io.BufferedReader, kind: str) -> int:
         ox = import_pyoxigraph()
-        stream = ScreenedStream(answer.stream, _SCREENS[kind], self._faults)
+        if kind in _NESTING:
+            stream = check_nesting(stream, _NESTING[kind], self._faults.fail)
         results = None
         try:
             results = ox.parse_query_results(stream, format=getattr(ox.QueryResultsFormat, kind))
@@ -237,8 +208,8 @@ class _Reader:
                 self._add(ox, batch)
         except SyntaxError as error:
             self._faults.fail(error.lineno, f"the answer is malformed or breaks off: {error.msg}")
-        except MemoryError:
-            self._faults.fail(None, "the answer has a term of more than 16 MiB")
+        except MemoryError as error:
+            self._faults.fail(None, error)
         finally:
             # An error keeps this frame; the results may only be dropped by the thread they are of.
             del results
@@ -257,10 +228,3 @@ class _Reader:
         self.collection.lost["no-triple"] += len(rows) - len(good)
         if good:
             self.collection.add(*split_terms(ox.serialize(good, format=ox.RdfFormat.N_TRIPLES)))
-
-    def _note_limit(self, answer: Answer, rows: int) -> None:
-        """Note that an endpoint gives no more than so many rows, where it says so (Virtuoso)."""
-        limit = answer.headers.get("X-SPARQL-MaxRows", "")
-        if limit.isdecimal() and rows >= int(limit) and not self.findings:
-            said = f"{self.url}: gives at most {int(limit):,} rows, and gave {rows:,}: use pages"
-            self.findings.append(Finding("cut-short", rows, said))
