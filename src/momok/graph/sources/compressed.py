@@ -49,7 +49,7 @@ class Limits:
         return min(self.total, max(self.harmless, self.ratio * size))
 
 
-def _open_zstd(file: BinaryIO) -> IO[bytes]:
+def _open_zstd(file: BinaryIO) -> Any:
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
@@ -57,7 +57,7 @@ def _open_zstd(file: BinaryIO) -> IO[bytes]:
             from backports import zstd
         except ModuleNotFoundError:
             raise MissingExtraError("backports.zstd", "data", "reading zstd files") from None
-    opened: IO[bytes] = zstd.open(file)
+    opened: Any = zstd.open(file)
     return opened
 
 
@@ -86,7 +86,7 @@ _IN_MEMORY = Limits(total=16 << 30)
 
 
 @contextmanager
-def open_source(path: Path, *, limits: Limits | None = None) -> Iterator[io.BufferedReader]:
+def open_source(path: Path, *, limits: Limits | None = None) -> Iterator[io.BufferedReader[Any]]:
     """Open a file for reading, decompressed as it is read.
 
     Args:
@@ -189,7 +189,7 @@ def _split_path(path: Path) -> tuple[Path, str | None]:
     return path, None
 
 
-def _open_file(path: Path) -> io.BufferedReader:
+def _open_file(path: Path) -> io.BufferedReader[Any]:
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):  # a pipe or device might never end, or never begin
@@ -203,7 +203,7 @@ def _open_file(path: Path) -> io.BufferedReader:
         raise DataError(f"{str(path)!r}: cannot be read: {reason}") from None
 
 
-def _find_compression(file: io.BufferedReader) -> str | None:
+def _find_compression(file: io.BufferedReader[Any]) -> str | None:
     start = file.peek(_PEEK)
     return next((kind for kind, magic in _MAGIC.items() if magic.match(start)), None)
 

@@ -76,6 +76,7 @@ def send_query(
         session.headers = {
             "Accept": accept,
             "Accept-Encoding": "identity",
+            "Connection": "close",
             "User-Agent": f"momok/{version('momok')}",
         }
         try:

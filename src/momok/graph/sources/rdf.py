@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from momok.errors import DataError
@@ -88,7 +89,7 @@ def read_rdf(
 
 
 def collect_statements(
-    file: io.BufferedReader,
+    file: io.BufferedReader[Any],
     format: str,
     collection: Collection,
     faults: FaultLog,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import numpy as np
 
@@ -24,7 +24,7 @@ Check = Callable[[bytes], None]  # is shown every part of a document, b"" at the
 Fail = Callable[[int | None, str], NoReturn]  # raises the error for a line and what is wrong there
 
 
-def check_nesting(file: BinaryIO, format_name: str, fail: Fail) -> io.BufferedReader:
+def check_nesting(file: BinaryIO, format_name: str, fail: Fail) -> io.BufferedReader[Any]:
     """Pass a document on; stop it where it nests deeper than any parser should follow.
 
     Args:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from types import ModuleType
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import polars as pl
 
@@ -123,7 +123,7 @@ def guess_format(start: bytes) -> str | None:
 
 
 def parse_statements(
-    file: io.BufferedReader, format_name: str, faults: FaultLog
+    file: io.BufferedReader[Any], format_name: str, faults: FaultLog
 ) -> Iterator[bytes]:
     """Parse a document; give its statements as N-Quads, many at a time.
 
@@ -161,7 +161,7 @@ def parse_statements(
         faults.fail(getattr(error, "lineno", None), error)
 
 
-def _skip_mark(file: io.BufferedReader, faults: FaultLog) -> None:
+def _skip_mark(file: io.BufferedReader[Any], faults: FaultLog) -> None:
     start = file.peek(3)
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         faults.fail(1, "is UTF-16; save the file as UTF-8")

@@ -189,7 +189,7 @@ class _Endpoint:
             self.findings.append(Finding("cut-short", rows, message))
         return rows, content.hash.digest()
 
-    def _read_table(self, stream: io.BufferedReader, kind: str) -> int:
+    def _read_table(self, stream: io.BufferedReader[Any], kind: str) -> int:
         ox = import_pyoxigraph()
         if kind in _NESTING:
             stream = check_nesting(stream, _NESTING[kind], self._faults.fail)
