@@ -10,12 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from momok.errors import FormatError
-from momok.graph.fact_reader import (
-    FindingLog,
-    read_facts,
-    split_benchmark_lines,
-    split_momok_lines,
-)
+from momok.graph.fact_reader import read_facts, split_benchmark_lines, split_momok_lines
+from momok.graph.findings import FindingLog
 from momok.graph.lines import read_lines
 
 

@@ -36,9 +36,9 @@ def command(name: str, features: bool) -> None:
     from momok.console import console, make_printable
     from momok.errors import DataError
     from momok.graph import CATALOG
+    from momok.graph.benchmark_format import is_benchmark_folder
     from momok.graph.catalog import find_entry, list_places
     from momok.graph.fetch.fetch import fetch_features, fetch_graph
-    from momok.graph.formats import is_benchmark_folder
     from momok.progress import ProgressBar
 
     entry = find_entry(name)

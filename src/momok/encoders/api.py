@@ -17,7 +17,7 @@ from momok.encoders.inputs import (
 )
 from momok.encoders.registry import DEFAULT_SPECS, build_encoder
 from momok.errors import ConfigError, FeatureError
-from momok.graph.feature_files import check_modality_name
+from momok.graph.features import check_modality_name
 from momok.progress import Progress, no_progress
 
 __all__ = ["DEFAULT_FIELDS", "encode_modality"]

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from momok.errors import DataError, FeatureError
+from momok.graph.benchmark_format import is_benchmark_folder, read_benchmark_folder
 from momok.graph.entities_file import PICTURE_SEPARATOR, Table, read_pictures, read_table
-from momok.graph.fact_reader import FindingLog
-from momok.graph.formats import is_benchmark_folder, is_momok_folder, read_benchmark_folder
+from momok.graph.findings import FindingLog
+from momok.graph.momok_format import is_momok_folder
 from momok.graph.names import make_readable, say_near_misses
 
 __all__ = ["Entities", "Problem", "read_entities"]

@@ -1,22 +1,22 @@
 """The multi-modal knowledge graph: in memory, on disk, and its splits."""
 
+from momok.graph.benchmark_format import read_benchmark_folder
 from momok.graph.catalog import CATALOG, CatalogEntry, load_graph
 from momok.graph.features import (
     FeatureManifest,
     Features,
-    l2_normalise,
     load_features,
-    pool,
     save_features,
 )
-from momok.graph.formats import read_benchmark_folder, read_momok_folder, write_momok_folder
+from momok.graph.findings import Finding
 from momok.graph.graph import (
     SPLIT_NAMES,
-    Finding,
     MultimodalGraph,
     Split,
     SplitName,
 )
+from momok.graph.momok_format import read_momok_folder, write_momok_folder
+from momok.graph.reductions import l2_normalise, pool
 from momok.graph.splits import CLEAN_SPLIT_SEED, carve_validation, make_clean
 from momok.graph.triples import Triples
 from momok.graph.vocabulary import Vocabulary

@@ -9,13 +9,9 @@ from pathlib import Path
 from typing import get_args
 
 from momok.errors import DataError
-from momok.graph.formats import (
-    is_benchmark_folder,
-    is_momok_folder,
-    read_benchmark_folder,
-    read_momok_folder,
-)
+from momok.graph.benchmark_format import is_benchmark_folder, read_benchmark_folder
 from momok.graph.graph import MultimodalGraph, Split
+from momok.graph.momok_format import is_momok_folder, read_momok_folder
 from momok.graph.names import say_near_misses
 from momok.graph.splits import make_clean
 

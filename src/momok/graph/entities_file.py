@@ -21,7 +21,7 @@ from pathlib import Path
 import polars as pl
 
 from momok.errors import DataError, FormatError
-from momok.graph.fact_reader import FindingLog
+from momok.graph.findings import FindingLog
 from momok.graph.lines import read_lines, read_utf8
 from momok.graph.names import flatten
 from momok.storage import write_file

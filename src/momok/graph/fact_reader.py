@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,7 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from momok.errors import FormatError
-from momok.graph.graph import SPLIT_NAMES, Finding, SplitName
+from momok.graph.findings import FindingLog
+from momok.graph.graph import SPLIT_NAMES, SplitName
 from momok.graph.lines import read_utf8
 from momok.graph.names import say_near_misses
 from momok.graph.triples import (
@@ -26,44 +25,10 @@ from momok.graph.triples import (
 )
 from momok.graph.vocabulary import Vocabulary
 
-MAX_EXAMPLES = 5
-
 LABELS = ("head", "relation", "tail")
 
 Layout: TypeAlias = Callable[[pl.Expr], pl.Expr]
 """Makes lists of labels of the lines of a file."""
-
-
-@dataclass
-class FindingLog:
-    """Collects what is wrong with the files; strict ones stop at the first line they cannot use."""
-
-    folder: Path
-    strict: bool
-    findings: list[Finding] = field(default_factory=list)
-
-    def report(self, kind: str, message: str, places: Iterable[str], count: int) -> None:
-        """Note a fault that leaves the data usable.
-
-        Args:
-            kind: one of the kinds of ``Finding``.
-            message: what was found; it follows the count.
-            places: where, as ``train.txt:17: ...``; only the first few are made.
-            count: how many.
-        """
-        if count:
-            examples = tuple(islice(places, MAX_EXAMPLES))
-            self.findings.append(Finding(kind, count, f"{count:,} {message}", examples))
-
-    def reject(self, kind: str, message: str, places: Iterable[str], count: int) -> None:
-        """Note lines that cannot be used.
-
-        Raises:
-            FormatError: reading is strict; the first place is named.
-        """
-        if count and self.strict:
-            raise FormatError(f"{self.folder}{os.sep}{next(iter(places))}")
-        self.report(kind, message, places, count)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 from momok.errors import AmbiguousNameError, DataError, FeatureError, UnknownLabelError
 from momok.graph.fact_index import FactIndex
 from momok.graph.features import Features
+from momok.graph.findings import Finding
 from momok.graph.names import (
     ask_whether_meant,
     find_near_misses,
@@ -37,24 +38,6 @@ _Kind: TypeAlias = Literal["entities", "relations"]
 _LISTED = 8  # labels that share a name
 
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "valid", "test")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about the data that its user should know, counted.
-
-    Attributes:
-        kind: ``malformed``, ``unknown-label``, ``duplicate``, ``overlap``, ``unseen-entity``,
-            ``missing-picture``, ``feature-rows`` or ``recorded-split``.
-        count: how many lines, facts, rows or files.
-        message: one sentence: what was found and what was done about it.
-        examples: the first few, each with its place: ``train.txt:17: ...``.
-    """
-
-    kind: str
-    count: int
-    message: str
-    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -7,14 +7,10 @@ import os
 from pathlib import Path
 
 from momok.errors import DataError
+from momok.graph.benchmark_format import is_benchmark_folder, read_benchmark_folder
 from momok.graph.catalog import find_entry, find_folder, load_graph
 from momok.graph.entities_file import NUMBERS_FILE, PICTURE_LINKS, read_table
-from momok.graph.formats import (
-    is_benchmark_folder,
-    is_momok_folder,
-    read_benchmark_folder,
-    write_momok_folder,
-)
+from momok.graph.momok_format import is_momok_folder, write_momok_folder
 
 __all__ = ["find_folder_of", "find_own_folder", "read_labels_of", "read_name_of"]
 

@@ -18,7 +18,8 @@ from momok.graph.build.steps import (
     start_draft,
 )
 from momok.graph.build.write import Written, write_raw_folder
-from momok.graph.graph import SPLIT_NAMES, Finding
+from momok.graph.findings import Finding
+from momok.graph.graph import SPLIT_NAMES
 from momok.graph.redundancy import RelationPair, find_redundant_relations, group_facts
 from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.graph.triples import Triples

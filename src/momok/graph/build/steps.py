@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.errors import DataError
-from momok.graph.fact_reader import MAX_EXAMPLES
-from momok.graph.graph import SPLIT_NAMES, Finding
+from momok.graph.findings import MAX_EXAMPLES, Finding
+from momok.graph.graph import SPLIT_NAMES
 from momok.graph.names import flatten
 from momok.graph.redundancy import RelationPair, group_facts
 from momok.graph.sources.merging import translate_ids

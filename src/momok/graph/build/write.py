@@ -15,12 +15,12 @@ import polars as pl
 
 from momok.errors import DataError
 from momok.graph.entities_file import PICTURE_LINKS, PICTURE_SEPARATOR, write_numbers
-from momok.graph.fact_reader import MAX_EXAMPLES
-from momok.graph.graph import SPLIT_NAMES, Finding
+from momok.graph.findings import MAX_EXAMPLES, Finding
+from momok.graph.graph import SPLIT_NAMES
+from momok.graph.momok_format import FORMAT, VERSION
 from momok.graph.names import flatten
 from momok.graph.sources.pictures import is_ordinary_file
 from momok.graph.sources.raw import RawGraph
-from momok.graph.writing import FORMAT, VERSION
 from momok.storage import write_folder, write_through
 
 _BLOCK = 1 << 20  # facts written at once

@@ -14,8 +14,7 @@ from momok.errors import FeatureError
 from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity
 from momok.graph.doctor.look_alikes import find_duplicates
 from momok.graph.doctor.overview import code_types
-from momok.graph.feature_files import read_manifest, read_tensors
-from momok.graph.features import list_modalities
+from momok.graph.features import list_modalities, read_manifest, read_tensors
 from momok.graph.graph import MultimodalGraph
 
 __all__ = ["VectorTable", "check_table", "group_equal_rows", "read_tables"]

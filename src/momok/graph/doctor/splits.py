@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity, grade, name_source
-from momok.graph.graph import SPLIT_NAMES, Finding, MultimodalGraph, SplitName
+from momok.graph.findings import Finding
+from momok.graph.graph import SPLIT_NAMES, MultimodalGraph, SplitName
 from momok.graph.triples import Triples, encode_triples, is_member, mark_unseen
 
 __all__ = ["check_splits", "show_fact"]

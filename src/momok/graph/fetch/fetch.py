@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from momok.errors import DataError, FetchError, FormatError, StorageError
+from momok.graph.benchmark_format import is_benchmark_folder, read_benchmark_folder
 from momok.graph.catalog import CatalogEntry, list_places
 from momok.graph.fetch.download import Downloader, require_pooch
 from momok.graph.fetch.origins import ORIGINS, PublishedArchive, PublishedFile, PublishedGraph
-from momok.graph.formats import is_benchmark_folder, read_benchmark_folder
 from momok.graph.sources.compressed import list_members, open_source
 from momok.progress import Progress
 from momok.storage import lock_file, write_file, write_folder

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from momok.errors import DataError
-from momok.graph.formats import is_benchmark_folder, is_momok_folder
+from momok.graph.benchmark_format import is_benchmark_folder
 from momok.graph.graph import SPLIT_NAMES, SplitName
+from momok.graph.momok_format import is_momok_folder
 from momok.graph.sources.compressed import is_member, list_members, name_content
 from momok.graph.sources.id_folders import is_mygo_folder, is_openke_folder, is_pykeen_folder
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from momok.errors import FormatError
 from momok.graph.entities_file import PICTURE_SEPARATOR
-from momok.graph.fact_reader import FindingLog
+from momok.graph.findings import FindingLog
 from momok.graph.sources.parquet import is_parquet, read_parquet
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.text_tables import LINE, read_text_table

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from momok.errors import DataError, FormatError
-from momok.graph.fact_reader import FindingLog
+from momok.graph.findings import FindingLog
 from momok.graph.names import say_near_misses
 from momok.graph.sources.dialect import name_delimiter
 from momok.graph.sources.parquet import is_parquet, read_parquet

@@ -28,7 +28,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from momok.errors import DataError, FormatError
-from momok.graph.fact_reader import FindingLog
+from momok.graph.findings import FindingLog
 from momok.graph.graph import SPLIT_NAMES, SplitName
 from momok.graph.lines import read_lines
 from momok.graph.sources.fact_tables import read_table

@@ -17,8 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from momok.errors import DataError
-from momok.graph.fact_reader import MAX_EXAMPLES
-from momok.graph.graph import Finding
+from momok.graph.findings import MAX_EXAMPLES, Finding
 from momok.graph.sources.raw import RawGraph
 
 PICTURE_SUFFIXES = frozenset(

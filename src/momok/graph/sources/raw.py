@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from momok.errors import DataError
-from momok.graph.graph import SPLIT_NAMES, Finding
+from momok.graph.findings import Finding
+from momok.graph.graph import SPLIT_NAMES
 from momok.graph.triples import Triples
 
 UNSPLIT = "all"

@@ -12,8 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from momok.errors import FormatError
-from momok.graph.fact_reader import FindingLog
-from momok.graph.graph import Finding
+from momok.graph.findings import Finding, FindingLog
 from momok.graph.names import flatten, make_readable
 from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.graph.sources.rdf_collect import Collection, choose_types

@@ -20,7 +20,7 @@ import polars as pl
 
 from momok.errors import FormatError
 from momok.extras import import_extra
-from momok.graph.fact_reader import MAX_EXAMPLES
+from momok.graph.findings import MAX_EXAMPLES
 from momok.graph.sources.rdf_nesting import MAX_QUOTED, check_nesting
 
 RDF_FORMATS: dict[str, tuple[str, ...]] = {

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from momok.errors import DataError
+from momok.graph.benchmark_format import read_benchmark_folder
 from momok.graph.catalog import find_entry, find_folder
 from momok.graph.entities_file import read_numbers
-from momok.graph.formats import is_momok_folder, read_benchmark_folder, read_momok_folder
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph, SplitName
+from momok.graph.momok_format import is_momok_folder, read_momok_folder
 from momok.graph.names import make_readable
 from momok.graph.sources import id_folders
 from momok.graph.sources.detection import (

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from momok.errors import DataError, FormatError
-from momok.graph.graph import Finding
+from momok.graph.findings import Finding
 from momok.graph.sources.endpoint import RequestLimits, check_address, send_query
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.rdf import collect_statements

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from momok.errors import FormatError
-from momok.graph.fact_reader import FindingLog
+from momok.graph.findings import FindingLog
 from momok.graph.sources.compressed import read_content
 from momok.graph.sources.dialect import (
     BLANKS,

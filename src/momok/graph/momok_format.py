@@ -1,0 +1,251 @@
+"""momok's own folder of a graph, read and written.
+
+It holds::
+
+    graph.json                      {"format": "momok-graph", "version": 1, "name": ...}
+    entities.tsv                    header: label, name, description, picture, type, any others
+    relations.tsv                   optional; header: label, name
+    train.tsv valid.tsv test.tsv    head, relation and tail label, no header
+    features/                       see momok.graph.features
+    pictures/                       the files that entities.tsv names, "|" between several
+    numbers.tsv                     optional, see momok.graph.entities_file
+
+Columns are separated by tabs and never quoted; only ``label`` is required. Files are UTF-8.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from momok.errors import DataError, FormatError
+from momok.graph.entities_file import PICTURE_SEPARATOR, Table, read_pictures, read_table
+from momok.graph.fact_reader import index_splits, list_relations, read_facts, split_momok_lines
+from momok.graph.features import load_all_features, save_features
+from momok.graph.findings import Finding, FindingLog
+from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
+from momok.graph.lines import read_text
+from momok.graph.names import flatten, make_readable
+from momok.graph.vocabulary import Vocabulary
+from momok.storage import write_folder, write_through
+
+FORMAT, VERSION = "momok-graph", 1
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
+
+
+def is_momok_folder(path: Path) -> bool:
+    """Tell momok's own folder by its ``graph.json``."""
+    return (path / "graph.json").is_file()
+
+
+def read_momok_folder(
+    path: Path, *, strict: bool = False, modalities: bool = True
+) -> MultimodalGraph:
+    """Read a graph in momok's own format; a split recorded in ``graph.json`` is kept.
+
+    Args:
+        path: the folder.
+        strict: malformed lines, unknown labels, missing pictures and feature rows of unknown
+            entities are errors.
+        modalities: read features and find pictures; without, a folder where these do not fit can
+            be looked at.
+
+    Raises:
+        DataError: a file is missing.
+        FormatError: a file does not follow the format, a label is listed twice, a picture lies
+            outside the folder, a split is empty, or reading is strict and a line cannot be used.
+        FeatureError: features do not fit the entities.
+    """
+    log = FindingLog(path, strict)
+    about = _read_graph_json(path / "graph.json")
+    table = read_table(path / "entities.tsv")
+    entities = Vocabulary(table.labels)
+    files = {
+        split: read_facts(path / f"{split}.tsv", split_momok_lines, log) for split in SPLIT_NAMES
+    }
+    listed = path / "relations.tsv"
+    relation_table = (
+        read_table(listed) if listed.is_file() else Table(list_relations(files.values()), {}, ())
+    )
+    relations = Vocabulary(relation_table.labels)
+    triples = index_splits(files, entities, relations, log)
+    pictures = read_pictures(path, table, log) if modalities else {}
+    features = load_all_features(path / "features", entities, log) if modalities else {}
+    if "split" in about:
+        said = f"graph.json records the split as {about['split']}: its facts are left as they are"
+        log.findings.append(Finding("recorded-split", 1, said))
+    return MultimodalGraph(
+        name=about.get("name") or path.resolve().name,
+        entities=entities,
+        relations=relations,
+        train=triples["train"],
+        valid=triples["valid"],
+        test=triples["test"],
+        features=features,
+        entity_names=_fill_names(table),
+        relation_names=_fill_names(relation_table),
+        descriptions=table.column("description"),
+        entity_types=table.column("type"),
+        attributes=table.others("name", "description", "picture", "type"),
+        pictures={row: several[0] for row, several in pictures.items()},
+        all_pictures=pictures,
+        split=about.get("split", "published"),
+        split_notes=tuple(about.get("split_notes", ())),
+        findings=tuple(log.findings),
+        source=str(path),
+        about=about.get("description", ""),
+        licence=about.get("licence", ""),
+    )
+
+
+def _read_graph_json(path: Path) -> dict[str, Any]:
+    try:
+        about = json.loads(read_text(path).removesuffix("\n"))
+    except json.JSONDecodeError as error:
+        raise FormatError(f"{path}:{error.lineno}: is not JSON: {error.msg}") from None
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise FormatError(f'{path}: expected an object with "format": "{FORMAT}"')
+    if about.get("version") != VERSION:
+        raise FormatError(
+            f"{path}: version {about.get('version')!r} of the format; this momok reads {VERSION}"
+        )
+    if about.get("split", "published") not in ("published", "clean"):
+        raise FormatError(f"{path}: split {about['split']!r}, expected 'published' or 'clean'")
+    for key in ("name", "description", "licence"):
+        if not isinstance(about.get(key, ""), str):
+            raise FormatError(f"{path}: {key!r} must be a text")
+    notes = about.get("split_notes", [])
+    if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+        raise FormatError(f"{path}: 'split_notes' must be a list of texts")
+    return about
+
+
+def _fill_names(table: Table) -> tuple[str, ...]:
+    names = table.column("name")
+    return tuple(
+        name or make_readable(label) for name, label in zip(names, table.labels, strict=True)
+    )
+
+
+def write_momok_folder(
+    graph: MultimodalGraph,
+    path: str | Path,
+    *,
+    with_features: bool = True,
+    overwrite: bool = False,
+    also: Sequence[Path] = (),
+) -> None:
+    """Write a graph as a folder that reads back with the same ids, facts and split.
+
+    Args:
+        graph: the graph.
+        path: the folder; it appears once all of it is written.
+        with_features: write features and pictures too; without them the folder is a small record
+            of labels, names and facts.
+        overwrite: replace a folder of momok's format that is there already.
+        also: files that are copied into the folder as they are.
+
+    Raises:
+        DataError: the folder exists (and is not a graph to overwrite), or a label cannot be
+            written: it is blank or holds a tab, a line break or half a surrogate pair.
+        StorageError: the disk refused; what was there before is untouched.
+    """
+    folder = Path(path)
+    for kind, labels in (("entity", graph.entities.labels), ("relation", graph.relations.labels)):
+        _check_labels(kind, labels)
+    overwrite = overwrite and (folder / "graph.json").is_file()
+    with write_folder(folder, overwrite=overwrite) as draft:
+        pictures = _copy_pictures(graph, draft) if with_features else ("",) * graph.num_entities
+        _write_graph_json(graph, draft)
+        _write_entities(graph, pictures, draft)
+        relations = zip(graph.relations.labels, graph.relation_names, strict=True)
+        _write_rows(draft / "relations.tsv", [("label", "name"), *relations])
+        _write_facts(graph, draft)
+        for features in graph.features.values() if with_features else ():
+            save_features(draft / "features", features, graph.entities)
+        for file in also:
+            write_through(draft / file.name, file.read_bytes())
+
+
+def _check_labels(kind: str, labels: Sequence[str]) -> None:
+    for label in labels:
+        if not label or any(c in label for c in "\t\n\r"):
+            raise DataError(
+                f"the {kind} label {label!r} cannot be written: a label is not blank and has no "
+                f"tab and no line break"
+            )
+        try:
+            label.encode()
+        except UnicodeEncodeError:
+            raise DataError(f"the {kind} label {label!r} cannot be written as UTF-8") from None
+
+
+def _write_graph_json(graph: MultimodalGraph, folder: Path) -> None:
+    about = {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": graph.name,
+        "description": graph.about,
+        "licence": graph.licence,
+        "split": graph.split,
+        "split_notes": graph.split_notes,
+    }
+    _write_text(folder / "graph.json", json.dumps(about, ensure_ascii=False, indent=2) + "\n")
+
+
+def _write_entities(graph: MultimodalGraph, pictures: Sequence[str], folder: Path) -> None:
+    columns: dict[str, Sequence[str]] = {
+        "label": graph.entities.labels,
+        "name": graph.entity_names,
+        "description": graph.descriptions,
+        "picture": pictures,
+        "type": graph.entity_types,
+        **graph.attributes,
+    }
+    _write_rows(folder / "entities.tsv", [tuple(columns), *zip(*columns.values(), strict=True)])
+
+
+def _write_facts(graph: MultimodalGraph, folder: Path) -> None:
+    entities = pl.Series(graph.entities.labels, dtype=pl.String)
+    relations = pl.Series(graph.relations.labels, dtype=pl.String)
+    for split in SPLIT_NAMES:
+        heads, kinds, tails = graph.facts(split).T
+        columns = {"head": entities[heads], "relation": relations[kinds], "tail": entities[tails]}
+        text = pl.DataFrame(columns).write_csv(
+            separator="\t", include_header=False, quote_style="never"
+        )
+        _write_text(folder / f"{split}.tsv", text)
+
+
+def _write_rows(path: Path, rows: Iterable[Sequence[str]]) -> None:
+    """Write rows of texts; tabs and line breaks in them become blanks (labels have none)."""
+    _write_text(path, "".join("\t".join(map(flatten, row)) + "\n" for row in rows))
+
+
+def _write_text(path: Path, text: str) -> None:
+    # A first label that begins with U+FEFF would be read as a byte order mark; a mark before it
+    # is what the reader takes off instead.
+    encoding = "utf-8-sig" if text.startswith("\ufeff") else "utf-8"
+    write_through(path, text.encode(encoding))
+
+
+def _copy_pictures(graph: MultimodalGraph, folder: Path) -> tuple[str, ...]:
+    """Copy each picture file once, and give the paths in the folder for each entity."""
+    cells = [""] * graph.num_entities
+    copied: dict[Path, str] = {}
+    for entity, pictures in graph.all_pictures.items():
+        for number, picture in enumerate(pictures):
+            if picture not in copied:
+                suffix = picture.suffix if _SUFFIX.fullmatch(picture.suffix) else ""
+                place = f"{entity}_{number}" if number else str(entity)
+                copied[picture] = f"pictures/{place}{suffix}"
+                (folder / "pictures").mkdir(exist_ok=True)
+                shutil.copyfile(picture, folder / copied[picture])
+        cells[entity] = PICTURE_SEPARATOR.join(copied[picture] for picture in pictures)
+    return tuple(cells)
