@@ -61,18 +61,18 @@ def write_graph(folder: Path, entities: int, facts: int, width: int) -> None:
 
 def examine(folder: Path) -> None:
     """Print the processor seconds of each stage and the peak memory, as JSON."""
-    from momok.graph.doctor import diagnose
+    from momok.graph.doctor import check_graph
 
     stages: dict[str, list[float]] = {}
     begin = time.process_time()
-    diagnosis = diagnose(
+    report = check_graph(
         folder, lambda what, _done, _total: stages.setdefault(what, []).append(time.process_time())
     )
     end = time.process_time()
     starts = [(what, times[0]) for what, times in stages.items()] + [("", end)]
     seconds = {what: round(after - start, 2) for (what, start), (_, after) in pairwise(starts)}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    findings = [(a.kind, a.count) for a in diagnosis.ailments]
+    findings = [(a.kind, a.count) for a in report.problems]
     print(
         json.dumps(
             {

@@ -40,7 +40,7 @@ def command(
 ) -> None:
     """Find what is wrong with a graph, ranked by how much it hurts.
 
-    GRAPH is a folder or a name of `momok data list`. Its files are examined as published: sizes,
+    GRAPH is a folder or a name of `momok data list`. Its files are checked as published: sizes,
     degrees and cardinalities; facts repeated or in two splits; entities and relations that train
     never shows; test answers that a rule reads off train, with a bound on what they add to MRR;
     labels that mean the same; vectors and pictures that do not fit. What each finding means and how
@@ -54,19 +54,19 @@ def command(
     momok data check my-graph --skip pictures --json > check.json
     """
     from momok.console import console
-    from momok.graph.doctor import diagnose
+    from momok.graph.doctor import check_graph
     from momok.progress import ProgressBar
 
     with ProgressBar() as bar:
-        diagnosis = diagnose(graph, bar.progress, skip=skip)
+        report = check_graph(graph, bar.progress, skip=skip)
     if as_json:
         import json
 
         # ASCII only: labels may hold what a terminal would obey.
-        click.echo(json.dumps(diagnosis.to_json(), indent=1))
+        click.echo(json.dumps(report.to_json(), indent=1))
     else:
-        from momok.cli.views.diagnosis import show_diagnosis
+        from momok.cli.views.data_report import show_data_report
 
-        show_diagnosis(console(), diagnosis)
-    if fail_on != "never" and diagnosis.reaches(fail_on):
+        show_data_report(console(), report)
+    if fail_on != "never" and report.reaches(fail_on):
         ctx.exit(1)

@@ -14,8 +14,8 @@ from hypothesis.extra.numpy import arrays
 from safetensors.numpy import save_file
 
 from momok.graph.doctor import features as doctor_features
-from momok.graph.doctor.diagnosis import Ailment
 from momok.graph.doctor.features import check_table, group_equal_rows, read_tables
+from momok.graph.doctor.report import Problem
 from tests.graph.small_graph import ENTITIES, as_features
 
 
@@ -32,10 +32,10 @@ def write(folder, vectors, labels=ENTITIES, present=None, **changes):
     return folder
 
 
-def examine(folder, graph) -> dict[str, Ailment]:
+def examine(folder, graph) -> dict[str, Problem]:
     found = []
     for table in read_tables(folder, graph):
-        found += [table] if isinstance(table, Ailment) else check_table(table, graph)
+        found += [table] if isinstance(table, Problem) else check_table(table, graph)
     kinds = [a.kind for a in found]
     assert len(set(kinds)) == len(kinds)
     return {a.kind: a for a in found}

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.graph import MultimodalGraph, Vocabulary, load_graph
-from momok.graph.doctor import leakage
 from momok.graph.doctor.leakage import (
     MIN_CONFIDENCE,
     MIN_SUPPORT,
@@ -45,29 +44,20 @@ def test_rules_are_those_of_the_oracle(train):
         for rule, (support, share) in rule_oracle.find_rules(train).items()
         if support >= MIN_SUPPORT and share >= MIN_CONFIDENCE
     }
-    assert as_tuples(find_rules(as_array(train), ENTITIES, RELATIONS)) == expected
+    assert as_tuples(find_rules(as_array(train), RELATIONS)) == expected
 
 
 @settings(deadline=None)
 @given(FACTS, FACTS)
 def test_leaks_are_those_of_the_oracle(train, test):
-    rules = find_rules(as_array(train), ENTITIES, RELATIONS)
-    marks = find_leaks(as_array(train), as_array(test), rules, ENTITIES, RELATIONS)
+    rules = find_rules(as_array(train), RELATIONS)
+    marks = find_leaks(as_array(train), as_array(test), rules)
     expected = rule_oracle.find_leaks(train, test, set(as_tuples(rules)))
     assert np.logical_or.reduce(list(marks.values())).tolist() == expected
     linked = find_linked(as_array(train), as_array(test), ENTITIES)
     pairs = {(h, t) for h, _, t in train} | {(t, h) for h, _, t in train}
     assert linked.tolist() == [(h, t) in pairs for h, _, t in test]
     assert linked[np.array(expected)].all()
-
-
-@settings(deadline=None)
-@given(FACTS)
-def test_joining_in_small_blocks_changes_nothing(train):
-    whole = find_rules(as_array(train), ENTITIES, RELATIONS)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leakage, "_BLOCK", 3)
-        assert find_rules(as_array(train), ENTITIES, RELATIONS) == whole
 
 
 def mean_reciprocal_ranks(scores: np.ndarray, queries: np.ndarray, known: set) -> np.ndarray:
@@ -85,8 +75,8 @@ def mean_reciprocal_ranks(scores: np.ndarray, queries: np.ndarray, known: set) -
 @given(FACTS, FACTS, st.integers(0, 2**32 - 1))
 def test_the_bound_holds_for_any_scores_and_any_use_of_the_rules(train, test, seed):
     test = sorted(set(test))
-    rules = find_rules(as_array(train), ENTITIES, RELATIONS)
-    marks = find_leaks(as_array(train), as_array(test), rules, ENTITIES, RELATIONS)
+    rules = find_rules(as_array(train), RELATIONS)
+    marks = find_leaks(as_array(train), as_array(test), rules)
     leaked = np.tile(np.logical_or.reduce(list(marks.values())), 2)
     bound = leaked.mean()
     turned = [(t, r + RELATIONS, h) for h, r, t in test]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from momok.graph.doctor.numbers import check_numbers
+from momok.graph.doctor.features import check_numbers
 
 HEADER = "entity\tattribute\tvalue\n"
 

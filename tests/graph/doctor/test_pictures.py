@@ -130,11 +130,11 @@ def test_pictures_of_a_graph_in_memory(small, tmp_path):
 
 def test_pictures_that_a_graph_in_memory_misses(small):
     from momok.graph import Finding
-    from momok.graph.doctor import diagnose
+    from momok.graph.doctor import check_graph
 
     missing = Finding("missing-picture", 1, "1 picture is missing", ("entities.tsv:2",))
-    found = diagnose(replace(small, findings=(missing,), pictures={}))
-    assert "missing-picture" in {ailment.kind for ailment in found.ailments}
+    found = check_graph(replace(small, findings=(missing,), pictures={}))
+    assert "missing-picture" in {problem.kind for problem in found.problems}
 
 
 def test_flags_of_the_world_that_are_the_same():

@@ -1,26 +1,26 @@
-"""The doctor: what is wrong with a graph, counted, ranked by how much it hurts, with the remedy."""
+"""What is wrong with a graph, counted, ranked by how much it hurts, with the remedy."""
 
-from momok.graph.doctor.diagnosis import (
+from momok.graph.doctor.check import CHECKS, check_graph
+from momok.graph.doctor.report import (
     SEVERITIES,
-    Ailment,
     Cardinality,
     Coverage,
+    DataReport,
     Degrees,
-    Diagnosis,
     Overview,
+    Problem,
     Severity,
 )
-from momok.graph.doctor.examination import CHECKS, diagnose
 
 __all__ = [
     "CHECKS",
     "SEVERITIES",
-    "Ailment",
     "Cardinality",
     "Coverage",
+    "DataReport",
     "Degrees",
-    "Diagnosis",
     "Overview",
+    "Problem",
     "Severity",
-    "diagnose",
+    "check_graph",
 ]

@@ -1,23 +1,23 @@
-"""Vectors that do not fit the graph, are no numbers, or say nothing."""
+"""Vectors and numbers that do not fit the graph, cannot be used, or say nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.errors import FeatureError
-from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity
+from momok.errors import DataError, FeatureError
 from momok.graph.doctor.look_alikes import find_duplicates
 from momok.graph.doctor.overview import code_types
+from momok.graph.doctor.report import MAX_EXAMPLES, Problem, Severity, count_problem
+from momok.graph.entities_file import NUMBERS_FILE, read_numbers
 from momok.graph.features import list_modalities, read_manifest, read_tensors
 from momok.graph.graph import MultimodalGraph
-
-__all__ = ["VectorTable", "check_table", "group_equal_rows", "read_tables"]
 
 _BLOCK = 1 << 22  # numbers looked at once: 16 MB of float32
 
@@ -47,8 +47,8 @@ class VectorTable:
         return has
 
 
-def read_tables(folder: Path | None, graph: MultimodalGraph) -> Iterator[VectorTable | Ailment]:
-    """Read each modality of a folder ``features`` as it is; what cannot be read is an ailment.
+def read_tables(folder: Path | None, graph: MultimodalGraph) -> Iterator[VectorTable | Problem]:
+    """Read each modality of a folder ``features`` as it is; what cannot be read is a problem.
 
     Without a folder, the features that the graph holds are taken.
     """
@@ -63,7 +63,7 @@ def read_tables(folder: Path | None, graph: MultimodalGraph) -> Iterator[VectorT
         try:
             yield _read_table(folder, modality, graph)
         except FeatureError as error:
-            yield Ailment(
+            yield Problem(
                 check="features",
                 kind="unreadable-features",
                 severity="error",
@@ -93,8 +93,8 @@ def _read_table(folder: Path, modality: str, graph: MultimodalGraph) -> VectorTa
     return VectorTable(modality, vectors, present, entities, unknown)
 
 
-def check_table(table: VectorTable, graph: MultimodalGraph) -> Iterator[Ailment]:
-    """Examine one modality: its rows, its values, its columns."""
+def check_table(table: VectorTable, graph: MultimodalGraph) -> Iterator[Problem]:
+    """Check one modality: its rows, its values, its columns."""
     has = table.covered(graph.num_entities)
     yield from _check_unknown(table, int(has.sum()))
     yield from _check_missing(table, graph, has)
@@ -127,21 +127,20 @@ def _scan(
     return bad, zero, low, high
 
 
-def _check_unknown(table: VectorTable, covered: int) -> Iterator[Ailment]:
+def _check_unknown(table: VectorTable, covered: int) -> Iterator[Problem]:
     unknown = int((table.entities < 0).sum())
     total = len(table.entities)
     if not unknown:  # of a graph in memory, which keeps only the labels of such rows
         unknown = len(table.unknown)
         total = covered + unknown
     if unknown:
-        yield Ailment(
-            check="features",
-            kind="unknown-rows",
-            severity="warning" if covered else "error",
+        yield count_problem(
+            *("features", "unknown-rows", "warning" if covered else "error"),
+            subject=table.modality,
             count=unknown,
-            unit="rows",
             total=total,
-            message=f"{table.modality}: {unknown:,} of {total:,} rows name no entity of the graph",
+            unit="rows",
+            what="name no entity of the graph",
             effect=(
                 "these vectors are not used; where labels were changed, entities lost theirs"
                 if covered
@@ -154,35 +153,28 @@ def _check_unknown(table: VectorTable, covered: int) -> Iterator[Ailment]:
 
 def _check_missing(
     table: VectorTable, graph: MultimodalGraph, has: NDArray[np.bool_]
-) -> Iterator[Ailment]:
+) -> Iterator[Problem]:
     if has.all():
         return
     missing = ~has
     expected = missing & _mark_types_with(has, graph)
     share = float(expected.sum() / max(1, (expected | has).sum()))
-    message = (
-        f"{table.modality}: {missing.sum():,} of {graph.num_entities:,} entities have no vector"
-    )
-    if any(graph.entity_types):
-        message += (
-            f", {expected.sum():,} of them of a type of which others have one"
-            if expected.any()
-            else ", all of types of which none has one"
-        )
-    yield Ailment(
-        check="features",
-        kind="missing-vectors",
-        severity="warning" if share >= 0.5 else "note",
+    what = "have no vector"
+    if expected.any() and any(graph.entity_types):
+        what += f", {expected.sum():,} of them of a type of which others have one"
+    elif any(graph.entity_types):
+        what += ", all of types of which none has one"
+    shown = np.flatnonzero(expected if expected.any() else missing)[:MAX_EXAMPLES]
+    yield count_problem(
+        *("features", "missing-vectors", "warning" if share >= 0.5 else "note"),
+        subject=table.modality,
         count=int(missing.sum()),
-        unit="entities",
         total=graph.num_entities,
-        message=message,
+        unit="entities",
+        what=what,
         effect="the setting features.missing decides what stands for them",
         impact=share,
-        examples=tuple(
-            graph.entities.labels[i]
-            for i in np.flatnonzero(expected if expected.any() else missing)[:MAX_EXAMPLES]
-        ),
+        examples=(graph.entities.labels[i] for i in shown),
         remedy=(
             f"give them a text or picture and momok encode again; or choose "
             f"modality.{table.modality}.missing (momok config)"
@@ -218,102 +210,133 @@ _ROW_FAULTS: dict[str, tuple[Severity, str, str, str]] = {
 
 
 def _describe_rows(
-    table: VectorTable,
-    graph: MultimodalGraph,
-    rows: NDArray[np.int64],
-    total: int,
-    kind: str,
-) -> Iterator[Ailment]:
-    if not len(rows):
-        return
-    severity, what, effect, remedy = _ROW_FAULTS[kind]
-    yield Ailment(
-        check="features",
-        kind=kind,
-        severity=severity,
-        count=len(rows),
-        unit="vectors",
-        total=total,
-        message=f"{table.modality}: {len(rows):,} of {total:,} vectors {what}",
-        effect=effect,
-        examples=_name_rows(table, graph, rows),
-        remedy=remedy,
-    )
-
-
-def _name_rows(
-    table: VectorTable, graph: MultimodalGraph, rows: NDArray[np.int64]
-) -> tuple[str, ...]:
-    return tuple(graph.entities.labels[table.entities[row]] for row in rows[:MAX_EXAMPLES])
+    table: VectorTable, graph: MultimodalGraph, rows: NDArray[np.int64], total: int, kind: str
+) -> Iterator[Problem]:
+    if len(rows):
+        severity, what, effect, remedy = _ROW_FAULTS[kind]
+        yield count_problem(
+            *("features", kind, severity),
+            subject=table.modality,
+            count=len(rows),
+            total=total,
+            unit="vectors",
+            what=what,
+            effect=effect,
+            examples=(graph.entities.labels[table.entities[row]] for row in rows[:MAX_EXAMPLES]),
+            remedy=remedy,
+        )
 
 
 def _check_columns(
     table: VectorTable, low: NDArray[Any], high: NDArray[Any], rows: int
-) -> Iterator[Ailment]:
+) -> Iterator[Problem]:
     constant = np.flatnonzero(low == high)
     width = len(low)
-    if rows < 2 or not len(constant):
-        return
-    yield Ailment(
-        check="features",
-        kind="constant-column",
-        severity="warning" if 2 * len(constant) >= width else "note",
-        count=len(constant),
-        unit="columns",
-        total=width,
-        message=f"{table.modality}: {len(constant):,} of {width:,} columns never change",
-        effect="they tell no entity from another and cost memory and time",
-        examples=tuple(f"column {c} is {low[c]:g}" for c in constant[:MAX_EXAMPLES]),
-        remedy="features.reduce=pca leaves them out; or encode without them",
-    )
+    if rows >= 2 and len(constant):
+        yield count_problem(
+            *("features", "constant-column", "warning" if 2 * len(constant) >= width else "note"),
+            subject=table.modality,
+            count=len(constant),
+            total=width,
+            unit="columns",
+            what="never change",
+            effect="they tell no entity from another and cost memory and time",
+            examples=(f"column {c} is {low[c]:g}" for c in constant[:MAX_EXAMPLES]),
+            remedy="features.reduce=pca leaves them out; or encode without them",
+        )
 
 
 def group_equal_rows(vectors: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give ``rows`` ``[n]`` groups, numbered from 0; the vectors of a group are equal.
-
-    Two random 64-bit sums of their bits are compared, which is linear in the size; two unequal
-    vectors share both with a chance below 2**-60.
-    """
-    generator = np.random.default_rng(0)
-    weights = generator.integers(1, 2**63, size=(2, vectors.shape[1]), dtype=np.uint64) * 2 + 1
-    sums = np.empty((2, len(rows)), dtype=np.uint64)
+    """Give ``rows`` ``[n]`` groups, numbered from 0; the vectors of a group are equal."""
+    groups = np.empty(len(rows), dtype=np.int64)
+    numbers: dict[bytes, int] = {}
     step = max(1, _BLOCK // max(1, vectors.shape[1]))
     for start in range(0, len(rows), step):
         block = vectors[rows[start : start + step]].astype(np.float32) + np.float32(0)  # -0 to 0
-        bits = block.view(np.uint32).astype(np.uint64)
-        bits ^= bits << np.uint64(32)  # differences reach the high half, where products mix least
-        for k in range(2):
-            sums[k, start : start + step] = (bits * weights[k]).sum(axis=1, dtype=np.uint64)
-    order = np.lexsort(sums)
-    ordered = sums[:, order]
-    fresh = np.ones(len(rows), dtype=np.bool_)
-    fresh[1:] = (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)
-    groups = np.empty(len(rows), dtype=np.int64)
-    groups[order] = np.cumsum(fresh) - 1
+        for i, vector in enumerate(block, start):
+            digest = blake2b(vector, digest_size=16).digest()
+            groups[i] = numbers.setdefault(digest, len(numbers))
     return groups
 
 
 def _check_duplicates(
     table: VectorTable, graph: MultimodalGraph, rows: NDArray[np.int64], total: int
-) -> Iterator[Ailment]:
-    if len(rows) < 2:
-        return
+) -> Iterator[Problem]:
     groups = group_equal_rows(table.vectors, rows)
     duplicates = find_duplicates(groups, table.entities[rows], graph)
-    if duplicates is None:
-        return
-    yield Ailment(
-        check="features",
-        kind="duplicate-vector",
-        severity=duplicates.grade(total),
-        count=duplicates.count,
-        unit="vectors",
-        total=total,
-        message=(
-            f"{table.modality}: {duplicates.count:,} of {total:,} vectors are shared by several "
-            f"entities ({duplicates.extent})"
-        ),
-        effect="this modality cannot tell these entities apart; a large group is often a stand-in",
-        examples=duplicates.examples,
-        remedy="mark stand-ins absent (present = 0); look whether texts or pictures repeat",
-    )
+    if duplicates is not None:
+        yield count_problem(
+            *("features", "duplicate-vector", duplicates.grade(total)),
+            subject=table.modality,
+            count=duplicates.count,
+            total=total,
+            unit="vectors",
+            what=f"are shared by several entities ({duplicates.extent})",
+            effect=(
+                "this modality cannot tell these entities apart; a large group is often a stand-in"
+            ),
+            examples=duplicates.examples,
+            remedy="mark stand-ins absent (present = 0); look whether texts or pictures repeat",
+        )
+
+
+def check_numbers(
+    folder: Path, graph: MultimodalGraph
+) -> tuple[list[Problem], NDArray[np.bool_] | None]:
+    """Check ``numbers.tsv`` of a folder, and mark the entities ``[N]`` that have any number.
+
+    Without the file, or where it cannot be read, nothing is marked.
+    """
+    try:
+        numbers = read_numbers(folder)
+    except DataError as error:
+        unreadable = Problem(
+            check="features",
+            kind="unreadable-numbers",
+            severity="error",
+            count=1,
+            unit="files",
+            message=str(error),
+            effect="momok encode GRAPH numeric refuses the file",
+            impact=1.0,
+            remedy=f"mend the line in {NUMBERS_FILE}, or make the graph with momok data build",
+        )
+        return [unreadable], None
+    if not numbers:
+        return [], None
+    problems: list[Problem] = []
+    labels = {label for values in numbers.values() for label in values}
+    unknown = sorted(labels - graph.entities.ids.keys())
+    if unknown:
+        problems.append(
+            count_problem(
+                *("features", "unknown-numbers", "warning"),
+                count=len(unknown),
+                total=len(labels),
+                unit="labels",
+                what=f"in {NUMBERS_FILE} name no entity of the graph",
+                effect="their numbers are not used; where labels changed, entities lost theirs",
+                examples=unknown[:MAX_EXAMPLES],
+                remedy="give the entities the labels that they have in entities.tsv",
+            )
+        )
+    constant = [
+        (name, next(iter(values.values())))
+        for name, values in numbers.items()
+        if len(values) > 1 and len({*values.values()}) == 1
+    ]
+    if constant:
+        problems.append(
+            count_problem(
+                *("features", "constant-number", "note"),
+                count=len(constant),
+                total=len(numbers),
+                unit="attributes",
+                what="have one value throughout",
+                effect="they tell no entity from another",
+                examples=(f"{name} is {value:g}" for name, value in constant[:MAX_EXAMPLES]),
+                remedy=f"take them out of {NUMBERS_FILE}",
+            )
+        )
+    has = np.array([label in labels for label in graph.entities.labels], dtype=np.bool_)
+    return problems, has

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import unquote
 
-from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, say_count
+from momok.graph.doctor.report import (
+    MAX_EXAMPLES,
+    Problem,
+    Severity,
+    count_problem,
+    format_count,
+)
 from momok.graph.graph import MultimodalGraph
 from momok.progress import Progress
-
-__all__ = ["check_labels", "group_collisions"]
 
 _INVISIBLE = re.compile(
     # Control characters, zero-width and directional marks, soft hyphen, byte-order mark.
@@ -60,7 +65,7 @@ def group_collisions(labels: Sequence[str]) -> dict[str, list[tuple[int, ...]]]:
     A group appears once, under the first form by which all its labels are equal.
     """
     groups: dict[str, list[tuple[int, ...]]] = {}
-    told: set[tuple[int, ...]] = set()
+    shown: set[tuple[int, ...]] = set()
     forms = list(labels)
     for kind, normalise, _ in _FORMS:
         forms = [normalise(form) for form in forms]
@@ -70,13 +75,13 @@ def group_collisions(labels: Sequence[str]) -> dict[str, list[tuple[int, ...]]]:
         for position, form in enumerate(forms):
             by_form.setdefault(form, []).append(position)
         found = [tuple(ids) for ids in by_form.values() if len(ids) > 1]
-        groups[kind] = [ids for ids in found if ids not in told]
-        told.update(groups[kind])
+        groups[kind] = [ids for ids in found if ids not in shown]
+        shown.update(groups[kind])
     return {kind: found for kind, found in groups.items() if found}
 
 
-def check_labels(graph: MultimodalGraph, progress: Progress) -> Iterator[Ailment]:
-    """Examine the labels of entities and relations, and the names that people search by."""
+def check_labels(graph: MultimodalGraph, progress: Progress) -> Iterator[Problem]:
+    """Check the labels of entities and relations, and the names that people search by."""
     for done, (unit, labels) in enumerate(
         (("entities", graph.entities.labels), ("relations", graph.relations.labels))
     ):
@@ -88,70 +93,55 @@ def check_labels(graph: MultimodalGraph, progress: Progress) -> Iterator[Ailment
     progress("checking labels", 3, 3)
 
 
-def _check_collisions(unit: str, labels: Sequence[str]) -> Iterator[Ailment]:
-    said = {kind: text for kind, _, text in _FORMS}
+def _check_collisions(unit: str, labels: Sequence[str]) -> Iterator[Problem]:
+    described = {kind: text for kind, _, text in _FORMS}
     for kind, groups in group_collisions(labels).items():
-        count = sum(map(len, groups))
-        yield Ailment(
-            check="labels",
-            kind=f"{kind}-collision",
-            severity="note" if kind == "case" else "warning",
-            count=count,
-            unit=unit,
+        severity: Severity = "note" if kind == "case" else "warning"
+        yield count_problem(
+            *("labels", f"{kind}-collision", severity),
+            count=sum(map(len, groups)),
             total=len(labels),
-            message=(
-                f"{count:,} labels of {unit} in {say_count(len(groups), 'group')} are the same "
-                f"{said[kind]}"
-            ),
+            unit=unit,
+            what=f"have labels that are the same {described[kind]}: "
+            f"{format_count(len(groups), 'group')}",
             effect=(
                 f"if they mean one thing, its facts are split over several {unit}, and right "
                 f"answers count as wrong"
             ),
-            examples=tuple(" = ".join(labels[i] for i in ids[:3]) for ids in groups[:MAX_EXAMPLES]),
+            examples=(" = ".join(labels[i] for i in ids[:3]) for ids in groups[:MAX_EXAMPLES]),
             remedy=f"give each thing one label in all files; leave {unit} that differ in truth",
         )
 
 
-def _check_invisible(unit: str, labels: Sequence[str]) -> Iterator[Ailment]:
+def _check_invisible(unit: str, labels: Sequence[str]) -> Iterator[Problem]:
     # isprintable is false for all of _INVISIBLE and cheap; blanks of other widths are no matter.
     found = [label for label in labels if not label.isprintable() and _INVISIBLE.search(label)]
     if found:
-        yield Ailment(
-            check="labels",
-            kind="invisible-characters",
-            severity="warning",
+        yield count_problem(
+            *("labels", "invisible-characters", "warning"),
             count=len(found),
-            unit=unit,
             total=len(labels),
-            message=f"{len(found):,} labels of {unit} hold control or invisible characters",
+            unit=unit,
+            what="have control or invisible characters in their label",
             effect="who types the label as it looks does not find it; joins with other data fail",
-            examples=tuple(found[:MAX_EXAMPLES]),
+            examples=found[:MAX_EXAMPLES],
             remedy="take the characters out of all files",
         )
 
 
-def _check_names(graph: MultimodalGraph) -> Iterator[Ailment]:
-    by_name: dict[str, int] = {}
-    for name in graph.entity_names:
-        folded = name.casefold()
-        by_name[folded] = by_name.get(folded, 0) + 1
-    shared = {name: count for name, count in by_name.items() if count > 1}
-    if not shared:
-        return
-    count = sum(shared.values())
-    most = sorted(shared, key=lambda name: -shared[name])[:MAX_EXAMPLES]
-    yield Ailment(
-        check="labels",
-        kind="shared-name",
-        severity="note",
-        count=count,
-        unit="entities",
-        total=graph.num_entities,
-        message=(
-            f"{count:,} entities share their display name with another "
-            f"({say_count(len(shared), 'name')})"
-        ),
-        effect="momok predict asks for the label where a name is not enough; no effect on results",
-        examples=tuple(f"{name} ({shared[name]:,} entities)" for name in most),
-        remedy="make the names tell them apart, as in 'Paris (Texas)'",
-    )
+def _check_names(graph: MultimodalGraph) -> Iterator[Problem]:
+    names = Counter(name.casefold() for name in graph.entity_names)
+    shared = [(name, count) for name, count in names.most_common() if count > 1]
+    if shared:
+        yield count_problem(
+            *("labels", "shared-name", "note"),
+            count=sum(count for _, count in shared),
+            total=graph.num_entities,
+            unit="entities",
+            what=f"share their display name with another ({format_count(len(shared), 'name')})",
+            effect=(
+                "momok predict asks for the label where a name is not enough; no effect on results"
+            ),
+            examples=(f"{name} ({count:,} entities)" for name, count in shared[:MAX_EXAMPLES]),
+            remedy="make the names tell them apart, as in 'Paris (Texas)'",
+        )

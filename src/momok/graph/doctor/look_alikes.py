@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Severity, say_count
+from momok.graph.doctor.report import MAX_EXAMPLES, Severity, format_count
 from momok.graph.graph import MultimodalGraph
 from momok.graph.pictures import open_picture
 
@@ -73,7 +73,7 @@ def find_duplicates(
         examples.append(" = ".join(graph.entities.labels[i] for i in members) + more)
     return Duplicates(
         count=len(np.unique(entities[shared[groups]])),
-        extent=f"{say_count(shared.sum(), 'group')}, the largest of {int(sizes.max()):,}",
+        extent=f"{format_count(int(shared.sum()), 'group')}, the largest of {int(sizes.max()):,}",
         examples=tuple(examples),
     )
 

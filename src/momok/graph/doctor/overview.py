@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.graph.doctor.diagnosis import Cardinality, Coverage, Degrees, Overview
+from momok.graph.doctor.report import Cardinality, Coverage, Degrees, Overview
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.triples import (
     CARDINALITIES,

@@ -11,19 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.errors import FormatError
-from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity
 from momok.graph.doctor.look_alikes import (
     PictureHash,
     find_duplicates,
     group_alike,
     hash_picture,
 )
+from momok.graph.doctor.report import MAX_EXAMPLES, Problem, Severity, count_problem
 from momok.graph.entities_file import PICTURE_SEPARATOR, check_inside, read_table
 from momok.graph.graph import MultimodalGraph
 from momok.graph.pictures import PictureError, PictureTooLargeError, ignore_picture_warnings
 from momok.progress import Progress
-
-__all__ = ["PictureList", "check_pictures", "list_pictures"]
 
 _BATCH = 256  # pictures between two words to the progress bar
 _THREADS = 4  # decoders let go of the interpreter; each holds one decoded picture
@@ -92,8 +90,8 @@ def _is_file(path: Path) -> bool:
 
 def check_pictures(
     pictures: PictureList, graph: MultimodalGraph, progress: Progress
-) -> Iterator[Ailment]:
-    """Examine the pictures; each file is decoded once.
+) -> Iterator[Problem]:
+    """Check the pictures; each file is decoded once.
 
     Raises:
         MissingExtraError: there are pictures and Pillow is not installed.
@@ -132,7 +130,7 @@ def _hash_or_error(path: Path) -> PictureHash | PictureError:
         return error
 
 
-def _describe_paths(pictures: PictureList, named: int) -> Iterator[Ailment]:
+def _describe_paths(pictures: PictureList, named: int) -> Iterator[Problem]:
     severity: Severity
     for kind, severity, places, what, effect, remedy in (
         (
@@ -153,35 +151,31 @@ def _describe_paths(pictures: PictureList, named: int) -> Iterator[Ailment]:
         ),
     ):
         if places:
-            yield Ailment(
-                check="pictures",
-                kind=kind,
-                severity=severity,
+            yield count_problem(
+                *("pictures", kind, severity),
                 count=len(places),
-                unit="pictures",
                 total=named,
-                message=f"{len(places):,} of {named:,} pictures that entities.tsv names {what}",
+                unit="pictures",
+                what=f"that entities.tsv names {what}",
                 effect=effect,
                 examples=places[:MAX_EXAMPLES],
                 remedy=remedy,
             )
 
 
-def _describe_faults(kind: str, examples: list[str], total: int) -> Iterator[Ailment]:
+def _describe_faults(kind: str, examples: list[str], total: int) -> Iterator[Problem]:
     if not examples:
         return
     what = "cannot be decoded" if kind == "undecodable" else "are too large to be decoded safely"
     remedy = "fetch the files again, or blank the column picture in entities.tsv"
     if kind == "too-large":
         remedy = "save them smaller: encoders look at a few hundred pixels a side"
-    yield Ailment(
-        check="pictures",
-        kind=f"{kind}-picture",
-        severity="warning",
+    yield count_problem(
+        *("pictures", f"{kind}-picture", "warning"),
         count=len(examples),
-        unit="pictures",
         total=total,
-        message=f"{len(examples):,} of {total:,} pictures {what}",
+        unit="pictures",
+        what=what,
         effect="an encoder leaves them out: these entities count as having no picture",
         examples=tuple(examples[:MAX_EXAMPLES]),
         remedy=remedy,
@@ -193,7 +187,7 @@ def _check_look_alikes(
     graph: MultimodalGraph,
     hashes: list[PictureHash | PictureError],
     rows: NDArray[np.int64],
-) -> Iterator[Ailment]:
+) -> Iterator[Problem]:
     good = [found for found in hashes if isinstance(found, PictureHash)]
     sound = np.array([isinstance(found, PictureHash) for found in hashes], dtype=np.bool_)
     kept = np.flatnonzero(sound[rows])
@@ -207,24 +201,18 @@ def _check_look_alikes(
     groups = groups[position[rows[kept]]]
     entities = pictures.entities[kept]
     duplicates = find_duplicates(groups, entities, graph)
-    if duplicates is None:
-        return
-    total = len(np.unique(entities))
-    yield Ailment(
-        check="pictures",
-        kind="near-identical-pictures",
-        severity=duplicates.grade(total),
-        count=duplicates.count,
-        unit="entities",
-        total=total,
-        message=(
-            f"{duplicates.count:,} of {total:,} entities with pictures have one that looks like "
-            f"another's ({duplicates.extent})"
-        ),
-        effect="pictures cannot tell these entities apart; a large group is often a stand-in",
-        examples=duplicates.examples,
-        remedy="blank the column picture of stand-ins in entities.tsv; else nothing to do",
-    )
+    if duplicates is not None:
+        total = len(np.unique(entities))
+        yield count_problem(
+            *("pictures", "near-identical-pictures", duplicates.grade(total)),
+            count=duplicates.count,
+            total=total,
+            unit="entities",
+            what=f"with pictures have one that looks like another's ({duplicates.extent})",
+            effect="pictures cannot tell these entities apart; a large group is often a stand-in",
+            examples=duplicates.examples,
+            remedy="blank the column picture of stand-ins in entities.tsv; else nothing to do",
+        )
 
 
 def _show_path(path: Path) -> str:

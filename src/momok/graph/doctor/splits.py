@@ -7,12 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.graph.doctor.diagnosis import MAX_EXAMPLES, Ailment, Severity, grade, name_source
+from momok.graph.doctor.report import (
+    MAX_EXAMPLES,
+    Problem,
+    Severity,
+    count_problem,
+    grade,
+    quote_source,
+)
 from momok.graph.findings import Finding
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph, SplitName
 from momok.graph.triples import Triples, encode_triples, is_member, mark_unseen
-
-__all__ = ["check_splits", "show_fact"]
 
 _KINDS: dict[str, tuple[Severity, str, str]] = {
     "malformed": (
@@ -40,8 +45,8 @@ _KINDS: dict[str, tuple[Severity, str, str]] = {
 _COUNTED_ELSEWHERE = ("overlap", "unseen-entity", "recorded-split", "feature-rows")
 
 
-def check_splits(graph: MultimodalGraph) -> Iterator[Ailment]:
-    """Examine the splits, and pass on what reading found."""
+def check_splits(graph: MultimodalGraph) -> Iterator[Problem]:
+    """Check the splits, and pass on what reading found."""
     for finding in graph.findings:
         if finding.kind not in _COUNTED_ELSEWHERE:
             yield _pass_on(finding)
@@ -62,9 +67,9 @@ def _show_some(graph: MultimodalGraph, facts: Triples) -> tuple[str, ...]:
     return tuple(show_fact(graph, fact) for fact in facts[:MAX_EXAMPLES])
 
 
-def _pass_on(finding: Finding) -> Ailment:
+def _pass_on(finding: Finding) -> Problem:
     severity, effect, remedy = _KINDS.get(finding.kind, ("note", "not estimated", "see docs"))
-    return Ailment(
+    return Problem(
         check="splits",
         kind=finding.kind,
         severity=severity,
@@ -77,7 +82,7 @@ def _pass_on(finding: Finding) -> Ailment:
     )
 
 
-def _check_overlaps(graph: MultimodalGraph) -> Iterator[Ailment]:
+def _check_overlaps(graph: MultimodalGraph) -> Iterator[Problem]:
     sizes = graph.num_entities, graph.num_relations
     keys = {split: encode_triples(graph.facts(split), *sizes) for split in SPLIT_NAMES}
     pairs: tuple[tuple[SplitName, SplitName], ...] = (
@@ -89,21 +94,18 @@ def _check_overlaps(graph: MultimodalGraph) -> Iterator[Ailment]:
         shared = is_member(keys[split], keys[other])
         if not shared.any():
             continue
-        count, total = int(shared.sum()), len(shared)
-        share = count / total
-        yield Ailment(
-            check="splits",
-            kind="overlap",
-            severity=grade(share),
-            count=count,
+        share = float(shared.mean())
+        yield count_problem(
+            *("splits", "overlap", grade(share)),
+            count=int(shared.sum()),
+            total=len(shared),
             unit=f"{split} facts",
-            total=total,
-            message=f"{count:,} of {total:,} {split} facts are also in {other}",
-            effect=_say_overlap(split, other, share, _count_usable(keys)),
+            what=f"are also in {other}",
+            effect=_describe_overlap(split, other, share, _count_usable(keys)),
             examples=_show_some(graph, graph.facts(split)[shared]),
             remedy=(
                 "momok train mends this by default (data.split=clean); momok data info "
-                f"{name_source(graph.source)} shows how"
+                f"{quote_source(graph.source)} shows how"
             ),
         )
 
@@ -114,7 +116,7 @@ def _count_usable(keys: dict[SplitName, NDArray[np.int64]]) -> int:
     return int((~is_member(keys["valid"], others)).sum())
 
 
-def _say_overlap(split: str, other: str, share: float, usable: int) -> str:
+def _describe_overlap(split: str, other: str, share: float, usable: int) -> str:
     if split == "test":
         return (
             f"these questions were told in training: test MRR is at most {100 * share:.2f} points "
@@ -128,7 +130,7 @@ def _say_overlap(split: str, other: str, share: float, usable: int) -> str:
     return f"a model chosen on them has seen the test; {usable:,} are in no other split"
 
 
-def _check_unseen(graph: MultimodalGraph) -> Iterator[Ailment]:
+def _check_unseen(graph: MultimodalGraph) -> Iterator[Problem]:
     shown = np.zeros(graph.num_relations, dtype=np.bool_)
     shown[graph.train[:, 1]] = True
     for split in ("test", "valid"):
@@ -139,18 +141,15 @@ def _check_unseen(graph: MultimodalGraph) -> Iterator[Ailment]:
         ):
             if not marks.any():
                 continue
-            count, share = int(marks.sum()), float(marks.mean())
-            yield Ailment(
-                check="splits",
-                kind=f"unseen-{what}",
-                severity="warning" if split == "test" and grade(share) != "note" else "note",
-                count=count,
-                unit=f"{split} facts",
+            share = float(marks.mean())
+            severity: Severity = "note" if split == "valid" or grade(share) == "note" else "warning"
+            article = "an" if what == "entity" else "a"
+            yield count_problem(
+                *("splits", f"unseen-{what}", severity),
+                count=int(marks.sum()),
                 total=len(facts),
-                message=(
-                    f"{count:,} of {len(facts):,} {split} facts have "
-                    f"{'an entity' if what == 'entity' else 'a relation'} that is in no train fact"
-                ),
+                unit=f"{split} facts",
+                what=f"have {article} {what} that is in no train fact",
                 effect=(
                     f"structure says nothing about them: they can lower MRR by at most "
                     f"{100 * share:.2f} points; compare models with and without them"
@@ -163,40 +162,37 @@ def _check_unseen(graph: MultimodalGraph) -> Iterator[Ailment]:
             )
 
 
-def _check_isolated(graph: MultimodalGraph) -> Iterator[Ailment]:
+def _check_isolated(graph: MultimodalGraph) -> Iterator[Problem]:
     used = np.zeros(graph.num_entities, dtype=np.bool_)
     for split in SPLIT_NAMES:
         used[graph.facts(split)[:, ::2]] = True
     isolated = np.flatnonzero(~used)
     if not len(isolated):
         return
-    yield Ailment(
-        check="splits",
-        kind="isolated-entity",
-        severity="warning" if len(isolated) >= 0.1 * graph.num_entities else "note",
+    severity: Severity = "warning" if len(isolated) >= 0.1 * graph.num_entities else "note"
+    yield count_problem(
+        *("splits", "isolated-entity", severity),
         count=len(isolated),
-        unit="entities",
         total=graph.num_entities,
-        message=f"{len(isolated):,} of {graph.num_entities:,} entities are in no fact of any split",
+        unit="entities",
+        what="are in no fact of any split",
         effect="they are candidates of every query and never an answer; they cost memory and time",
-        examples=tuple(graph.entities.labels[i] for i in isolated[:MAX_EXAMPLES]),
+        examples=(graph.entities.labels[i] for i in isolated[:MAX_EXAMPLES]),
         remedy="leave them if they are to be predicted; else take them out of the entity list",
     )
 
 
-def _check_loops(graph: MultimodalGraph) -> Iterator[Ailment]:
+def _check_loops(graph: MultimodalGraph) -> Iterator[Problem]:
     facts = np.concatenate([graph.facts(split) for split in SPLIT_NAMES])
     loops = facts[facts[:, 0] == facts[:, 2]]
     if not len(loops):
         return
-    yield Ailment(
-        check="splits",
-        kind="self-loop",
-        severity="note",
+    yield count_problem(
+        *("splits", "self-loop", "note"),
         count=len(loops),
-        unit="facts",
         total=len(facts),
-        message=f"{len(loops):,} of {len(facts):,} facts join an entity with itself",
+        unit="facts",
+        what="join an entity with itself",
         effect="often a slip of extraction; a model learns that an entity can be its own answer",
         examples=_show_some(graph, loops),
         remedy="take the facts out where the relation cannot hold of a thing and itself",

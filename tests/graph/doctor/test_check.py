@@ -1,4 +1,4 @@
-"""The whole examination: names, folders, graphs in memory; the shape; the ranking; the JSON."""
+"""The whole check: names, folders, graphs in memory; the shape; the ranking; the JSON."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from momok.errors import DataError
 from momok.graph import load_graph, write_momok_folder
-from momok.graph.doctor import CHECKS, SEVERITIES, Ailment, diagnose
-from momok.graph.doctor.diagnosis import grade, rank_ailments
+from momok.graph.doctor import CHECKS, SEVERITIES, Problem, check_graph
 from momok.graph.doctor.overview import compute_overview, count_cardinalities
+from momok.graph.doctor.report import grade, rank_problems
 from momok.graph.triples import CARDINALITIES, classify_cardinality
 
 
-def ailment(severity="note", impact=0.0, count=1, message="m") -> Ailment:
-    return Ailment(
+def make_problem(severity="note", impact=0.0, count=1, message="m") -> Problem:
+    return Problem(
         check="splits", kind="k", severity=severity, count=count, unit="facts", message=message,
         effect="e", remedy="r", impact=impact,
     )  # fmt: skip
@@ -27,18 +27,22 @@ def ailment(severity="note", impact=0.0, count=1, message="m") -> Ailment:
 
 def test_the_worst_stands_first():
     ranked = [
-        ailment("error", 0.1), ailment("warning", 0.9), ailment("warning", 0.2, 7),
-        ailment("warning", 0.2, 3), ailment("note", 1.0), ailment("note", 1.0, message="n"),
-    ]  # fmt: skip
-    assert rank_ailments(reversed(ranked)) == tuple(ranked)
+        make_problem("error", 0.1),
+        make_problem("warning", 0.9),
+        make_problem("warning", 0.2, 7),
+        make_problem("warning", 0.2, 3),
+        make_problem("note", 1.0),
+        make_problem("note", 1.0, message="n"),
+    ]
+    assert rank_problems(reversed(ranked)) == tuple(ranked)
 
 
 def test_impact_is_the_share_that_is_counted_unless_it_is_said():
     counted = {"check": "splits", "kind": "k", "severity": "note", "count": 3, "unit": "facts"}
     said = {"message": "m", "effect": "e", "remedy": "r"}
-    assert Ailment(**counted, **said, total=4).impact == 0.75
-    assert Ailment(**counted, **said, total=4, impact=0.0).impact == 0.0
-    assert Ailment(**counted, **said).impact == 0.0
+    assert Problem(**counted, **said, total=4).impact == 0.75
+    assert Problem(**counted, **said, total=4, impact=0.0).impact == 0.0
+    assert Problem(**counted, **said).impact == 0.0
 
 
 @pytest.mark.parametrize(
@@ -49,32 +53,28 @@ def test_grades(share, severity):
 
 
 def test_levels_reached(small):
-    diagnosis = replace(diagnose(small), ailments=(ailment("warning"),))
-    assert [diagnosis.reaches(level) for level in SEVERITIES] == [False, True, True]
-    assert not replace(diagnosis, ailments=()).reaches("note")
+    report = replace(check_graph(small), problems=(make_problem("warning"),))
+    assert [report.reaches(level) for level in SEVERITIES] == [False, True, True]
+    assert not replace(report, problems=()).reaches("note")
 
 
-def test_a_graph_in_memory_is_examined_as_it_is(small):
-    diagnosis = diagnose(small)
-    assert (diagnosis.name, diagnosis.ailments, diagnosis.worst) == ("small", (), None)
-    assert diagnosis.examined == CHECKS
+def test_a_graph_in_memory_is_checked_as_it_is(small):
+    report = check_graph(small)
+    assert (report.name, report.problems, report.worst) == ("small", (), None)
+    assert report.checks == CHECKS
 
 
 def test_the_world_by_name_is_sound():
     stages = []
-    diagnosis = diagnose("world", lambda what, done, total: stages.append((what, done, total)))
-    assert diagnosis.worst == "note"
-    assert {stage for stage, _, _ in stages} >= {
-        "checking facts",
-        "checking labels",
-        "decoding pictures",
-    }
+    report = check_graph("world", lambda what, done, total: stages.append((what, done, total)))
+    assert report.worst == "note"
+    assert {stage for stage, _, _ in stages} >= {"checking facts", "checking labels"}
     assert all(0 <= done <= total for _, done, total in stages)
-    covered = {c.modality: (c.entities, c.by_type[0]) for c in diagnosis.overview.coverage}
+    covered = {c.modality: (c.entities, c.by_type[0]) for c in report.overview.coverage}
     assert covered["pictures"] == covered["image"] == (250, ("country", 250, 250))
 
 
-def test_a_folder_that_loading_refuses_is_examined(small, tmp_path):
+def test_a_folder_that_loading_refuses_is_checked(small, tmp_path):
     write_momok_folder(small, tmp_path / "g")
     (tmp_path / "g/features").mkdir()
     (tmp_path / "g/features/text.json").write_text("{")
@@ -83,7 +83,7 @@ def test_a_folder_that_loading_refuses_is_examined(small, tmp_path):
     )
     with pytest.raises(DataError):
         load_graph(tmp_path / "g")
-    found = {(a.kind, a.severity) for a in diagnose(tmp_path / "g").ailments}
+    found = {(a.kind, a.severity) for a in check_graph(tmp_path / "g").problems}
     assert found == {("unreadable-features", "error"), ("picture-outside", "error")}
 
 
@@ -93,7 +93,7 @@ def test_a_published_folder_with_a_fault_of_every_reader(benchmark_folder):
         "France borders Narnia .\nGermany part_of Europe .\n",
         valid="France borders Spain .\n",
     )
-    found = {a.kind: a.count for a in diagnose(folder).ailments}
+    found = {a.kind: a.count for a in check_graph(folder).problems}
     assert {k: found[k] for k in ("duplicate", "malformed", "unknown-label", "overlap")} == {
         "duplicate": 1, "malformed": 1, "unknown-label": 1, "overlap": 1,
     }  # fmt: skip
@@ -101,23 +101,23 @@ def test_a_published_folder_with_a_fault_of_every_reader(benchmark_folder):
 
 def test_skipped_checks_are_not_made(small):
     broken = replace(small, valid=small.train[:1])
-    assert diagnose(broken).worst == "error"
-    diagnosis = diagnose(broken, skip=["splits", "pictures"])
-    assert diagnosis.examined == ("leakage", "labels", "features")
-    assert {a.check for a in diagnosis.ailments} <= {"leakage", "labels", "features"}
+    assert check_graph(broken).worst == "error"
+    report = check_graph(broken, skip=["splits", "pictures"])
+    assert report.checks == ("leakage", "labels", "features")
+    assert {a.check for a in report.problems} <= {"leakage", "labels", "features"}
 
 
 def test_what_cannot_be_read_is_an_error(tmp_path):
     with pytest.raises(DataError, match="is no graph"):
-        diagnose(tmp_path)
+        check_graph(tmp_path)
     with pytest.raises(DataError, match="no graph and no folder 'wrold'"):
-        diagnose("wrold")
+        check_graph("wrold")
 
 
 def test_json_has_everything(small):
-    value = json.loads(json.dumps(diagnose(replace(small, valid=small.train[:1])).to_json()))
-    assert value["worst"] == value["ailments"][0]["severity"] == "error"
-    assert value["ailments"][0]["kind"] == "overlap"
+    value = json.loads(json.dumps(check_graph(replace(small, valid=small.train[:1])).to_json()))
+    assert value["worst"] == value["problems"][0]["severity"] == "error"
+    assert value["problems"][0]["kind"] == "overlap"
     assert value["overview"]["facts"] == {"train": 10, "valid": 1, "test": 2}
 
 

@@ -1,4 +1,4 @@
-"""A diagnosis on a terminal: the shape of the graph, then what ails it, the worst first."""
+"""What a check of a graph found, on a terminal: its shape, then its problems, the worst first."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from momok.console import make_printable
-from momok.graph.doctor import Ailment, Coverage, Diagnosis, Overview
+from momok.graph.doctor import Coverage, DataReport, Overview, Problem
 
-__all__ = ["show_diagnosis"]
+__all__ = ["show_data_report"]
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 _BAR = 32  # columns of the longest bar of the histogram
@@ -21,24 +21,24 @@ _EXAMPLE_WIDTH = 160
 _TYPES = 4
 
 
-def show_diagnosis(out: Console, diagnosis: Diagnosis) -> None:
-    """Print all of a diagnosis; labels are made printable."""
-    out.print(Text(make_printable(diagnosis.name), style="bold"))
-    out.print(_build_overview(diagnosis.overview))
+def show_data_report(out: Console, report: DataReport) -> None:
+    """Print all of a report; labels are made printable."""
+    out.print(Text(make_printable(report.name), style="bold"))
+    out.print(_build_overview(report.overview))
     out.print()
-    for ailment in diagnosis.ailments:
-        _show_ailment(out, ailment)
+    for problem in report.problems:
+        _show_problem(out, problem)
     counts = [
-        f"{diagnosis.count(severity):,} {severity}{'' if diagnosis.count(severity) == 1 else 's'}"
+        f"{report.count(severity):,} {severity}{'' if report.count(severity) == 1 else 's'}"
         for severity in ("error", "warning", "note")
     ]
-    if diagnosis.ailments:
+    if report.problems:
         out.print(
             f"{', '.join(counts)}, the worst first. What they mean: docs/data-check.md",
             soft_wrap=True,
         )
     else:
-        out.print(f"Nothing found by {', '.join(diagnosis.examined)}.")
+        out.print(f"Nothing found by {', '.join(report.checks)}.")
 
 
 def _build_overview(overview: Overview) -> Table:
@@ -91,22 +91,22 @@ def _say_coverage(coverage: Coverage) -> str:
     return f"{said}; by type: {', '.join(shown)}"
 
 
-def _show_ailment(out: Console, ailment: Ailment) -> None:
-    style = _STYLES[ailment.severity]
+def _show_problem(out: Console, problem: Problem) -> None:
+    style = _STYLES[problem.severity]
     head = Text.assemble(
-        (f"{ailment.severity:<8}", style),
-        (f"{ailment.kind}: ", style),
-        (make_printable(ailment.message), "" if ailment.severity == "note" else "bold"),
+        (f"{problem.severity:<8}", style),
+        (f"{problem.kind}: ", style),
+        (make_printable(problem.message), "" if problem.severity == "note" else "bold"),
     )
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
-    table.add_row("effect", Text(make_printable(ailment.effect)))
-    for number, example in enumerate(ailment.examples[:_EXAMPLES]):
+    table.add_row("effect", Text(make_printable(problem.effect)))
+    for number, example in enumerate(problem.examples[:_EXAMPLES]):
         text = make_printable(example)
         if len(text) > _EXAMPLE_WIDTH:
             text = f"{text[:_EXAMPLE_WIDTH]}…"
         table.add_row("" if number else "e.g.", Text(text))
-    table.add_row("mend", Text(make_printable(ailment.remedy)))
+    table.add_row("mend", Text(make_printable(problem.remedy)))
     out.print(head)
     out.print(Padding(table, (0, 0, 1, 8)))

@@ -1,28 +1,12 @@
-"""What an examination of a graph gives: its shape, and what ails it, the worst first."""
+"""What a check of a graph gives: its shape, and its problems, the worst first."""
 
 from __future__ import annotations
 
 import math
 import shlex
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
-
-__all__ = [
-    "MAX_EXAMPLES",
-    "SEVERITIES",
-    "Ailment",
-    "Cardinality",
-    "Coverage",
-    "Degrees",
-    "Diagnosis",
-    "Overview",
-    "Severity",
-    "grade",
-    "name_source",
-    "rank_ailments",
-    "say_count",
-]
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 
@@ -31,13 +15,11 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 MAX_EXAMPLES = 5
 
-"""Is told what is examined, how much of it is done, and of how much."""
-
 _ERROR_SHARE, _WARNING_SHARE = 0.1, 0.001
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ailment:
+class Problem:
     """Something wrong with a graph, counted, with what it does and what mends it.
 
     Attributes:
@@ -69,9 +51,39 @@ class Ailment:
     examples: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Fill in the impact."""
         if math.isnan(self.impact):
             object.__setattr__(self, "impact", self.count / self.total if self.total else 0.0)
+
+
+def count_problem(
+    check: str,
+    kind: str,
+    severity: Severity,
+    *,
+    count: int,
+    total: int,
+    unit: str,
+    what: str,
+    effect: str,
+    remedy: str,
+    impact: float = math.nan,
+    examples: Iterable[str] = (),
+    subject: str = "",
+) -> Problem:
+    """Make a problem whose message is ``subject: 3 of 1,000 units what``."""
+    return Problem(
+        check=check,
+        kind=kind,
+        severity=severity,
+        count=count,
+        unit=unit,
+        message=f"{subject + ': ' if subject else ''}{count:,} of {total:,} {unit} {what}",
+        effect=effect,
+        remedy=remedy,
+        total=total,
+        impact=impact,
+        examples=tuple(examples),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,35 +144,35 @@ class Overview:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Diagnosis:
-    """All that an examination found.
+class DataReport:
+    """All that a check of a graph found.
 
     Attributes:
         name: the graph.
         source: where it was read.
         overview: sizes and shape.
-        ailments: what is wrong, ranked: by severity, then impact, then count.
-        examined: the families of checks that were made.
+        problems: what is wrong, ranked: by severity, then impact, then count.
+        checks: the families of checks that were made.
     """
 
     name: str
     source: str
     overview: Overview
-    ailments: tuple[Ailment, ...] = ()
-    examined: tuple[str, ...] = field(default=())
+    problems: tuple[Problem, ...] = ()
+    checks: tuple[str, ...] = ()
 
     @property
     def worst(self) -> Severity | None:
         """The worst severity found, None where nothing was."""
-        return self.ailments[0].severity if self.ailments else None
+        return self.problems[0].severity if self.problems else None
 
     def reaches(self, level: Severity) -> bool:
-        """Tell whether anything as bad as ``level`` or worse was found."""
+        """Whether anything as bad as ``level`` or worse was found."""
         return self.worst is not None and SEVERITIES.index(self.worst) <= SEVERITIES.index(level)
 
     def count(self, severity: Severity) -> int:
-        """Count the ailments of a severity."""
-        return sum(ailment.severity == severity for ailment in self.ailments)
+        """Count the problems of a severity."""
+        return sum(problem.severity == severity for problem in self.problems)
 
     def to_json(self) -> dict[str, Any]:
         """Give plain JSON types: every field under its own name, and ``worst``."""
@@ -176,21 +188,21 @@ def grade(share: float) -> Severity:
     return "error" if share >= _ERROR_SHARE else "warning" if share >= _WARNING_SHARE else "note"
 
 
-def say_count(count: Any, noun: str) -> str:
-    """Say ``1 rule`` or ``2,000 rules``."""
-    return f"{int(count):,} {noun}{'' if int(count) == 1 else 's'}"
+def format_count(count: int, noun: str) -> str:
+    """Write ``1 rule`` or ``2,000 rules``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def name_source(source: str) -> str:
+def quote_source(source: str) -> str:
     """Name a graph as a shell takes it, for the commands of a remedy."""
     return shlex.quote(source) if source else "GRAPH"
 
 
-def rank_ailments(ailments: Iterable[Ailment]) -> tuple[Ailment, ...]:
+def rank_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Order by severity, then impact, then count, the worst first; the order is total."""
     return tuple(
         sorted(
-            ailments,
-            key=lambda a: (SEVERITIES.index(a.severity), -a.impact, -a.count, a.check, a.message),
+            problems,
+            key=lambda p: (SEVERITIES.index(p.severity), -p.impact, -p.count, p.check, p.message),
         )
     )
