@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from momok.errors import FetchError, MissingExtraError, StorageError
+from momok.errors import FetchError, StorageError
 
 if TYPE_CHECKING:
     import requests
-
-__all__ = ["MAX_BYTES", "Downloader", "require_pooch"]
 
 MAX_BYTES = 16 << 30  # of a file whose size is not known
 _CHUNK = 1 << 18
@@ -27,20 +25,6 @@ _LONGEST_PAUSE = 20.0
 _BUSY = (408, 425, 429, 500, 502, 503, 504)  # worth another attempt
 
 ByteProgress = Callable[[int, int], None]
-
-
-def require_pooch() -> Any:
-    """Give the package pooch.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    try:
-        import pooch
-    except ImportError:
-        raise MissingExtraError("pooch", "fetch", "fetching a benchmark") from None
-    pooch.get_logger().setLevel("ERROR")  # what matters of it is said by momok
-    return pooch
 
 
 class _CutError(Exception):

@@ -19,15 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from momok.errors import DataError, FetchError, FormatError, StorageError
+from momok.extras import import_extra
 from momok.graph.benchmark_format import is_benchmark_folder, read_benchmark_folder
 from momok.graph.catalog import CatalogEntry, list_places
-from momok.graph.fetch.download import Downloader, require_pooch
+from momok.graph.fetch.download import Downloader
 from momok.graph.fetch.origins import ORIGINS, PublishedArchive, PublishedFile, PublishedGraph
 from momok.graph.sources.compressed import list_members, open_source
 from momok.progress import Progress
 from momok.storage import lock_file, write_file, write_folder
-
-__all__ = ["LOCK_NAME", "Fetched", "fetch_features", "fetch_graph"]
 
 LOCK_NAME = "fetched.json"
 RECORD_NAME = "origin.json"
@@ -87,7 +86,7 @@ def fetch_graph(
         )
     lock = folder.parent / LOCK_NAME
     waiting = folder.parent / _WAITING / entry.name
-    with _alone(folder.parent):
+    with _hold_downloads(folder.parent):
         fetched = [_fetch_file(file, waiting, lock, progress, pause) for file in published.files]
     with write_folder(folder) as draft:
         for file in published.files:
@@ -134,7 +133,7 @@ def fetch_features(
     name = f"features-{hashlib.sha256(archive.url.encode()).hexdigest()[:12]}.zip"
     wanted = PublishedFile(name=name, url=archive.url, size=0, sha256="")
     try:
-        with _alone(graph.parent):
+        with _hold_downloads(graph.parent):
             fetched = _fetch_file(wanted, waiting, graph.parent / LOCK_NAME, progress, pause)
     except FetchError as error:
         raise FetchError(f"{error}; or get it by hand from {archive.page}") from None
@@ -151,7 +150,7 @@ def fetch_features(
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
+def _hold_downloads(home: Path) -> Iterator[None]:
     """Hold the folder of what waits: two downloads into one part would mix."""
     folder = home / _WAITING
     try:
@@ -176,7 +175,8 @@ def _fetch_file(
     file: PublishedFile, waiting: Path, lock: Path, progress: Progress, pause: float
 ) -> Fetched:
     """Fetch one file into the folder of those that wait, unless it is there and right."""
-    pooch = require_pooch()
+    pooch = import_extra("pooch", "fetch", "fetching a benchmark")
+    pooch.get_logger().setLevel("ERROR")  # what matters of it is said by momok
     recorded = _read_lock(lock).get(file.url, {}).get("sha256", "")
     known = file.sha256 or recorded
     downloader = Downloader(
@@ -198,17 +198,21 @@ def _fetch_file(
             downloader=downloader,
         )
     except ValueError:
-        raise FetchError(_say_mismatch(file, recorded, lock)) from None
-    size = path.stat().st_size
-    sha256 = _hash(path)
+        raise FetchError(_describe_mismatch(file, recorded, lock)) from None
     trust = "verified" if file.sha256 else "recorded" if recorded else "unverified"
-    fetched = Fetched(name=file.name, url=file.url, size=size, sha256=sha256, trust=trust)
+    fetched = Fetched(
+        name=file.name,
+        url=file.url,
+        size=path.stat().st_size,
+        sha256=pooch.file_hash(str(path)),
+        trust=trust,
+    )
     if trust == "unverified":
         _record(lock, fetched)
     return fetched
 
 
-def _say_mismatch(file: PublishedFile, recorded: str, lock: Path) -> str:
+def _describe_mismatch(file: PublishedFile, recorded: str, lock: Path) -> str:
     if file.sha256:
         return (
             f"{file.url}: what came is not the published {file.name} (its sha256 is not "
@@ -219,11 +223,6 @@ def _say_mismatch(file: PublishedFile, recorded: str, lock: Path) -> str:
         f"{file.url}: what came is not what came the first time (sha256 {recorded[:12]}…, in "
         f"{lock}); take its entry out of that file if the change is right"
     )
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_lock(lock: Path) -> dict[str, dict[str, Any]]:

@@ -23,7 +23,7 @@ from momok.graph import CATALOG, CatalogEntry, load_graph
 from momok.graph.fetch.fetch import fetch_features, fetch_graph
 from momok.graph.fetch.origins import ORIGINS, PublishedArchive, PublishedFile, PublishedGraph
 from momok.storage import lock_file
-from tests.graph.flaky_server import run_server
+from tests.graph.fetch.flaky_server import run_server
 
 FILES = {
     "entity2id.txt": "France 0\nSpain\t1\nParis 2\n",

@@ -10,7 +10,7 @@ import pytest
 from momok.errors import FetchError, StorageError
 from momok.graph.fetch import download
 from momok.graph.fetch.download import Downloader
-from tests.graph.flaky_server import FlakyServer, run_server
+from tests.graph.fetch.flaky_server import FlakyServer, run_server
 
 CONTENT = random.Random(0).randbytes(1_000_000)
 
