@@ -60,4 +60,4 @@ def test_mistakes_are_one_line(fail: Callable[..., str], run: Path, tmp_path: Pa
     assert "no such run folder" in fail("calibrate", tmp_path / "none")
     (run / "results" / "calibration.json").write_text("{")
     question = ("--head", "France", "--relation", "borders")
-    assert "cannot be read as JSON" in fail("predict", run, *question)
+    assert "not a calibration" in fail("predict", run, *question)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from momok.prediction import Predictor
 from momok.prediction.missing.facts import iterate_new_facts
+from momok.prediction.scorer import Scorer
 
 Invoke = Callable[..., Result]
 
@@ -31,7 +31,7 @@ def test_new_facts_of_relations_go_into_a_file(
         rows = list(csv.DictReader(file))
     expected = sorted(
         iterate_new_facts(
-            Predictor(trained[0]), ["borders", "currency"], per_relation=20, plausible=True
+            Scorer(trained[0]), ["borders", "currency"], per_relation=20, plausible=True
         ),
         key=lambda fact: -fact.score,
     )[:30]

@@ -1,37 +1,30 @@
-"""Counts of true and other candidates by logit, streamed: what calibration is fitted to.
+"""Counts of true and other candidates by logit: what calibration maps are fitted to and judged by.
 
-Scores are made in blocks and only their histograms are kept. Which candidates are counted, and
-which of them are true, ``momok.prediction.calibration.record`` says.
+Scores are made a few questions at a time and only their histograms are kept. Which candidates are
+counted, and which of them are true, ``momok.prediction.calibration.record`` says.
 
 Shapes: B questions, N candidates, F folds, n bins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from momok.evaluation import ANSWER, build_filter
-from momok.model.votes import abstains, average_votes
+from momok.evaluation import ANSWER
+from momok.graph import MultimodalGraph
+from momok.graph.fact_index import UNKNOWN, FactIndex
+from momok.model.votes import average_votes
 from momok.prediction.calibration.maps import LOGIT_LIMIT
+from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
-
-__all__ = [
-    "BIN_LOGITS",
-    "Cells",
-    "Counts",
-    "HeldOut",
-    "add_block",
-    "count_questions",
-    "split_columns",
-]
 
 Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
@@ -40,8 +33,11 @@ NUM_BINS = 4096
 _WIDTH = 2 * LOGIT_LIMIT / NUM_BINS  # 0.015: a probability of 0.5 is told from 0.504
 BIN_LOGITS: Floats = -LOGIT_LIMIT + _WIDTH * (np.arange(NUM_BINS, dtype=np.float64) + 0.5)
 
-QUESTION_BATCH = 256
-_MAX_CELLS = 1 << 22  # of a block: exact in the float32 that histc counts with, up to 2**24
+SEED = 0  # of folds and samples: not the run's, so that runs differ in nothing but the model
+_CELLS_AT_ONCE = 1 << 22  # exact in the float32 that histc counts with, up to 2**24
+_QUESTIONS_AT_ONCE = 256
+_FACT_CELLS = 100_000_000  # facts that are looked at, unless held-out ones alone need more
+_MIN_SAMPLE, _ENOUGH = 16, 256  # heads per relation, even if that is all of them
 
 
 @dataclass(frozen=True)
@@ -61,6 +57,17 @@ class Counts:
         """Nothing counted yet."""
         return Counts(np.zeros((folds, NUM_BINS)), np.zeros((folds, NUM_BINS)))
 
+    def add(self, logits: Tensor, is_true: Tensor, fold: int, weight: float = 1.0) -> None:
+        """Count logits of any shape but those at minus infinity."""
+        true = _count_bins(logits[is_true])
+        self.true[fold] += weight * true
+        self.false[fold] += weight * (_count_bins(logits) - true)
+
+    @property
+    def total(self) -> int:
+        """How many candidates were counted."""
+        return round(float(self.true.sum() + self.false.sum()))
+
     def merge(self) -> tuple[Floats, Floats]:
         """All folds together: (true [n], false [n])."""
         return self.true.sum(axis=0), self.false.sum(axis=0)
@@ -71,167 +78,156 @@ class HeldOut:
     """Facts held out from a model, and those that it is allowed to know.
 
     Attributes:
-        facts: [n, 3] held out, none of them known.
-        known: [m, 3] left out of every count.
+        split: what they are called.
+        truth: the held-out facts, none of them known.
+        known: facts left out of every count.
         folds: F, into which questions are dealt at random.
-        seed: of the deal.
     """
 
-    facts: Ints
-    known: Ints
+    split: str
+    truth: FactIndex
+    known: FactIndex
     folds: int
-    seed: int
 
     @staticmethod
-    def without_known(facts: Ints, known: Ints, folds: int, seed: int) -> HeldOut:
-        """Leave out facts that are known too, as some graphs are published."""
-        if not len(facts):
-            return HeldOut(facts, known, folds, seed)
-        size = np.maximum(facts.max(axis=0), known.max(axis=0, initial=0)) + 1
-        keys = [(f[:, 1] * size[0] + f[:, 0]) * size[2] + f[:, 2] for f in (facts, known)]
-        return HeldOut(facts[~np.isin(keys[0], keys[1])], known, folds, seed)
-
-
-@dataclass
-class QuestionCounts:
-    """What ``count_questions`` gives, by output: every head and ``answer``.
-
-    Attributes:
-        candidates: of all candidates.
-        best: of the best candidate of every question, one fold.
-        questions: how many questions.
-    """
-
-    candidates: dict[str, Counts]
-    best: dict[str, Counts]
-    questions: int = 0
+    def build(graph: MultimodalGraph, split: Literal["valid", "test"], folds: int) -> HeldOut:
+        """Facts of a split that an earlier one has too are known, as some graphs are published."""
+        facts, known = graph.valid, [graph.train]
+        if split == "test":
+            facts, known = graph.test, [graph.train, graph.valid]
+        sizes = graph.num_entities, graph.num_relations
+        index = FactIndex(known, *sizes)
+        new = index.find_rows(*facts.T) == UNKNOWN
+        return HeldOut(split, FactIndex([facts[new]], *sizes), index, folds)
 
 
 def count_questions(
     scorer: Scorer, held_out: HeldOut, progress: Progress = no_progress
-) -> QuestionCounts:
+) -> tuple[dict[str, Counts], dict[str, Counts]]:
     """Count the candidates of all questions that held-out facts answer, by logit.
 
     Every such question counts once, with all its N candidates but the known ones.
+
+    Returns:
+        For every head and ``answer``: counts of all candidates, and of the best candidate of every
+        question, in one fold.
     """
-    graph = scorer.graph
-    N, R = graph.num_entities, graph.num_relations
-    truth = build_filter([held_out.facts], N, R)
-    known = build_filter([held_out.known], N, R)
-    keys = truth.keys  # distinct questions, sorted by relation
-    fold_of = np.random.default_rng(held_out.seed).permutation(len(keys)) % held_out.folds
+    N = scorer.graph.num_entities
+    truth, known = held_out.truth, held_out.known
+    fold_of = np.random.default_rng(SEED).permutation(len(truth.keys)) % held_out.folds
     names = (*scorer.heads, ANSWER)
-    result = QuestionCounts(
-        candidates={name: Counts.empty(held_out.folds) for name in names},
-        best={name: Counts.empty(1) for name in names},
-    )
+    every = {name: Counts.empty(held_out.folds) for name in names}
+    best = {name: Counts.empty(1) for name in names}
+    done = 0
     for fold in range(held_out.folds):
-        mine = keys[fold_of == fold]
-        for start in range(0, len(mine), QUESTION_BATCH):
-            relations, entities = np.divmod(mine[start : start + QUESTION_BATCH], N)
+        for keys in _batch(truth.keys[fold_of == fold], N):  # sorted by relation
+            relations, entities = np.divmod(keys, N)
             queries = scorer.encode_queries(entities, relations).vectors
-            cells = Cells(known.lookup(entities, relations), truth.lookup(entities, relations))
-            _count_batch(queries, scorer.candidates.vectors, cells, result, fold)
-            result.questions += len(entities)
-            progress("calibrating: held-out questions", result.questions, len(keys))
+            scores = {h: q @ scorer.candidates.vectors[h].T for h, q in queries.items()}
+            scores[ANSWER] = torch.logit(average_votes(scores))
+            is_true = _mark(truth, entities, relations, scores[ANSWER])
+            is_known = _mark(known, entities, relations, scores[ANSWER])
+            for name, logits in scores.items():
+                logits[is_known] = -torch.inf
+                every[name].add(logits, is_true, fold)
+                largest, ids = logits.max(dim=1, keepdim=True)
+                best[name].add(largest, is_true.gather(1, ids), 0)
+            done += len(keys)
+            progress(f"calibrating: questions of {held_out.split}", done, len(truth.keys))
+    return every, best
+
+
+def count_facts(
+    scorer: Scorer,
+    held_out: HeldOut,
+    *,
+    cells: int = _FACT_CELLS,
+    progress: Progress = no_progress,
+) -> dict[str, Counts]:
+    """Count all facts that are not known by the logit of the lower of their two answers.
+
+    Of every relation the heads that have a held-out fact are looked at, and of the others two
+    random samples, of heads that the relation has in train and of those it has not; each counts for
+    all of its kind, with all tails.
+
+    Args:
+        scorer: the model.
+        held_out: which facts are true, and which are left out.
+        cells: about how many facts to look at; more are looked at where held-out facts need it.
+        progress: is told of the relations.
+
+    Returns:
+        Counts of ``FACT`` and of ``PLAUSIBLE_FACT``.
+    """
+    N, R = scorer.graph.num_entities, scorer.graph.num_relations
+    sample = min(cells // (2 * N * R), max(N // 8, _ENOUGH))
+    result = {name: Counts.empty(held_out.folds) for name in (FACT, PLAUSIBLE_FACT)}
+    sides = scorer.train_sides
+    for relation in range(R):
+        reverse = scorer.encode_relation(np.arange(N), relation + R)
+        train_heads, train_tails = np.zeros((2, N), dtype=bool)
+        train_heads[sides.answers(relation + R)] = train_tails[sides.answers(relation)] = True
+        groups = _sample_heads(held_out, relation, train_heads, max(sample, _MIN_SAMPLE))
+        for chosen, fold, weight in groups:
+            for heads in _batch(chosen, N):
+                logits = _score_facts(scorer, heads, relation, reverse)
+                relations = np.full(len(heads), relation)
+                is_true = _mark(held_out.truth, heads, relations, logits)
+                logits[_mark(held_out.known, heads, relations, logits)] = -torch.inf
+                result[FACT].add(logits, is_true, fold, weight)
+                plausible = train_heads[heads, None] & train_tails
+                if not sides.has_loops(relation):
+                    plausible[np.arange(len(heads)), heads] = False
+                logits[torch.from_numpy(~plausible).to(logits.device)] = -torch.inf
+                result[PLAUSIBLE_FACT].add(logits, is_true, fold, weight)
+        progress(f"calibrating: facts of {held_out.split}", relation + 1, R)
     return result
 
 
-def _count_batch(
-    queries: Mapping[str, Tensor],
-    candidates: Mapping[str, Tensor],
-    cells: Cells,
-    result: QuestionCounts,
-    fold: int,
-) -> None:
-    """Add one batch of questions, in blocks of candidates."""
-    rows = len(next(iter(queries.values())))
-    best = {name: _Best(rows) for name in result.best}
-    for columns in split_columns(rows, len(next(iter(candidates.values())))):
-        inside = cells.inside(columns)
-        scores = {head: q @ candidates[head][columns].T for head, q in queries.items()}
-        answer = torch.logit(average_votes(scores))
-        for head, logits in scores.items():
-            add_block(logits, inside, result.candidates[head], fold, 1.0)
-            best[head].offer(logits, columns.start)
-        logits = answer
-        add_block(logits, inside, result.candidates[ANSWER], fold, 1.0)
-        best[ANSWER].offer(logits, columns.start)
-    for name, found in best.items():
-        found.count(cells.truth, result.best[name])
+def _sample_heads(
+    held_out: HeldOut, relation: int, in_train: NDArray[np.bool_], sample: int
+) -> Iterator[tuple[Ints, int, float]]:
+    """(heads, fold, weight): those with held-out facts, and samples of the rest of both kinds."""
+    random = np.random.default_rng([SEED, relation])
+    certain = held_out.truth.entities_of(relation + held_out.truth.num_relations)
+    groups = [(certain, 1.0)]
+    for kind in (in_train, ~in_train):
+        rest = np.setdiff1d(kind.nonzero()[0], certain, assume_unique=True)
+        chosen = np.sort(random.choice(rest, min(sample, len(rest)), replace=False))
+        groups.append((chosen, len(rest) / max(len(chosen), 1)))
+    for heads, weight in groups:
+        fold_of = random.permutation(len(heads)) % held_out.folds
+        for fold in range(held_out.folds):
+            yield heads[fold_of == fold], fold, weight
 
 
-def split_columns(rows: int, num_candidates: int) -> Iterator[slice]:
-    """Blocks of candidates for so many questions."""
-    width = max(_MAX_CELLS // max(rows, 1), 1)
-    return (slice(start, start + width) for start in range(0, num_candidates, width))
+def _score_facts(scorer: Scorer, heads: Ints, relation: int, reverse: dict[str, Tensor]) -> Tensor:
+    """Logits [B, N] of the facts of some heads of a relation with all tails."""
+    candidates = scorer.candidates.vectors
+    ids = torch.from_numpy(heads).to(scorer.model.device)
+    forward = scorer.encode_relation(heads, relation)
+    tail = average_votes(forward[h] @ candidates[h].T for h in forward)
+    head = average_votes(candidates[h][ids] @ reverse[h].T for h in forward)
+    return torch.logit(torch.minimum(tail, head))
 
 
-@dataclass(frozen=True)
-class Cells:
-    """Known and true candidates of a batch of questions: (rows, ids) each."""
-
-    known: tuple[Ints, Ints]
-    truth: tuple[Ints, Ints]
-
-    def inside(self, columns: slice) -> Cells:
-        """Those in a block of candidates, by their place in it."""
-        parts = []
-        for rows, ids in (self.known, self.truth):
-            chosen = (ids >= columns.start) & (ids < columns.stop)
-            parts.append((rows[chosen], ids[chosen] - columns.start))
-        return Cells(*parts)
+def _batch(values: Ints, num_candidates: int) -> Iterator[Ints]:
+    """Cut values into parts whose scores are few enough for the memory."""
+    size = min(max(_CELLS_AT_ONCE // num_candidates, 1), _QUESTIONS_AT_ONCE)
+    return (values[start : start + size] for start in range(0, len(values), size))
 
 
-@dataclass
-class _Best:
-    """The best candidate so far of every question of a batch: [B]."""
-
-    rows: int
-    logits: Tensor = field(init=False)
-    ids: Tensor = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.logits = torch.full((self.rows,), -torch.inf)
-        self.ids = torch.full((self.rows,), -1)
-
-    def offer(self, logits: Tensor, first: int) -> None:
-        """Look at a block [B, n], known cells at minus infinity."""
-        values, places = (part.cpu() for part in logits.max(dim=1))
-        better = values > self.logits
-        self.logits = torch.where(better, values, self.logits)
-        self.ids = torch.where(better, places + first, self.ids)
-
-    def count(self, truth: tuple[Ints, Ints], into: Counts) -> None:
-        rows, ids = truth
-        found = self.ids.numpy()
-        right = np.zeros(self.rows, dtype=bool)
-        right[rows[found[rows] == ids]] = True
-        exists = (found >= 0) & ~abstains(self.logits).numpy()
-        for chosen, counts in ((exists & right, into.true), (exists & ~right, into.false)):
-            counts[0] += _histogram(self.logits[torch.from_numpy(chosen)])
+def _mark(facts: FactIndex, entities: Ints, relations: Ints, scores: Tensor) -> Tensor:
+    """Which candidates are answers in ``facts``, shaped as the scores: [B, N]."""
+    marks = torch.zeros_like(scores, dtype=torch.bool)
+    rows, ids = facts.lookup(entities, relations)
+    marks[torch.from_numpy(rows), torch.from_numpy(ids)] = True
+    return marks
 
 
-def add_block(logits: Tensor, cells: Cells, counts: Counts, fold: int, weight: float) -> None:
-    """Count a block but for cells where the head abstains; minus infinity at the known cells."""
-
-    def place(pairs: tuple[Ints, Ints]) -> tuple[Tensor, Tensor]:
-        rows, columns = (torch.from_numpy(part).to(logits.device) for part in pairs)
-        return rows, columns
-
-    true_logits = logits[place(cells.truth)]
-    true = _histogram(true_logits)
-    true[0] -= int(abstains(true_logits).sum())  # no answers at all, in the lowest bin
-    logits[place(cells.known)] = -torch.inf
-    everything = _histogram(logits)
-    everything[0] -= int(abstains(logits).sum())  # the known ones too: minus infinity
-    counts.true[fold] += weight * true
-    counts.false[fold] += weight * (everything - true)
-
-
-def _histogram(logits: Tensor) -> Floats:
+def _count_bins(logits: Tensor) -> Floats:
     """How many values are in each bin [n]; those beyond the limits are in the outermost."""
-    inside = torch.histc(logits.clamp(max=LOGIT_LIMIT), NUM_BINS, -LOGIT_LIMIT, LOGIT_LIMIT)
-    counts: Floats = inside.double().cpu().numpy()
-    counts[0] += logits.numel() - counts.sum()  # histc leaves out what is below
+    inside = logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+    counts: Floats = torch.histc(inside, NUM_BINS, -LOGIT_LIMIT, LOGIT_LIMIT).double().cpu().numpy()
+    counts[0] -= int(torch.isneginf(logits).sum())
     return counts

@@ -13,78 +13,64 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.evaluation import DEFAULT_MEMORY_BUDGET
+from momok.evaluation import ANSWER
 from momok.prediction.calibration.counts import (
     BIN_LOGITS,
+    SEED,
     Counts,
     HeldOut,
+    count_facts,
     count_questions,
 )
 from momok.prediction.calibration.maps import METHODS, CalibrationMap, Method, fit_map
 from momok.prediction.calibration.record import (
-    FACT,
-    PLAUSIBLE_FACT,
     CalibratedOutput,
     Calibration,
     Reliability,
     ReliabilityBin,
 )
-from momok.prediction.calibration_facts import count_facts
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
 from momok.training import RunFolder
 
-__all__ = ["calibrate_run", "choose_map", "compute_log_loss", "compute_reliability"]
-
 Floats: TypeAlias = NDArray[np.float64]
 
 FOLDS = 5
-_SEED = (
-    0  # of the folds and the sample; not the run's, so that runs differ in nothing but the model
-)
 # Borders of the reliability bins: fine where most candidates are, even where people look.
 EDGES = (0.0, 1e-4, 1e-3, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 SHOWN = 0.01  # the least probability that counts for ``ece_shown``
 
 
-def calibrate_run(
-    run: RunFolder | str | Path,
-    *,
-    memory_budget: int = DEFAULT_MEMORY_BUDGET,
-    progress: Progress = no_progress,
-) -> Calibration:
+def calibrate_run(run: RunFolder | str | Path, *, progress: Progress = no_progress) -> Calibration:
     """Calibrate the chosen checkpoint of a run, write the result into its folder and give it.
 
     Args:
         run: a run folder.
-        memory_budget: bytes of score buffers.
         progress: is told what is being counted.
 
     Raises:
         MomokError: as ``Scorer``.
     """
-    scorer = Scorer(run, memory_budget=memory_budget, calibrated=False)
-    graph = scorer.graph
-    valid = HeldOut.without_known(graph.valid, graph.train, FOLDS, _SEED)
-    known = np.concatenate([graph.train, graph.valid])
-    test = HeldOut.without_known(graph.test, known, 1, _SEED)
-
-    fitted = count_questions(scorer, valid, progress)
-    tested = count_questions(scorer, test, progress)
-    facts = count_facts(scorer, valid, test, progress=progress)
+    scorer = Scorer(run, calibrated=False)
+    valid, test = (
+        HeldOut.build(scorer.graph, "valid", FOLDS),
+        HeldOut.build(scorer.graph, "test", 1),
+    )
+    fitted, fitted_best = count_questions(scorer, valid, progress)
+    judged, judged_best = count_questions(scorer, test, progress)
+    fitted |= count_facts(scorer, valid, progress=progress)
+    judged |= count_facts(scorer, test, progress=progress)
     outputs = {
-        name: _calibrate_output(counts, tested.candidates[name], tested.best[name])
-        for name, counts in fitted.candidates.items()
+        name: _calibrate_output(counts, judged[name], judged_best.get(name))
+        for name, counts in fitted.items()
     }
-    outputs[FACT] = _calibrate_output(facts[0].every, facts[1].every, None)
-    outputs[PLAUSIBLE_FACT] = _calibrate_output(facts[0].plausible, facts[1].plausible, None)
     result = Calibration(
         outputs=outputs,
         about={
             "folds": FOLDS,
-            "seed": _SEED,
-            "valid": {"facts": len(valid.facts), "questions": fitted.questions},
-            "test": {"facts": len(test.facts), "questions": tested.questions},
+            "seed": SEED,
+            "valid": {"facts": len(valid.truth.facts), "questions": fitted_best[ANSWER].total},
+            "test": {"facts": len(test.truth.facts), "questions": judged_best[ANSWER].total},
         },
         selected=scorer.selected,  # of the model that was looked at: the file may be newer
     )
@@ -107,15 +93,16 @@ def choose_map(counts: Counts) -> tuple[CalibrationMap, dict[Method, float]]:
         for fold in folds:
             left, right = true - counts.true[fold], false - counts.false[fold]
             held = counts.true[fold], counts.false[fold]
-            loss += _sum_log_loss(fit_map(method, BIN_LOGITS, left, right), *held)
+            loss += compute_log_loss(fit_map(method, BIN_LOGITS, left, right), *held)
         losses[method] = loss / float(true.sum())
     best = min(METHODS, key=losses.__getitem__)
     return fit_map(best, BIN_LOGITS, true, false), losses
 
 
 def compute_log_loss(calibration: CalibrationMap, true: Floats, false: Floats) -> float:
-    """Negative log-likelihood of all candidates, in nats per true one, of which there are some."""
-    return _sum_log_loss(calibration, true, false) / float(true.sum())
+    """Negative log-likelihood of all candidates, in nats."""
+    p = calibration.apply_to_logits(BIN_LOGITS)  # never exactly 0 or 1
+    return -float(true @ np.log(p) + false @ np.log1p(-p))
 
 
 def compute_reliability(
@@ -134,7 +121,7 @@ def compute_reliability(
     top = _fill_bins(calibration, *best) if best is not None else ()
     shown = tuple(each for each in bins if each.low >= SHOWN)
     return Reliability(
-        log_loss=compute_log_loss(calibration, *candidates),
+        log_loss=compute_log_loss(calibration, *candidates) / float(candidates[0].sum()),
         ece=_compute_ece(bins),
         ece_shown=_compute_ece(shown),
         ece_top=None if best is None else _compute_ece(top),
@@ -154,17 +141,6 @@ def _calibrate_output(fit: Counts, test: Counts, best: Counts | None) -> Calibra
         raw=compute_reliability(CalibrationMap(method="identity"), test.merge(), top),
         calibrated=compute_reliability(chosen, test.merge(), top),
     )
-
-
-def _sum_log_loss(calibration: CalibrationMap, true: Floats, false: Floats) -> float:
-    p = calibration.apply_to_logits(BIN_LOGITS)
-    with np.errstate(divide="ignore"):
-        costs = -np.log(p), -np.log1p(-p)
-    parts = [
-        float((count[count > 0] * cost[count > 0]).sum())
-        for count, cost in zip((true, false), costs, strict=True)
-    ]
-    return sum(parts)
 
 
 def _fill_bins(

@@ -38,22 +38,12 @@ from momok.prediction.calibration.maps import CalibrationMap, Method
 from momok.storage import write_file
 from momok.training import RunFolder
 
-__all__ = [
-    "FACT",
-    "PLAUSIBLE_FACT",
-    "CalibratedOutput",
-    "Calibration",
-    "Reliability",
-    "ReliabilityBin",
-    "load_calibration",
-]
-
 Floats: TypeAlias = NDArray[np.float64]
 
 # Names of the score of a fact in both directions, beside those of the heads and "answer".
 FACT, PLAUSIBLE_FACT = "fact", "plausible_fact"
-_FORMAT, _VERSION = "momok-calibration", 1
-_FILE = "calibration.json"
+_FORMAT = {"format": "momok-calibration", "version": 1}
+_FILE = "results/calibration.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,15 +86,6 @@ class Reliability:
     bins: tuple[ReliabilityBin, ...]
     top_bins: tuple[ReliabilityBin, ...]
 
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> Reliability:
-        """Read the plain form, which ``dataclasses.asdict`` gives."""
-        parts = {
-            key: tuple(ReliabilityBin(**each) for each in value[key])
-            for key in ("bins", "top_bins")
-        }
-        return Reliability(**{**value, **parts})
-
 
 @dataclass(frozen=True, kw_only=True)
 class CalibratedOutput:
@@ -139,10 +120,7 @@ class Calibration:
     selected: Mapping[str, Any]
 
     def apply(self, name: str, probabilities: ArrayLike) -> Floats:
-        """Calibrate raw probabilities, of any shape, by the output's name.
-
-        The order of any two is kept; different ones may become equal.
-        """
+        """Calibrate raw probabilities, of any shape, by the output's name; their order is kept."""
         return self.outputs[name].map.apply(probabilities)
 
     def check_outputs(self, names: Sequence[str], run: RunFolder) -> None:
@@ -154,64 +132,53 @@ class Calibration:
         for name in names:
             if name not in self.outputs:
                 raise RunError(
-                    f"{run.path / 'results' / _FILE}: has no output {name!r}; momok calibrate "
-                    f"{run.path} makes it again"
+                    f"{run.path / _FILE}: has no output {name!r}; momok calibrate {run.path} makes "
+                    "it again"
                 )
 
     def to_json(self) -> dict[str, Any]:
         """The plain form."""
-        return {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "selected": dict(self.selected),
-            "about": dict(self.about),
-            "outputs": {
-                name: {
-                    "map": output.map.to_json(),
-                    "choices": dict(output.choices),
-                    "raw": None if output.raw is None else asdict(output.raw),
-                    "calibrated": None if output.calibrated is None else asdict(output.calibrated),
-                }
-                for name, output in self.outputs.items()
-            },
-        }
+        return {**_FORMAT, **asdict(self)}
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Calibration:
         """Read the plain form.
 
         Raises:
-            RunError: it is not one, or of another version.
+            RunError: it is of another version, or has maps that are none of ours.
+            Exception: KeyError, TypeError, ValueError or AttributeError where it is no such form.
         """
-        if value.get("format") != _FORMAT or value.get("version") != _VERSION:
-            raise RunError(
-                f"found format {value.get('format')!r} version {value.get('version')!r}, expected "
-                f"{_FORMAT!r} version {_VERSION}"
+        found = {key: value.get(key) for key in _FORMAT}
+        if found != _FORMAT:
+            raise RunError(f"found {found}, expected {_FORMAT}")
+        outputs = {
+            name: CalibratedOutput(
+                map=CalibrationMap.from_json(output["map"]),
+                choices=dict(output["choices"]),
+                raw=_read_reliability(output["raw"]),
+                calibrated=_read_reliability(output["calibrated"]),
             )
-        try:
-            outputs = {
-                name: CalibratedOutput(
-                    map=CalibrationMap.from_json(output["map"]),
-                    choices=dict(output["choices"]),
-                    **{
-                        key: None if output[key] is None else Reliability.from_json(output[key])
-                        for key in ("raw", "calibrated")
-                    },
-                )
-                for name, output in value["outputs"].items()
-            }
-            return Calibration(
-                outputs=outputs, about=dict(value["about"]), selected=dict(value["selected"])
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RunError(f"not a calibration ({type(error).__name__}: {error})") from error
+            for name, output in value["outputs"].items()
+        }
+        return Calibration(
+            outputs=outputs, about=dict(value["about"]), selected=dict(value["selected"])
+        )
 
     def save(self, run: RunFolder) -> Path:
         """Write it into the run folder, whole or not at all; gives the path."""
-        path = run.path / "results" / _FILE
+        path = run.path / _FILE
         text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
         write_file(path, text.encode() + b"\n")
         return path
+
+
+def _read_reliability(value: Mapping[str, Any] | None) -> Reliability | None:
+    if value is None:
+        return None
+    bins = {
+        key: tuple(ReliabilityBin(**each) for each in value[key]) for key in ("bins", "top_bins")
+    }
+    return Reliability(**{**value, **bins})
 
 
 def load_calibration(run: RunFolder | str | Path) -> Calibration | None:
@@ -221,17 +188,13 @@ def load_calibration(run: RunFolder | str | Path) -> Calibration | None:
         RunError: it is damaged or of another version, or there is no such run.
     """
     folder = run if isinstance(run, RunFolder) else RunFolder(run)
-    path = folder.path / "results" / _FILE
+    path = folder.path / _FILE
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        return Calibration.from_json(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read as JSON: {error}") from error
-    again = f"momok calibrate {folder.path} makes it again"
-    if not isinstance(value, dict):
-        raise RunError(f"{path}: expected a JSON object, found {type(value).__name__}; {again}")
-    try:
-        return Calibration.from_json(value)
-    except RunError as error:
-        raise RunError(f"{path}: {error}; {again}") from error
+    except (OSError, RunError, ValueError, TypeError, AttributeError, KeyError) as error:
+        what = error if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
+        raise RunError(
+            f"{path}: not a calibration ({what}); momok calibrate {folder.path} makes it again"
+        ) from error

@@ -258,7 +258,7 @@ class _Work:
             "version": _VERSION,
             "checkpoint": checkpoint,
             "graph": run.data["fingerprint"],
-            "calibration": None if fitted is None else fitted.map.to_json(),
+            "calibration": None if fitted is None else asdict(fitted.map),
             "options": asdict(self.options),
         }
 

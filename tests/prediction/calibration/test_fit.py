@@ -1,0 +1,102 @@
+"""Choosing a map by folds that its fit did not see, and judging it, against plain loops."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from momok.prediction.calibration.counts import BIN_LOGITS, Counts
+from momok.prediction.calibration.fit import EDGES, choose_map, compute_reliability
+from momok.prediction.calibration.maps import CalibrationMap, fit_map
+from tests.prediction.calibration.test_maps import DISTORTIONS, IDENTITY, distort, draw, sigmoid
+
+# -- choosing ------------------------------------------------------------------------------------
+
+
+def split(true: np.ndarray, false: np.ndarray, folds: int = 5) -> Counts:
+    generator = np.random.default_rng(0)
+    parts = [
+        generator.multinomial(1, np.full(folds, 1 / folds), size=len(true)).T * count
+        for count in (true, false)
+    ]
+    return Counts(*parts)
+
+
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_the_chosen_map_is_no_worse_than_none_on_fresh_data(name: str) -> None:
+    truth = distort(name)
+    chosen, losses = choose_map(split(*draw(truth, seed=7)))
+    assert losses[chosen.method] == min(losses.values()) <= losses["identity"]
+    fresh = draw(truth, seed=8)
+    raw, new = (compute_reliability(m, fresh) for m in (IDENTITY, chosen))
+    assert new.log_loss < raw.log_loss
+    assert new.ece < raw.ece
+    assert new.ece < 0.01
+
+
+def test_choosing_is_by_folds_that_the_fit_did_not_see() -> None:
+    """On a handful of calibrated candidates isotonic fits best, and predicts worse than nothing."""
+    counts = split(*draw(sigmoid(BIN_LOGITS), seed=11, size=60), folds=3)
+    chosen, losses = choose_map(counts)
+    closest = fit_map("isotonic", BIN_LOGITS, *counts.merge())
+    fits = [compute_reliability(m, counts.merge()).log_loss for m in (IDENTITY, closest)]
+    assert fits[1] < fits[0]
+    assert losses["isotonic"] > losses["identity"]
+    assert chosen.method != "isotonic"
+
+
+def test_without_two_folds_of_true_candidates_nothing_is_changed() -> None:
+    counts = Counts.empty(5)
+    counts.false[:, 100] = 10
+    counts.true[2, 3000] = 4
+    assert choose_map(counts) == (IDENTITY, {})
+
+
+def test_a_steep_map_of_few_logits_costs_no_infinite_loss() -> None:
+    """Folds that lie in two bins are separated; one with candidates far from them is not."""
+    counts = Counts.empty(5)
+    counts.true[:, 2001] = 20
+    counts.false[:, 2000] = 20
+    counts.false[4, 4000] = counts.true[4, 10] = 1
+    chosen, losses = choose_map(counts)
+    assert np.isfinite(list(losses.values())).all()
+    judged = compute_reliability(chosen, counts.merge(), counts.merge())
+    assert np.isfinite([judged.log_loss, judged.ece, judged.ece_shown]).all()
+
+
+# -- judging -------------------------------------------------------------------------------------
+
+
+def test_reliability_against_plain_loops() -> None:
+    generator = np.random.default_rng(9)
+    true = generator.integers(0, 3, len(BIN_LOGITS)).astype(float)
+    false = generator.integers(0, 4, len(BIN_LOGITS)).astype(float)
+    fitted = CalibrationMap(method="platt", parameters=(0.3, -1.0))
+    result = compute_reliability(fitted, (true, false), (true, false))
+
+    cases = []  # one (probability, is true) per candidate
+    for x, trues, falses in zip(BIN_LOGITS, true, false, strict=True):
+        p = 1 / (1 + np.exp(1.0 - 0.3 * x))
+        cases += [(p, 1)] * int(trues) + [(p, 0)] * int(falses)
+    assert result.log_loss == pytest.approx(
+        -sum(np.log(p if label else 1 - p) for p, label in cases) / true.sum()
+    )
+    bins = []
+    for low, high in pairwise(EDGES):
+        inside = [(p, label) for p, label in cases if low <= p < high]
+        if inside:
+            predicted = sum(p for p, _ in inside) / len(inside)
+            observed = sum(label for _, label in inside) / len(inside)
+            bins.append((low, len(inside), predicted, observed))
+    assert [(b.low, b.count) for b in result.bins] == [(low, n) for low, n, _, _ in bins]
+    assert [b.predicted for b in result.bins] == pytest.approx([p for _, _, p, _ in bins])
+    assert [b.observed for b in result.bins] == pytest.approx([o for _, _, _, o in bins])
+    ece = sum(n * abs(p - o) for _, n, p, o in bins) / len(cases)
+    assert result.ece == pytest.approx(ece)
+    assert result.ece_top == pytest.approx(ece)
+    shown = [(n, p, o) for low, n, p, o in bins if low >= 0.01]
+    assert result.ece_shown == pytest.approx(
+        sum(n * abs(p - o) for n, p, o in shown) / sum(n for n, _, _ in shown)
+    )
