@@ -96,10 +96,10 @@ def command(
     momok encode world text --out my-world
     """
     from momok.encoders import encode_modality
-    from momok.graph.writable_folder import find_own_folder
+    from momok.graph.writable_folder import find_writable_folder
     from momok.progress import ProgressBar
 
-    folder = find_own_folder(graph, out)
+    folder = find_writable_folder(graph, out)
     with ProgressBar() as bar:
         bar.progress("loading the encoder", 0, 0)
         encoding = encode_modality(

@@ -39,10 +39,11 @@ def list_features(graph: str) -> None:
     from momok.console import console, make_printable
     from momok.errors import FeatureError
     from momok.graph import Vocabulary, load_features
+    from momok.graph.catalog import find_graph_folder
     from momok.graph.features import list_modalities
-    from momok.graph.writable_folder import find_folder_of, read_labels_of
+    from momok.graph.writable_folder import read_labels_of
 
-    folder = find_folder_of(graph)
+    folder = find_graph_folder(graph)
     entities = Vocabulary(read_labels_of(folder))
     table = Table("modality", "entities", "width", "made by", "on")
     broken = []
@@ -130,10 +131,10 @@ def import_features(
     from momok.errors import FeatureError
     from momok.graph import Vocabulary, save_features
     from momok.graph.feature_import import read_features
-    from momok.graph.writable_folder import find_own_folder, read_labels_of, read_name_of
+    from momok.graph.writable_folder import find_writable_folder, read_labels_of, read_name_of
     from momok.progress import ProgressBar
 
-    folder = find_own_folder(graph, out)
+    folder = find_writable_folder(graph, out)
     entities = Vocabulary(read_labels_of(folder))
     with ProgressBar() as bar:
         bar.progress(f"reading {file.name}", 0, 0)

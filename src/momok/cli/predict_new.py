@@ -86,9 +86,9 @@ def read_new_entity(words: Sequence[str]) -> NewEntity:
 
 
 def _say_unknown(key: str) -> str:
-    from momok.graph.names import say_near_misses
+    from momok.graph.names import suggest_near_misses
 
-    near = say_near_misses(key, _KEYS) or f"; there are {', '.join(_KEYS)}"
+    near = suggest_near_misses(key, _KEYS) or f"; there are {', '.join(_KEYS)}"
     return (
         f"--new-entity: there is no key {key!r}{near}; a vector for a modality of this name is "
         f"given as {key}=@vector.npy"

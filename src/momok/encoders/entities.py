@@ -12,7 +12,7 @@ from momok.graph.benchmark_format import is_benchmark_folder, read_benchmark_fol
 from momok.graph.entities_file import PICTURE_SEPARATOR, Table, read_pictures, read_table
 from momok.graph.findings import FindingLog
 from momok.graph.momok_format import is_momok_folder
-from momok.graph.names import make_readable, say_near_misses
+from momok.graph.names import make_readable, suggest_near_misses
 
 __all__ = ["Entities", "Problem", "read_entities"]
 
@@ -72,7 +72,7 @@ class Entities:
         if name == "description":
             return ("",) * len(self.labels)
         there = ("name", "description", *self.columns)
-        near = say_near_misses(name, there) or f"; there are {', '.join(dict.fromkeys(there))}"
+        near = suggest_near_misses(name, there) or f"; there are {', '.join(dict.fromkeys(there))}"
         raise FeatureError(f"{self.folder}: the entities have no column {name!r}{near}")
 
     def says_name(self, row: int) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from momok.encoders.encoder import KINDS, Encoder, EncoderContext, Kind
 from momok.encoders.specs import EncoderSpec, parse_spec
 from momok.errors import ConfigError
-from momok.graph.names import say_near_misses
+from momok.graph.names import suggest_near_misses
 
 __all__ = ["BUILT_IN", "DEFAULT_SPECS", "ENTRY_POINTS", "EncoderEntry", "build_encoder"]
 
@@ -110,5 +110,5 @@ def _say_unknown(kind: Kind, spec: EncoderSpec, others: Sequence[str]) -> str:
     if elsewhere:
         return f"encoder {spec.text!r}: {spec.name} encodes {' and '.join(elsewhere)}, not {kind}"
     names = [entry.name for entry in BUILT_IN if entry.kind == kind] + list(others)
-    near = say_near_misses(spec.name, names) or f"; for {kind} there are {', '.join(names)}"
+    near = suggest_near_misses(spec.name, names) or f"; for {kind} there are {', '.join(names)}"
     return f"encoder {spec.text!r}: there is no encoder {spec.name!r}{near}"

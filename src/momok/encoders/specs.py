@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from momok.errors import ConfigError
-from momok.graph.names import say_near_misses
+from momok.graph.names import suggest_near_misses
 
 __all__ = ["EncoderSpec", "parse_spec"]
 
@@ -43,7 +43,7 @@ class EncoderSpec:
         """
         for key in self.options:
             if key not in known:
-                meant = say_near_misses(key, known) or (
+                meant = suggest_near_misses(key, known) or (
                     f"; it has {', '.join(known)}" if known else "; it has none"
                 )
                 raise ConfigError(

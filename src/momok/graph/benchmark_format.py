@@ -46,8 +46,8 @@ def read_benchmark_folder(
         FeatureError: a folder ``features`` holds what does not fit.
     """
     log = FindingLog(path, strict)
-    entities = _read_ids(path / "entity2id.txt")
-    relations = _read_ids(path / "relation2id.txt")
+    entities = read_ids(path / "entity2id.txt")
+    relations = read_ids(path / "relation2id.txt")
     files = {
         split: read_facts(path / f"{split}.txt", split_benchmark_lines, log)
         for split in SPLIT_NAMES
@@ -72,8 +72,13 @@ def _strip_brackets(label: str) -> str:
     return label[1:-1] if len(label) > 2 and label[0] == "<" and label[-1] == ">" else label
 
 
-def _read_ids(path: Path) -> Vocabulary:
-    """Read ``label id`` lines, in which ids count from 0."""
+def read_ids(path: Path) -> Vocabulary:
+    """Read the labels of ``entity2id.txt`` or ``relation2id.txt``: ``label id``, ids from 0.
+
+    Raises:
+        DataError: the file is missing.
+        FormatError: ids are not 0, 1, 2, ... in order, or a label has two.
+    """
     labels: dict[str, int] = {}  # label to line number
     for number, line in enumerate(read_lines(path), 1):
         trimmed = line.rstrip(" \t")

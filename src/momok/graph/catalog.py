@@ -12,19 +12,8 @@ from momok.errors import DataError
 from momok.graph.benchmark_format import is_benchmark_folder, read_benchmark_folder
 from momok.graph.graph import MultimodalGraph, Split
 from momok.graph.momok_format import is_momok_folder, read_momok_folder
-from momok.graph.names import say_near_misses
+from momok.graph.names import suggest_near_misses
 from momok.graph.splits import make_clean
-
-__all__ = [
-    "CATALOG",
-    "DATA_VARIABLE",
-    "CatalogEntry",
-    "find_entry",
-    "find_folder",
-    "list_places",
-    "load_graph",
-    "open_folder",
-]
 
 DATA_VARIABLE = "MOMOK_DATA"
 _BUNDLED = Path(__file__).parent
@@ -94,20 +83,29 @@ def open_folder(
     Raises:
         DataError: there is no such name or folder, a file is missing, or it is malformed.
     """
+    folder = find_graph_folder(source)
+    read = read_momok_folder if is_momok_folder(folder) else read_benchmark_folder
+    graph = read(folder, strict=strict, modalities=modalities)
+    entry = None if isinstance(source, Path) else find_entry(source)
+    if entry:
+        graph = replace(graph, name=entry.name, source=entry.name)
+    return graph, folder
+
+
+def find_graph_folder(source: str | Path) -> Path:
+    """Find the folder of a graph, by its name in the catalog or by its path.
+
+    Raises:
+        DataError: there is no such name or folder, or no graph is in it.
+    """
     entry = None if isinstance(source, Path) else find_entry(source)
     folder = _require_folder(entry) if entry else _check_folder(source)
-    if is_momok_folder(folder):
-        graph = read_momok_folder(folder, strict=strict, modalities=modalities)
-    elif is_benchmark_folder(folder):
-        graph = read_benchmark_folder(folder, strict=strict, modalities=modalities)
-    else:
+    if not (is_momok_folder(folder) or is_benchmark_folder(folder)):
         raise DataError(
             f"{folder}: is no graph: neither graph.json (momok's format) nor entity2id.txt "
             f"(the published benchmarks) is in it"
         )
-    if entry:
-        graph = replace(graph, name=entry.name, source=entry.name)
-    return graph, folder
+    return folder
 
 
 def _normalise(name: str) -> str:
@@ -127,7 +125,7 @@ def _check_folder(source: str | Path) -> Path:
         raise DataError(f"{folder}: is a file; expected the folder of a graph")
     names = [entry.name for entry in CATALOG]
     if isinstance(source, str) and folder.name == source:
-        known = say_near_misses(source, names) or f"; the catalog has {', '.join(names)}"
+        known = suggest_near_misses(source, names) or f"; the catalog has {', '.join(names)}"
         raise DataError(f"there is no graph and no folder {source!r}{known}")
     raise DataError(f"{folder}: there is no such folder")
 

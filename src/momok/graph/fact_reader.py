@@ -15,7 +15,7 @@ from momok.errors import FormatError
 from momok.graph.findings import FindingLog
 from momok.graph.graph import SPLIT_NAMES, SplitName
 from momok.graph.lines import read_utf8
-from momok.graph.names import say_near_misses
+from momok.graph.names import suggest_near_misses
 from momok.graph.triples import (
     Triples,
     encode_triples,
@@ -196,7 +196,7 @@ def _describe_unknown(
             for label, (kind, known) in zip(labels, kinds, strict=True)
             if label not in known
         )
-        meant = say_near_misses(label, known.labels)
+        meant = suggest_near_misses(label, known.labels)
         yield f"{file.path.name}:{line}: unknown {kind} {label!r}{meant}"
 
 

@@ -278,7 +278,7 @@ def read_tensors(path: Path, sha256: str | None) -> tuple[NDArray[Any], NDArray[
         raise FeatureError(f"{path}: cannot be read: {error.strerror}") from error
     # A safetensors header begins with "{" after its length in 8 bytes, which may look like any.
     if content.startswith(_PICKLE_STARTS) and content[8:9] != b"{":
-        raise FeatureError(_say_pickle(path))
+        raise FeatureError(_describe_pickle(path))
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise FeatureError(
             f"{path}: is corrupt or truncated: its sha256 is not the one in {path.stem}.json; "
@@ -327,10 +327,10 @@ def _refuse_pickle_beside(path: Path) -> None:
     """Say so where a missing safetensors file has a pickle of the same name beside it."""
     for suffix in PICKLE_SUFFIXES:
         if not path.is_file() and path.with_suffix(suffix).is_file():
-            raise FeatureError(_say_pickle(path.with_suffix(suffix)))
+            raise FeatureError(_describe_pickle(path.with_suffix(suffix)))
 
 
-def _say_pickle(path: Path) -> str:
+def _describe_pickle(path: Path) -> str:
     return (
         f"{path}: is a pickle (torch.save or Python); opening one can run code, so momok never "
         f"does; where you trust it, convert it with safetensors.torch.save_file"

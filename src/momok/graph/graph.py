@@ -17,9 +17,9 @@ from momok.graph.fact_index import FactIndex
 from momok.graph.features import Features
 from momok.graph.findings import Finding
 from momok.graph.names import (
-    ask_whether_meant,
     find_near_misses,
     fold_name,
+    format_suggestion,
     make_readable,
     shorten,
 )
@@ -266,7 +266,7 @@ class MultimodalGraph:
         singular = "entity" if kind == "entities" else "relation"
         raise UnknownLabelError(
             f"{self.name} has no {singular} {shorten(given)!r}"
-            + (ask_whether_meant(near) or "; give a label or a name")
+            + (format_suggestion(near) or "; give a label or a name")
         )
 
 

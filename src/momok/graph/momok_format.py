@@ -63,7 +63,7 @@ def read_momok_folder(
         FeatureError: features do not fit the entities.
     """
     log = FindingLog(path, strict)
-    about = _read_graph_json(path / "graph.json")
+    about = read_graph_json(path)
     table = read_table(path / "entities.tsv")
     entities = Vocabulary(table.labels)
     files = {
@@ -104,7 +104,14 @@ def read_momok_folder(
     )
 
 
-def _read_graph_json(path: Path) -> dict[str, Any]:
+def read_graph_json(folder: Path) -> dict[str, Any]:
+    """Read what ``graph.json`` says of a graph.
+
+    Raises:
+        DataError: the file is missing.
+        FormatError: it does not follow the format.
+    """
+    path = folder / "graph.json"
     try:
         about = json.loads(read_text(path).removesuffix("\n"))
     except json.JSONDecodeError as error:

@@ -63,12 +63,12 @@ def find_near_misses(text: str, candidates: Iterable[str], limit: int = 3) -> li
     return [candidate for candidate, _, _ in found]
 
 
-def say_near_misses(text: str, candidates: Iterable[str]) -> str:
+def suggest_near_misses(text: str, candidates: Iterable[str]) -> str:
     """Say ``"; did you mean A, B or C?"``, or nothing where nothing is near."""
-    return ask_whether_meant(find_near_misses(text, candidates))
+    return format_suggestion(find_near_misses(text, candidates))
 
 
-def ask_whether_meant(near: Sequence[str]) -> str:
+def format_suggestion(near: Sequence[str]) -> str:
     """Say ``"; did you mean A, B or C?"``, or nothing where there are none."""
     if not near:
         return ""

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from momok.errors import FeatureError
 
-__all__ = ["Components", "find_components", "l2_normalise", "pool"]
-
 FloatMatrix: TypeAlias = NDArray[np.float32]
 
 

@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 
 from momok.graph.triples import Triples
 
-__all__ = ["THRESHOLD", "RelationPair", "find_redundant_relations", "group_facts"]
-
 THRESHOLD = 0.8
 MIN_SHARED = 5  # counterparts; fewer are coincidence
 # Of facts between one pair of entities that are compared with each other: time stays linear. Pairs

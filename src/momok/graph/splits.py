@@ -26,8 +26,6 @@ from momok.errors import DataError
 from momok.graph.graph import MultimodalGraph
 from momok.graph.triples import Triples, encode_triples, is_member
 
-__all__ = ["CLEAN_SPLIT_SEED", "carve_validation", "hold_out", "make_clean"]
-
 CLEAN_SPLIT_SEED = 0  # part of the definition of the clean split: another seed is another split
 
 
@@ -52,7 +50,7 @@ def make_clean(graph: MultimodalGraph) -> MultimodalGraph:
 
     notes = []
     if leaked.any():
-        notes.append(_say_leaked(graph, train, int(leaked.sum())))
+        notes.append(_describe_leaked(graph, train, int(leaked.sum())))
     wanted = int(broken.sum())
     train, moved = carve_validation(train, wanted, *sizes)
     if wanted:
@@ -161,7 +159,7 @@ def hold_out(
     return parts[fact_ranks]
 
 
-def _say_leaked(graph: MultimodalGraph, train: Triples, count: int) -> str:
+def _describe_leaked(graph: MultimodalGraph, train: Triples, count: int) -> str:
     """Say how many test facts left train, and what train no longer shows for it."""
     note = f"{count:,} train facts that are in test taken out of train"
     for columns, kind, names in (

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from momok.errors import DataError, UnknownLabelError
-from momok.graph.names import say_near_misses
-
-__all__ = ["Vocabulary"]
+from momok.graph.names import suggest_near_misses
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,7 +41,7 @@ class Vocabulary:
             return self.ids[label]
         except KeyError:
             raise UnknownLabelError(
-                f"there is no label {label!r}" + say_near_misses(label, self.labels)
+                f"there is no label {label!r}" + suggest_near_misses(label, self.labels)
             ) from None
 
     def __repr__(self) -> str:

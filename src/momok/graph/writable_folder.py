@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 from momok.errors import DataError
-from momok.graph.benchmark_format import is_benchmark_folder, read_benchmark_folder
-from momok.graph.catalog import find_entry, find_folder, load_graph
+from momok.graph.benchmark_format import read_ids
+from momok.graph.catalog import find_entry, find_graph_folder, load_graph
 from momok.graph.entities_file import NUMBERS_FILE, PICTURE_LINKS, read_table
-from momok.graph.momok_format import is_momok_folder, write_momok_folder
-
-__all__ = ["find_folder_of", "find_own_folder", "read_labels_of", "read_name_of"]
+from momok.graph.momok_format import is_momok_folder, read_graph_json, write_momok_folder
 
 
-def find_own_folder(source: str, out: Path | None = None) -> Path:
+def find_writable_folder(source: str, out: Path | None = None) -> Path:
     """Give a folder with a graph's facts that features can be written into.
 
     Args:
@@ -36,7 +33,7 @@ def find_own_folder(source: str, out: Path | None = None) -> Path:
             f"{entry.name} comes with momok and stays as it is; give --out FOLDER for a copy of it "
             f"with these features"
         )
-    folder = find_folder_of(source)
+    folder = find_graph_folder(source)
     if not os.access(folder, os.W_OK) or not folder.stat().st_mode & 0o222:  # for root, all is
         raise DataError(
             f"{folder}: cannot be written to; give --out FOLDER for a copy of the graph"
@@ -44,24 +41,10 @@ def find_own_folder(source: str, out: Path | None = None) -> Path:
     return folder
 
 
-def find_folder_of(source: str) -> Path:
-    """Give the folder of a graph, by its name in the catalog or by its path.
-
-    Raises:
-        DataError: there is none.
-    """
-    entry = find_entry(source)
-    folder = find_folder(entry) if entry is not None else Path(source).expanduser()
-    if folder is not None and (is_momok_folder(folder) or is_benchmark_folder(folder)):
-        return folder
-    load_graph(source)  # says what is missing
-    raise DataError(f"{source}: is no graph")
-
-
 def _find_copy(source: str, out: Path) -> Path:
     out = out.expanduser()
     if not is_momok_folder(out):
-        graph, folder = load_graph(source), find_folder_of(source)
+        graph, folder = load_graph(source), find_graph_folder(source)
         beside = [folder / name for name in (NUMBERS_FILE, PICTURE_LINKS)]  # no part of a graph
         write_momok_folder(graph, out, also=[file for file in beside if file.is_file()])
         return out
@@ -74,20 +57,18 @@ def read_labels_of(folder: Path) -> tuple[str, ...]:
     """Read the labels of a folder's entities, in its order, and nothing else.
 
     Raises:
-        DataError: it is no graph, or malformed.
+        DataError: the list of entities is missing or malformed.
     """
     if is_momok_folder(folder):
         return read_table(folder / "entities.tsv").labels
-    return read_benchmark_folder(folder, modalities=False).entities.labels
+    return read_ids(folder / "entity2id.txt").labels
 
 
 def read_name_of(folder: Path) -> str:
-    """Read the name of a graph from its folder: that in graph.json, else the folder's own."""
-    if is_momok_folder(folder):
-        try:
-            name = json.loads((folder / "graph.json").read_bytes()).get("name", "")
-        except (OSError, ValueError, AttributeError):
-            name = ""
-        if isinstance(name, str) and name:
-            return name
-    return folder.resolve().name
+    """Read the name of a graph from its folder: that in graph.json, else the folder's own.
+
+    Raises:
+        DataError: graph.json is malformed.
+    """
+    name = read_graph_json(folder).get("name") if is_momok_folder(folder) else None
+    return name or folder.resolve().name

@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from momok.errors import DataError, FormatError, MissingExtraError
-from momok.graph.names import say_near_misses
+from momok.graph.names import suggest_near_misses
 
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined]  # Python 3.12
@@ -238,7 +238,9 @@ def _choose_member(path: Path, archive: zipfile.ZipFile, member: str | None) -> 
     names = list(infos)
     if member is not None:
         if member not in infos:
-            raise FormatError(f"{path}: has no member {member!r}{say_near_misses(member, names)}")
+            raise FormatError(
+                f"{path}: has no member {member!r}{suggest_near_misses(member, names)}"
+            )
         return infos[member]
     if not infos:
         raise FormatError(f"{path}: the zip archive holds no file")

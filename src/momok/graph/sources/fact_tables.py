@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from momok.errors import DataError, FormatError
 from momok.graph.findings import FindingLog
-from momok.graph.names import say_near_misses
+from momok.graph.names import suggest_near_misses
 from momok.graph.sources.dialect import name_delimiter
 from momok.graph.sources.parquet import is_parquet, read_parquet
 from momok.graph.sources.raw import UNSPLIT, RawGraph, TableOptions
@@ -152,7 +152,7 @@ def _take_given(
         return columns, recognised if header is None else header
     missing = next(name for name in given if name not in first)
     raise DataError(
-        f"{place}: there is no column {missing!r}{say_near_misses(missing, first)} "
+        f"{place}: there is no column {missing!r}{suggest_near_misses(missing, first)} "
         f"(its first line: {' | '.join(first)[:200]!r})"
     )
 
