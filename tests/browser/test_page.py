@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from momok.serving.directory import make_reference
+from momok.serving.entity_search import make_reference
 from tests.browser.visitor import Visitor
 from tests.serving.served_run import LONG, QUOTES, SCRIPT, TEMPLATE, TURNED
 
@@ -84,9 +84,9 @@ def test_the_queue_by_keys(visitor: Visitor) -> None:
     decide(visitor, "r", "Rejected")
     decide(visitor, "s", "Skipped")
     third = page.inner_text("#statement")
-    decide(visitor, "u", "Taken back")
-    decide(visitor, "u", "Taken back")
-    decide(visitor, "u", "Taken back")
+    decide(visitor, "u", "Undone")
+    decide(visitor, "u", "Undone")
+    decide(visitor, "u", "Undone")
     assert page.inner_text("#statement") == first
     assert third != first
     visitor.press("n")

@@ -1,4 +1,4 @@
-"""Who may ask, from where: token, sessions, and protection from other sites' pages.
+"""Who may ask, from where: the token, sessions, and protection from other sites' pages.
 
 - The token is compared in constant time, as a digest, so that its length does not show either.
 - A browser shows the token once, at ``/login``, and gets a signed session cookie. The signature
@@ -17,154 +17,198 @@ import hmac
 import ipaddress
 import secrets
 import socket
-import time
-from collections.abc import Iterable
-from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-__all__ = ["SECURITY_HEADERS", "Gatekeeper", "Session", "is_local_path"]
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
-    (
-        b"content-security-policy",
-        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+from momok.serving.settings import ServeSettings
+
+SECURITY_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
-)
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
 """Sent with every answer. No inline script or style, nothing from elsewhere, no framing."""
 
 _SESSION_SECONDS = 12 * 3600
-_FUTURE = 300  # seconds by which another server's clock may be ahead
+_OPEN_PATHS = ("/health", "/ready", "/login")  # no token needed, as for /static/
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_LONG_LIVED = "public, max-age=31536000, immutable"
 
 
-@dataclass(frozen=True)
-class Session:
-    """A browser that was here before.
-
-    Attributes:
-        value: the cookie.
-        form_token: what its forms must carry.
-        trusted: whether it has shown the token (or none is asked for).
-    """
-
-    value: str
-    form_token: str
-    trusted: bool
-
-
-class Gatekeeper:
-    """Checks hosts, origins, tokens and sessions.
+class AccessError(HTTPException):
+    """A request that goes no further.
 
     Args:
-        token: what clients must show; "" asks for none.
-        secret: signs sessions; the same after a restart, so that open pages stay usable.
-        host: the address bound to.
-        allowed_hosts: further names of this server.
+        status: of the answer.
+        code: what programs tell errors apart by.
+        message: what people read.
+        headers: of the answer.
     """
 
-    def __init__(
-        self, *, token: str, secret: str, host: str, allowed_hosts: Iterable[str] = ()
-    ) -> None:
-        self._token = _digest(token) if token else b""
-        self._key = hmac.digest(secret.encode(), b"momok session " + self._token, "sha256")
-        self.cookie = f"momok_{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
-        names = {"localhost", host, socket.gethostname(), *allowed_hosts}
+    def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
+        super().__init__(status, message, headers)
+        self.code = code
+
+
+class Access:
+    """Checks every request before the application sees it, and adds headers to every answer."""
+
+    def __init__(self, app: ASGIApp, settings: ServeSettings, secret: str) -> None:
+        self._app, self._token, self._max_body = app, settings.token, settings.limits.body
+        names = {"localhost", settings.host, socket.gethostname(), *settings.allowed_hosts}
         self._hosts = {name.casefold().rstrip(".") for name in names if name}
+        key = hmac.digest(secret.encode(), settings.token.encode(), "sha256").hex()
+        cookie = f"momok_{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
+        self._sessions = {
+            scheme: SessionMiddleware(
+                self._check, key, cookie, _SESSION_SECONDS, https_only=scheme == "https"
+            )
+            for scheme in ("http", "https")
+        }
 
-    @property
-    def asks_token(self) -> bool:
-        """Whether clients must show a token."""
-        return bool(self._token)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
 
-    # -- where a request comes from --------------------------------------------------------
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                fixed = scope["path"].startswith("/static/") and scope["query_string"]
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("cache-control", _LONG_LIVED if fixed else "no-store")
+            await send(message)
 
-    def is_our_host(self, host: str) -> bool:
-        """Whether a ``Host`` header names this server."""
-        name = _strip_port(host).casefold().rstrip(".")
-        if name in self._hosts:
-            return True
+        await self._sessions[scope["scheme"]](scope, receive, send_with_headers)
+
+    async def _check(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
         try:
-            ipaddress.ip_address(name.strip("[]"))
-        except ValueError:
-            return False
-        return True
+            check_origin(request, self._hosts)
+            has_token = check_token(request, self._token)
+            if request.method not in _SAFE_METHODS and not has_token:
+                check_forgery(request)
+            receive = limit_body(request, receive, self._max_body)
+        except AccessError as error:
+            refusal = answer_error(error.status_code, error.code, error.detail)
+            refusal.headers.update(error.headers or {})
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
-    @staticmethod
-    def is_same_origin(host: str, origin: str | None, fetch_site: str | None) -> bool:
-        """Whether what the browser says of a request's origin, if anything, is this server."""
-        if fetch_site is not None and fetch_site not in ("same-origin", "none"):
-            return False
-        if origin is None:
-            return True
-        try:
-            return urlsplit(origin).netloc.casefold() == host.casefold()
-        except ValueError:
-            return False
 
-    # -- token and sessions ----------------------------------------------------------------
+def answer_error(status: int, code: str, message: str) -> JSONResponse:
+    """The answer to a request that goes wrong; see ``ErrorAnswer``."""
+    readable = message.encode("utf-8", "replace").decode()  # half a character has no UTF-8
+    return JSONResponse({"error": {"code": code, "message": readable}}, status)
 
-    def is_token(self, given: str) -> bool:
-        """Whether this is the token."""
-        return hmac.compare_digest(_digest(given), self._token)
 
-    def is_bearer(self, authorization: str | None) -> bool:
-        """Whether an ``Authorization`` header carries the token."""
-        scheme, _, given = (authorization or "").partition(" ")
-        return scheme.casefold() == "bearer" and self.is_token(given.strip())
-
-    def new_session(self, *, trusted: bool) -> Session:
-        """Begin a session."""
-        level = "t" if trusted else "v"
-        stem = f"{level}.{int(time.time())}.{secrets.token_hex(16)}"
-        return self._describe(f"{stem}.{self._sign(stem)}", level)
-
-    def read_session(self, cookies: str | None) -> Session | None:
-        """The session of a ``Cookie`` header, if it is one of ours and not too old."""
-        try:
-            morsel = SimpleCookie(cookies or "").get(self.cookie)
-        except CookieError:
-            return None
-        if morsel is None:
-            return None
-        stem, _, signature = morsel.value.rpartition(".")
-        level, _, rest = stem.partition(".")
-        if not hmac.compare_digest(self._sign(stem).encode(), signature.encode("utf-8", "replace")):
-            return None
-        age = time.time() - int(rest.partition(".")[0])
-        if not -_FUTURE <= age <= _SESSION_SECONDS:
-            return None
-        return self._describe(morsel.value, level)
-
-    def is_form_token(self, session: Session | None, given: str) -> bool:
-        """Whether a form token belongs to this session."""
-        if session is None:
-            return False
-        return hmac.compare_digest(session.form_token.encode(), given.encode("utf-8", "replace"))
-
-    def write_cookie(self, session: Session, *, secure: bool) -> str:
-        """The ``Set-Cookie`` header of a session."""
-        return (
-            f"{self.cookie}={session.value}; Path=/; HttpOnly; SameSite=Lax; "
-            f"Max-Age={_SESSION_SECONDS}" + ("; Secure" if secure else "")
+def check_origin(request: Request, hosts: set[str]) -> None:
+    """Refuse other names of this server's address, and changes from other sites' pages."""
+    given = request.headers.getlist("host")
+    if len(given) != 1 or not _is_known_host(given[0], hosts):
+        raise AccessError(
+            421,
+            "unknown_host",
+            "this server is not known under this host name; start it with --allow-host NAME",
         )
+    if request.method in _SAFE_METHODS:
+        return
+    site = request.headers.get("sec-fetch-site", "none")
+    origin = request.headers.get("origin")
+    if site not in ("same-origin", "none") or not _is_same_host(origin, given[0]):
+        raise AccessError(403, "other_origin", "this request comes from another site")
 
-    def clear_cookie(self) -> str:
-        """The ``Set-Cookie`` header that ends a session."""
-        return f"{self.cookie}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"
 
-    def _describe(self, value: str, level: str) -> Session:
-        form_token = hmac.digest(self._key, b"form " + value.encode(), "sha256").hex()
-        return Session(value, form_token, trusted=level == "t" or not self.asks_token)
+def check_token(request: Request, token: str) -> bool:
+    """Whether a program shows the token; refuses who shows neither it nor a session that has."""
+    if not token:
+        return False
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.casefold() == "bearer" and is_token(given.strip(), token):
+        return True
+    path = request.url.path
+    if request.session.get("trusted") or path in _OPEN_PATHS or path.startswith("/static/"):
+        return False
+    if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        wanted = quote(path) + (f"?{request.url.query}" if request.url.query else "")
+        place = f"/login?next={quote(wanted, safe='')}"
+        raise AccessError(303, "token_needed", "log in", location=place)
+    message = "send the token: Authorization: Bearer TOKEN"
+    raise AccessError(401, "token_needed", message, **{"www-authenticate": "Bearer"})
 
-    def _sign(self, stem: str) -> str:
-        return hmac.digest(self._key, stem.encode("utf-8", "replace"), "sha256").hex()
+
+def check_forgery(request: Request) -> None:
+    """Refuse a change by the API that a page of another site could have sent.
+
+    Forms of pages carry their token in the body: ``read_form`` checks it.
+    """
+    if not request.url.path.startswith("/api/"):
+        return
+    if request.session:
+        if not is_form_token(request, request.headers.get("x-form-token", "")):
+            raise AccessError(
+                403,
+                "form_token_needed",
+                "with a session cookie, changes need the header X-Form-Token; programs send no "
+                "cookie",
+            )
+        return
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise AccessError(415, "json_needed", "expected Content-Type: application/json")
+
+
+def limit_body(request: Request, receive: Receive, limit: int) -> Receive:
+    """Receive a body of at most so many bytes; refuses one that says that it is larger."""
+    too_large = AccessError(413, "too_large", f"the body is larger than {limit:,} bytes")
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise too_large
+    size = 0
+
+    async def receive_limited() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise too_large
+        return message
+
+    return receive_limited
+
+
+def begin_session(request: Request, *, trusted: bool) -> str:
+    """Begin a session, of a browser that has shown the token or has not: gives its form token."""
+    form_token = secrets.token_hex(32)
+    request.session.clear()
+    request.session.update(form_token=form_token, trusted=trusted)
+    return form_token
+
+
+def is_form_token(request: Request, given: str) -> bool:
+    """Whether a form token belongs to the session of a request."""
+    expected = request.session.get("form_token")
+    return expected is not None and hmac.compare_digest(_digest(given), _digest(expected))
+
+
+def is_token(given: str, token: str) -> bool:
+    """Whether this is the token."""
+    return hmac.compare_digest(_digest(given), _digest(token))
 
 
 def is_local_path(path: str) -> bool:
@@ -172,11 +216,22 @@ def is_local_path(path: str) -> bool:
     return path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
 
 
+def _is_known_host(host: str, hosts: set[str]) -> bool:
+    name = host.partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    name = name.lstrip("[").casefold().rstrip(".")
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name in hosts
+    return True
+
+
+def _is_same_host(origin: str | None, host: str) -> bool:
+    try:
+        return origin is None or urlsplit(origin).netloc.casefold() == host.casefold()
+    except ValueError:
+        return False
+
+
 def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "replace")).digest()
-
-
-def _strip_port(host: str) -> str:
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]

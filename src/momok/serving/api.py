@@ -1,30 +1,29 @@
-"""The JSON API, ``/api/v1``."""
+"""The JSON API, ``/api/v1``, and what watches over the server: health, readiness, metrics."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import AfterValidator
+from starlette.responses import StreamingResponse
 
 import momok
 from momok.graph import SPLIT_NAMES
 from momok.serving import schemas
-from momok.serving.answers import JsonAnswer, encode_json
 from momok.serving.describe import (
-    describe_entity,
-    describe_fact,
+    describe_details,
+    describe_facts,
+    describe_hits,
     describe_predictions,
-    describe_relation,
-    describe_thing,
+    list_relations,
 )
-from momok.serving.exporting import MEDIA_TYPES, ExportFormat, export_accepted
+from momok.serving.model_holder import ServedModel
+from momok.serving.reviews import Review
 from momok.serving.schemas import ErrorAnswer, check_text
-from momok.serving.service import Service
+from momok.serving.service import MEDIA_TYPES, ExportFormat, Service, resolve_question
 from momok.serving.settings import Limits
-
-__all__ = ["router"]
 
 _LIMITS = Limits()
 _ERRORS: dict[int | str, dict[str, Any]] = {
@@ -34,7 +33,6 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         401: "The token is missing or wrong",
         403: "From another site, or without the form token",
         404: "No such entity, relation or page",
-        408: "The request arrived too slowly",
         413: "The request is too large",
         415: "Not JSON",
         421: "Not known under this host name",
@@ -45,8 +43,22 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 _CONFLICT: dict[int | str, dict[str, Any]] = {
     409: {"model": ErrorAnswer, "description": "Decided already, or changed since it was shown"}
 }
-router = APIRouter(prefix="/api/v1", responses=_ERRORS, default_response_class=JsonAnswer)
+router = APIRouter(prefix="/api/v1", responses=_ERRORS)
+probes = APIRouter(tags=["probes"])
 
+
+async def _get_service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+async def _get_model(request: Request) -> ServedModel:
+    service: Service = request.app.state.service
+    return service.model
+
+
+WithService = Annotated[Service, Depends(_get_service)]
+WithModel = Annotated[ServedModel, Depends(_get_model)]
 Label = Annotated[
     str,
     Query(min_length=1, max_length=_LIMITS.text, description="An entity by label or name."),
@@ -57,223 +69,200 @@ Limit = Annotated[int, Query(ge=1, le=_LIMITS.page)]
 After = Annotated[int, Query(ge=0, le=2**62)]
 
 
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
-
-
-@router.get("", response_model=schemas.About, tags=["graph"], summary="What is served")
-async def about(request: Request) -> Response:
+@router.get("", tags=["graph"], summary="What is served")
+async def about(service: WithService, model: WithModel) -> schemas.About:
     """Name and sizes of the graph, version of the checkpoint, limits of the server."""
-    service = _service(request)
-    model, limits = service.model, service.settings.limits
-    graph = model.predictor.graph
-    return JsonAnswer(
-        {
-            "name": graph.name,
-            "momok": momok.__version__,
-            "model": model.version,
-            "entities": graph.num_entities,
-            "relations": graph.num_relations,
-            "facts": {split: len(graph.facts(split)) for split in SPLIT_NAMES},
-            "modalities": list(model.predictor.modalities),
-            "heads": list(model.predictor.heads),
-            "calibrated": model.calibrated,
-            "limits": {"k": limits.k, "batch": limits.batch, "body": limits.body},
-        }
+    graph, limits = model.graph, service.settings.limits
+    return schemas.About(
+        name=graph.name,
+        momok=momok.__version__,
+        model=model.version,
+        entities=graph.num_entities,
+        relations=graph.num_relations,
+        facts={split: len(graph.facts(split)) for split in SPLIT_NAMES},
+        modalities=list(model.predictor.modalities),
+        heads=list(model.predictor.heads),
+        calibrated=model.calibrated,
+        limits={"k": limits.k, "batch": limits.batch, "body": limits.body},
     )
 
 
-@router.get("/search", response_model=schemas.SearchAnswer, tags=["graph"])
-async def search(
-    request: Request,
+@router.get("/search", tags=["graph"])
+def search(
+    model: WithModel,
     q: Annotated[
         str, Query(max_length=_LIMITS.query, description="The beginning or a part of a name.")
     ],
     limit: Annotated[int, Query(ge=1, le=50)] = 10,
-) -> Response:
+) -> schemas.SearchAnswer:
     """Find entities by name, in any script; names like it where none has it."""
-    service = _service(request)
-    model = service.model
-    hits = await service.holder.run(lambda: model.directory.names.search(q, limit))
-    results = [
-        describe_thing(model, hit.entity) | {"matched": hit.text, "near": hit.near} for hit in hits
-    ]
-    return JsonAnswer({"results": results})
+    return schemas.SearchAnswer(results=describe_hits(model, model.names.search(q, limit)))
 
 
-@router.get("/relations", response_model=schemas.RelationsAnswer, tags=["graph"])
-async def relations(request: Request, offset: Offset = 0, limit: Limit = 50) -> Response:
+@router.get("/relations", tags=["graph"])
+def relations(
+    service: WithService, model: WithModel, offset: Offset = 0, limit: Limit = 50
+) -> schemas.RelationsAnswer:
     """The relations, with how many facts are known and were decided."""
-    service = _service(request)
-    model = service.model
-    counts, decided = model.facts.relation_counts(), await service.holder.run(service.store.count)
-    total = model.predictor.graph.num_relations
-    entries = []
-    for relation in range(min(offset, total), min(offset + limit, total)):
-        entry = describe_relation(model, relation)
-        states = decided.get(entry["label"], {})
-        numbers = {state: states.get(state, 0) for state in ("accepted", "rejected")}
-        entries.append(entry | {"facts": int(counts[relation])} | numbers)
-    return JsonAnswer({"total": total, "offset": offset, "relations": entries})
+    entries = list_relations(model, service.store.count())
+    page = entries[offset : offset + limit]
+    return schemas.RelationsAnswer(total=len(entries), offset=offset, relations=page)
 
 
-@router.get("/entity", response_model=schemas.EntityAnswer, tags=["graph"])
-async def entity(request: Request, label: Label) -> Response:
+@router.get("/entity", tags=["graph"])
+def entity(model: WithModel, label: Label) -> schemas.EntityAnswer:
     """One entity: names, text, picture."""
-    model = _service(request).model
-    return JsonAnswer(describe_entity(model, model.directory.find_entity(label)))
+    return describe_details(model, model.names.find_entity(label))
 
 
-@router.get("/entity/facts", response_model=schemas.FactsAnswer, tags=["graph"])
-async def entity_facts(
-    request: Request, label: Label, offset: Offset = 0, limit: Limit = 50
-) -> Response:
+@router.get("/entity/facts", tags=["graph"])
+def entity_facts(
+    model: WithModel, label: Label, offset: Offset = 0, limit: Limit = 50
+) -> schemas.FactsAnswer:
     """The known facts of an entity, by relation."""
-    model = _service(request).model
-    found = model.directory.find_entity(label)
-    total = model.facts.count(found)
-    facts = model.facts.list_facts(found, min(offset, total), limit)
-    page = [describe_fact(model, found, fact) for fact in facts]
-    return JsonAnswer({"total": total, "offset": offset, "facts": page})
+    found = model.names.find_entity(label)
+    total = int(model.graph.fact_index.degrees[found])
+    page = describe_facts(model, found, offset, limit)
+    return schemas.FactsAnswer(total=total, offset=offset, facts=page)
 
 
-@router.get("/entity/predictions", response_model=schemas.PredictedAnswer, tags=["model"])
+@router.get("/entity/predictions", tags=["model"])
 async def entity_predictions(
-    request: Request, label: Label, k: Annotated[int, Query(ge=1, le=50)] = 5
-) -> Response:
+    service: WithService, model: WithModel, label: Label, k: Annotated[int, Query(ge=1, le=50)] = 5
+) -> schemas.EntityPredictionsAnswer:
     """The best new facts of an entity, by relation and role, most likely first."""
-    service = _service(request)
-    model = service.model
-    found = model.directory.find_entity(label)
-    return JsonAnswer(await service.predicted_facts(model, found, k))
+    return await service.predict_facts(model, model.names.find_entity(label), k)
 
 
-@router.post("/predict", response_model=schemas.PredictionsAnswer, tags=["model"])
-async def predict(request: Request, asked: schemas.PredictRequest) -> Response:
+@router.post("/predict", tags=["model"])
+async def predict(
+    service: WithService, model: WithModel, asked: schemas.PredictRequest
+) -> schemas.PredictionsAnswer:
     """The most likely tails of (head, relation, ?), or heads of (?, relation, tail)."""
-    service = _service(request)
-    model = service.model
-    question = service.resolve_question(model, asked.head, asked.relation, asked.tail)
-    found = await service.predict(
-        model, question, asked.k, hide=asked.known == "hide", plausible=asked.plausible
+    found = await service.holder.batcher.ask(
+        model.predictor,
+        resolve_question(model, asked),
+        asked.k,
+        known=asked.known,
+        plausible=asked.plausible,
     )
-    return JsonAnswer(describe_predictions(model, found))
+    return describe_predictions(model, found)
 
 
-@router.post("/predict/batch", response_model=schemas.BatchAnswer, tags=["model"])
-async def predict_batch(request: Request, asked: schemas.Batch) -> Response:
+@router.post("/predict/batch", tags=["model"])
+async def predict_batch(
+    service: WithService, model: WithModel, asked: schemas.BatchRequest
+) -> schemas.BatchAnswer:
     """Answer many questions; none is answered when one is wrong."""
-    service = _service(request)
-    model = service.model
-    questions = [
-        service.resolve_question(model, q.head, q.relation, q.tail) for q in asked.questions
-    ]
+    questions = [resolve_question(model, question) for question in asked.questions]
 
-    def work() -> bytes:
+    def predict() -> schemas.BatchAnswer:
         found = model.predictor.predict_many(
             questions, asked.k, known=asked.known, plausible=asked.plausible
         )
-        return encode_json({"results": [describe_predictions(model, a) for a in found]})
+        return schemas.BatchAnswer(results=[describe_predictions(model, a) for a in found])
 
-    return JsonAnswer(await service.holder.compute(work))
+    return await service.holder.compute(predict)
 
 
-@router.post("/explain", response_model=schemas.ExplanationAnswer, tags=["model"])
-async def explain(request: Request, asked: schemas.ExplainRequest) -> Response:
+@router.post("/explain", tags=["model"])
+async def explain(
+    service: WithService, model: WithModel, asked: schemas.ExplainRequest
+) -> schemas.ExplanationAnswer:
     """Heads, modalities, experts, similar entities and train facts behind a probability."""
-    service = _service(request)
-    model = service.model
-    fact = (
-        model.directory.find_entity(asked.head),
-        model.directory.find_relation(asked.relation),
-        model.directory.find_entity(asked.tail),
-    )
-    return JsonAnswer(await service.explain(model, fact, asked=asked.asked, limit=asked.limit))
+    fact = model.names.find_fact(asked.head, asked.relation, asked.tail)
+    return await service.explain(model, fact, asked=asked.asked, limit=asked.limit)
 
 
 # -- reviews ---------------------------------------------------------------------------------
 
 
-@router.get("/reviews", response_model=schemas.ReviewsAnswer, tags=["reviews"])
-async def list_reviews(
-    request: Request,
+@router.get("/reviews", tags=["reviews"])
+def list_reviews(
+    *,
+    service: WithService,
+    model: WithModel,
     state: Literal["open", "accepted", "rejected"] | None = None,
     relation: Annotated[str | None, Query(max_length=_LIMITS.text)] = None,
     after: After = 0,
     limit: Limit = 50,
-) -> Response:
+) -> schemas.ReviewsAnswer:
     """The facts that somebody has touched, in the order they first were."""
-    service = _service(request)
-    label = None
     if relation is not None:
-        graph = service.model.predictor.graph
-        label = graph.relations.labels[service.model.directory.find_relation(relation)]
-    page, following = await service.holder.run(
-        lambda: service.store.list_reviews(state=state, relation=label, after=after, limit=limit)
+        relation = model.graph.relations.labels[model.names.find_relation(relation)]
+    page, following = service.store.list_reviews(
+        state=state, relation=relation, after=after, limit=limit
     )
-    return JsonAnswer({"reviews": [review.to_json() for review in page], "next": following})
+    return schemas.ReviewsAnswer(reviews=page, next=following)
 
 
-@router.post("/reviews", response_model=schemas.ReviewAnswer, responses=_CONFLICT, tags=["reviews"])
-async def decide(request: Request, asked: schemas.ReviewRequest) -> Response:
+@router.post("/reviews", responses=_CONFLICT, tags=["reviews"])
+async def decide(service: WithService, model: WithModel, asked: schemas.ReviewRequest) -> Review:
     """Accept, reject or skip a fact; when answered, the decision is on the disk."""
-    service = _service(request)
-    model = service.model
-    fact = (
-        model.directory.find_entity(asked.head),
-        model.directory.find_relation(asked.relation),
-        model.directory.find_entity(asked.tail),
-    )
-    review = await service.decide(
-        model,
-        fact,
-        action=asked.action,
-        reviewer=asked.reviewer,
-        note=asked.note,
-        version=asked.version,
-        request=asked.request,
-    )
-    return JsonAnswer(review.to_json())
+    return await service.decide(model, asked)
 
 
-@router.post("/reviews/next", response_model=schemas.NextReview, tags=["reviews"])
-async def next_review(request: Request, asked: schemas.NextRequest) -> Response:
+@router.post("/reviews/next", tags=["reviews"])
+def next_review(
+    service: WithService, model: WithModel, asked: schemas.NextRequest
+) -> schemas.NextReview:
     """The best new fact of a relation that nobody has decided or holds; kept for the reviewer."""
-    service = _service(request)
-    model = service.model
-    relation = model.directory.find_relation(asked.relation)
-    ranking = service.rank_queue(model, relation)
+    ranking = service.rank_queue(model, model.names.find_relation(asked.relation))
     if not ranking.done():
-        return JsonAnswer({"review": None, "ranking": True})
-    review = await service.next_review(model, ranking.result(), asked.reviewer)
-    return JsonAnswer({"review": review and review.to_json(), "ranking": False})
+        return schemas.NextReview(review=None, ranking=True)
+    review = service.store.lease(ranking.result(), asked.reviewer)
+    return schemas.NextReview(review=review, ranking=False)
 
 
-@router.post(
-    "/reviews/undo", response_model=schemas.ReviewAnswer, responses=_CONFLICT, tags=["reviews"]
-)
-async def undo(request: Request, asked: schemas.UndoRequest) -> Response:
+@router.post("/reviews/undo", responses=_CONFLICT, tags=["reviews"])
+async def undo(service: WithService, asked: schemas.ReviewerRequest) -> Review:
     """Take back the reviewer's latest decision; the fact is open again."""
-    return JsonAnswer((await _service(request).undo(asked.reviewer)).to_json())
+    return await service.undo(asked.reviewer)
 
 
-@router.get("/reviews/history", response_model=schemas.HistoryAnswer, tags=["reviews"])
-async def history(request: Request, before: After | None = None, limit: Limit = 50) -> Response:
+@router.get("/reviews/history", tags=["reviews"])
+def history(
+    service: WithService, before: After | None = None, limit: Limit = 50
+) -> schemas.HistoryAnswer:
     """All that was ever decided, latest first."""
-    service = _service(request)
-    page, following = await service.holder.run(
-        lambda: service.store.list_events(before=before, limit=limit)
-    )
-    return JsonAnswer({"events": [event.to_json() for event in page], "next": following})
+    page, following = service.store.list_events(before=before, limit=limit)
+    return schemas.HistoryAnswer(events=page, next=following)
 
 
 @router.get(
     "/reviews/export",
     tags=["reviews"],
-    response_class=Response,
+    response_class=StreamingResponse,
     responses={200: {"content": {kind: {} for kind in MEDIA_TYPES.values()}}},
 )
-async def export(request: Request, format: ExportFormat = "tsv") -> Response:
+def export(service: WithService, format: ExportFormat = "tsv") -> StreamingResponse:
     """The accepted facts: head, relation and tail labels by tabs, or N-Triples."""
-    return await export_accepted(_service(request), format)
+    return service.export_accepted(format)
+
+
+# -- what watches over the server ------------------------------------------------------------
+
+
+@probes.get("/health", summary="Whether the server is there")
+async def health() -> schemas.Health:
+    """Answers as long as the process does."""
+    return schemas.Health(status="ok")
+
+
+@probes.get(
+    "/ready",
+    responses={503: {"model": schemas.Health}},
+    summary="Whether requests can be answered",
+)
+def ready(service: WithService, response: Response) -> schemas.Health:
+    """The model is loaded and the review database answers."""
+    if service.store.ping():
+        return schemas.Health(status="ok")
+    response.status_code = 503
+    return schemas.Health(status="unavailable")
+
+
+@probes.get("/metrics", include_in_schema=False)
+def metrics(service: WithService) -> Response:
+    """For Prometheus."""
+    return Response(service.metrics.render(), headers={"content-type": CONTENT_TYPE_LATEST})

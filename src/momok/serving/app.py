@@ -24,19 +24,16 @@ from momok.errors import (
     StorageError,
     UnknownLabelError,
 )
-from momok.serving import api, pages, probes
-from momok.serving.answers import JsonAnswer
-from momok.serving.guard import Guard
-from momok.serving.pages.rendering import FormRefusedError
+from momok.serving import api, pages
+from momok.serving.access import SECURITY_HEADERS, Access, answer_error
+from momok.serving.metrics import CountRequests
 from momok.serving.reviews import ReviewConflictError
 from momok.serving.service import Service
 from momok.serving.settings import ServeSettings, check_extra
 
-__all__ = ["create_app"]
-
 _log = logging.getLogger("momok.serving")
 _STATIC = Path(__file__).parent / "static"
-_SHOWN = 300  # characters of a message about a wrong value
+_SHOWN = 1000  # characters of a message
 
 # The first class that fits gives status and code.
 _STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
@@ -47,16 +44,10 @@ _STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
     (StorageError, 503, "storage"),
     (MomokError, 503, "unavailable"),
     (TimeoutError, 503, "busy"),
-    (FormRefusedError, 403, "form_refused"),
 )
 
-_MESSAGES = {
-    "busy": "too much to do just now; try again",
-    "form_refused": "this form is of another session or too old; load its page again",
-}
 
-
-def create_app(settings: ServeSettings, service: Service | None = None) -> Guard:
+def create_app(settings: ServeSettings, service: Service | None = None) -> FastAPI:
     """Make the ASGI application of one run.
 
     Args:
@@ -78,7 +69,7 @@ def create_app(settings: ServeSettings, service: Service | None = None) -> Guard
         lifespan=_live,
     )
     app.state.service = service
-    app.include_router(probes.router)
+    app.include_router(api.probes)
     app.include_router(api.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
@@ -88,62 +79,62 @@ def create_app(settings: ServeSettings, service: Service | None = None) -> Guard
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(Exception, _answer_defect)
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
-    return Guard(
-        app, gate=service.gate, limits=settings.limits, metrics=service.metrics, state=app.state
-    )
+    app.add_middleware(Access, settings=settings, secret=service.secret)
+    app.add_middleware(CountRequests, metrics=service.metrics)
+    return app
 
 
 @asynccontextmanager
 async def _live(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
-    holder = service.holder
-    watching = asyncio.create_task(holder.watch(service.settings.watch_seconds))
-    preparing = asyncio.create_task(holder.run(service.model.prepare))
+    watching = asyncio.create_task(service.holder.watch(service.settings.watch_seconds))
     try:
         yield
     finally:
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
-        await preparing
         await asyncio.to_thread(service.close)
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     status, code = next((s, c) for kind, s, c in _STATUSES if isinstance(error, kind))
-    message = _MESSAGES.get(code) or str(error)
+    message = "too much to do just now; try again" if code == "busy" else str(error)
     if status >= 500:
         _log.warning("%s: %s", code, error)
-    return _answer(request, status, code, message)
+    answer = _answer(request, status, code, message)
+    if status == 503:
+        answer.headers["retry-after"] = "1"
+    return answer
 
 
 async def _answer_wrong_value(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if isinstance(part, int | str))
-    return _answer(request, 422, "wrong_value", f"{place}: {first['msg']}"[:_SHOWN])
+    return _answer(request, 422, "wrong_value", f"{place}: {first['msg']}")
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    answer = _answer(request, error.status_code, "http", str(error.detail))
-    for name, value in (error.headers or {}).items():
-        answer.headers[name] = value
+    code = getattr(error, "code", "http")
+    answer = _answer(request, error.status_code, code, str(error.detail))
+    answer.headers.update(error.headers or {})
     return answer
 
 
 async def _answer_defect(request: Request, error: Exception) -> Response:
     del error  # raised again behind this answer, and logged there
-    return _answer(request, 500, "defect", "this is a defect of the server; its log says more")
+    answer = _answer(request, 500, "defect", "this is a defect of the server; its log says more")
+    answer.headers.update(SECURITY_HEADERS)  # made outside of what adds them to others
+    return answer
 
 
 def _answer(request: Request, status: int, code: str, message: str) -> Response:
     wants_page = "text/html" in request.headers.get("accept", "")
     if wants_page and not request.url.path.startswith("/api/"):
-        return pages.error_page(request, status, message)
-    headers = {"retry-after": "1"} if status == 503 else None
-    body = {"error": {"code": code, "message": message}}
-    return JsonAnswer(body, status_code=status, headers=headers)
+        return pages.error_page(request, status, message[:_SHOWN])
+    return answer_error(status, code, message[:_SHOWN])
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:

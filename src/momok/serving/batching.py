@@ -10,16 +10,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from momok.prediction import Predictions, Predictor
+from momok.prediction.predictor import Known
 from momok.serving.metrics import Metrics
 from momok.serving.settings import Limits
-
-__all__ = ["MicroBatcher", "Question"]
 
 Question: TypeAlias = tuple[int | None, int, int | None]
 """Ids of (head, relation, None) or (None, relation, tail)."""
@@ -32,28 +30,25 @@ class _Waiting:
     predictor: Predictor
     question: Question
     k: int
-    hide: bool
+    known: Known
     plausible: bool
     future: Future[Predictions] = field(default_factory=Future)
 
     @property
-    def group(self) -> tuple[int, int, bool, bool]:
-        return id(self.predictor), self.k, self.hide, self.plausible
+    def group(self) -> tuple[Any, ...]:
+        return id(self.predictor), self.k, self.known, self.plausible
 
 
 class MicroBatcher:
     """Answers questions one by one for its callers, many at once for the model.
 
     Args:
-        predictor: gives the model that is served now.
         limits: how much may wait, and how long.
         metrics: counts sizes of groups.
     """
 
-    def __init__(
-        self, predictor: Callable[[], Predictor], limits: Limits, metrics: Metrics
-    ) -> None:
-        self._predictor, self._limits, self._metrics = predictor, limits, metrics
+    def __init__(self, limits: Limits, metrics: Metrics) -> None:
+        self._limits, self._metrics = limits, metrics
         self._waiting: deque[_Waiting] = deque()
         self._wake = threading.Condition()
         self._closed = False
@@ -62,27 +57,27 @@ class MicroBatcher:
 
     async def ask(
         self,
+        predictor: Predictor,
         question: Question,
         k: int,
         *,
-        hide: bool,
+        known: Known,
         plausible: bool = False,
-        predictor: Predictor | None = None,
     ) -> Predictions:
         """Answer one question.
 
         Args:
+            predictor: the model to ask.
             question: by ids.
             k: how many answers.
-            hide: leave out what the graph has already.
+            known: mark what the graph has already, or hide it.
             plausible: leave out what no such question has as an answer in train.
-            predictor: the model to ask; else the one that is served now.
 
         Raises:
             TimeoutError: too much waits already, or no answer in time.
             MomokError: the model cannot answer.
         """
-        item = _Waiting(predictor or self._predictor(), question, k, hide, plausible)
+        item = _Waiting(predictor, question, k, known, plausible)
         with self._wake:
             if self._closed or len(self._waiting) >= self._limits.waiting:
                 raise TimeoutError
@@ -104,7 +99,7 @@ class MicroBatcher:
                 if not self._waiting:
                     return
                 taken = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
-            groups: dict[tuple[int, int, bool, bool], list[_Waiting]] = defaultdict(list)
+            groups: dict[tuple[Any, ...], list[_Waiting]] = defaultdict(list)
             for item in taken:
                 if item.future.set_running_or_notify_cancel():  # nobody waits for it any more
                     groups[item.group].append(item)
@@ -118,7 +113,7 @@ class MicroBatcher:
             answers = first.predictor.predict_many(
                 [item.question for item in group],
                 first.k,
-                known="hide" if first.hide else "mark",
+                known=first.known,
                 plausible=first.plausible,
             )
         except BaseException as error:

@@ -1,144 +1,164 @@
-"""What is said of entities, facts and predictions: plain values for JSON and for templates."""
+"""What is said of entities, facts and predictions, for the JSON API and for the pages."""
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
 from urllib.parse import urlencode
 
-from momok.prediction import Explanation, Predictions
+from momok.graph import SPLIT_NAMES
+from momok.prediction import Explanation, Prediction, Predictions
 from momok.prediction.explanation import to_plain
-from momok.serving.directory import make_reference
-from momok.serving.fact_index import KnownFact
+from momok.serving import schemas
+from momok.serving.entity_search import Hit, make_reference
 from momok.serving.model_holder import ServedModel
-
-__all__ = [
-    "describe_entity",
-    "describe_explanation",
-    "describe_fact",
-    "describe_predictions",
-    "describe_relation",
-    "describe_thing",
-    "find_predicted",
-    "picture_address",
-]
-
-Json: TypeAlias = dict[str, Any]
 
 _ROLES = 24  # questions asked about an entity
 
 
-def describe_thing(model: ServedModel, entity: int) -> Json:
-    """An entity in a list: label, name, title (the name, told apart), type, picture."""
-    graph = model.predictor.graph
-    return {
-        "label": graph.entities.labels[entity],
-        "reference": make_reference(graph.entities.labels[entity]),
-        "name": graph.entity_names[entity],
-        "title": model.directory.title(entity),
-        "type": graph.entity_types[entity],
-        "picture": picture_address(model, entity),
-    }
+def describe_entity(model: ServedModel, entity: int) -> schemas.Entity:
+    """An entity in a list."""
+    graph = model.graph
+    label = graph.entities.labels[entity]
+    return schemas.Entity(
+        label=label,
+        reference=make_reference(label),
+        name=graph.entity_names[entity],
+        title=graph.title(entity),
+        type=graph.entity_types[entity],
+        picture=_picture_address(model, entity),
+    )
 
 
-def describe_entity(model: ServedModel, entity: int) -> Json:
+def describe_details(model: ServedModel, entity: int) -> schemas.EntityAnswer:
     """All that is said of one entity but its facts."""
-    graph = model.predictor.graph
-    further = {name: values[entity] for name, values in graph.attributes.items() if values[entity]}
-    return describe_thing(model, entity) | {
-        "description": graph.descriptions[entity],
-        "attributes": further,
-        "facts": model.facts.count(entity),
-        "present": {name: bool(row[entity]) for name, row in model.present.items()},
-    }
+    graph = model.graph
+    columns = graph.attributes.items()
+    return schemas.EntityAnswer(
+        **dict(describe_entity(model, entity)),
+        description=graph.descriptions[entity],
+        attributes={name: values[entity] for name, values in columns if values[entity]},
+        facts=int(graph.fact_index.degrees[entity]),
+        present={name: bool(mask[entity]) for name, mask in model.predictor.scorer.present.items()},
+    )
 
 
-def describe_relation(model: ServedModel, relation: int) -> Json:
-    """A relation in a list."""
-    graph = model.predictor.graph
-    return {"label": graph.relations.labels[relation], "name": graph.relation_names[relation]}
-
-
-def describe_fact(model: ServedModel, entity: int, fact: KnownFact) -> Json:
-    """A known fact of an entity."""
-    head, tail = (fact.other, entity) if fact.reverse else (entity, fact.other)
-    return {
-        "head": describe_thing(model, head),
-        "relation": describe_relation(model, fact.relation),
-        "tail": describe_thing(model, tail),
-        "split": fact.split,
-    }
-
-
-def describe_predictions(model: ServedModel, predictions: Predictions) -> Json:
-    """Answers to one question."""
-    plain = predictions.to_json()
-    index = model.predictor.graph.entities.index
-    for answer in plain["predictions"]:
-        answer.update(_complete(model, index(answer["label"])))
-    return plain | {"model": model.version}
-
-
-def find_predicted(model: ServedModel, entity: int, k: int) -> list[Json]:
-    """The best new facts of an entity, by relation and role, most likely first."""
-    graph = model.predictor.graph
-    roles = model.roles.propose(entity, _ROLES)
-    questions = [
-        (None, role - graph.num_relations, entity)
-        if role >= graph.num_relations
-        else (entity, role, None)
-        for role in roles
+def describe_hits(model: ServedModel, hits: Iterable[Hit]) -> list[schemas.FoundEntity]:
+    """Entities that a search found."""
+    return [
+        schemas.FoundEntity(
+            **dict(describe_entity(model, hit.entity)), matched=hit.text, near=hit.near
+        )
+        for hit in hits
     ]
-    groups: list[Json] = []
-    answered = model.predictor.predict_many(questions, k, known="hide", plausible=True)
-    for role, found in zip(roles, answered, strict=True):
-        answers = [
-            answer.to_json() | _complete(model, graph.entities.index(answer.label))
-            for answer in found
-        ]
-        if answers:
-            groups.append(
-                {
-                    "relation": describe_relation(model, role % graph.num_relations),
-                    "asked": "head" if role >= graph.num_relations else "tail",
-                    "predictions": answers,
-                }
+
+
+def describe_relation(model: ServedModel, relation: int) -> schemas.Named:
+    """A relation, in 0..R-1."""
+    graph = model.graph
+    return schemas.Named(
+        label=graph.relations.labels[relation], name=graph.relation_names[relation]
+    )
+
+
+def list_relations(
+    model: ServedModel, decided: Mapping[str, Mapping[Any, int]]
+) -> list[schemas.RelationEntry]:
+    """All relations, by id, with how many facts are known and were decided."""
+    entries = []
+    for relation, count in enumerate(model.graph.fact_index.relation_counts.tolist()):
+        named = describe_relation(model, relation)
+        states = decided.get(named.label, {})
+        entries.append(
+            schemas.RelationEntry(
+                **dict(named),
+                facts=count,
+                accepted=states.get("accepted", 0),
+                rejected=states.get("rejected", 0),
             )
-    groups.sort(key=lambda group: -group["predictions"][0]["score"])
-    return groups
+        )
+    return entries
 
 
-def describe_explanation(model: ServedModel, explanation: Explanation) -> Json:
+def describe_facts(
+    model: ServedModel, entity: int, offset: int, limit: int
+) -> list[schemas.KnownFact]:
+    """A page of the known facts of an entity, by relation; those in which it is the head first."""
+    graph = model.graph
+    page = slice(offset, offset + limit)
+    relations, others, rows = (part[page] for part in graph.fact_index.about(entity))
+    splits = graph.fact_index.splits_of(rows)
+    this = describe_entity(model, entity)
+    facts = []
+    for role, other, split in zip(
+        relations.tolist(), others.tolist(), splits.tolist(), strict=True
+    ):
+        reverse, relation = divmod(role, graph.num_relations)
+        sides = this, describe_entity(model, other)
+        facts.append(
+            schemas.KnownFact(
+                head=sides[reverse],
+                relation=describe_relation(model, relation),
+                tail=sides[1 - reverse],
+                split=SPLIT_NAMES[split],
+            )
+        )
+    return facts
+
+
+def describe_predictions(model: ServedModel, predictions: Predictions) -> schemas.PredictionsAnswer:
+    """Answers to one question."""
+    return schemas.PredictionsAnswer(
+        query=predictions.to_json()["query"],
+        predictions=[_describe_prediction(model, answer) for answer in predictions],
+        model=model.version,
+    )
+
+
+def predict_facts(model: ServedModel, entity: int, k: int) -> schemas.EntityPredictionsAnswer:
+    """The best new facts of an entity, by relation and role, most likely first."""
+    num_relations = model.graph.num_relations
+    roles = [divmod(role, num_relations) for role in model.roles.propose(entity, _ROLES)]
+    questions = [(None, r, entity) if reverse else (entity, r, None) for reverse, r in roles]
+    answered = model.predictor.predict_many(questions, k, known="hide", plausible=True)
+    groups = [
+        schemas.PredictedFacts(
+            relation=describe_relation(model, relation),
+            asked="head" if reverse else "tail",
+            predictions=[_describe_prediction(model, answer) for answer in found],
+        )
+        for (reverse, relation), found in zip(roles, answered, strict=True)
+        if len(found)
+    ]
+    groups.sort(key=lambda group: -group.predictions[0].score)
+    return schemas.EntityPredictionsAnswer(groups=groups, model=model.version)
+
+
+def describe_explanation(model: ServedModel, explanation: Explanation) -> schemas.ExplanationAnswer:
     """An explanation, with addresses of pictures instead of files of this machine."""
-    plain = to_plain(explanation)
-    assert isinstance(plain, dict)
-    plain["source"] = {"status": explanation.source.status}
+    plain = to_plain(explanation) | {"source": {"status": explanation.source.status}}
     _replace_pictures(model, plain)
-    return plain | {"model": model.version}
+    return schemas.ExplanationAnswer(**plain, model=model.version)
 
 
-def picture_address(model: ServedModel, entity: int) -> str | None:
+def _describe_prediction(model: ServedModel, prediction: Prediction) -> schemas.Prediction:
+    entity = model.graph.entities.index(prediction.label)
+    return schemas.Prediction(**asdict(prediction), picture=_picture_address(model, entity))
+
+
+def _picture_address(model: ServedModel, entity: int) -> str | None:
     """Where an entity's picture is served; None where it has none."""
     if entity not in model.pictures:
         return None
-    label = model.predictor.graph.entities.labels[entity]
+    label = model.graph.entities.labels[entity]
     return "/picture?" + urlencode({"entity": make_reference(label)})
 
 
-def _complete(model: ServedModel, entity: int) -> Json:
-    """What a prediction does not say of its entity."""
-    return {
-        "title": model.directory.title(entity),
-        "picture": picture_address(model, entity),
-    }
-
-
 def _replace_pictures(model: ServedModel, value: Any) -> None:
-    if isinstance(value, list):
-        for part in value:
-            _replace_pictures(model, part)
-    elif isinstance(value, dict):
-        if "picture" in value and "label" in value:
-            index = model.predictor.graph.entities.index(value["label"])
-            value["picture"] = picture_address(model, index)
-        for part in value.values():
-            _replace_pictures(model, part)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in parts:
+        _replace_pictures(model, part)
+    if isinstance(value, dict) and "picture" in value:
+        entity = model.graph.entities.index(value["label"])
+        value["picture"] = _picture_address(model, entity)

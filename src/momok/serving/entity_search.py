@@ -1,36 +1,47 @@
 """Finding entities by what people type: any script, without marks, with mistakes.
 
-All names (display names, labels, and columns of further names) lie in one block of UTF-8 text,
-entities with many facts first. A search is three scans for exact bytes: beginnings of names,
-beginnings of words, anywhere (scripts without blanks between words need that). The first hits are
-those of the best-known entities, so a scan stops early. Where nothing is found, trigrams
-propose and rapidfuzz decides.
+All names (display names, labels, and columns of further names) lie in an SQLite table in memory
+with a full-text index of trigrams, entities with many facts first. A search looks for the whole
+name, beginnings of names, beginnings of words, then anywhere (scripts without blanks between words
+need that). Where nothing is found, names that share trigrams are compared by rapidfuzz.
+
+A million names take some 100 MB and fifteen seconds to index. In the index a name begins and ends
+with two line breaks and words are two blanks apart, so that even one letter makes a trigram there.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+import sqlite3
 import threading
 import unicodedata
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from rapidfuzz import fuzz
 
 from momok.graph import MultimodalGraph
 
-__all__ = ["Hit", "NameIndex", "fold"]
-
 _NAME_COLUMN = re.compile(r"name|alias|title|label", re.IGNORECASE)
 _LONGEST = 300  # characters of a name that are searched
-_END = b"\n"  # before and after every name; folded names have none
-_BUCKETS = 1 << 18  # of trigrams
-_PROPOSED = 300  # names that rapidfuzz compares
+_LONG_LABEL = 300  # characters of a label in an address; 9 times as many bytes at the worst
+_EDGE, _GAP = "\n\n", "  "  # around a name, between its words
+_IGNORED = ("Mn", "Cf", "Cs")  # marks, invisible characters, half characters
+
+_COMPARED = 300  # names that rapidfuzz compares
+_COMPARED_LENGTH = 80  # characters whose trigrams propose names
+_MAX_TRIGRAMS = 100  # in one query; SQLite takes 256
+_SHARING = 1_000_000  # rows that may be read for that, of each trigram the best-known entities
 _LIKENESS = 62.0  # of 100, under which a name is not what was meant
-_SCANNED = 400  # hits that one scan looks at
+
+_FIND = "SELECT entity, column FROM names WHERE {} instr(folded, ?) > 0 ORDER BY rowid LIMIT ?"
+_WITH_TRIGRAM = "SELECT rowid AS row FROM names WHERE names MATCH ? ORDER BY rowid LIMIT ?"
+_MOST_SHARED = (
+    "SELECT entity, column FROM (SELECT row, count(*) AS shared FROM ({}) GROUP BY row "
+    "ORDER BY shared DESC, row LIMIT ?) JOIN names ON names.rowid = row ORDER BY shared DESC, row"
+)
 
 
 @dataclass(frozen=True)
@@ -56,101 +67,134 @@ def fold(text: str) -> str:
     >>> fold("  Ｓara   DÄBRITZ ")
     'sara dabritz'
     """
-    text = unicodedata.normalize("NFKC", text).casefold()
+    text = unicodedata.normalize("NFKC", text).casefold().replace("\0", "")
     if not text.isascii():
         parts = unicodedata.normalize("NFKD", text)
-        text = "".join(c for c in parts if unicodedata.category(c) not in ("Mn", "Cf"))
+        text = "".join(c for c in parts if unicodedata.category(c) not in _IGNORED)
     return " ".join(text.split())
 
 
-class NameIndex:
-    """All names of a graph's entities, to be searched."""
+def make_reference(label: str) -> str:
+    """How a label is written in an address: itself, or its digest where it is long."""
+    if len(label) <= _LONG_LABEL:
+        return label
+    return "sha256-" + hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class EntitySearch:
+    """Finds entities and relations of a graph by what people and programs send."""
 
     def __init__(self, graph: MultimodalGraph) -> None:
-        degree = np.bincount(
-            np.concatenate([graph.facts(s)[:, [0, 2]].ravel() for s in ("train", "valid", "test")]),
-            minlength=graph.num_entities,
-        )
-        order = np.argsort(-degree, kind="stable")
-        self._entities, self._texts = _collect_names(graph, order)
-        folded = [fold(text).encode("utf-8", "replace") for text in self._texts]
-        lengths = np.fromiter((len(f) + 1 for f in folded), dtype=np.int64, count=len(folded))
-        self._starts: list[int] = np.concatenate([[0], np.cumsum(lengths)[:-1]]).tolist()
-        self._block = _END + _END.join(folded) + _END
-        self._trigrams: _Trigrams | None = None
+        self._graph = graph
+        self._long_labels = {
+            make_reference(label): label
+            for vocabulary in (graph.entities, graph.relations)
+            for label in vocabulary.labels
+            if len(label) > _LONG_LABEL
+        }
+        further = [v for key, v in graph.attributes.items() if _NAME_COLUMN.search(key)]
+        self._columns = [graph.entity_names, *further, graph.entities.labels]
         self._lock = threading.Lock()
+        self._database = sqlite3.connect(":memory:", check_same_thread=False)
+        self._database.execute(
+            "CREATE VIRTUAL TABLE names USING fts5(folded, entity UNINDEXED, column UNINDEXED, "
+            "tokenize='trigram case_sensitive 1', detail=none, columnsize=0)"
+        )
+        rows = "INSERT INTO names(folded, entity, column) VALUES (?, ?, ?)"
+        with self._database:
+            self._database.executemany(rows, self._list_names())
 
-    def __len__(self) -> int:
-        return len(self._texts)
+    def find_entity(self, text: str) -> int:
+        """The id of an entity by label, reference or display name.
+
+        Raises:
+            UnknownLabelError: nothing has this label or name; near misses are suggested.
+            AmbiguousNameError: several entities share the name.
+        """
+        return self._graph.find_entity(self._long_labels.get(text, text), self._suggest)
+
+    def find_relation(self, text: str) -> int:
+        """The id of a relation by label, reference or display name; fails as ``find_entity``."""
+        return self._graph.find_relation(self._long_labels.get(text, text))
+
+    def find_fact(self, head: str, relation: str, tail: str) -> tuple[int, int, int]:
+        """The ids of a fact; fails as ``find_entity``."""
+        return self.find_entity(head), self.find_relation(relation), self.find_entity(tail)
 
     def search(self, text: str, limit: int = 10) -> list[Hit]:
         """The entities whose names have this text, best first; else those with names like it."""
-        wanted = fold(text[: 2 * _LONGEST])[:_LONGEST].encode("utf-8", "replace")
+        wanted = _fold_part(text).replace(" ", _GAP)
         if not wanted:
             return []
         found: dict[int, Hit] = {}
-        for needle, exact in (
-            (_END + wanted + _END, True),
-            (_END + wanted, False),
-            (b" " + wanted, False),
-            (wanted, False),
-        ):
-            for name in self._scan(needle):
-                entity = self._entities[name]
-                if entity not in found:
-                    found[entity] = Hit(entity, self._texts[name], exact=exact)
-                if len(found) >= limit:
+        for part in (_EDGE + wanted + _EDGE, _EDGE + wanted, _GAP + wanted, wanted):
+            # Of an entity several names may match, and some entities are found already.
+            limits = part, 2 * limit * len(self._columns)
+            trigrams = " AND ".join(_quote_trigrams(part))
+            names = (
+                self._query(_FIND.format("names MATCH ? AND"), trigrams, *limits)
+                if trigrams
+                else self._query(_FIND.format(""), *limits)
+            )
+            for entity, name in names:
+                exact = part.endswith(_EDGE)
+                found.setdefault(entity, Hit(entity, name, exact=exact))
+                if len(found) == limit:
                     return list(found.values())
-        return list(found.values()) or self.search_like(text, limit)
+        return list(found.values()) or self.search_similar(text, limit)
 
-    def search_like(self, text: str, limit: int = 10) -> list[Hit]:
+    def search_similar(self, text: str, limit: int = 10) -> list[Hit]:
         """The entities whose names look like this text, most alike first."""
-        wanted = fold(text[: 2 * _LONGEST])[:_LONGEST]
-        names = self.prepare().propose(wanted)
+        wanted = _fold_part(text)
+        trigrams = _quote_trigrams(_spread(wanted[:_COMPARED_LENGTH]))
+        parts = " UNION ALL ".join([f"SELECT * FROM ({_WITH_TRIGRAM})"] * len(trigrams))
+        limit_each = _SHARING // len(trigrams)
+        values = (value for trigram in trigrams for value in (trigram, limit_each))
+        proposed = self._query(_MOST_SHARED.format(parts), *values, _COMPARED)
         ranked = sorted(
-            ((_compare(wanted, fold(self._texts[name])), -name) for name in names.tolist()),
+            ((_compare(wanted, fold(name)), -i) for i, (_, name) in enumerate(proposed)),
             reverse=True,
         )
         found: dict[int, Hit] = {}
-        for likeness, negative in ranked:
-            if likeness < _LIKENESS or len(found) >= limit:
+        for likeness, place in ranked:
+            if likeness < _LIKENESS or len(found) == limit:
                 break
-            entity = self._entities[-negative]
-            found.setdefault(entity, Hit(entity, self._texts[-negative], near=True))
+            entity, name = proposed[-place]
+            found.setdefault(entity, Hit(entity, name, near=True))
         return list(found.values())
 
-    def prepare(self) -> _Trigrams:
-        """Make what ``search_like`` needs, once: seconds where there are a million names."""
+    def _suggest(self, text: str) -> list[str]:
+        return [hit.text for hit in self.search_similar(text, 3)]
+
+    def _query(self, query: str, *values: str | int) -> list[tuple[int, str]]:
+        """Entities and names."""
         with self._lock:
-            if self._trigrams is None:
-                self._trigrams = _Trigrams(self._block)
-            return self._trigrams
+            rows = self._database.execute(query, values).fetchall()
+        return [(entity, self._columns[column][entity]) for entity, column in rows]
 
-    def _scan(self, needle: bytes) -> Iterator[int]:
-        """Positions of names that hold some bytes, each once, the first ``_SCANNED``."""
-        place, shift = -1, 1 if needle[:1] == _END else 0
-        for _ in range(_SCANNED):
-            place = self._block.find(needle, place + 1)
-            if place < 0:
-                return
-            name = bisect_right(self._starts, place + shift - 1) - 1
-            yield name
-            place = self._block.find(_END, place + 1) - 1  # on to the next name
+    def _list_names(self) -> Iterator[tuple[str, int, int]]:
+        """(name, entity, column), the best-known entities first; a name of an entity once."""
+        order = np.argsort(-self._graph.fact_index.degrees, kind="stable")
+        for entity in order.tolist():
+            names = {column[entity]: i for i, column in reversed(list(enumerate(self._columns)))}
+            for name, column in names.items():
+                if name:
+                    yield _spread(fold(name[:_LONGEST])), entity, column
 
 
-def _collect_names(graph: MultimodalGraph, order: NDArray[np.int64]) -> tuple[list[int], list[str]]:
-    """(entity ids, names), in the order of the entities; a name of an entity appears once."""
-    columns: list[Sequence[str]] = [graph.entity_names]
-    columns += [v for key, v in graph.attributes.items() if _NAME_COLUMN.search(key)]
-    columns.append(graph.entities.labels)
-    entities: list[int] = []
-    texts: list[str] = []
-    for entity in order.tolist():
-        for text in dict.fromkeys(column[entity] for column in columns):
-            if text:
-                entities.append(entity)
-                texts.append(text[:_LONGEST])
-    return entities, texts
+def _fold_part(text: str) -> str:
+    return fold(text[: 2 * _LONGEST])[:_LONGEST]
+
+
+def _spread(folded: str) -> str:
+    """A folded name as it stands in the index."""
+    return _EDGE + folded.replace(" ", _GAP) + _EDGE
+
+
+def _quote_trigrams(text: str) -> list[str]:
+    """The different trigrams of a text, as SQLite's queries have them; none of a short text."""
+    trigrams = {text[i : i + 3].replace('"', '""') for i in range(len(text) - 2)}
+    return [f'"{trigram}"' for trigram in sorted(trigrams)[:_MAX_TRIGRAMS]]
 
 
 def _compare(wanted: str, name: str) -> float:
@@ -158,38 +202,3 @@ def _compare(wanted: str, name: str) -> float:
     whole = max(fuzz.ratio(wanted, name), 0.95 * fuzz.token_sort_ratio(wanted, name))
     part = 0.9 * fuzz.partial_ratio(wanted, name) if len(name) > len(wanted) else 0.0
     return max(whole, part)
-
-
-class _Trigrams:
-    """Which names have which three bytes in a row, hashed into buckets."""
-
-    def __init__(self, block: bytes) -> None:
-        codes = np.frombuffer(block, dtype=np.uint8)
-        ends = np.flatnonzero(codes == _END[0])
-        self._num_names = len(ends) - 1
-        hashed = _hash_trigrams(codes)
-        name = np.cumsum(codes == _END[0], dtype=np.int32)[: len(hashed)] - 1
-        inside = codes[1 : len(hashed) + 1] != _END[0]  # none that spans two names
-        hashed, name = hashed[inside], name[inside]
-        order = np.argsort(hashed, kind="stable")
-        self._names = name[order]
-        self._ends = np.searchsorted(hashed[order], np.arange(_BUCKETS + 1))
-        self._lengths = np.diff(ends).astype(np.float64)
-
-    def propose(self, text: str) -> NDArray[np.int64]:
-        """The names that share most trigrams with a text, relative to their length."""
-        codes = np.frombuffer(_END + text.encode("utf-8", "replace") + _END, dtype=np.uint8)
-        buckets = np.unique(_hash_trigrams(codes))
-        if not len(buckets):
-            return np.empty(0, dtype=np.int64)
-        parts = [self._names[self._ends[b] : self._ends[b + 1]] for b in buckets]
-        shared = np.bincount(np.concatenate(parts), minlength=self._num_names)
-        likeness = shared / (self._lengths + len(codes))
-        best = np.argpartition(-likeness, min(_PROPOSED, len(likeness) - 1))[:_PROPOSED]
-        return best[shared[best] > 0].astype(np.int64)
-
-
-def _hash_trigrams(codes: NDArray[np.uint8]) -> NDArray[np.int64]:
-    wide = codes.astype(np.int64)
-    joined = (wide[:-2] << 16) | (wide[1:-1] << 8) | wide[2:]
-    return (joined * 2_654_435_761 >> 7) % _BUCKETS

@@ -14,31 +14,26 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from cachetools import LRUCache
 
+from momok.graph import MultimodalGraph
 from momok.prediction import Predictor
 from momok.serving.batching import MicroBatcher
-from momok.serving.cache import AnswerCache
-from momok.serving.directory import Directory
-from momok.serving.fact_index import FactIndex
+from momok.serving.entity_search import EntitySearch
 from momok.serving.metrics import Metrics
 from momok.serving.pictures import PictureShelf
-from momok.serving.review_queue import ReviewQueue
 from momok.serving.settings import Limits
-from momok.serving.suggestions import RoleTable
+from momok.serving.suggestions import ReviewQueue, RoleTable
 from momok.training import RunFolder
-
-__all__ = ["ModelHolder", "ServedModel"]
 
 Result = TypeVar("Result")
 _log = logging.getLogger("momok.serving")
-_ANSWERS_KEPT = 32 << 20  # bytes of computed pages and answers
+_ANSWERS_KEPT = 32 << 20  # bytes of answers
 
 
 @dataclass(eq=False)
@@ -47,54 +42,38 @@ class ServedModel:
 
     Attributes:
         predictor: answers questions.
-        directory: finds entities and relations.
-        facts: the known facts, by entity.
+        names: finds entities and relations.
         pictures: those of the graph that the run was trained on, as far as they are there.
+        roles: which questions are worth asking about an entity.
+        queue: new facts for people to look at.
         version: names the checkpoint, in 12 hex digits of its time and size.
         loaded_seconds: how long loading took.
-        cache: what was computed once; it ends with the model.
+        answers: those that take long, as JSON, computed once; they end with the model.
     """
 
     predictor: Predictor
-    directory: Directory
-    facts: FactIndex
+    names: EntitySearch
     pictures: PictureShelf
+    roles: RoleTable
+    queue: ReviewQueue
     version: str
     loaded_seconds: float
-    cache: AnswerCache
+    answers: LRUCache[tuple[Any, ...], bytes]
 
-    @cached_property
-    def roles(self) -> RoleTable:
-        """Which questions are worth asking about an entity."""
-        return RoleTable(self.predictor.graph, self.facts)
+    @property
+    def graph(self) -> MultimodalGraph:
+        """The graph that the run was trained on."""
+        return self.predictor.graph
 
-    @cached_property
-    def queue(self) -> ReviewQueue:
-        """New facts for people to look at."""
-        return ReviewQueue(self.predictor)
-
-    def prepare(self) -> None:
-        """Make now what the first requests would otherwise wait for."""
-        self.directory.names.prepare()
-        _ = self.roles
-
-    def best_known(self, count: int) -> list[int]:
+    def list_best_known(self, count: int) -> list[int]:
         """Entities with many facts, those with a picture first."""
-        order = self.facts.best_known()[: 50 * count].tolist()
+        order = np.argsort(-self.graph.fact_index.degrees, kind="stable")[: 50 * count].tolist()
         return sorted(order, key=lambda entity: entity not in self.pictures)[:count]
 
     @property
     def calibrated(self) -> bool:
         """Whether answers have calibrated probabilities."""
         return self.predictor.calibration is not None
-
-    @cached_property
-    def present(self) -> dict[str, NDArray[np.bool_]]:
-        """Which entities have features, per modality [N]."""
-        return {
-            name: mask.cpu().numpy().astype(bool)
-            for name, mask in self.predictor.model.present.items()
-        }
 
 
 class ModelHolder:
@@ -116,12 +95,10 @@ class ModelHolder:
         self._seen = _stamp(path)
         self.current = _load(path, self._seen)
         metrics.model_loaded(self.current.version, self.current.loaded_seconds)
-        self.batcher = MicroBatcher(lambda: self.current.predictor, limits, metrics)
-        # One thread for explanations and pages, one for ranking queues, which takes long; the
-        # others wait for the disk and the database.
+        self.batcher = MicroBatcher(limits, metrics)
+        # One thread for explanations and pages, one for ranking queues, which takes long.
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="momok-model")
         self.queue_thread = ThreadPoolExecutor(1, thread_name_prefix="momok-queue")
-        self._threads = ThreadPoolExecutor(4, thread_name_prefix="momok-io")
         self._waiting = 0
         self._reload_asked = asyncio.Event()
         self._lock = threading.Lock()
@@ -131,7 +108,6 @@ class ModelHolder:
         self.batcher.close()
         self._model_thread.shutdown(wait=True, cancel_futures=True)
         self.queue_thread.shutdown(wait=True, cancel_futures=True)
-        self._threads.shutdown(wait=True, cancel_futures=True)
 
     async def compute(self, work: Callable[[], Result]) -> Result:
         """Run work that needs the model in its thread.
@@ -148,10 +124,6 @@ class ModelHolder:
         finally:
             self._waiting -= 1
 
-    async def run(self, work: Callable[[], Result]) -> Result:
-        """Run work that waits for the disk or the database in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
     # -- newer checkpoints -----------------------------------------------------------------
 
     def ask_reload(self) -> None:
@@ -164,10 +136,10 @@ class ModelHolder:
             try:
                 await asyncio.wait_for(self._reload_asked.wait(), seconds or None)
                 self._reload_asked.clear()
-                await self.run(self.reload)
             except TimeoutError:
-                if _stamp(self._path) != self._seen:
-                    await self.run(self.reload)
+                if _stamp(self._path) == self._seen:
+                    continue
+            await asyncio.to_thread(self.reload)
 
     def reload(self) -> bool:
         """Load the checkpoint that is there now; False where that fails and the old one stays."""
@@ -176,7 +148,6 @@ class ModelHolder:
             self._seen = stamp  # also where it fails: until it changes again
             try:
                 fresh = _load(self._path, stamp)
-                fresh.prepare()
             except Exception as error:  # no memory beside the old one, say: that one goes on
                 self._metrics.reload_failed()
                 _log.error("the newer checkpoint is not served: %s", error)
@@ -193,17 +164,16 @@ def _load(path: Path, stamp: tuple[int, ...]) -> ServedModel:
     """Read a run and make what every request needs."""
     began = time.perf_counter()
     predictor = Predictor(RunFolder(path))
-    directory = Directory(predictor.graph)
     predictor.predict_many([(0, 0, None)], k=1, known="hide", plausible=True)  # makes what is kept
-    directory.names.search("a", 1)
     return ServedModel(
         predictor=predictor,
-        directory=directory,
-        facts=FactIndex(predictor.graph),
+        names=EntitySearch(predictor.graph),
         pictures=PictureShelf.open(predictor),
+        roles=RoleTable(predictor.graph.fact_index),
+        queue=ReviewQueue(predictor),
         version=format(abs(hash(stamp)) & (1 << 48) - 1, "012x"),
         loaded_seconds=time.perf_counter() - began,
-        cache=AnswerCache(_ANSWERS_KEPT),
+        answers=LRUCache(_ANSWERS_KEPT, getsizeof=len),
     )
 
 

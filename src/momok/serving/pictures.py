@@ -7,23 +7,20 @@ by a link made after the graph was read) is not served.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
+from cachetools import LRUCache, cached
 from PIL import Image
 
 from momok.graph.catalog import find_entry, find_folder
 from momok.graph.pictures import PictureError, open_picture
 from momok.prediction import Predictor
-from momok.serving.cache import AnswerCache
-
-__all__ = ["MEDIA_TYPE", "SIZES", "PictureShelf"]
 
 MEDIA_TYPE = "image/webp"
-SIZES = (96, 320, 800)
+SIZES = {"small": 96, "medium": 320, "large": 800}
 """Longest sides in pixels that can be asked for."""
 
 # Less than what is learned from: strangers ask for these, several at once.
@@ -44,7 +41,8 @@ class PictureShelf:
     def __init__(self, root: Path | None, paths: Mapping[int, Path]) -> None:
         self._root = root
         self._paths = dict(paths) if root is not None else {}
-        self._made = AnswerCache(_KEPT_BYTES)
+        kept: LRUCache[tuple[object, ...], bytes] = LRUCache(_KEPT_BYTES, getsizeof=len)
+        self._encode_once = cached(kept, lock=threading.Lock())(self._encode)
 
     @staticmethod
     def open(predictor: Predictor) -> PictureShelf:
@@ -61,37 +59,25 @@ class PictureShelf:
     def __contains__(self, entity: object) -> bool:
         return entity in self._paths
 
-    def render(self, entity: int, size: int) -> tuple[bytes, str] | None:
-        """A picture as WebP with its longest side at most ``size``, and a tag of its content.
-
-        None where there is none that can be shown.
-        """
-        path = self._paths.get(entity)
-        if path is None or size not in SIZES:
+    def render(self, entity: int, size: str) -> bytes | None:
+        """A picture as WebP in one of ``SIZES``; None where there is none that can be shown."""
+        try:
+            return self._encode_once(entity, SIZES[size])
+        except (KeyError, PictureError):
             return None
-        made = self._made.get((entity, size))
-        if made is None:
-            made = self._make(path, size)
-            if made is None:
-                return None
-            self._made.put((entity, size), made)
-        return made, hashlib.sha256(made).hexdigest()[:24]
 
-    def _make(self, path: Path, size: int) -> bytes | None:
+    def _encode(self, entity: int, size: int) -> bytes:
         with _AT_ONCE:
-            try:
-                picture = open_picture(
-                    path,
-                    self._root,
-                    side=2 * size,
-                    transparency=True,
-                    max_pixels=_MAX_PIXELS,
-                    max_bytes=_MAX_BYTES,
-                )
-            except PictureError:
-                return None
+            picture = open_picture(
+                self._paths[entity],
+                self._root,
+                side=2 * size,
+                transparency=True,
+                max_pixels=_MAX_PIXELS,
+                max_bytes=_MAX_BYTES,
+            )
             picture.thumbnail((size, size), Image.Resampling.LANCZOS)
             picture.info = {}
-            made = BytesIO()
-            picture.save(made, "WEBP", quality=86, method=3)
-            return made.getvalue()
+            content = BytesIO()
+            picture.save(content, "WEBP", quality=86, method=3)
+            return content.getvalue()

@@ -1,37 +1,13 @@
-"""What the JSON API takes and gives, for its checks and for its OpenAPI document."""
+"""What the JSON API takes and gives: FastAPI checks both and describes them as OpenAPI."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from momok.serving.reviews import Event, Review
 from momok.serving.settings import Limits
-
-__all__ = [
-    "About",
-    "Batch",
-    "BatchAnswer",
-    "EntityAnswer",
-    "ErrorAnswer",
-    "ExplainRequest",
-    "ExplanationAnswer",
-    "FactsAnswer",
-    "Health",
-    "HistoryAnswer",
-    "NextRequest",
-    "NextReview",
-    "PredictRequest",
-    "PredictedAnswer",
-    "PredictionsAnswer",
-    "RelationsAnswer",
-    "ReviewAnswer",
-    "ReviewRequest",
-    "ReviewsAnswer",
-    "SearchAnswer",
-    "UndoRequest",
-    "check_text",
-]
 
 _LIMITS = Limits()  # those of the document; a server may be stricter
 
@@ -54,6 +30,8 @@ Note = Annotated[str, Field(max_length=4000), AfterValidator(check_text)]
 Reviewer = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_check_name)]
 RequestName = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")]
 Count = Annotated[int, Field(ge=1, le=_LIMITS.k)]
+Side: TypeAlias = Literal["head", "tail"]
+Split: TypeAlias = Literal["train", "valid", "test"]
 
 
 class _Request(BaseModel):
@@ -63,7 +41,7 @@ class _Request(BaseModel):
 # -- what is asked ---------------------------------------------------------------------------
 
 
-class Asked(_Request):
+class Question(_Request):
     """A fact with a hole: exactly one of head and tail."""
 
     head: Text | None = Field(None, description="An entity by label or name; tails are wanted.")
@@ -71,12 +49,7 @@ class Asked(_Request):
     tail: Text | None = Field(None, description="An entity by label or name; heads are wanted.")
 
 
-class PredictRequest(Asked):
-    """One question."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"head": "France", "relation": "borders", "k": 5}]}
-    )
+class _PredictOptions(_Request):
     k: Count = Field(10, description="How many answers.")
     known: Literal["mark", "hide"] = Field(
         "mark", description="Facts that the graph has: say so, or leave them out."
@@ -86,31 +59,38 @@ class PredictRequest(Asked):
     )
 
 
-class Batch(_Request):
+class PredictRequest(_PredictOptions, Question):
+    """One question."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"head": "France", "relation": "borders", "k": 5}]}
+    )
+
+
+class BatchRequest(_PredictOptions):
     """Many questions."""
 
-    questions: list[Asked] = Field(min_length=1, max_length=_LIMITS.batch)
-    k: Count = 10
-    known: Literal["mark", "hide"] = "mark"
-    plausible: bool = False
+    questions: list[Question] = Field(min_length=1, max_length=_LIMITS.batch)
 
 
-class ExplainRequest(_Request):
+class FactRequest(_Request):
     """A fact, known or not."""
 
     head: Text
     relation: Text
     tail: Text
-    asked: Literal["head", "tail"] = Field("tail", description="The side taken as the answer.")
+
+
+class ExplainRequest(FactRequest):
+    """A fact to be explained."""
+
+    asked: Side = Field("tail", description="The side taken as the answer.")
     limit: int = Field(5, ge=0, le=50, description="Similar entities and facts per list.")
 
 
-class ReviewRequest(_Request):
+class ReviewRequest(FactRequest):
     """A decision on a fact."""
 
-    head: Text
-    relation: Text
-    tail: Text
     action: Literal["accept", "reject", "skip"]
     reviewer: Reviewer
     note: Note = ""
@@ -122,17 +102,16 @@ class ReviewRequest(_Request):
     )
 
 
-class NextRequest(_Request):
+class ReviewerRequest(_Request):
+    """Who asks."""
+
+    reviewer: Reviewer
+
+
+class NextRequest(ReviewerRequest):
     """A request for the next fact of a relation, which is then kept for the reviewer."""
 
     relation: Text
-    reviewer: Reviewer
-
-
-class UndoRequest(_Request):
-    """Take back the latest decision of a reviewer."""
-
-    reviewer: Reviewer
 
 
 # -- what is answered ------------------------------------------------------------------------
@@ -158,16 +137,16 @@ class Named(BaseModel):
     name: str
 
 
-class Thing(Named):
+class Entity(Named):
     """An entity in a list."""
 
     reference: str = Field(description="The label, or its digest where it is long.")
-    title: str
+    title: str = Field(description="The name, with the label where others share the name.")
     type: str
     picture: str | None
 
 
-class Found(Thing):
+class FoundEntity(Entity):
     """An entity that a search found."""
 
     matched: str = Field(description="The name that matched.")
@@ -177,10 +156,10 @@ class Found(Thing):
 class SearchAnswer(BaseModel):
     """Entities by name."""
 
-    results: list[Found]
+    results: list[FoundEntity]
 
 
-class EntityAnswer(Thing):
+class EntityAnswer(Entity):
     """One entity."""
 
     description: str
@@ -189,13 +168,13 @@ class EntityAnswer(Thing):
     present: dict[str, bool] = Field(description="By modality, whether it has features.")
 
 
-class Fact(BaseModel):
+class KnownFact(BaseModel):
     """A known fact."""
 
-    head: Thing
+    head: Entity
     relation: Named
-    tail: Thing
-    split: Literal["train", "valid", "test"]
+    tail: Entity
+    split: Split
 
 
 class FactsAnswer(BaseModel):
@@ -203,7 +182,7 @@ class FactsAnswer(BaseModel):
 
     total: int
     offset: int
-    facts: list[Fact]
+    facts: list[KnownFact]
 
 
 class Prediction(Named):
@@ -213,7 +192,7 @@ class Prediction(Named):
     title: str = Field(description="The name, with the label where others share the name.")
     score: float = Field(description="Of the model: the mean of its decision heads.")
     probability: float | None = Field(description="Calibrated, where the run is.")
-    known: Literal["train", "valid", "test"] | None
+    known: Split | None
     heads: dict[str, float | None] = Field(description="Of each head; null where it abstains.")
     head_probabilities: dict[str, float | None] | None = None
     shares: dict[str, float] = Field(description="By modality; they sum to one.")
@@ -235,18 +214,18 @@ class BatchAnswer(BaseModel):
     results: list[PredictionsAnswer]
 
 
-class Predicted(BaseModel):
+class PredictedFacts(BaseModel):
     """New facts of an entity in one relation and role."""
 
     relation: Named
-    asked: Literal["head", "tail"]
+    asked: Side
     predictions: list[Prediction]
 
 
-class PredictedAnswer(BaseModel):
+class EntityPredictionsAnswer(BaseModel):
     """New facts of an entity, by relation and role."""
 
-    groups: list[Predicted]
+    groups: list[PredictedFacts]
     model: str
 
 
@@ -291,54 +270,24 @@ class About(BaseModel):
     limits: dict[str, int]
 
 
-class ReviewAnswer(BaseModel):
-    """Where a fact stands."""
-
-    head: str
-    relation: str
-    tail: str
-    state: Literal["open", "accepted", "rejected"]
-    version: int
-    reviewer: str
-    note: str
-    probability: float | None
-    changed: str
-
-
 class NextReview(BaseModel):
     """The next fact to decide; null where nothing is left, or the ranking is being made."""
 
-    review: ReviewAnswer | None
+    review: Review | None
     ranking: bool = Field(description="Whether the relation's facts are still being ranked.")
 
 
 class ReviewsAnswer(BaseModel):
     """A page of reviews."""
 
-    reviews: list[ReviewAnswer]
+    reviews: list[Review]
     next: int | None = Field(description="``after`` of the next page.")
-
-
-class EventEntry(BaseModel):
-    """One line of the history."""
-
-    id: int
-    head: str
-    relation: str
-    tail: str
-    action: Literal["accept", "reject", "skip", "undo"]
-    before: str
-    after: str
-    reviewer: str
-    note: str
-    version: int
-    at: str
 
 
 class HistoryAnswer(BaseModel):
     """A page of the history, latest first."""
 
-    events: list[EventEntry]
+    events: list[Event]
     next: int | None = Field(description="``before`` of the next page.")
 
 

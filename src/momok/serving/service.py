@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
 
 from momok.errors import ConfigError
-from momok.prediction import Predictions
-from momok.serving.access import Gatekeeper
-from momok.serving.answers import encode_json
+from momok.graph.names import flatten
+from momok.prediction.missing.files import to_iri
+from momok.prediction.questions import Side
+from momok.serving import schemas
 from momok.serving.batching import Question
-from momok.serving.describe import describe_explanation, find_predicted
+from momok.serving.describe import describe_explanation, predict_facts
 from momok.serving.metrics import Metrics
 from momok.serving.model_holder import ModelHolder, ServedModel
-from momok.serving.review_queue import NewFact, judge_fact
-from momok.serving.reviews import Action, Decision, Fact, Review, ReviewConflictError, ReviewStore
+from momok.serving.reviews import Decision, Fact, Review, ReviewConflictError, ReviewStore
 from momok.serving.settings import ServeSettings
-
-__all__ = ["Service"]
+from momok.serving.suggestions import RankedFact, compute_probability
 
 Result = TypeVar("Result")
+Answer = TypeVar("Answer", bound=BaseModel)
+ExportFormat = Literal["tsv", "ntriples"]
+
+MEDIA_TYPES: dict[ExportFormat, str] = {
+    "tsv": "text/tab-separated-values; charset=utf-8",
+    "ntriples": "application/n-triples; charset=utf-8",
+}
+_ENDINGS: dict[ExportFormat, str] = {"tsv": "tsv", "ntriples": "nt"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +44,14 @@ class Service:
         settings: as started.
         holder: the model.
         store: the decisions.
-        gate: who may ask.
+        secret: signs sessions; the same after a restart, so that open pages stay usable.
         metrics: counts.
     """
 
     settings: ServeSettings
     holder: ModelHolder
     store: ReviewStore
-    gate: Gatekeeper
+    secret: str
     metrics: Metrics
 
     @staticmethod
@@ -62,13 +74,9 @@ class Service:
         except BaseException:
             holder.close()
             raise
-        gate = Gatekeeper(
-            token=settings.token,
-            secret=secret,
-            host=settings.host,
-            allowed_hosts=settings.allowed_hosts,
+        return Service(
+            settings=settings, holder=holder, store=store, secret=secret, metrics=metrics
         )
-        return Service(settings=settings, holder=holder, store=store, gate=gate, metrics=metrics)
 
     def close(self) -> None:
         """Stop the threads, then close the database."""
@@ -82,119 +90,76 @@ class Service:
 
     # -- the model -------------------------------------------------------------------------
 
-    def resolve_question(
-        self, model: ServedModel, head: str | None, relation: str, tail: str | None
-    ) -> Question:
-        """Ids of a question.
-
-        Raises:
-            DataError: unknown or ambiguous.
-            ConfigError: not exactly one of head and tail.
-        """
-        if (head is None) == (tail is None):
-            raise ConfigError("give exactly one of head and tail; the other is predicted")
-        find = model.directory.find_entity
-        return (
-            None if head is None else find(head),
-            model.directory.find_relation(relation),
-            None if tail is None else find(tail),
-        )
-
-    async def predict(
-        self, model: ServedModel, question: Question, k: int, *, hide: bool, plausible: bool
-    ) -> Predictions:
-        """Answer a question, together with others that wait."""
-        return await self.holder.batcher.ask(
-            question, k, hide=hide, plausible=plausible, predictor=model.predictor
-        )
-
     async def explain(
         self,
         model: ServedModel,
         fact: tuple[int, int, int],
         *,
-        asked: str = "tail",
+        asked: Side = "tail",
         limit: int = 5,
-    ) -> bytes:
-        """Why a fact has its probability, as JSON."""
+    ) -> schemas.ExplanationAnswer:
+        """Why a fact has its probability."""
 
-        def work() -> bytes:
-            explanation = model.predictor.explain(*fact, asked=asked, limit=limit)  # type: ignore[arg-type]
-            return encode_json(describe_explanation(model, explanation))
+        def explain() -> schemas.ExplanationAnswer:
+            explanation = model.predictor.explain(*fact, asked=asked, limit=limit)
+            return describe_explanation(model, explanation)
 
-        return await self._remember(model, ("explain", fact, asked, limit), work)
+        key = ("explain", fact, asked, limit)
+        return await self._compute_once(model, key, schemas.ExplanationAnswer, explain)
 
-    async def predicted_facts(self, model: ServedModel, entity: int, k: int) -> bytes:
-        """The best new facts of an entity by relation, as JSON."""
+    async def predict_facts(
+        self, model: ServedModel, entity: int, k: int
+    ) -> schemas.EntityPredictionsAnswer:
+        """The best new facts of an entity by relation."""
+        kind = schemas.EntityPredictionsAnswer
+        return await self._compute_once(
+            model, ("facts", entity, k), kind, lambda: predict_facts(model, entity, k)
+        )
 
-        def work() -> bytes:
-            return encode_json({"groups": find_predicted(model, entity, k), "model": model.version})
-
-        return await self._remember(model, ("predicted", entity, k), work)
-
-    async def _remember(
-        self, model: ServedModel, key: tuple[Any, ...], work: Callable[[], bytes]
-    ) -> bytes:
-        kept = model.cache.get(key)
-        if kept is None:
-            kept = await self.holder.compute(work)
-            model.cache.put(key, kept)
-        return kept
+    async def _compute_once(
+        self,
+        model: ServedModel,
+        key: tuple[Any, ...],
+        kind: type[Answer],
+        work: Callable[[], Answer],
+    ) -> Answer:
+        kept = model.answers.get(key)
+        if kept is not None:
+            return kind.model_validate_json(kept)
+        answer = await self.holder.compute(work)
+        content = answer.model_dump_json().encode()
+        if len(content) <= model.answers.maxsize:
+            model.answers[key] = content
+        return answer
 
     # -- reviews ---------------------------------------------------------------------------
 
-    def rank_queue(self, model: ServedModel, relation: int) -> Future[list[NewFact]]:
+    def rank_queue(self, model: ServedModel, relation: int) -> Future[list[RankedFact]]:
         """The best new facts of a relation, now or later."""
         return model.queue.rank(relation, self.holder.queue_thread)
 
-    async def next_review(
-        self, model: ServedModel, ranked: list[NewFact], reviewer: str
-    ) -> Review | None:
-        """Give a reviewer the best fact that is free, and keep it for them."""
-        graph = model.predictor.graph
-        entities, relations = graph.entities.labels, graph.relations.labels
-        candidates: list[tuple[Fact, float | None]] = [
-            ((entities[f.head], relations[f.relation], entities[f.tail]), f.probability)
-            for f in ranked
-        ]
-        return await self.holder.run(lambda: self.store.lease(candidates, reviewer))
-
-    async def decide(
-        self,
-        model: ServedModel,
-        fact: tuple[int, int, int],
-        *,
-        action: Action,
-        reviewer: str,
-        note: str = "",
-        version: int | None = None,
-        request: str = "",
-    ) -> Review:
+    async def decide(self, model: ServedModel, asked: schemas.ReviewRequest) -> Review:
         """Write a decision down; answered only when it is on the disk.
 
         Raises:
+            DataError: a name is unknown or ambiguous.
             ReviewConflictError: somebody was faster.
             StorageError: the database refused.
         """
-        probability = await self.holder.compute(lambda: judge_fact(model.predictor, fact))
-        graph = model.predictor.graph
-        head, relation, tail = fact
+        head, relation, tail = fact = model.names.find_fact(asked.head, asked.relation, asked.tail)
+        entities, relations = model.graph.entities.labels, model.graph.relations.labels
         decision = Decision(
-            fact=(
-                graph.entities.labels[head],
-                graph.relations.labels[relation],
-                graph.entities.labels[tail],
+            fact=(entities[head], relations[relation], entities[tail]),
+            action=asked.action,
+            reviewer=asked.reviewer,
+            note=asked.note.strip(),
+            version=asked.version,
+            probability=await self.holder.compute(
+                lambda: compute_probability(model.predictor, fact)
             ),
-            action=action,
-            reviewer=reviewer,
-            note=note,
-            version=version,
-            probability=probability,
-            request=request,
+            request=asked.request,
         )
-        review = await self._count(lambda: self.store.decide(decision))
-        self.metrics.decisions.labels(action).inc()
-        return review
+        return await self._write(asked.action, lambda: self.store.decide(decision))
 
     async def undo(self, reviewer: str) -> Review:
         """Take a reviewer's latest decision back.
@@ -202,13 +167,54 @@ class Service:
         Raises:
             ReviewConflictError: there is none, or the fact has changed since.
         """
-        review = await self._count(lambda: self.store.undo(reviewer))
-        self.metrics.decisions.labels("undo").inc()
-        return review
+        return await self._write("undo", lambda: self.store.undo(reviewer))
 
-    async def _count(self, work: Callable[[], Result]) -> Result:
+    async def _write(self, action: str, work: Callable[[], Result]) -> Result:
         try:
-            return await self.holder.run(work)
+            result = await run_in_threadpool(work)
         except ReviewConflictError:
             self.metrics.conflicts.inc()
             raise
+        self.metrics.decisions.labels(action).inc()
+        return result
+
+    def export_accepted(self, form: ExportFormat) -> StreamingResponse:
+        """The accepted facts as a file, sent while it is read."""
+        write = to_tsv if form == "tsv" else to_ntriples
+        name = re.sub(r"[^A-Za-z0-9._-]", "-", self.model.graph.name) or "graph"
+        disposition = f'attachment; filename="{name}-accepted.{_ENDINGS[form]}"'
+        return StreamingResponse(
+            write(review.fact for review in self.store.iterate_accepted()),
+            media_type=MEDIA_TYPES[form],
+            headers={"content-disposition": disposition},
+        )
+
+
+def resolve_question(model: ServedModel, asked: schemas.Question) -> Question:
+    """Ids of a question.
+
+    Raises:
+        DataError: a name is unknown or ambiguous.
+        ConfigError: not exactly one of head and tail.
+    """
+    if (asked.head is None) == (asked.tail is None):
+        raise ConfigError("give exactly one of head and tail; the other is predicted")
+    find = model.names.find_entity
+    return (
+        None if asked.head is None else find(asked.head),
+        model.names.find_relation(asked.relation),
+        None if asked.tail is None else find(asked.tail),
+    )
+
+
+def to_tsv(facts: Iterable[Fact]) -> Iterator[str]:
+    """Lines of head, relation and tail label, without a header: as the splits of a graph."""
+    for fact in facts:
+        yield "\t".join(map(flatten, fact)) + "\n"
+
+
+def to_ntriples(facts: Iterable[Fact]) -> Iterator[str]:
+    """N-Triples; a label that is no IRI becomes ``urn:momok:entity/...``, percent-encoded."""
+    for head, relation, tail in facts:
+        parts = to_iri(head, "entity"), to_iri(relation, "relation"), to_iri(tail, "entity")
+        yield " ".join(parts) + " .\n"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from momok.errors import ConfigError, MissingExtraError
 
-__all__ = ["Limits", "ServeSettings", "check_extra", "is_loopback"]
-
 _PACKAGES = {
+    "cachetools": "cachetools",
     "fastapi": "fastapi",
+    "itsdangerous": "itsdangerous",
     "uvicorn": "uvicorn",
     "jinja2": "jinja2",
     "sqlalchemy": "sqlalchemy",
@@ -34,7 +34,6 @@ class Limits:
         text: characters of a label, a name or a note.
         query: characters of what is searched for.
         page: rows of one page of a list.
-        request_seconds: from the first byte of a request to its last.
         answer_seconds: until the model has answered; then 503.
         waiting: questions that wait for the model; more get 503 at once.
         connections: open at once; more get 503.
@@ -46,7 +45,6 @@ class Limits:
     text: int = 16_384
     query: int = 200
     page: int = 200
-    request_seconds: float = 10.0
     answer_seconds: float = 30.0
     waiting: int = 4096
     connections: int = 512

@@ -1,42 +1,63 @@
-"""Which questions are worth asking about an entity.
+"""What is worth asking or showing: questions about an entity, new facts of a relation.
 
 A role is one side of a relation: 2R of them. What kind of thing an entity is shows in its roles: of
 one that plays for a club it is worth asking where it was born, of one that is a river not. So roles
 are proposed that other entities with a role in common have too.
+
+Of new facts only those between entities that train has in these roles: what nobody would ever say
+of such an entity is not worth a person's time. ``momok.prediction.missing`` ranks them.
 
 Shapes: N entities, R relations.
 """
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.graph import MultimodalGraph
-from momok.serving.fact_index import FactIndex
+from momok.graph.fact_index import FactIndex
+from momok.prediction import Predictor
+from momok.prediction.calibration.record import PLAUSIBLE_FACT
+from momok.prediction.missing.facts import iterate_new_facts
+from momok.prediction.questions import Side
+from momok.serving.reviews import Fact
 
-__all__ = ["RoleTable"]
+RankedFact: TypeAlias = tuple[Fact, float]
+"""Labels of a fact that the graph does not have, and how likely the model finds it."""
 
-_BLOCK = 4096
+_BLOCK = 4096  # entities
 _MOST_ROLES = 1024  # beyond it, only an entity's own roles are asked about
+_KEPT = 1000  # facts of one relation
 
 
 class RoleTable:
     """How often roles go together: P(role b | role a) over the entities with role a, [2R, 2R]."""
 
-    def __init__(self, graph: MultimodalGraph, facts: FactIndex) -> None:
+    def __init__(self, facts: FactIndex) -> None:
         self._facts = facts
-        roles = 2 * graph.num_relations
-        self._popular = np.argsort(
-            -np.array([len(facts.answers(_turn(r, roles))) for r in range(roles)])
-        )
+        roles, entities = np.divmod(facts.keys, facts.num_entities)  # a query is a role
+        num_roles = 2 * facts.num_relations
+        counts = np.bincount(roles, minlength=num_roles)
+        self._popular = np.argsort(-counts, kind="stable")
         self._given: NDArray[np.float64] | None = None
-        if roles <= _MOST_ROLES:
-            self._given = _count_together(graph.num_entities, roles, facts)
+        if num_roles <= _MOST_ROLES:
+            together = np.zeros((num_roles, num_roles))
+            order = np.argsort(entities, kind="stable")
+            roles, entities = roles[order], entities[order]
+            for start in range(0, facts.num_entities, _BLOCK):
+                begin, end = np.searchsorted(entities, [start, start + _BLOCK])
+                block = np.zeros((_BLOCK, num_roles), dtype=np.float32)
+                block[entities[begin:end] - start, roles[begin:end]] = 1.0
+                together += block.T @ block
+            self._given = together / np.maximum(counts[:, None], 1)
 
     def propose(self, entity: int, limit: int) -> list[int]:
         """Roles in 0..2R-1, most fitting first: its own and those that go with them."""
-        own = self._facts.roles(entity)
+        own = np.unique(self._facts.about(entity)[0])
         if not len(own):
             return [int(role) for role in self._popular[:limit]]
         if self._given is None:
@@ -46,18 +67,51 @@ class RoleTable:
         return [int(role) for role in order if fit[role] > 0.0]
 
 
-def _turn(role: int, roles: int) -> int:
-    """The other side's role of the same relation."""
-    return (role + roles // 2) % roles
+class ReviewQueue:
+    """Ranks the new facts of a relation when first asked for, one relation at a time."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        self._ranked: dict[int, Future[list[RankedFact]]] = {}
+        self._lock = threading.Lock()
+
+    def rank(self, relation: int, thread: ThreadPoolExecutor) -> Future[list[RankedFact]]:
+        """The ranked facts of a relation, now or when ``thread`` has come to it."""
+        with self._lock:
+            known = self._ranked.get(relation)
+            if known is None or _has_failed(known):
+                known = thread.submit(rank_new_facts, self._predictor, relation)
+                self._ranked[relation] = known
+            return known
+
+    def count_ranked(self, relation: int) -> int | None:
+        """How many facts were ranked; None where they are not ranked already."""
+        known = self._ranked.get(relation)
+        if known is None or not known.done() or _has_failed(known):
+            return None
+        return len(known.result())
 
 
-def _count_together(num_entities: int, roles: int, facts: FactIndex) -> NDArray[np.float64]:
-    together = np.zeros((roles, roles))
-    members = [facts.answers(_turn(role, roles)) for role in range(roles)]
-    for start in range(0, num_entities, _BLOCK):
-        block = np.zeros((min(_BLOCK, num_entities - start), roles), dtype=np.float32)
-        for role, entities in enumerate(members):
-            begin, end = np.searchsorted(entities, [start, start + _BLOCK])
-            block[entities[begin:end] - start, role] = 1.0
-        together += block.T @ block
-    return together / np.maximum(np.diag(together)[:, None], 1.0)
+def rank_new_facts(predictor: Predictor, relation: int) -> list[RankedFact]:
+    """The best new facts of a relation between entities known in these roles, best first."""
+    found = iterate_new_facts(predictor.scorer, [relation], per_relation=_KEPT, plausible=True)
+    return [
+        (
+            (fact.head.label, fact.relation.label, fact.tail.label),
+            fact.score if fact.probability is None else fact.probability,
+        )
+        for fact in found
+    ]
+
+
+def compute_probability(predictor: Predictor, fact: tuple[int, int, int]) -> float:
+    """How likely the model finds a fact, as the queue has it: by the lower of its two answers."""
+    sides: tuple[Side, ...] = ("tail", "head")
+    lower = min(float(predictor.score_facts([fact], asked=side).answer[0]) for side in sides)
+    if predictor.calibration is None:
+        return lower
+    return float(predictor.calibration.apply(PLAUSIBLE_FACT, lower))
+
+
+def _has_failed(ranking: Future[list[RankedFact]]) -> bool:
+    return ranking.done() and (ranking.cancelled() or ranking.exception() is not None)

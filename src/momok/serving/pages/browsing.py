@@ -1,100 +1,155 @@
-"""An entity, why a fact is likely, and pictures."""
+"""The start page, search, an entity, why a fact is likely, pictures, and the page about the API."""
 
 from __future__ import annotations
 
-import json
+import hashlib
 from typing import Annotated, Literal
 
+import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
 
-from momok.serving.describe import describe_entity, describe_relation, describe_thing
-from momok.serving.pages.rendering import render, service_of
-from momok.serving.pictures import MEDIA_TYPE, SIZES
+from momok.graph import SPLIT_NAMES
+from momok.serving.api import Label, WithModel, WithService
+from momok.serving.describe import (
+    describe_details,
+    describe_entity,
+    describe_facts,
+    describe_hits,
+    describe_relation,
+    list_relations,
+)
+from momok.serving.entity_search import make_reference
+from momok.serving.pages.rendering import redirect, render
+from momok.serving.pictures import MEDIA_TYPE
+from momok.serving.schemas import Side
 from momok.serving.settings import Limits
 
-__all__ = ["router"]
-
 router = APIRouter()
+_MOST_CONNECTED = 12  # entities on the start page
 _FACTS = 8  # of a relation, before "all"
 _ALL = 500
 _PREDICTED = 5
 
-Label = Annotated[str, Query(min_length=1, max_length=Limits().text)]
+
+@router.get("/")
+def start(request: Request, service: WithService, model: WithModel) -> Response:
+    """What the graph holds, its most connected entities, its relations."""
+    graph = model.graph
+    relations = list_relations(model, service.store.count())
+    best_known = model.list_best_known(_MOST_CONNECTED)
+    return render(
+        request,
+        "start.html",
+        about_graph=graph.about,
+        entities=graph.num_entities,
+        facts=sum(len(graph.facts(split)) for split in SPLIT_NAMES),
+        pictures=len(model.pictures),
+        relations=sorted(relations, key=lambda relation: -relation.facts),
+        connected=[describe_entity(model, entity) for entity in best_known],
+    )
+
+
+@router.get("/search")
+def search(
+    request: Request, model: WithModel, q: Annotated[str, Query(max_length=Limits().query)] = ""
+) -> Response:
+    """Entities by name; the only one that is exactly so named is shown at once."""
+    hits = model.names.search(q, 50)
+    exact = [hit.entity for hit in hits if hit.exact]
+    if len(exact) == 1:
+        label = model.graph.entities.labels[exact[0]]
+        return redirect("/entity", label=make_reference(label))
+    return render(request, "search.html", q=q, found=describe_hits(model, hits))
 
 
 @router.get("/entity")
-async def entity(request: Request, label: Label, all: bool = False) -> Response:
+async def entity(
+    request: Request, service: WithService, model: WithModel, label: Label, all: bool = False
+) -> Response:
     """Picture, text, known facts, predicted facts by relation."""
-    service = service_of(request)
-    model = service.model
-    found = model.directory.find_entity(label)
-    about = describe_entity(model, found)
-    known = [
-        describe_relation(model, relation)
-        | {
-            "reverse": reverse,
-            "count": count,
-            "facts": [
-                describe_thing(model, fact.other) | {"split": fact.split}
-                for fact in model.facts.list_relation(
-                    found, relation, reverse, _ALL if all else _FACTS
-                )
-            ],
-        }
-        for relation, reverse, count in model.facts.count_by_relation(found)
-    ]
-    predicted = json.loads(await service.predicted_facts(model, found, _PREDICTED))["groups"]
-    facts = [
-        (about["label"], group["relation"]["label"], answer["label"])
-        if group["asked"] == "tail"
-        else (answer["label"], group["relation"]["label"], about["label"])
+    found = model.names.find_entity(label)
+    roles, starts, counts = np.unique(
+        model.graph.fact_index.about(found)[0], return_index=True, return_counts=True
+    )
+    known = []
+    for role, start, count in zip(roles.tolist(), starts.tolist(), counts.tolist(), strict=True):
+        reverse, relation = divmod(role, model.graph.num_relations)
+        facts = describe_facts(model, found, start, min(count, _ALL if all else _FACTS))
+        known.append(
+            {
+                "relation": describe_relation(model, relation),
+                "reverse": bool(reverse),
+                "count": count,
+                "facts": [(fact.head if reverse else fact.tail, fact.split) for fact in facts],
+            }
+        )
+    about = describe_details(model, found)
+    predicted = (await service.predict_facts(model, found, _PREDICTED)).groups
+    new_facts = [
+        (answer.label, group.relation.label, about.label)
+        if group.asked == "head"
+        else (about.label, group.relation.label, answer.label)
         for group in predicted
-        for answer in group["predictions"]
+        for answer in group.predictions
     ]
-    reviews = iter(await service.holder.run(lambda: service.store.get_many(facts)))
-    for group in predicted:
-        for answer in group["predictions"]:
-            answer["review"] = next(reviews)
-    return render(request, "entity.html", entity=about, known=known, predicted=predicted, all=all)
+    reviews = await run_in_threadpool(service.store.get_many, new_facts)
+    return render(
+        request,
+        "entity.html",
+        entity=about,
+        known=known,
+        predicted=predicted,
+        reviews={review.fact: review for review in reviews},
+        all=all,
+    )
 
 
 @router.get("/why")
 async def why(
+    *,
     request: Request,
+    service: WithService,
+    model: WithModel,
     head: Label,
     relation: Label,
     tail: Label,
-    asked: Literal["head", "tail"] = "tail",
+    asked: Side = "tail",
 ) -> Response:
     """What led to the probability of a fact."""
-    service = service_of(request)
-    model = service.model
-    fact = (
-        model.directory.find_entity(head),
-        model.directory.find_relation(relation),
-        model.directory.find_entity(tail),
-    )
-    found = json.loads(await service.explain(model, fact, asked=asked))
-    labels = found["head"]["label"], found["relation"]["label"], found["tail"]["label"]
-    review = await service.holder.run(lambda: service.store.get(labels))
+    fact = model.names.find_fact(head, relation, tail)
+    found = await service.explain(model, fact, asked=asked)
+    labels = found.head["label"], found.relation.label, found.tail["label"]
+    review = await run_in_threadpool(service.store.get, labels)
     return render(request, "why.html", why=found, review=review)
 
 
 @router.get("/picture")
-async def picture(
-    request: Request, entity: Label, size: Literal["small", "medium", "large"] = "medium"
+def picture(
+    request: Request,
+    model: WithModel,
+    entity: Label,
+    size: Literal["small", "medium", "large"] = "medium",
 ) -> Response:
     """The picture of an entity, made anew by this server."""
-    service = service_of(request)
-    model = service.model
-    found = model.directory.find_entity(entity)
-    longest = dict(zip(("small", "medium", "large"), SIZES, strict=True))[size]
-    made = await service.holder.run(lambda: model.pictures.render(found, longest))
-    if made is None:
-        return Response(status_code=404, headers={"cache-control": "no-store"})
-    content, tag = made
-    headers = {"etag": f'"{tag}"', "cache-control": "private, max-age=3600"}
-    if request.headers.get("if-none-match") == f'"{tag}"':
+    content = model.pictures.render(model.names.find_entity(entity), size)
+    if content is None:
+        return Response(status_code=404)
+    tag = f'"{hashlib.sha256(content).hexdigest()[:24]}"'
+    headers = {"etag": tag, "cache-control": "private, max-age=3600"}
+    if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=MEDIA_TYPE, headers=headers)
+
+
+@router.get("/api")
+async def about_api(request: Request) -> Response:
+    """How programs ask."""
+    operations = [
+        {"method": method.upper(), "path": path, "text": operation.get("description", "")}
+        for path, methods in request.app.openapi()["paths"].items()
+        for method, operation in methods.items()
+    ]
+    base = str(request.base_url).rstrip("/")
+    return render(request, "api.html", operations=operations, base=base)

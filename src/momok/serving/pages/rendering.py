@@ -1,73 +1,61 @@
-"""Templates, their filters, and the session that every page belongs to."""
+"""Templates, their filters and drawings, and forms."""
 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from pydantic import BaseModel, ValidationError
 
 import momok
-from momok.serving.access import Session
-from momok.serving.directory import make_reference
-from momok.serving.pages.charts import BAR_WIDTH, arcs, colour_class, stack
+from momok.serving.access import AccessError, begin_session, is_form_token
+from momok.serving.entity_search import make_reference
 from momok.serving.service import Service
 
-__all__ = [
-    "FormRefusedError",
-    "begin_trusted",
-    "error_page",
-    "read_form",
-    "redirect",
-    "render",
-    "reviewer_name",
-    "service_of",
-    "write_reviewer",
-]
+Form = TypeVar("Form", bound=BaseModel)
 
 _HERE = Path(__file__).parents[1]
 _REVIEWER_COOKIE = "momok_reviewer"
 _MOST_FIELDS = 20
 _YEAR = 365 * 24 * 3600
-
-
-class FormRefusedError(Exception):
-    """A form without the token of its session."""
-
-
-def service_of(request: Request) -> Service:
-    """The parts of the server."""
-    service: Service = request.app.state.service
-    return service
+_NAMED_COLOURS = ("structure", "image", "text", "joint")
+_FURTHER_COLOURS = 6  # of other modalities; experts are numbered
+_ARC_GAP = 0.8  # of 100, between two arcs
 
 
 def render(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """Make a page; begins a session where the browser has none."""
-    service = service_of(request)
-    session = _find_session(request)
+    service: Service = request.app.state.service
+    model, path = service.model, request.url.path
+    about = {
+        "graph": model.graph.name,
+        "licence": model.graph.licence,
+        "momok": momok.__version__,
+        "model": model.version,
+        "calibrated": model.calibrated,
+        "asks_token": bool(service.settings.token),
+    }
     text = (
         _environment()
         .get_template(template)
         .render(
-            values
-            | {
-                "about": _describe_server(service),
-                "form_token": session.form_token,
-                "reviewer": reviewer_name(request),
-                "path": request.url.path,
-                "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
-            }
+            **values,
+            about=about,
+            form_token=_form_token(request),
+            reviewer=reviewer_name(request),
+            path=path,
         )
     )
-    response = HTMLResponse(text.encode("utf-8", "replace"), status_code=status)
-    if getattr(request.state, "fresh_session", None) is session:
-        _set_session(response, request, service, session)
-    return response
+    return HTMLResponse(text.encode("utf-8", "replace"), status)
 
 
 def error_page(request: Request, status: int, message: str) -> Response:
@@ -81,22 +69,30 @@ def redirect(path: str, **query: str) -> RedirectResponse:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form, after its token was checked.
+    """The fields of a form that are filled in, after its token was checked.
 
     Raises:
-        FormRefusedError: the token is missing, or of another session.
+        AccessError: the token is missing, or of another session.
     """
     text = (await request.body()).decode("utf-8", "replace")
     try:
-        fields = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
-    except ValueError as error:
-        raise FormRefusedError from error
-    if request.state.bearer:
-        return fields
-    gate = service_of(request).gate
-    if not gate.is_form_token(request.state.session, fields.get("form_token", "")):
-        raise FormRefusedError
+        fields = dict(parse_qsl(text, max_num_fields=_MOST_FIELDS))
+    except ValueError:
+        fields = {}
+    if not is_form_token(request, fields.get("form_token", "")):
+        message = "this form is of another session or too old; load its page again"
+        raise AccessError(403, "form_refused", message)
     return fields
+
+
+def check_form(kind: type[Form], fields: Mapping[str, str]) -> Form:
+    """The fields of a form as a request of the API, checked in the same way."""
+    try:
+        return kind.model_validate_strings(
+            {name: fields[name] for name in kind.model_fields if name in fields}
+        )
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_context=False)) from error
 
 
 def reviewer_name(request: Request) -> str:
@@ -104,8 +100,7 @@ def reviewer_name(request: Request) -> str:
     given = unquote(request.cookies.get(_REVIEWER_COOKIE, ""))[:80].strip()
     if given and given.isprintable():
         return given
-    session = _find_session(request)
-    return f"reviewer-{hashlib.sha256(session.value.encode()).hexdigest()[:6]}"
+    return f"reviewer-{hashlib.sha256(_form_token(request).encode()).hexdigest()[:6]}"
 
 
 def write_reviewer(response: Response, name: str) -> None:
@@ -115,37 +110,8 @@ def write_reviewer(response: Response, name: str) -> None:
     )
 
 
-def begin_trusted(request: Request, response: Response) -> None:
-    """Begin a session of a browser that has shown the token."""
-    service = service_of(request)
-    _set_session(response, request, service, service.gate.new_session(trusted=True))
-
-
-def _find_session(request: Request) -> Session:
-    """The session of a request, begun here where the browser has none."""
-    session: Session | None = request.state.session
-    if session is None:
-        gate = service_of(request).gate
-        session = gate.new_session(trusted=bool(request.state.bearer))
-        request.state.session = request.state.fresh_session = session
-    return session
-
-
-def _set_session(response: Response, request: Request, service: Service, session: Session) -> None:
-    secure = request.url.scheme == "https"
-    response.headers.append("set-cookie", service.gate.write_cookie(session, secure=secure))
-
-
-def _describe_server(service: Service) -> dict[str, Any]:
-    graph = service.model.predictor.graph
-    return {
-        "graph": graph.name,
-        "licence": graph.licence,
-        "momok": momok.__version__,
-        "model": service.model.version,
-        "calibrated": service.model.calibrated,
-        "asks_token": service.gate.asks_token,
-    }
+def _form_token(request: Request) -> str:
+    return request.session.get("form_token") or begin_session(request, trusted=False)
 
 
 @cache
@@ -158,19 +124,57 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "arcs": arcs,
-        "colour": colour_class,
+        "arcs": draw_arcs,
+        "colour": _colour_class,
         "entity_address": _entity_address,
         "initial": lambda name: name[:1].upper() or "·",
         "percent": _percent,
         "reference": make_reference,
         "shorten": _shorten,
-        "stack": stack,
+        "stack": stack_bar,
         "thousands": lambda number: f"{number:,}",
-        "when": _when,
+        "when": lambda moment: moment[:16].replace("T", " "),  # ISO 8601, to the minute
     }
-    environment.globals |= {"static": _static, "why_address": _why_address, "bar_width": BAR_WIDTH}
+    environment.globals |= {"static": _static, "why_address": _why_address}
     return environment
+
+
+# -- small drawings, as SVG; colours come from the style sheet -------------------------------
+
+
+def draw_arcs(shares: Mapping[str, float]) -> list[dict[str, str]]:
+    """A ring of circumference 100, from the top and clockwise: name, dashes, offset."""
+    total = sum(shares.values()) or 1.0
+    arcs, start = [], 0.0
+    for name, share in shares.items():
+        part = 100 * share / total
+        length = max(part - _ARC_GAP, 0.0) if len(shares) > 1 else part
+        dashes = f"{length:.2f} {100 - length:.2f}"
+        arcs.append({"name": name, "dashes": dashes, "offset": f"{25 - start:.2f}"})
+        start += part
+    return arcs
+
+
+def stack_bar(shares: Mapping[str, float], filled: float = 1.0) -> list[dict[str, str]]:
+    """A bar of width 100 of which ``filled`` is cut into shares: name, start, width."""
+    total = sum(shares.values()) or 1.0
+    pieces, start = [], 0.0
+    for name, share in shares.items():
+        width = 100 * min(filled, 1.0) * share / total
+        pieces.append({"name": name, "start": f"{start:.2f}", "width": f"{width:.2f}"})
+        start += width
+    return pieces
+
+
+def _colour_class(name: str, position: int = 0) -> str:
+    """The style class of a modality's or an expert's colour."""
+    if name in _NAMED_COLOURS:
+        return f"c-{name}"
+    number = re.search(r"\d+$", name)
+    return f"c-{(int(number[0]) if number else position) % _FURTHER_COLOURS}"
+
+
+# -- texts and addresses ---------------------------------------------------------------------
 
 
 @cache
@@ -206,8 +210,3 @@ def _shorten(text: str, longest: int = 120) -> str:
     """A text that fits a line; blanks of any kind are one."""
     text = " ".join(text[: 8 * longest].split())
     return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"
-
-
-def _when(moment: str) -> str:
-    """``2026-03-01T12:34:56.789+00:00`` to the minute."""
-    return moment[:16].replace("T", " ")

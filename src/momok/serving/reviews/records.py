@@ -1,23 +1,12 @@
-"""What is kept of a review."""
+"""A review, a decision, an event: the records that the store takes and gives."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from momok.errors import MomokError
-
-__all__ = [
-    "Action",
-    "Decision",
-    "Event",
-    "Fact",
-    "Review",
-    "ReviewConflictError",
-    "State",
-    "hash_fact",
-]
 
 State = Literal["open", "accepted", "rejected"]
 """Where a fact stands: nobody has decided, or somebody has."""
@@ -70,10 +59,6 @@ class Review:
         """The labels."""
         return self.head, self.relation, self.tail
 
-    def to_json(self) -> dict[str, Any]:
-        """The plain form."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
@@ -122,10 +107,6 @@ class Event:
     note: str
     version: int
     at: str
-
-    def to_json(self) -> dict[str, Any]:
-        """The plain form."""
-        return asdict(self)
 
 
 def hash_fact(fact: Fact) -> str:

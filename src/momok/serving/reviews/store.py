@@ -10,31 +10,40 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from momok.errors import StorageError
-from momok.serving.reviews.database import events, facts, metadata, settings
-from momok.serving.reviews.engine import READ_ONLY, open_engine
-from momok.serving.reviews.records import (
-    Decision,
-    Event,
-    Fact,
-    Review,
-    State,
-    hash_fact,
+from momok.serving.reviews.database import (
+    READ_ONLY,
+    events,
+    facts,
+    metadata,
+    open_engine,
+    settings,
+    to_event,
+    to_review,
 )
-from momok.serving.reviews.rows import CHUNK, find_facts, to_event, to_review
-from momok.serving.reviews.writing import decide, lease, renew, undo
-
-__all__ = ["ReviewStore"]
+from momok.serving.reviews.records import Decision, Event, Fact, Review, State, hash_fact
+from momok.serving.reviews.writing import (
+    MAX_KEYS,
+    decide,
+    find_facts,
+    lease,
+    renew,
+    undo,
+)
 
 Result = TypeVar("Result")
 _ATTEMPTS = 6  # of a transaction that met another one
+
+_EVENTS = (
+    sa.select(events, facts.c.head, facts.c.relation, facts.c.tail)
+    .join(facts, facts.c.id == events.c.fact)
+    .order_by(events.c.id.desc())
+)
 
 
 class ReviewStore:
@@ -57,7 +66,8 @@ class ReviewStore:
             self._create_tables()
         except SQLAlchemyError as error:
             self._engine.dispose()
-            raise StorageError(f"the review database cannot be used: {_say(error)}") from error
+            message = f"the review database cannot be used: {_shorten(error)}"
+            raise StorageError(message) from error
 
     def close(self) -> None:
         """Close all connections."""
@@ -66,8 +76,7 @@ class ReviewStore:
     def ping(self) -> bool:
         """Whether the database answers."""
         try:
-            with self._reading() as connection:
-                connection.execute(sa.select(sa.literal(1)))
+            self._read(sa.select(sa.literal(1)))
         except StorageError:
             return False
         return True
@@ -76,14 +85,12 @@ class ReviewStore:
         """A secret of this database, made when first asked for; survives restarts."""
 
         def load(connection: sa.Connection) -> str:
-            found = connection.execute(
-                sa.select(settings.c.value).where(settings.c.name == "secret")
-            ).scalar()
-            if found is not None:
-                return str(found)
-            value = secrets.token_hex(32)
-            connection.execute(sa.insert(settings).values(name="secret", value=value))
-            return value
+            query = sa.select(settings.c.value).where(settings.c.name == "secret")
+            found: str | None = connection.execute(query).scalar()
+            if found is None:
+                found = secrets.token_hex(32)
+                connection.execute(sa.insert(settings).values(name="secret", value=found))
+            return found
 
         return self._transact(load)
 
@@ -102,30 +109,18 @@ class ReviewStore:
             reviewer: who asks.
         """
         wanted = frozenset(fact for fact, _ in candidates)
-        held = self._transact(lambda c: renew(c, wanted, reviewer, self.lease_seconds))
-        if held is not None:
-            return held
-        for start in range(0, len(candidates), CHUNK):
-            part = candidates[start : start + CHUNK]
-            review = self._transact(
-                partial(
-                    lease,
-                    candidates=part,
-                    reviewer=reviewer,
-                    lease_seconds=self.lease_seconds,
-                )
-            )
+        review = self._transact(lambda c: renew(c, wanted, reviewer, self.lease_seconds))
+        parts = (candidates[i : i + MAX_KEYS] for i in range(0, len(candidates), MAX_KEYS))
+        for part in parts:
             if review is not None:
-                return review
-        return None
+                break
+            review = self._transact(lambda c, p=part: lease(c, p, reviewer, self.lease_seconds))  # type: ignore[misc]
+        return review
 
     def release(self, reviewer: str) -> None:
         """Give back what a reviewer holds."""
-        self._transact(
-            lambda c: c.execute(
-                sa.update(facts).where(facts.c.lease_holder == reviewer).values(lease_until=0.0)
-            )
-        )
+        held = sa.update(facts).where(facts.c.lease_holder == reviewer)
+        self._transact(lambda c: c.execute(held.values(lease_until=0.0)))
 
     def decide(self, decision: Decision) -> Review:
         """Write a decision down; when this returns it is on the disk.
@@ -154,13 +149,13 @@ class ReviewStore:
 
     def get_many(self, wanted: Sequence[Fact]) -> list[Review]:
         """Where facts stand, in their order."""
-        with self._reading() as connection:
-            found = find_facts(connection, [hash_fact(fact) for fact in wanted])
+        keys = [hash_fact(fact) for fact in wanted]
+        found = self._reading(lambda c: find_facts(c, keys))
         return [
             to_review(found[key])
-            if (key := hash_fact(fact)) in found
+            if key in found
             else Review(head=fact[0], relation=fact[1], tail=fact[2])
-            for fact in wanted
+            for key, fact in zip(keys, wanted, strict=True)
         ]
 
     def list_reviews(
@@ -172,47 +167,25 @@ class ReviewStore:
         limit: int = 50,
     ) -> tuple[list[Review], int | None]:
         """Touched facts in the order they were first touched: (a page, where the next begins)."""
-        query = sa.select(facts).where(facts.c.id > after).order_by(facts.c.id).limit(limit + 1)
-        if state is not None:
-            query = query.where(facts.c.state == state)
-        else:
-            query = query.where(facts.c.version > 0)
+        query = sa.select(facts).where(facts.c.id > after).order_by(facts.c.id)
+        query = query.where(facts.c.version > 0 if state is None else facts.c.state == state)
         if relation is not None:
             query = query.where(facts.c.relation == relation)
-        with self._reading() as connection:
-            rows = [dict(row) for row in connection.execute(query).mappings()]
-        following = rows[limit - 1]["id"] if len(rows) > limit else None
-        return [to_review(row) for row in rows[:limit]], following
+        rows, following = self._read_page(query, limit)
+        return [to_review(row) for row in rows], following
 
     def list_events(
         self, *, before: int | None = None, limit: int = 50
     ) -> tuple[list[Event], int | None]:
         """The history, latest first: (a page, where the next begins)."""
-        query = (
-            sa.select(events, facts.c.head, facts.c.relation, facts.c.tail)
-            .join(facts, facts.c.id == events.c.fact)
-            .order_by(events.c.id.desc())
-            .limit(limit + 1)
-        )
-        if before is not None:
-            query = query.where(events.c.id < before)
-        with self._reading() as connection:
-            rows = [dict(row) for row in connection.execute(query).mappings()]
-        following = rows[limit - 1]["id"] if len(rows) > limit else None
-        return [to_event(row) for row in rows[:limit]], following
+        query = _EVENTS if before is None else _EVENTS.where(events.c.id < before)
+        rows, following = self._read_page(query, limit)
+        return [to_event(row) for row in rows], following
 
     def latest_event(self, reviewer: str) -> Event | None:
         """What a reviewer did last."""
-        query = (
-            sa.select(events, facts.c.head, facts.c.relation, facts.c.tail)
-            .join(facts, facts.c.id == events.c.fact)
-            .where(events.c.reviewer == reviewer)
-            .order_by(events.c.id.desc())
-            .limit(1)
-        )
-        with self._reading() as connection:
-            row = connection.execute(query).mappings().first()
-        return None if row is None else to_event(dict(row))
+        rows = self._read(_EVENTS.where(events.c.reviewer == reviewer).limit(1))
+        return to_event(rows[0]) if rows else None
 
     def iterate_accepted(self) -> Iterator[Review]:
         """All accepted facts, in the order they were first touched."""
@@ -224,14 +197,13 @@ class ReviewStore:
     def count(self) -> dict[str, dict[State, int]]:
         """How many facts were accepted and rejected: by relation label, then by state."""
         query = (
-            sa.select(facts.c.relation, facts.c.state, sa.func.count())
+            sa.select(facts.c.relation, facts.c.state, sa.func.count().label("number"))
             .where(facts.c.state != "open")
             .group_by(facts.c.relation, facts.c.state)
         )
         counts: dict[str, dict[State, int]] = {}
-        with self._reading() as connection:
-            for relation, state, number in connection.execute(query):
-                counts.setdefault(relation, {})[state] = number
+        for row in self._read(query):
+            counts.setdefault(row["relation"], {})[row["state"]] = row["number"]
         return counts
 
     # -- the database ----------------------------------------------------------------------
@@ -247,13 +219,23 @@ class ReviewStore:
                     raise
                 time.sleep(0.05 * 2**attempt)
 
-    @contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
+    def _read_page(
+        self, query: sa.Select[Any], limit: int
+    ) -> tuple[Sequence[sa.RowMapping], int | None]:
+        """Rows, and the id of the last one where more follow."""
+        rows = self._read(query.limit(limit + 1))
+        return rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else None
+
+    def _read(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
+        return self._reading(lambda c: c.execute(query).mappings().all())
+
+    def _reading(self, work: Callable[[sa.Connection], Result]) -> Result:
         try:
             with self._engine.connect() as connection:
-                yield connection.execution_options(**{READ_ONLY: True})
+                return work(connection.execution_options(**{READ_ONLY: True}))
         except SQLAlchemyError as error:
-            raise StorageError(f"the review database cannot be read: {_say(error)}") from error
+            message = f"the review database cannot be read: {_shorten(error)}"
+            raise StorageError(message) from error
 
     def _transact(self, work: Callable[[sa.Connection], Result]) -> Result:
         """Run in a transaction; again when another transaction was in the way."""
@@ -264,7 +246,7 @@ class ReviewStore:
             except SQLAlchemyError as error:
                 if attempt == _ATTEMPTS - 1 or not _is_passing(error):
                     raise StorageError(
-                        f"the review database refused: {_say(error)}; nothing was written"
+                        f"the review database refused: {_shorten(error)}; nothing was written"
                     ) from error
                 time.sleep(0.01 * 2**attempt * (1 + secrets.randbelow(100) / 100))
         raise AssertionError
@@ -279,7 +261,7 @@ def _is_passing(error: SQLAlchemyError) -> bool:
     return state.startswith("40") or state == "55P03" or "locked" in text or "busy" in text
 
 
-def _say(error: SQLAlchemyError) -> str:
+def _shorten(error: SQLAlchemyError) -> str:
     """The database's own words, in one line, without the statement."""
     text = str(getattr(error, "orig", None) or error)
     return " ".join(text.split())[:300] or type(error).__name__

@@ -6,10 +6,11 @@ import hashlib
 import time
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
-from momok.serving.reviews.database import events, facts, skips
+from momok.serving.reviews.database import events, facts, skips, to_review
 from momok.serving.reviews.records import (
     Action,
     Decision,
@@ -19,11 +20,45 @@ from momok.serving.reviews.records import (
     State,
     hash_fact,
 )
-from momok.serving.reviews.rows import Row, find_facts, to_review
 
-__all__ = ["decide", "lease", "renew", "undo"]
+Row: TypeAlias = dict[str, Any]
+
+MAX_KEYS = 200  # in one statement; SQLite takes 999 variables
 
 _AFTER: dict[Action, State] = {"accept": "accepted", "reject": "rejected", "skip": "open"}
+_FREE: Row = {"lease_holder": "", "lease_until": 0.0}
+
+
+def find_facts(connection: sa.Connection, keys: Sequence[str]) -> dict[str, Row]:
+    """Facts by their keys, those that there are."""
+    found: dict[str, Row] = {}
+    for start in range(0, len(keys), MAX_KEYS):
+        query = sa.select(facts).where(facts.c.key.in_(keys[start : start + MAX_KEYS]))
+        found |= {row["key"]: dict(row) for row in connection.execute(query).mappings()}
+    return found
+
+
+def renew(
+    connection: sa.Connection, wanted: Collection[Fact], reviewer: str, lease_seconds: float
+) -> Review | None:
+    """Give the wanted fact that the reviewer holds, of several the one given last."""
+    now = time.time()
+    held = connection.execute(
+        sa.select(facts)
+        .where(facts.c.lease_holder == reviewer, facts.c.lease_until >= now)
+        .where(facts.c.state == "open")
+        .order_by(facts.c.lease_until.desc())
+    ).mappings()
+    row = next((r for r in held if (r["head"], r["relation"], r["tail"]) in wanted), None)
+    if row is None:
+        return None
+    taken = connection.execute(
+        sa.update(facts)
+        .where(facts.c.id == row["id"], facts.c.version == row["version"])
+        .where(facts.c.lease_holder == reviewer)
+        .values(lease_until=now + lease_seconds)
+    )
+    return to_review(row) if taken.rowcount == 1 else None
 
 
 def lease(
@@ -37,14 +72,10 @@ def lease(
     keys = [hash_fact(fact) for fact, _ in candidates]
     found = find_facts(connection, keys)
     ids = [row["id"] for row in found.values()]
+    mine = skips.c.reviewer_key == _hash_name(reviewer)
     skipped = set(
-        connection.execute(
-            sa.select(skips.c.fact).where(
-                skips.c.fact.in_(ids), skips.c.reviewer_key == _reviewer_key(reviewer)
-            )
-        ).scalars()
+        connection.execute(sa.select(skips.c.fact).where(skips.c.fact.in_(ids), mine)).scalars()
     )
-    until = now + lease_seconds
     for key, (fact, probability) in zip(keys, candidates, strict=True):
         row = found.get(key)
         if row is None:
@@ -55,7 +86,7 @@ def lease(
             sa.update(facts)
             .where(facts.c.id == row["id"], facts.c.state == "open")
             .where((facts.c.lease_holder == reviewer) | (facts.c.lease_until < now))
-            .values(lease_holder=reviewer, lease_until=until)
+            .values(lease_holder=reviewer, lease_until=now + lease_seconds)
         )
         if taken.rowcount == 1:
             return to_review(row)
@@ -79,12 +110,11 @@ def decide(connection: sa.Connection, decision: Decision) -> Review:
     if before.state != "open":
         raise ReviewConflictError(f"this fact is decided already: {_describe(before)}", before)
     if decision.action == "skip":
-        _remember_skip(connection, row["id"], decision.reviewer)
-    after = _AFTER[decision.action]
+        _insert_skip(connection, row["id"], decision.reviewer)
     return _write(
         connection,
         row,
-        state=after,
+        state=_AFTER[decision.action],
         action=decision.action,
         reviewer=decision.reviewer,
         note=decision.note,
@@ -114,10 +144,9 @@ def undo(connection: sa.Connection, reviewer: str, lease_seconds: float) -> Revi
     row = _get_fact(connection, latest["fact"])
     connection.execute(
         sa.delete(skips).where(
-            skips.c.fact == row["id"], skips.c.reviewer_key == _reviewer_key(reviewer)
+            skips.c.fact == row["id"], skips.c.reviewer_key == _hash_name(reviewer)
         )
     )
-    lease = {"lease_holder": reviewer, "lease_until": time.time() + lease_seconds}
     return _write(
         connection,
         row,
@@ -125,35 +154,12 @@ def undo(connection: sa.Connection, reviewer: str, lease_seconds: float) -> Revi
         action="undo",
         reviewer=reviewer,
         undoes=latest["id"],
-        lease=lease,
+        lease={"lease_holder": reviewer, "lease_until": time.time() + lease_seconds},
     )
 
 
-def renew(
-    connection: sa.Connection, wanted: Collection[Fact], reviewer: str, lease_seconds: float
-) -> Review | None:
-    """Give the wanted fact that the reviewer holds, of several the one given last."""
-    now = time.time()
-    held = connection.execute(
-        sa.select(facts)
-        .where(facts.c.lease_holder == reviewer, facts.c.lease_until >= now)
-        .where(facts.c.state == "open")
-        .order_by(facts.c.lease_until.desc())
-    ).mappings()
-    row = next((r for r in held if (r["head"], r["relation"], r["tail"]) in wanted), None)
-    if row is None:
-        return None
-    taken = connection.execute(
-        sa.update(facts)
-        .where(facts.c.id == row["id"], facts.c.version == row["version"])
-        .where(facts.c.lease_holder == reviewer)
-        .values(lease_until=now + lease_seconds)
-    )
-    return to_review(dict(row)) if taken.rowcount == 1 else None
-
-
-def _get_fact(connection: sa.Connection, place: int) -> Row:
-    return dict(connection.execute(sa.select(facts).where(facts.c.id == place)).mappings().one())
+def _get_fact(connection: sa.Connection, number: int) -> Row:
+    return dict(connection.execute(sa.select(facts).where(facts.c.id == number)).mappings().one())
 
 
 def _find_request(connection: sa.Connection, decision: Decision) -> Review | None:
@@ -168,12 +174,14 @@ def _find_request(connection: sa.Connection, decision: Decision) -> Review | Non
     row = connection.execute(query).mappings().first()
     if row is None:
         return None
-    given = (decision.fact, decision.action, decision.reviewer)
-    if ((row["head"], row["relation"], row["tail"]), row["done"], row["by"]) != given:
-        raise ReviewConflictError(
-            "this request name was used for another decision", to_review(dict(row))
-        )
-    return to_review(dict(row))
+    review = to_review(row)
+    if (review.fact, row["done"], row["by"]) != (
+        decision.fact,
+        decision.action,
+        decision.reviewer,
+    ):
+        raise ReviewConflictError("this request name was used for another decision", review)
+    return review
 
 
 def _insert_fact(connection: sa.Connection, fact: Fact, probability: float | None) -> Row:
@@ -188,13 +196,18 @@ def _insert_fact(connection: sa.Connection, fact: Fact, probability: float | Non
         "note": "",
         "probability": probability,
         "changed": _now(),
-        "lease_holder": "",
-        "lease_until": 0.0,
+        **_FREE,
     }
     # Where another one writes the same fact, this fails and the transaction is tried again.
     inserted = connection.execute(sa.insert(facts).values(row))
     assert inserted.inserted_primary_key is not None
     return row | {"id": inserted.inserted_primary_key[0]}
+
+
+def _insert_skip(connection: sa.Connection, fact: int, reviewer: str) -> None:
+    row = {"fact": fact, "reviewer_key": _hash_name(reviewer)}
+    if connection.execute(sa.select(skips).filter_by(**row)).first() is None:
+        connection.execute(sa.insert(skips).values(row))
 
 
 def _write(
@@ -207,24 +220,20 @@ def _write(
     note: str = "",
     request: str | None = None,
     undoes: int | None = None,
-    lease: Row | None = None,
+    lease: Row = _FREE,
 ) -> Review:
     """Change the fact where it has still the version seen, and add the event."""
-    decided = state != "open"
+    version, now, decided = row["version"] + 1, _now(), state != "open"
     change = {
         "state": state,
-        "version": row["version"] + 1,
+        "version": version,
         "reviewer": reviewer if decided else "",
         "note": note if decided else "",
-        "changed": _now(),
-        **(lease or {"lease_holder": "", "lease_until": 0.0}),
+        "changed": now,
+        **lease,
     }
-    changed = connection.execute(
-        sa.update(facts)
-        .where(facts.c.id == row["id"], facts.c.version == row["version"])
-        .values(change)
-    )
-    if changed.rowcount != 1:
+    seen = sa.update(facts).where(facts.c.id == row["id"], facts.c.version == row["version"])
+    if connection.execute(seen.values(change)).rowcount != 1:
         raise ReviewConflictError("somebody else has decided this fact just now")
     connection.execute(
         sa.insert(events).values(
@@ -234,29 +243,21 @@ def _write(
             after=state,
             reviewer=reviewer,
             note=note,
-            version=row["version"] + 1,
+            version=version,
             undoes=undoes,
             request=request,
-            at=change["changed"],
+            at=now,
         )
     )
     return to_review(row | change)
-
-
-def _remember_skip(connection: sa.Connection, fact: int, reviewer: str) -> None:
-    key = _reviewer_key(reviewer)
-    known = connection.execute(
-        sa.select(skips.c.fact).where(skips.c.fact == fact, skips.c.reviewer_key == key)
-    ).first()
-    if known is None:
-        connection.execute(sa.insert(skips).values(fact=fact, reviewer_key=key))
 
 
 def _describe(review: Review) -> str:
     return f"{review.state} by {review.reviewer}" if review.reviewer else review.state
 
 
-def _reviewer_key(reviewer: str) -> str:
+def _hash_name(reviewer: str) -> str:
+    """A key of fixed length, as of facts."""
     return hashlib.sha256(reviewer.encode()).hexdigest()
 
 

@@ -59,7 +59,7 @@
       window.scrollTo({ top: 0 });
     } catch {
       // The same request name goes with the next try: nothing is decided twice.
-      say("Not saved: the server does not answer. Try again.");
+      say("Not saved: the server is not responding. Try again.");
     } finally {
       busy = false;
       area().removeAttribute("aria-busy");

@@ -10,18 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.graph import MultimodalGraph, Vocabulary
-from momok.serving.entity_search import NameIndex, fold
+from momok.serving.entity_search import EntitySearch, fold
 
 
 def make_graph(names: list[str], degrees: list[int] | None = None) -> MultimodalGraph:
     """A graph with these names; facts give entities their degrees."""
     labels = tuple(f"label:{i}" for i in range(len(names)))
-    facts = [(i, 0, i) for i, n in enumerate(degrees or [1] * len(names)) for _ in range(n)]
+    facts = [(i, r, i) for i, n in enumerate(degrees or [1] * len(names)) for r in range(n)]
     train = np.array(facts, dtype=np.int64).reshape(-1, 3)
     return MultimodalGraph(
         name="names",
         entities=Vocabulary(labels),
-        relations=Vocabulary(("r",)),
+        relations=Vocabulary(tuple("abcdefghij")),
         train=train,
         valid=train[:0],
         test=train[:0],
@@ -30,7 +30,7 @@ def make_graph(names: list[str], degrees: list[int] | None = None) -> Multimodal
 
 
 def search(names: list[str], text: str, limit: int = 10) -> list[str]:
-    return [names[hit.entity] for hit in NameIndex(make_graph(names)).search(text, limit)]
+    return [names[hit.entity] for hit in EntitySearch(make_graph(names)).search(text, limit)]
 
 
 def test_beginnings_come_before_later_words_and_those_before_insides() -> None:
@@ -40,7 +40,7 @@ def test_beginnings_come_before_later_words_and_those_before_insides() -> None:
 
 def test_well_known_entities_come_first() -> None:
     names = ["Paris, Texas", "Paris, Ontario", "Paris"]
-    found = NameIndex(make_graph(names, [2, 9, 4])).search("paris", 3)
+    found = EntitySearch(make_graph(names, [2, 9, 4])).search("paris", 3)
     assert [hit.entity for hit in found] == [2, 1, 0]  # the exact name, then by degree
     assert found[0].exact
 
@@ -72,7 +72,7 @@ def test_mistakes_are_forgiven(typed: str) -> None:
     names = ["Germany", "Zinedine Zidane", "Zambia", "Great Britain", "Sudan"]
     assert search(names, typed)[0] == ("Germany" if typed[0] in "Gg" else "Zinedine Zidane")
     graph = make_graph(names)
-    assert NameIndex(graph).search(typed)[0].near
+    assert EntitySearch(graph).search(typed)[0].near
 
 
 def test_what_nothing_is_like_finds_nothing() -> None:
@@ -84,7 +84,7 @@ def test_what_nothing_is_like_finds_nothing() -> None:
 def test_labels_and_further_names_are_searched_too() -> None:
     graph = make_graph(["Japan", "Spain"])
     further = {"native_name": ("日本", "España"), "population": ("125", "47")}
-    index = NameIndex(
+    index = EntitySearch(
         MultimodalGraph(
             name="g",
             entities=graph.entities,
@@ -113,7 +113,7 @@ def test_parts_of_names_are_found_exactly_where_a_scan_finds_them(
         kept = unicodedata.normalize("NFKD", text.casefold())
         return " ".join("".join(c for c in kept if not unicodedata.combining(c)).split())
 
-    found = [h.entity for h in NameIndex(make_graph(names)).search(typed, 50) if not h.near]
+    found = [h.entity for h in EntitySearch(make_graph(names)).search(typed, 50) if not h.near]
     wanted = {i for i, name in enumerate(names) if plain(typed) and plain(typed) in plain(name)}
     wanted |= {i for i in range(len(names)) if plain(typed) and plain(typed) in f"label:{i}"}
     assert set(found) == wanted

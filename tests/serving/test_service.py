@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import momok
 from momok.cli import main
-from momok.serving.exporting import to_ntriples, to_tsv
+from momok.serving.service import to_ntriples, to_tsv
 
 ACCEPTED = [
     ("http://example.org/France", "http://example.org/borders", "http://example.org/Spain"),

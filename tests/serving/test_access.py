@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from itsdangerous import TimestampSigner
 from starlette.testclient import TestClient
 
 from momok.errors import ConfigError
-from momok.serving.access import Gatekeeper, is_local_path
+from momok.serving.access import is_local_path
 from momok.serving.settings import ServeSettings, is_loopback
 
 Serve = Callable[..., TestClient]
@@ -123,20 +124,38 @@ def test_with_a_cookie_the_api_needs_the_form_token_too(client: TestClient) -> N
     assert client.post("/api/v1/predict", json=ASKED, headers=given).status_code == 200
 
 
-def test_a_forged_or_old_session_is_none() -> None:
-    gate = Gatekeeper(token=TOKEN, secret="s", host="localhost")
-    session = gate.new_session(trusted=True)
-    cookie = f"{gate.cookie}={session.value}"
-    assert gate.read_session(cookie) == session
-    promoted = gate.new_session(trusted=False).value.replace("v.", "t.", 1)
-    old = session.value.replace(session.value.split(".")[1], "1000000000")
-    for value in (promoted, old, session.value[:-1], "", "a.b.c.d", "é", "t.x.y." + "0" * 64):
-        assert gate.read_session(f"{gate.cookie}={value}") is None
-    assert gate.read_session("broken;;;=\x7f") is None
-    assert Gatekeeper(token="x" * 20, secret="s", host="h").read_session(cookie) is None
-    aged = session.value.split(".")
-    stem = f"t.{int(aged[1]) - 13 * 3600}.{aged[2]}"
-    assert gate.read_session(f"{gate.cookie}={stem}.{gate._sign(stem)}") is None
+def test_a_forged_or_old_session_is_none(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reviews = f"sqlite:///{tmp_path / 'shared.sqlite'}"
+    client, other = (serve(token=t, reviews=reviews) for t in (TOKEN, "another-good-token"))
+
+    def is_let_in(value: str, server: TestClient = client) -> bool:
+        server.cookies.clear()
+        return server.get("/history", headers={"cookie": f"{name}={value}"}).status_code == 200
+
+    form_token(client)
+    ((name, stranger),) = client.cookies.items()
+    fields = {"form_token": form_token(client), "token": TOKEN}
+    client.post("/login", data=fields, follow_redirects=False)
+    good = client.cookies[name]
+    assert is_let_in(good)
+    content, time, signature = good.rsplit(".", 2)
+    promoted = ".".join([content, *stranger.rsplit(".", 2)[1:]])
+    later = ".".join([content, time[:-1] + "A", signature])
+    for value in (stranger, promoted, later, good[:-1], "", "a.b.c", content, "broken;;;=\x7f"):
+        assert not is_let_in(value)
+    assert not is_let_in(good, other)  # another token ends all sessions
+    now = TimestampSigner("x").get_timestamp()
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: now + 13 * 3600)
+    assert not is_let_in(good)
+
+
+def test_cookies_are_sent_over_tls_only_where_the_page_was(client: TestClient) -> None:
+    for scheme in ("http", "https"):
+        answer = client.get(f"{scheme}://localhost/login")
+        assert ("secure" in answer.headers["set-cookie"]) == (scheme == "https")
+        client.cookies.clear()
 
 
 # -- the token -------------------------------------------------------------------------------
@@ -177,7 +196,7 @@ def test_the_token_opens_the_api(serve: Serve) -> None:
 
 
 def test_a_browser_logs_in_and_out(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("momok.serving.pages.entrance._FAILED_SECONDS", 0.0)
+    monkeypatch.setattr("momok.serving.pages.login._FAILED_SECONDS", 0.0)
     client = serve(token=TOKEN)
     refused = client.get("/entity?label=q:france&all=true", headers=PAGE, follow_redirects=False)
     assert refused.status_code == 303
@@ -189,8 +208,8 @@ def test_a_browser_logs_in_and_out(serve: Serve, monkeypatch: pytest.MonkeyPatch
     answer = client.post("/login", data=fields | {"token": TOKEN}, follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/history")
     cookie = answer.headers["set-cookie"]
-    assert "HttpOnly" in cookie
-    assert "SameSite=Lax" in cookie
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
     assert TOKEN not in cookie
     assert client.get("/history").status_code == 200
     assert client.post("/api/v1/predict", json=ASKED).status_code == 403  # a cookie alone
