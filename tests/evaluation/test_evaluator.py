@@ -15,7 +15,6 @@ from momok.errors import ConfigError, DataError, RunError
 from momok.evaluation import (
     CARDINALITIES,
     Evaluation,
-    classify_cardinality,
     evaluate,
     paired_bootstrap,
 )
@@ -228,14 +227,3 @@ def test_a_head_named_answer_is_refused() -> None:
     model.query_tables["answer"] = model.query_tables["structure"]
     with pytest.raises(ConfigError, match="rename the modality"):
         evaluate(model, graph, "test")
-
-
-def test_cardinality_by_hand() -> None:
-    train = build_triples(
-        [(0, 0, 1), (2, 0, 3), (0, 0, 1)]  # r0: 1-1, a duplicate counts once
-        + [(0, 1, 1), (0, 1, 2), (3, 1, 4)]  # r1: 3 facts, 2 heads: exactly 1.5 tails, so many
-        + [(1, 2, 0), (2, 2, 0)]  # r2: two heads of one tail
-        + [(h, 3, t) for h in (0, 1) for t in (2, 3)]
-    )
-    names = [CARDINALITIES[kind] for kind in classify_cardinality(train, 5, 5)]
-    assert names == ["1-1", "1-N", "N-1", "N-N", "undefined"]

@@ -6,12 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from momok.errors import AmbiguousNameError, DataError, FeatureError, UnknownLabelError
 from momok.graph import Vocabulary
-from momok.graph.triples import encode_triples, first_occurrences
 from tests.graph.small_graph import as_features, as_triples
 
 
@@ -94,24 +91,6 @@ def test_contradictions_are_refused(small, changes, message):
 def test_features_of_another_graph_are_refused(small):
     with pytest.raises(FeatureError, match="modality 'text' has 2 rows for 7 entities"):
         small.with_features({"text": as_features("text", np.eye(2), np.ones(2, dtype=bool))})
-
-
-def test_keys_of_facts():
-    facts = as_triples([(1, 0, 2), (0, 1, 2), (1, 0, 2), (2, 1, 0), (0, 1, 2)])
-    keys = encode_triples(facts, 3, 2)
-    assert keys.tolist() == [8, 5, 8, 15, 5]
-    kept, first = first_occurrences(keys)
-    assert kept.tolist() == [0, 1, 3]
-    assert first.tolist() == [0, 1, 0, 3, 1]
-    with pytest.raises(DataError, match="are too many"):
-        encode_triples(facts, 2**31, 2)
-
-
-@given(st.lists(st.integers(0, 9), max_size=20))
-def test_first_occurrences_are_those_that_a_list_finds(keys):
-    kept, first = first_occurrences(np.array(keys, dtype=np.int64))
-    assert first.tolist() == [keys.index(key) for key in keys]
-    assert kept.tolist() == [row for row, key in enumerate(keys) if key not in keys[:row]]
 
 
 def test_a_graph_shows_itself_on_one_line(small):

@@ -147,12 +147,12 @@ class MultimodalGraph:
 
     @property
     def num_entities(self) -> int:
-        """N."""
+        """How many entities: N."""
         return len(self.entities)
 
     @property
     def num_relations(self) -> int:
-        """R, without reciprocals."""
+        """How many relations, without reciprocals: R."""
         return len(self.relations)
 
     def facts(self, split: SplitName) -> Triples:

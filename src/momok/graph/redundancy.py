@@ -1,4 +1,4 @@
-"""Relations that say the same, forwards or backwards, and facts that tell each other.
+"""Redundant relations, forwards or backwards, and the facts that give each other away.
 
 Two relations are duplicates if at least ``THRESHOLD`` of the facts of each have their counterpart,
 the other relation between the same head and tail, among the facts of the other; they are inverse if
@@ -30,7 +30,7 @@ _REACH = 64
 
 @dataclass(frozen=True, kw_only=True)
 class RelationPair:
-    """Two relations, or one and itself, that tell each other's facts.
+    """Two redundant relations, or a symmetric one and itself.
 
     Attributes:
         kind: ``duplicate``, ``inverse``, or ``symmetric`` (a relation that is its own inverse).
@@ -118,7 +118,7 @@ def _count_counterparts(
 def group_facts(
     triples: Triples, pairs: Iterable[RelationPair], num_entities: int, num_relations: int
 ) -> NDArray[np.int64]:
-    """Number the facts ``[n]`` such that facts that tell each other have the same number.
+    """Number the facts ``[n]`` such that facts that give each other away have the same number.
 
     These are facts between the same two entities, in either direction, whose relations are the
     same or connected by pairs. Numbers count from 0.
