@@ -14,8 +14,6 @@ from momok.graph.findings import FindingLog
 from momok.graph.momok_format import is_momok_folder
 from momok.graph.names import make_readable, suggest_near_misses
 
-__all__ = ["Entities", "Problem", "read_entities"]
-
 # Of Wikidata, of Freebase, hashes, UUIDs. A year or another number may well be a name.
 _IDENTIFIER = re.compile(
     r"[QPL]\d+|/?[mg][./]\w+|[0-9a-fA-F]{16,}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"

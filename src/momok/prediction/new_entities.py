@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from momok.encoders.reencode import EncoderAgain, find_kind
+from momok.encoders.reencode import Reencoder, find_kind
 from momok.errors import ConfigError, RunError
 from momok.graph import Features, MultimodalGraph
 from momok.model.new_entities import encode_new_queries
@@ -212,8 +212,8 @@ class NewEntities:
         ]
         return f"give {', '.join(ways)}" if ways else "it knows structure alone; add features"
 
-    def _build_encoder(self, modality: str) -> EncoderAgain:
-        return EncoderAgain(self._features[modality].manifest)
+    def _build_encoder(self, modality: str) -> Reencoder:
+        return Reencoder(self._features[modality].manifest)
 
     @cached_property
     def _features(self) -> dict[str, Features]:
