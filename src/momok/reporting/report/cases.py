@@ -212,9 +212,7 @@ def _build(
     swatches = head_cells((*predictor.heads, ANSWER))
     calibration = predictor.calibration
 
-    def calibrate(head: str, value: float) -> float | None:
-        if np.isnan(value):  # the head abstains
-            return None
+    def calibrate(head: str, value: float) -> float:
         return value if calibration is None else float(calibration.apply(head, value))
 
     cases = []
