@@ -74,7 +74,7 @@ def measure(arguments: list[str], cores: int) -> dict[str, Any]:
         [sys.executable, *arguments],
         stdout=subprocess.DEVNULL,
         env=os.environ | {"POLARS_MAX_THREADS": str(cores), "OMP_NUM_THREADS": str(cores)},
-        preexec_fn=lambda: os.sched_setaffinity(0, chosen),  # noqa: PLW1509: one thread here
+        preexec_fn=lambda: os.sched_setaffinity(0, chosen),  # noqa: PLW1509
     )
     _, status, used = os.wait4(command.pid, 0)  # the peak of this process alone
     command.returncode = os.waitstatus_to_exitcode(status)

@@ -22,7 +22,7 @@ import polars as pl
 
 from momok.errors import DataError, FormatError
 from momok.graph.findings import FindingLog
-from momok.graph.lines import read_lines, read_utf8
+from momok.graph.lines import read_line_frame, read_lines
 from momok.graph.names import flatten
 from momok.storage import write_file
 
@@ -62,14 +62,14 @@ def read_table(path: Path) -> Table:
         DataError: the file is missing.
         FormatError: no header, no row, more columns than the header, a blank or repeated label.
     """
-    lines = pl.read_lines(read_utf8(path), row_index_name="line", row_index_offset=1, name="row")
-    header = lines["row"][0].split("\t") if len(lines) else []
+    lines = read_line_frame(path)
+    header = lines["text"][0].split("\t") if len(lines) else []
     if "label" not in header:
         raise FormatError(f"{path}:1: expected a header with a column 'label', found {header}")
     if "" in header or len(set(header)) != len(header):
         raise FormatError(f"{path}:1: a column has no name or the name of another: {header}")
-    rows = lines.slice(1).filter(pl.col("row") != "")
-    rows = rows.with_columns(cells=pl.col("row").str.split("\t"))
+    rows = lines.slice(1).filter(pl.col("text") != "")
+    rows = rows.select("line", cells=pl.col("text").str.split("\t"))
     wide = rows.filter(pl.col("cells").list.len() > len(header))
     if len(wide):
         line, count = wide["line"][0], len(wide["cells"][0])
@@ -86,6 +86,8 @@ def read_table(path: Path) -> Table:
 def _check_labels(labels: tuple[str, ...], line_numbers: Sequence[int], path: Path) -> None:
     if not labels:
         raise FormatError(f"{path}: has a header and no row")
+    if "" not in labels and len(set(labels)) == len(labels):
+        return
     lines: dict[str, int] = {}
     for label, line in zip(labels, line_numbers, strict=True):
         if not label:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from momok.errors import FormatError
 from momok.graph.findings import FindingLog
 from momok.graph.graph import SPLIT_NAMES, SplitName
-from momok.graph.lines import read_utf8
+from momok.graph.lines import read_line_frame
 from momok.graph.names import suggest_near_misses
 from momok.graph.triples import (
     Triples,
@@ -69,8 +69,7 @@ def read_facts(path: Path, layout: Layout, log: FindingLog) -> FactFile:
         DataError: the file is missing or cannot be read.
         FormatError: it is not UTF-8; or a line has not three labels and reading is strict.
     """
-    lines = pl.read_lines(read_utf8(path), row_index_name="row", name="text")
-    lines = lines.select(line=pl.col("row").cast(pl.Int64) + 1, labels=layout(pl.col("text")))
+    lines = read_line_frame(path).select("line", labels=layout(pl.col("text")))
     count = pl.col("labels").list.len()
     malformed = lines.filter((count != 3) & (count != 0))
     places = (

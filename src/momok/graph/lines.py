@@ -8,6 +8,8 @@ from __future__ import annotations
 import codecs
 from pathlib import Path
 
+import polars as pl
+
 from momok.errors import DataError, FormatError
 
 
@@ -18,7 +20,7 @@ def read_text(path: Path) -> str:
         DataError: the file is missing or cannot be read.
         FormatError: it is not UTF-8.
     """
-    return read_utf8(path).decode().replace("\r\n", "\n")
+    return _decode(_read_bytes(path), path).replace("\r\n", "\n")
 
 
 def read_lines(path: Path) -> list[str]:
@@ -32,23 +34,36 @@ def read_lines(path: Path) -> list[str]:
     return lines[:-1] if not lines[-1] else lines
 
 
-def read_utf8(path: Path) -> bytes:
-    """Read a file and check that it is UTF-8; a byte order mark is left out.
+def read_line_frame(path: Path) -> pl.DataFrame:
+    """Read the lines of a UTF-8 file as columns ``line`` (from 1) and ``text``.
 
     Raises:
         DataError: the file is missing or cannot be read.
         FormatError: it is not UTF-8.
     """
+    content = _read_bytes(path)
     try:
-        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-        content.decode()
+        lines = pl.read_lines(content, row_index_name="line", row_index_offset=1, name="text")
+    except pl.exceptions.ComputeError:
+        _decode(content, path)
+        raise
+    return lines.with_columns(pl.col("line").cast(pl.Int64))
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except FileNotFoundError:
         raise DataError(f"{path}: the file is missing") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _decode(content: bytes, path: Path) -> str:
+    try:
+        return content.decode()
     except UnicodeDecodeError as error:
         line = 1 + content.count(b"\n", 0, error.start)
         raise FormatError(
             f"{path}:{line}: byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8"
         ) from None
-    return content
