@@ -19,7 +19,9 @@ def test_a_run(invoke: Invoke, run: Path) -> None:
     assert result.stdout == f"{run / 'report.html'}\n"
     root = check_page(run / "report.html")
     assert list(root.iter("img"))  # flags
-    assert (run / "plots" / "experts.png").is_file()
+    assert not (run / "plots" / "ranks.png").exists()
+    assert invoke("report", run, "--plots").exit_code == 0
+    assert (run / "plots" / "ranks.png").is_file()
 
 
 def test_several_runs(
@@ -27,7 +29,7 @@ def test_several_runs(
 ) -> None:
     other = Path(shutil.copytree(run, tmp_path / "other"))
     out = tmp_path / "deep" / "page.html"
-    result = invoke("report", run, other, "--out", out)
+    result = invoke("report", run, other, "--out", out, "--plots")
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{out}\n"
     text = "".join(check_page(out).itertext())

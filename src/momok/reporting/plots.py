@@ -1,33 +1,51 @@
 """The plots of a run, drawn from the files of its folder alone, as PNG and as SVG.
 
 ``curves``: losses and validation metrics over the epochs. ``heads``: the metrics of every decision
-head. ``relations``: the MRR of every relation.
+head. ``relations``: the MRR of every relation. Of a trained model: ``experts``, ``modalities`` and
+``disentanglement``.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from matplotlib.figure import Figure
 
 from momok.errors import RunError
-from momok.evaluation import Evaluation
-from momok.reporting.curves import draw_curves
-from momok.reporting.heads import draw_heads
-from momok.reporting.relations import draw_relations
-from momok.reporting.style import choose_fonts, fit_text, style
+from momok.evaluation import ANSWER, Evaluation, Metrics
+from momok.progress import Progress, no_progress
+from momok.reporting.relation_plots import (
+    draw_disentanglement,
+    draw_experts,
+    draw_modalities,
+    draw_relations,
+)
+from momok.reporting.style import (
+    INK,
+    MUTED,
+    add_legend,
+    choose_colours,
+    fit_text,
+    format_ticks,
+    label_epochs,
+    make_figure,
+    plot_lines,
+    plot_style,
+    scale_logarithmically,
+)
 from momok.storage import write_file
 from momok.training import RunFolder
 
-__all__ = ["draw_plots", "save_plot"]
-
-_DPI = 160
 _LONGEST_GRAPH_NAME = 24
 _NO_DATES: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}}
+_METRICS = ("MRR", "Hits@1", "Hits@3", "Hits@10")
+_GROUP = 0.84  # of the room of a metric that its bars take
+_MOST_NUMBERED = 5  # bars in a group; over more the numbers would overlap
+
+Record = Mapping[str, Any]
 
 
 def draw_plots(run: RunFolder, folder: Path | None = None) -> list[Path]:
@@ -45,24 +63,55 @@ def draw_plots(run: RunFolder, folder: Path | None = None) -> list[Path]:
     epochs = list(run.records("epoch"))
     if not epochs:
         raise RunError(f"{run.path}: no epoch is finished yet, so there is nothing to draw")
-    split = "test" if run.config.evaluation.protocol == "published" else "valid"
-    validations = list(run.records(split))
+    published = run.config.evaluation.protocol == "published"
+    validations = list(run.records("test" if published else "valid"))
     evaluation = _find_evaluation(run)
     graph = run.load_graph()
-    names = dict(zip(graph.relations.labels, graph.relation_names, strict=True))
-    graph_name, losses = str(run.data["name"]), "".join(epochs[0])
-    fonts = choose_fonts([graph_name, losses, *names.values()])
-    name = fit_text(graph_name, fonts, _LONGEST_GRAPH_NAME)
-
+    graph_name, names = str(run.data["name"]), graph.relation_names
     folder = folder or run.path / "plots"
-    curves = folder / "curves"
-    written = save_plot(curves, fonts, lambda: draw_curves(epochs, validations, split, name))
-    if evaluation is not None:
-        about = _describe(name, evaluation)
-        written += save_plot(folder / "heads", fonts, lambda: draw_heads(evaluation, about))
-        written += save_plot(
-            folder / "relations", fonts, lambda: draw_relations(evaluation, names, fonts, about)
-        )
+    with plot_style([graph_name, *epochs[0], *names]):
+        about = fit_text(graph_name, _LONGEST_GRAPH_NAME)
+        curves = draw_curves(epochs, validations, published=published)
+        written = save_plot(curves, folder / "curves", f"Training: {about}")
+        if evaluation is not None:
+            about += f", {evaluation.split}, {evaluation.num_queries:,} queries"
+            if evaluation.protocol == "published":
+                about += "\nPUBLISHED PROTOCOL: chosen on test, for comparison only"
+            heads = draw_heads(evaluation)
+            written += save_plot(heads, folder / "heads", f"Decision heads: {about}")
+            relations = draw_relations(evaluation, graph.relations.labels, names)
+            written += save_plot(relations, folder / "relations", f"MRR by relation: {about}")
+    return written
+
+
+def draw_model_plots(run: RunFolder, *, progress: Progress = no_progress) -> list[Path]:
+    """Draw ``experts``, ``modalities`` and ``disentanglement`` into the folder ``plots`` of a run.
+
+    Args:
+        run: the run.
+        progress: is told of the train queries.
+
+    Returns:
+        the files written, PNG and SVG.
+
+    Raises:
+        RunError: there is no checkpoint yet, or a file of the run is damaged.
+        StorageError: the disk refused.
+    """
+    from momok.prediction import explain_model
+
+    explanation = explain_model(run, progress=progress)
+    written = []
+    with plot_style(
+        [explanation.graph, *explanation.modalities, *(r.name for r in explanation.relations)]
+    ):
+        name = fit_text(explanation.graph, _LONGEST_GRAPH_NAME)
+        for stem, title, draw in (
+            ("experts", "Experts by relation", draw_experts),
+            ("modalities", "Modalities by relation", draw_modalities),
+            ("disentanglement", "How far the experts differ", draw_disentanglement),
+        ):
+            written += save_plot(draw(explanation), run.path / "plots" / stem, f"{title}: {name}")
     return written
 
 
@@ -76,23 +125,96 @@ def _find_evaluation(run: RunFolder) -> Evaluation | None:
     return None
 
 
-def _describe(name: str, evaluation: Evaluation) -> str:
-    """Which graph, split and protocol: the part that every title ends with."""
-    words = f"{name}, {evaluation.split}, {evaluation.num_queries:,} queries"
-    if evaluation.protocol == "published":
-        words += "\nPUBLISHED PROTOCOL: chosen on test, for comparison only"
-    return words
-
-
-def save_plot(stem: Path, fonts: Sequence[str], draw: Callable[[], Figure]) -> list[Path]:
-    """Draw a figure in the house's style and save it as ``stem.png`` and ``stem.svg``."""
+def save_plot(figure: Figure, stem: Path, title: str) -> list[Path]:
+    """Give a figure a title and save it as ``stem.png`` and ``stem.svg``."""
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     paths = []
-    with matplotlib.rc_context(style(fonts)):
-        figure = draw()
-        for suffix, metadata in _NO_DATES.items():
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=suffix, dpi=_DPI, metadata=metadata, bbox_inches="tight")
-            path = stem.with_name(f"{stem.name}.{suffix}")
-            write_file(path, buffer.getvalue())
-            paths.append(path)
+    for suffix, metadata in _NO_DATES.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix, metadata=metadata)
+        path = stem.with_name(f"{stem.name}.{suffix}")
+        write_file(path, buffer.getvalue())
+        paths.append(path)
     return paths
+
+
+def draw_curves(
+    epochs: Sequence[Record], validations: Sequence[Record], *, published: bool = False
+) -> Figure:
+    """Draw the training loss, and MRR and Hits@10 at every validation, by head.
+
+    Args:
+        epochs: the records of kind ``epoch``.
+        validations: the records of the split that the checkpoint was chosen on; may be empty.
+        published: whether that split is test.
+    """
+    metrics = ("MRR", "Hits@10") if validations else ()
+    chosen = choose_epoch(validations) if validations else None
+    figure = Figure(figsize=(3.9 * (1 + len(metrics)), 3.5), layout="constrained")
+    axes = figure.subplots(1, 1 + len(metrics), squeeze=False)[0]
+    numbers = [record["epoch"] for record in epochs]
+    losses = [key for key in epochs[0] if key.startswith("loss/")]
+    axes[0].plot(
+        numbers, [record["loss"] for record in epochs], color=MUTED, linewidth=1.6,
+        linestyle=(0, (1, 1)), label="sum of the heads",
+    )  # fmt: skip
+    plot_lines(
+        axes[0],
+        numbers,
+        {key.removeprefix("loss/"): [record[key] for record in epochs] for key in losses},
+    )
+    scale_logarithmically(axes[0], "y")
+    axes[0].set_title("Training loss")
+    axes[0].set_ylabel("cross-entropy per query and candidate")
+    for panel, metric in zip(axes[1:], metrics, strict=True):
+        numbers = [record["epoch"] for record in validations]
+        lines = {
+            head: [read_percent(Metrics.from_json(r["metrics"][head]), metric) for r in validations]
+            for head in validations[0]["metrics"]
+        }
+        plot_lines(panel, numbers, lines)
+        best = lines[ANSWER][numbers.index(chosen)]
+        panel.plot([chosen], [best], "o", color=INK, markersize=6.5, zorder=5)
+        split = "TEST (published)" if published else "Validation"
+        panel.set_title(f"{split} {metric}: {best:.1f}% at epoch {chosen}")
+        panel.margins(y=0.1)
+        panel.set_ylim(bottom=0)
+        format_ticks(panel, "y")
+    for panel in axes:
+        label_epochs(panel)
+        if chosen is not None:
+            panel.axvline(chosen, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    add_legend(figure)
+    return figure
+
+
+def choose_epoch(validations: Sequence[Record]) -> int:
+    """The epoch whose checkpoint was kept: the first with the highest MRR of the answer."""
+    best = max(validations, key=lambda r: (r["metrics"][ANSWER]["mrr"] or 0.0, -r["epoch"]))
+    return int(best["epoch"])
+
+
+def read_percent(metrics: Metrics, name: str) -> float:
+    """A metric by its name, ``MRR`` or ``Hits@k``, in percent."""
+    value = metrics.mrr if name == "MRR" else metrics.hits[int(name.removeprefix("Hits@"))]
+    return 100 * (value or 0.0)
+
+
+def draw_heads(evaluation: Evaluation) -> Figure:
+    """Draw MRR and Hits@1/3/10 as groups of bars, one bar per head, the answer last."""
+    heads = evaluation.heads
+    figure, axes = make_figure(max(5.8, 0.9 * len(heads)))
+    width = _GROUP / len(heads)
+    for position, (head, colour) in enumerate(choose_colours(heads).items()):
+        values = [read_percent(evaluation.overall[head], metric) for metric in _METRICS]
+        places = [group + (position + 0.5) * width - _GROUP / 2 for group in range(len(_METRICS))]
+        bars = axes.bar(places, values, 0.92 * width, color=colour, label=head)
+        if len(heads) <= _MOST_NUMBERED:
+            axes.bar_label(bars, fmt="%.1f", fontsize=7.5, padding=2, color=INK)
+    axes.set_xticks(range(len(_METRICS)), list(_METRICS))
+    axes.tick_params(axis="x", length=0, labelsize=10, labelcolor=INK)
+    axes.grid(axis="x", visible=False)
+    axes.margins(x=0.02, y=0.1)
+    format_ticks(axes, "y")
+    add_legend(figure)
+    return figure

@@ -1,8 +1,8 @@
 """The report of a run, or of several side by side: one HTML file that needs nothing else.
 
-``contents`` reads a run folder; ``metric_tables``, ``cases``, ``settings`` and their neighbours
-turn it into tables and charts; ``single`` and ``several`` put the pages together; ``rendering``
-writes them with the templates in ``templates/``. The page fetches nothing and runs no script.
+``contents`` reads a run folder; ``run_page`` finds what ``templates/run.html`` shows of one run,
+``comparison_page`` what ``templates/comparison.html`` shows of several; ``page`` renders them. The
+page fetches nothing and runs no script.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from momok.errors import MissingExtraError
+from momok.errors import MissingExtraError, RunError
 from momok.progress import Progress, no_progress
+from momok.storage import write_file
 
 __all__ = ["write_report"]
 
@@ -24,17 +25,19 @@ def write_report(
     *,
     out: str | Path | None = None,
     pictures: bool = True,
+    plots: bool = False,
     progress: Progress = no_progress,
 ) -> Path:
-    """Write the report of a run, or the comparison of several, as one HTML file and its plots.
+    """Write the report of a run, or the comparison of several, as one HTML file.
 
     Args:
         runs: run folders. The first one, or the runs that share its settings, is what others are
             compared with.
-        out: the file to write. By default ``RUN/report.html`` with its plots in ``RUN/plots``; for
-            several runs ``momok-report.html``. The plots of a file that is named, or of several
-            runs, go into a folder beside it: ``NAME-plots``.
+        out: the file to write; by default ``RUN/report.html``, for several runs
+            ``momok-report.html``.
         pictures: whether pictures of entities are shown, where the graph's folder has them.
+        plots: whether the figures of the page are saved too, as PNG and SVG: in ``RUN/plots``, or
+            beside a file that is named, or of several runs, in ``NAME-plots``.
         progress: is told what is being done.
 
     Returns:
@@ -48,6 +51,29 @@ def write_report(
     for module, package in _NEEDED.items():
         if find_spec(module) is None:
             raise MissingExtraError(package, "report", "a report")
-    from momok.reporting.report.writing import write
+    from momok.reporting.report.comparison_page import render_comparison
+    from momok.reporting.report.contents import load_runs
+    from momok.reporting.report.run_page import render_run
 
-    return write([Path(run) for run in runs], out, pictures, progress)
+    paths = [Path(run) for run in runs]
+    if not paths:
+        raise RunError("a report needs at least one run folder")
+    if out is not None and Path(out).is_dir():
+        raise RunError(f"{out}: is a folder; expected the HTML file to write, as {out}/report.html")
+    if out is None and len(paths) == 1:
+        target, folder = paths[0] / "report.html", paths[0] / "plots"
+    else:
+        target = Path(out or "momok-report.html")
+        folder = target.with_name(f"{target.stem}-plots")
+    contents = []
+    for number, run in enumerate(load_runs(paths)):
+        contents.append(run)
+        progress(f"read {run.name}", number + 1, len(paths))
+    saved = folder if plots else None
+    page = (
+        render_run(contents[0], saved, pictures, progress)
+        if len(contents) == 1
+        else render_comparison(contents, saved, progress)
+    )
+    write_file(target, page)
+    return target

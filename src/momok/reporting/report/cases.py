@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from momok.evaluation import ANSWER
 from momok.prediction import Predictor
-from momok.reporting.report.blocks import Label, Swatch, name_entity, name_relation
 from momok.reporting.report.contents import RunContents
-from momok.reporting.report.metric_tables import head_cells
-from momok.reporting.report.numbers import Number, percent, rank
-from momok.reporting.report.pictures import Picture, Pictures
-
-__all__ = ["Case", "CaseGroup", "Shown", "find_cases", "show_entity"]
+from momok.reporting.report.format import (
+    Number,
+    name_entity,
+    name_heads,
+    name_relation,
+    percent,
+    rank,
+    write,
+)
+from momok.reporting.report.pictures import Pictures
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -31,21 +35,11 @@ _MOST_SCORED = 20_000  # facts whose probability is looked up
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """An entity with its picture, if it has one."""
-
-    kind: ClassVar[str] = "entity"
-
-    name: Label
-    picture: Picture | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Answer:
     """One line of a case: an entity that the model ranks."""
 
-    place: Number
-    entity: Shown
+    place: float
+    entity: Markup
     probability: Number
     true: bool
 
@@ -55,48 +49,65 @@ class Case:
     """One test query: the question, the model's first answers and the true one.
 
     Attributes:
-        asked: ``tail`` or ``head``.
+        question: with "?" for the side asked for.
         answers: filtered, best first; the true one is among them.
         heads: (head, its rank of the true answer, its probability).
         unseen: whether train never shows an entity of the fact.
     """
 
-    given: Shown
-    relation: Label
-    asked: str
+    question: Markup
     answers: Sequence[Answer]
-    heads: Sequence[tuple[Swatch, Number, Number]]
+    heads: Sequence[tuple[Markup, Number, Number]]
     unseen: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class CaseGroup:
-    """Cases of one kind, and how they were chosen."""
+@dataclass(frozen=True)
+class Queries:
+    """The test queries [2F], as in ``QueryRanks``: all tail queries, then all head queries.
 
-    kind: ClassVar[str] = "cases"
+    Attributes:
+        given, relations, truth: entity, relation and true answer.
+    """
 
-    title: str
-    note: str
-    cases: Sequence[Case]
+    given: Ints
+    relations: Ints
+    truth: Ints
+
+    @classmethod
+    def of(cls, facts: Ints) -> Queries:
+        """The two queries of every fact."""
+        heads, relations, tails = facts.T
+        return cls(
+            np.concatenate([heads, tails]), np.tile(relations, 2), np.concatenate([tails, heads])
+        )
+
+    def asks_tail(self, query: int) -> bool:
+        """Whether a query asks for the tail."""
+        return query < len(self.given) // 2
+
+    def ask(self, query: int) -> tuple[int | None, int, int | None]:
+        """A query as ``Predictor.predict_many`` takes it."""
+        given, relation = int(self.given[query]), int(self.relations[query])
+        return (given, relation, None) if self.asks_tail(query) else (None, relation, given)
 
 
-def find_cases(contents: RunContents, predictor: Predictor, pictures: Pictures) -> list[CaseGroup]:
+def find_cases(
+    contents: RunContents, predictor: Predictor, pictures: Pictures
+) -> list[tuple[str, str, list[Case]]]:
     """Choose the surest right answers, the surest wrong ones and the answers furthest off.
 
-    Queries are positions in 0..2F-1, as in ``QueryRanks``: the tail query of every test fact, then
-    the head query of every one.
+    Returns:
+        (title, how they were chosen, cases) of each kind.
     """
     assert contents.ranks is not None
     ranks = contents.ranks.ranks[ANSWER].realistic
     seen = ~contents.unseen_queries
-    probabilities = _score(contents, predictor)
-    right = _spread_out(
-        contents, np.argsort(-np.where(ranks == 1, probabilities, -1), kind="stable")
-    )
-    right = [query for query in right if ranks[query] == 1][:CASES]
-    candidates = np.argsort(-np.where(seen, ranks, 0), kind="stable")
-    worst = [q for q in _spread_out(contents, candidates) if ranks[q] > 1 and seen[q]][:CASES]
-    wrong = _find_surest_wrong(contents, predictor, ranks, taken=set(worst))
+    queries = Queries.of(contents.graph.test)
+    right = np.flatnonzero(ranks == 1)
+    sure = right[np.argsort(-_score(contents, predictor)[right], kind="stable")]
+    low = np.flatnonzero((ranks > 1) & seen)
+    worst = _spread_out(queries, low[np.argsort(-ranks[low], kind="stable")])
+    wrong = _sort_surest_wrong(queries, predictor, np.setdiff1d(np.flatnonzero(ranks > 1), worst))
     unseen = int((~seen).sum())
     left_out = (
         f" {unseen:,} queries of facts with an entity that train never shows are left aside."
@@ -108,39 +119,31 @@ def find_cases(contents: RunContents, predictor: Predictor, pictures: Pictures) 
         (
             "Surest and right",
             f"The true answer comes first, with the highest probability; {most}.",
-            right,
+            _spread_out(queries, sure),
         ),
         (
             "Sure of something else",
             "The first answer is none of the known facts, and the model is surest of it: a "
             f"mistake, or a fact that the graph lacks; {most}.",
-            wrong,
+            _spread_out(queries, wrong),
         ),
         ("Furthest off", f"The true answer stands lowest; {most}.{left_out}", worst),
     ]
-    chosen = [query for _, _, queries in groups for query in queries]
+    chosen = [query for _, _, members in groups for query in members]
     built = dict(zip(chosen, _build(contents, predictor, pictures, chosen), strict=True))
-    return [
-        CaseGroup(title=title, note=note, cases=[built[query] for query in queries])
-        for title, note, queries in groups
-        if queries
-    ]
+    return [(title, note, [built[query] for query in members]) for title, note, members in groups]
 
 
-def show_entity(contents: RunContents, pictures: Pictures, entity: int) -> Shown:
-    """An entity's name and picture."""
-    return Shown(name=name_entity(contents.graph, entity), picture=pictures.get(entity))
-
-
-def list_queries(facts: Ints) -> tuple[Ints, Ints, Ints, list[str]]:
-    """Given entity, relation, true answer [2F] and the side asked for of every query."""
-    heads, relations, tails = facts.T
-    return (
-        np.concatenate([heads, tails]),
-        np.concatenate([relations, relations]),
-        np.concatenate([tails, heads]),
-        ["tail"] * len(facts) + ["head"] * len(facts),
-    )
+def write_question(contents: RunContents, query: int, pictures: Pictures | None = None) -> Markup:
+    """A query as people read it: France borders → ?"""
+    graph = contents.graph
+    queries = Queries.of(graph.test)
+    given = int(queries.given[query])
+    entity = pictures.show(given) if pictures else name_entity(graph, given)
+    relation = name_relation(graph, int(queries.relations[query]))
+    hole = Markup('<span class="hole">?</span>')
+    sides = (entity, hole) if queries.asks_tail(query) else (hole, entity)
+    return write('{} <span class="relation">{} →</span> {}', sides[0], relation, sides[1])
 
 
 def _score(contents: RunContents, predictor: Predictor) -> Floats:
@@ -152,101 +155,79 @@ def _score(contents: RunContents, predictor: Predictor) -> Floats:
     return scores.reshape(-1)
 
 
-def _spread_out(contents: RunContents, order: Iterable[int]) -> list[int]:
+def _spread_out(queries: Queries, order: Iterable[int]) -> list[int]:
     """The first queries of an order, each question once and few of a relation."""
-    given, relations, _, asked = list_queries(contents.graph.test)
     counts: Counter[int] = Counter()
-    questions: set[tuple[int, int, str]] = set()
+    questions: set[tuple[int | None, int, int | None]] = set()
     chosen: list[int] = []
     for query in map(int, order):
-        relation = int(relations[query])
-        question = int(given[query]), relation, asked[query]
-        if counts[relation] < _PER_RELATION and question not in questions:
-            counts[relation] += 1
+        question = queries.ask(query)
+        if counts[question[1]] < _PER_RELATION and question not in questions:
+            counts[question[1]] += 1
             questions.add(question)
             chosen.append(query)
-        if len(chosen) == 8 * CASES:
+        if len(chosen) == CASES:
             break
     return chosen
 
 
-def _find_surest_wrong(
-    contents: RunContents, predictor: Predictor, ranks: Floats, taken: set[int]
-) -> list[int]:
-    """Queries whose first answer is no known fact and has the highest probability."""
-    wrong = np.flatnonzero(ranks > 1)
+def _sort_surest_wrong(queries: Queries, predictor: Predictor, wrong: Ints) -> Ints:
+    """Queries whose first answer is no known fact, by its probability."""
     if len(wrong) > _MOST_ASKED:  # evenly spread: facts often stand in order of relations
         wrong = wrong[np.linspace(0, len(wrong) - 1, _MOST_ASKED).astype(int)]
-    wrong = np.array([query for query in wrong if int(query) not in taken], dtype=np.int64)
-    if not len(wrong):
-        return []
-    answers = predictor.predict_many(_ask(contents, wrong.tolist()), k=1, known="hide")
+    asked = [queries.ask(int(query)) for query in wrong]
+    answers = predictor.predict_many(asked, k=1, known="hide") if asked else []
     sure = np.array([found[0].score if len(found) else -1.0 for found in answers])
-    return _spread_out(contents, wrong[np.argsort(-sure, kind="stable")])[:CASES]
-
-
-def _ask(contents: RunContents, queries: Sequence[int]) -> list[tuple[int | None, int, int | None]]:
-    given, relations, _, asked = list_queries(contents.graph.test)
-    return [
-        (int(given[q]), int(relations[q]), None)
-        if asked[q] == "tail"
-        else (None, int(relations[q]), int(given[q]))
-        for q in queries
-    ]
+    return wrong[np.argsort(-sure, kind="stable")]
 
 
 def _build(
-    contents: RunContents,
-    predictor: Predictor,
-    pictures: Pictures,
-    queries: Sequence[int],
+    contents: RunContents, predictor: Predictor, pictures: Pictures, chosen: Sequence[int]
 ) -> list[Case]:
-    if not queries:
+    if not chosen:
         return []
-    ranks = contents.ranks
-    assert ranks is not None
-    graph = contents.graph
-    given, relations, truth, asked = list_queries(graph.test)
-    rivals = predictor.predict_many(_ask(contents, queries), k=_RIVALS, known="hide")
-    of_heads = _score_heads(contents, predictor, queries)
-    swatches = head_cells((*predictor.heads, ANSWER))
+    assert contents.ranks is not None
+    ranks, entities = contents.ranks.ranks, contents.graph.entities
+    queries = Queries.of(contents.graph.test)
+    rivals = predictor.predict_many([queries.ask(q) for q in chosen], k=_RIVALS, known="hide")
+    scores = _score_heads(contents, predictor, chosen)
+    shown_heads = name_heads(scores)
     calibration = predictor.calibration
 
-    def calibrate(head: str, value: float) -> float:
-        return value if calibration is None else float(calibration.apply(head, value))
+    def show(head: str, probability: float, *, bar: bool = False) -> Number:
+        if calibration is not None and not np.isnan(probability):  # NaN: the head abstains
+            probability = float(calibration.apply(head, probability))
+        return percent(probability, 1, unit="%" if bar else "", bar=bar)
 
     cases = []
-    for row, (query, found) in enumerate(zip(queries, rivals, strict=True)):
-        place = float(ranks.ranks[ANSWER].realistic[query])
-        score = float(of_heads[ANSWER][row])
-        ranked = [(answer.score, graph.entities.index(answer.label), False) for answer in found]
-        ranked.append((score, int(truth[query]), True))
-        ranked.sort(key=lambda item: (-item[0], not item[2]))
-        if place > _RIVALS:  # the stored rank decides: the scores of a tie may be equal
-            ranked.sort(key=lambda item: item[2])
+    for row, (query, found) in enumerate(zip(chosen, rivals, strict=True)):
+        place = float(ranks[ANSWER].realistic[query])
+        ranked = [(answer.score, entities.index(answer.label), False) for answer in found]
+        ranked.append((float(scores[ANSWER][row]), int(queries.truth[query]), True))
+        # The stored rank decides where the true answer stands: the scores of a tie may be equal.
+        ranked.sort(key=lambda item: (item[2] and place > _RIVALS, -item[0], not item[2]))
         answers = [
             Answer(
-                place=rank(place if true else position),
-                entity=show_entity(contents, pictures, entity),
-                probability=percent(calibrate(ANSWER, value), digits=1, bar=True),
+                place=place if true else position,
+                entity=pictures.show(entity),
+                probability=show(ANSWER, score, bar=True),
                 true=true,
             )
-            for position, (value, entity, true) in enumerate(ranked, start=1)
+            for position, (score, entity, true) in enumerate(ranked, start=1)
+        ]
+        heads = [
+            (
+                shown_heads[head],
+                rank(float(ranks[head].realistic[query])),
+                show(head, float(scores[head][row])),
+            )
+            for head in scores
         ]
         cases.append(
             Case(
-                given=show_entity(contents, pictures, int(given[query])),
-                relation=name_relation(graph, int(relations[query])),
-                asked=asked[query],
+                question=write_question(contents, query, pictures),
                 answers=answers,
-                heads=[
-                    (
-                        swatches[head],
-                        rank(float(ranks.ranks[head].realistic[query])),
-                        percent(calibrate(head, float(of_heads[head][row])), digits=1),
-                    )
-                    for head in swatches
-                ],
+                heads=heads,
                 unseen=bool(contents.unseen_queries[query]),
             )
         )
@@ -254,17 +235,17 @@ def _build(
 
 
 def _score_heads(
-    contents: RunContents, predictor: Predictor, queries: Sequence[int]
+    contents: RunContents, predictor: Predictor, chosen: Sequence[int]
 ) -> dict[str, Floats]:
-    """Per head and for the answer, the probability of the true answer of each query."""
+    """Per head and, last, for the answer: the probability of the true answer of each query."""
     facts = contents.graph.test
-    positions = np.asarray(queries)
-    chosen = facts[positions % len(facts)]
-    result = {head: np.empty(len(queries)) for head in (*predictor.heads, ANSWER)}
-    for side, mine in (("tail", positions < len(facts)), ("head", positions >= len(facts))):
+    positions = np.asarray(chosen)
+    of_tail = positions < len(facts)
+    scores = {head: np.empty(len(chosen)) for head in (*predictor.heads, ANSWER)}
+    for side, mine in (("tail", of_tail), ("head", ~of_tail)):
         if mine.any():
-            scores = predictor.score_facts(chosen[mine], asked=side)  # type: ignore[arg-type]
-            result[ANSWER][mine] = scores.answer
-            for head, values in scores.heads.items():
-                result[head][mine] = values
-    return result
+            asked = facts[positions[mine] % len(facts)]
+            found = predictor.score_facts(asked, asked=side)  # type: ignore[arg-type]
+            for head, values in (*found.heads.items(), (ANSWER, found.answer)):
+                scores[head][mine] = values
+    return scores

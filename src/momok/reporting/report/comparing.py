@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,22 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.errors import RunError
-from momok.evaluation import ANSWER, Metrics, paired_bootstrap
+from momok.evaluation import ANSWER, paired_bootstrap
 from momok.reporting.report.contents import RunContents
-from momok.reporting.report.numbers import shorten
-from momok.reporting.report.settings import flatten_config
-
-__all__ = [
-    "METRICS",
-    "Difference",
-    "Group",
-    "Interval",
-    "check_comparable",
-    "compare",
-    "group_runs",
-    "list_differing_settings",
-    "summarise",
-]
+from momok.reporting.report.format import Value, shorten
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float, float]  # value, low, high
@@ -72,18 +59,28 @@ class Group:
         """The runs that have a test result."""
         return [run for run in self.runs if run.evaluation is not None]
 
+    def list_values(self, *path: str) -> list[Value]:
+        """A value of the answer's metrics of every run that was tested."""
+        overall = [run.result.find("by_tie_rule", "realistic", ANSWER, *path) for run in self.runs]
+        return [value for value in overall if value is not None]
+
+    @property
+    def ranks(self) -> list[Floats]:
+        """The realistic rank of every test query [2F], of each run that has them."""
+        return [run.ranks.ranks[ANSWER].realistic for run in self.runs if run.ranks is not None]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
     """One group against the reference.
 
     Attributes:
-        name: of the group.
+        group: which.
         metrics: by metric, the mean difference and its 95% interval, as shares.
         better, worse, equal: queries whose mean reciprocal rank is higher, lower, the same.
     """
 
-    name: str
+    group: Group
     metrics: Mapping[str, Interval]
     better: int
     worse: int
@@ -129,22 +126,13 @@ def group_runs(runs: Sequence[RunContents]) -> list[Group]:
 
 def list_differing_settings(runs: Sequence[RunContents]) -> dict[str, list[Any]]:
     """The settings in which runs differ, each with its value in every run; None where unset."""
-    flat = [flatten_config(run.config) for run in runs]
+    flat = [run.list_settings() for run in runs]
     names = dict.fromkeys(name for settings in flat for name in settings)
-    values = {name: [settings.get(name) for settings in flat] for name in names}
+    values = {
+        name: [settings[name].value if name in settings else None for settings in flat]
+        for name in names
+    }
     return {name: found for name, found in values.items() if any(v != found[0] for v in found)}
-
-
-def read_metric(metrics: Metrics, name: str) -> float:
-    """A metric by its name, as a share."""
-    value = metrics.mrr if name == "MRR" else metrics.hits[int(name.removeprefix("Hits@"))]
-    return value or 0.0
-
-
-def summarise(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and standard deviation (of a sample, n - 1); None for fewer than two values."""
-    mean = float(np.mean(values))
-    return mean, float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def compare(groups: Sequence[Group]) -> list[Difference]:
@@ -153,20 +141,19 @@ def compare(groups: Sequence[Group]) -> list[Difference]:
     The value of a query is its mean over the group's runs. Groups without the ranks of single
     queries, or of another protocol than the first, are left out.
     """
-    usable = [group for group in groups if _read_ranks(group)]
-    if not usable or usable[0] is not groups[0]:
+    reference, *others = groups
+    if not reference.ranks:
         return []
-    reference = usable[0]
     before = {metric: _average(reference, metric) for metric in METRICS}
     differences = []
-    for group in usable[1:]:
-        if group.runs[0].published != reference.runs[0].published:
+    for group in others:
+        if not group.ranks or group.runs[0].published != reference.runs[0].published:
             continue
         after = {metric: _average(group, metric) for metric in METRICS}
         change = after["MRR"] - before["MRR"]
         differences.append(
             Difference(
-                name=group.name,
+                group=group,
                 metrics={
                     metric: paired_bootstrap(
                         after[metric], before[metric], seed=SEED, samples=SAMPLES
@@ -183,27 +170,26 @@ def compare(groups: Sequence[Group]) -> list[Difference]:
 
 def _average(group: Group, metric: str) -> Floats:
     """The metric of every query [2F], the mean over the group's runs."""
-    values = [_PER_QUERY[metric](ranks) for ranks in _read_ranks(group)]
-    mean: Floats = np.mean(values, axis=0)
+    mean: Floats = np.mean([_PER_QUERY[metric](ranks) for ranks in group.ranks], axis=0)
     return mean
 
 
-def _read_ranks(group: Group) -> list[Floats]:
-    return [run.ranks.ranks[ANSWER].realistic for run in group.tested if run.ranks is not None]
-
-
 def _key(run: RunContents) -> str:
-    settings = {k: v for k, v in flatten_config(run.config).items() if k not in _CIRCUMSTANCES}
-    precision = run.environment.get("precision")  # "auto" is no setting, what it came to is
+    """What runs of one group share: settings and data."""
+    settings = {k: v.value for k, v in run.list_settings().items() if k not in _CIRCUMSTANCES}
+    precision = run.environment.value.get("precision")  # "auto" is no setting; what it came to is
     settings["runtime.precision"] = precision or settings["runtime.precision"]
-    return json.dumps([settings, run.data["fingerprint"]], sort_keys=True)
+    return json.dumps([settings, run.data["fingerprint"].value], sort_keys=True)
 
 
-def _name_group(number: int, run: RunContents, differing: Mapping[str, Sequence[Any]]) -> str:
+def _name_group(number: int, run: RunContents, differing: Iterable[str]) -> str:
     letter = chr(ord("A") + number) if number < 26 else str(number + 1)
     named = [name for name in differing if name not in _CIRCUMSTANCES]
-    settings = flatten_config(run.config)
-    values = ", ".join(f"{name.split('.')[-1]} {_show(settings.get(name))}" for name in named[:2])
+    settings = run.list_settings()
+    values = ", ".join(
+        f"{name.split('.')[-1]} {_show(settings[name].value if name in settings else None)}"
+        for name in named[:2]
+    )
     if not named:
         values = "other features" if number else "these features"
     return shorten(f"{letter}: {values}", _LONGEST_NAME)
@@ -216,8 +202,8 @@ def _show(value: Any) -> str:
 
 
 def _describe_facts(run: RunContents) -> str:
-    facts = run.data["facts"]
+    facts = run.data.value["facts"]
     return (
-        f"{run.graph_name} ({run.data['split']} split; {facts['train']:,} train, "
+        f"{run.graph_name} ({run.data.value['split']} split; {facts['train']:,} train, "
         f"{facts['valid']:,} valid, {facts['test']:,} test facts)"
     )

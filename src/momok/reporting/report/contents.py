@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,33 +18,31 @@ from momok.config import RunConfig
 from momok.errors import RunError
 from momok.evaluation import ANSWER, Evaluation, QueryRanks, Ranks
 from momok.graph import MultimodalGraph
-from momok.reporting.curves import choose_epoch
-from momok.reporting.report.numbers import shorten
+from momok.graph.triples import mark_unseen
+from momok.reporting.plots import choose_epoch
+from momok.reporting.report.format import Value, shorten
 from momok.training import RunFolder
 
-__all__ = ["LONGEST_NAME", "RunContents", "load_contents"]
-
 LONGEST_NAME = 60  # of a run, in letters
-
-Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RunContents:
-    """One run, as read from its folder.
+    """One run, as read from its folder. A ``Value`` knows the place of all its parts.
 
     Attributes:
         run: the folder.
         name: what the report calls it, unique among the runs of a report.
         about: ``run.json``.
-        config, data, environment: the files of these names.
+        config: the settings; ``settings`` are the same as read from ``config.json``.
+        data, environment: the files of these names.
         graph: labels, names and facts as used.
-        epochs: records of kind ``epoch`` with their lines in ``metrics.jsonl``.
-        validations: records of the split that the checkpoint was chosen on, with their lines.
+        epochs: records of kind ``epoch`` of ``metrics.jsonl``.
+        validations: records of the split that the checkpoint was chosen on.
         timings: records of ``timing.jsonl``.
-        evaluation: the test result; None before there is one.
-        result_file: where it was read, as ``results/test.json``.
-        ranks: of every test query; None where they are not stored or do not belong to the result.
+        evaluation: the test result; None before there is one. ``result`` is the same as in its
+            file, ``results/test.json``.
+        ranks: of every test query; None where they are not stored.
         missing: what is not there, and what to do about it, in words.
     """
 
@@ -51,14 +50,15 @@ class RunContents:
     name: str
     about: Mapping[str, Any]
     config: RunConfig
-    data: Mapping[str, Any]
-    environment: Mapping[str, Any]
+    settings: Value
+    data: Value
+    environment: Value
     graph: MultimodalGraph
-    epochs: Sequence[tuple[int, Record]]
-    validations: Sequence[tuple[int, Record]]
-    timings: Sequence[Record]
+    epochs: Sequence[Value]
+    validations: Sequence[Value]
+    timings: Sequence[Mapping[str, Any]]
     evaluation: Evaluation | None
-    result_file: str
+    result: Value
     ranks: QueryRanks | None
     missing: Sequence[str]
 
@@ -68,19 +68,32 @@ class RunContents:
         return self.config.evaluation.protocol == "published"
 
     @property
-    def selection_split(self) -> str:
-        """The split that the checkpoint was chosen on."""
-        return "test" if self.published else "valid"
-
-    @property
     def state(self) -> str:
         """``training``, ``interrupted``, ``trained`` or ``finished``."""
         return str(self.about.get("state", "training"))
 
     @property
+    def created(self) -> str:
+        """When the run was made: day and minute."""
+        return str(self.about.get("created", "?"))[:16].replace("T", " ")
+
+    @property
     def graph_name(self) -> str:
         """The name of the graph, fit to be shown."""
-        return shorten(str(self.data["name"]), 80)
+        return shorten(self.data["name"].value, 80)
+
+    @cached_property
+    def chosen(self) -> Value | None:
+        """The validation of the epoch whose checkpoint was kept."""
+        if not self.validations:
+            return None
+        epoch = choose_epoch([record.value for record in self.validations])
+        return next(r for r in self.validations if r.value["epoch"] == epoch)
+
+    @property
+    def chosen_epoch(self) -> int | None:
+        """The epoch whose checkpoint was kept."""
+        return None if self.chosen is None else int(self.chosen.value["epoch"])
 
     @property
     def epoch_seconds(self) -> list[float]:
@@ -88,17 +101,15 @@ class RunContents:
         last = {r["epoch"]: r["seconds"] for r in self.timings if r["kind"] == "epoch"}
         return list(last.values())
 
-    @cached_property
-    def chosen_epoch(self) -> int | None:
-        """The epoch whose checkpoint was kept."""
-        return (
-            choose_epoch([record for _, record in self.validations]) if self.validations else None
-        )
+    def describe_test(self) -> str:
+        """Split and size, for the title of a saved figure."""
+        words = f"test, {2 * len(self.graph.test):,} queries"
+        return f"{words}, PUBLISHED PROTOCOL: chosen on test" if self.published else words
 
-    @cached_property
-    def chosen_validation(self) -> tuple[int, Record] | None:
-        """The validation of that epoch, with its line."""
-        return next((v for v in self.validations if v[1]["epoch"] == self.chosen_epoch), None)
+    def list_settings(self) -> dict[str, Value]:
+        """Every setting by its dotted name; those of single modalities last."""
+        flat = flatten_settings(self.settings)
+        return dict(sorted(flat.items(), key=lambda item: item[0].startswith("modality.")))
 
     @cached_property
     def facts_fingerprint(self) -> str:
@@ -108,86 +119,111 @@ class RunContents:
     @cached_property
     def unseen_queries(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Per test query [2F], whether its fact has an entity that train never shows."""
-        from momok.graph.triples import mark_unseen
-
         graph = self.graph
-        unseen = mark_unseen(graph.train, graph.test, graph.num_entities)
-        return np.tile(unseen, 2)
+        return np.tile(mark_unseen(graph.train, graph.test, graph.num_entities), 2)
 
 
-def load_contents(path: Path, name: str | None = None) -> RunContents:
+def flatten_settings(settings: Value, prefix: str = "") -> dict[str, Value]:
+    """Every setting by its dotted name."""
+    flat: dict[str, Value] = {}
+    for key, value in settings.items():
+        if isinstance(value.value, dict):
+            flat |= flatten_settings(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def load_runs(paths: Sequence[Path]) -> Iterator[RunContents]:
+    """Read the run folders of a report, one after the other.
+
+    Raises:
+        RunError: a folder is given twice or is no run, or a file of it is damaged.
+        DataError: a graph cannot be read.
+    """
+    names = name_runs(paths)
+    for path, name in zip(paths, names, strict=True):
+        yield load_contents(path, name, prefix=f"{name}:" if len(paths) > 1 else "")
+
+
+def name_runs(paths: Sequence[Path]) -> list[str]:
+    """The names of the folders, with as many of their parents' as tell them apart."""
+    resolved = [path.resolve() for path in paths]
+    [(most, times)] = Counter(resolved).most_common(1)
+    if times > 1:
+        raise RunError(f"{most}: given twice; a run can be compared with others only")
+    names = []
+    for path in resolved:
+        for depth in range(1, len(path.parts) + 1):
+            ending = path.parts[-depth:]
+            if sum(other.parts[-depth:] == ending for other in resolved) == 1:
+                break
+        names.append(shorten("/".join(ending), LONGEST_NAME))
+    return [
+        name if names.count(name) == 1 else f"{shorten(name, LONGEST_NAME - 6)} ({place})"
+        for place, name in enumerate(names, 1)
+    ]
+
+
+def load_contents(path: Path, name: str = "", prefix: str = "") -> RunContents:
     """Read a run folder.
+
+    Args:
+        path: the folder.
+        name: what the report calls it; by default the folder's name.
+        prefix: stands before the files in the sources of numbers.
 
     Raises:
         RunError: it is no run, or a file of it is damaged.
         DataError: its graph cannot be read.
     """
     run = RunFolder(path)
-    config, data = run.config, run.data
-    missing: list[str] = []
-    evaluation, result_file = _load_result(run, config.evaluation.protocol, missing)
     graph = run.load_graph()
-    records = list(_number(run, "metrics.jsonl"))
-    split = "test" if config.evaluation.protocol == "published" else "valid"
+    missing: list[str] = []
+    published = run.config.evaluation.protocol == "published"
+    records = list(Value(list(run.records()), f"{prefix}metrics.jsonl#").items())
+    split = "test" if published else "valid"
+    file = f"results/test{'-published' if published else ''}.json"
+    evaluation = _load_result(run, file, missing)
+    timed = (path / "timing.jsonl").is_file()
+    if not timed:
+        missing.append("timing.jsonl is not there, so nothing is said about time")
     return RunContents(
         run=run,
-        name=shorten(name or path.resolve().name, LONGEST_NAME),
-        about=_read_about(path),
-        config=config,
-        data=data,
-        environment=run.environment,
+        name=name or shorten(path.resolve().name, LONGEST_NAME),
+        about=json.loads((path / "run.json").read_text(encoding="utf-8")),  # RunFolder checked it
+        config=run.config,
+        settings=Value(run.config.model_dump(mode="json"), f"{prefix}config.json#"),
+        data=Value(run.data, f"{prefix}data.json#"),
+        environment=Value(run.environment, f"{prefix}environment.json#"),
         graph=graph,
-        epochs=[(line, r) for line, r in records if r["kind"] == "epoch"],
-        validations=[(line, r) for line, r in records if r["kind"] == split],
-        timings=[record for _, record in _number(run, "timing.jsonl", missing)],
+        epochs=[record for _, record in records if record.value["kind"] == "epoch"],
+        validations=[record for _, record in records if record.value["kind"] == split],
+        timings=list(run.records(file="timing.jsonl")) if timed else [],
         evaluation=evaluation,
-        result_file=result_file,
-        ranks=_load_ranks(run, graph, evaluation, missing),
+        result=Value(evaluation.to_json() if evaluation else {}, f"{prefix}{file}#"),
+        ranks=_load_ranks(run, graph, evaluation, missing) if evaluation else None,
         missing=missing,
     )
 
 
-def _read_about(path: Path) -> dict[str, Any]:
-    value = json.loads((path / "run.json").read_text(encoding="utf-8"))  # RunFolder has checked it
-    assert isinstance(value, dict)
-    return value
-
-
-def _number(
-    run: RunFolder, file: str, missing: list[str] | None = None
-) -> list[tuple[int, Record]]:
-    """The records of a log with their line numbers from 0; every line is a record."""
-    if missing is not None and not (run.path / file).is_file():
-        missing.append(f"{file} is not there, so nothing is said about time")
-        return []
-    return list(enumerate(run.records(file=file)))
-
-
-def _load_result(
-    run: RunFolder, protocol: str, missing: list[str]
-) -> tuple[Evaluation | None, str]:
-    file = f"results/test{'' if protocol == 'clean' else '-published'}.json"
+def _load_result(run: RunFolder, file: str, missing: list[str]) -> Evaluation | None:
     if (run.path / file).is_file():
-        return run.load_evaluation("test", protocol), file
-    missing.append(
-        f"there is no test result: momok resume {run.path} finishes the run"
-        if run.state != "finished"
-        else f"there is no test result: momok evaluate {run.path} makes it"
-    )
-    return None, file
+        return run.load_evaluation("test", run.config.evaluation.protocol)
+    what = "evaluate {} makes it" if run.state == "finished" else "resume {} finishes the run"
+    missing.append(f"there is no test result: momok {what.format(run.path)}")
+    return None
 
 
 def _load_ranks(
-    run: RunFolder, graph: MultimodalGraph, evaluation: Evaluation | None, missing: list[str]
+    run: RunFolder, graph: MultimodalGraph, evaluation: Evaluation, missing: list[str]
 ) -> QueryRanks | None:
     """The rank of every test query; under the published protocol, those of one checkpoint."""
-    if evaluation is None:
-        return None
     suffix = "" if evaluation.protocol == "clean" else "-published"
     path = run.path / "results" / f"test{suffix}-ranks.safetensors"
-    again = f"momok evaluate {run.path} writes them again"
+    remedy = f"momok evaluate {run.path} writes them again"
     if not path.is_file():
-        missing.append(f"the ranks of single queries are not there: {again}")
+        missing.append(f"the ranks of single queries are not there: {remedy}")
         return None
     try:
         arrays = load_file(path)
@@ -199,14 +235,14 @@ def _load_ranks(
             for head in evaluation.heads
         }
     except (SafetensorError, KeyError, OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read ({error}): {again}") from error
+        raise RunError(f"{path}: cannot be read ({error}): {remedy}") from error
     if not np.array_equal(facts, graph.test) or any(
         len(r.optimistic) != 2 * len(facts) for r in ranks.values()
     ):
-        raise RunError(f"{path}: its queries are not the test facts of the run: {again}")
+        raise RunError(f"{path}: its queries are not the test facts of the run: {remedy}")
     mean = float((1.0 / ranks[ANSWER].realistic).mean())
     if evaluation.protocol == "clean" and abs(mean - (evaluation.overall[ANSWER].mrr or 0)) > 1e-9:
         raise RunError(
-            f"{path}: these ranks are not those of {path.with_name('test.json').name}: {again}"
+            f"{path}: these ranks are not those of {path.with_name('test.json').name}: {remedy}"
         )
     return QueryRanks(facts=facts, ranks=ranks)

@@ -1,0 +1,291 @@
+"""The page of several runs side by side: what ``templates/comparison.html`` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from momok.evaluation import ANSWER
+from momok.progress import Progress
+from momok.reporting.report.cases import Queries, write_question
+from momok.reporting.report.comparing import (
+    Group,
+    check_comparable,
+    compare,
+    group_runs,
+    list_differing_settings,
+)
+from momok.reporting.report.contents import RunContents
+from momok.reporting.report.format import (
+    NONE,
+    Cell,
+    badge,
+    clean,
+    code,
+    count,
+    name,
+    name_entity,
+    name_heads,
+    name_relation,
+    number,
+    percent,
+    rank,
+    show_setting,
+    spread,
+    strong,
+    write,
+)
+from momok.reporting.report.notices import list_comparison_notices
+from momok.reporting.report.page import Charts, render_page
+from momok.reporting.report.plots import draw_differences, draw_run_curves, draw_runs
+from momok.reporting.report.run_tables import (
+    GROUPS,
+    MOST_RELATIONS,
+    describe_time,
+    list_relations,
+)
+from momok.reporting.style import fit_text, plot_style
+
+_LONGEST_NAME = 34
+_MOST_CHANGES = 3  # groups whose most different questions are listed
+_CHANGES = 6  # questions of each kind
+_METRICS = (("mrr",), ("hits", "1"), ("hits", "3"), ("hits", "10"))
+
+TableGroups = list[tuple[str, list[list[Cell]]]]
+
+
+def render_comparison(runs: Sequence[RunContents], plots: Path | None, progress: Progress) -> bytes:
+    """Render the comparison of runs.
+
+    Args:
+        runs: all of them; others are compared with the first, or with those of its settings.
+        plots: the folder to save the figures in, or None.
+        progress: is told what is being done.
+
+    Raises:
+        RunError: they were not trained and tested on the same facts.
+    """
+    check_comparable(runs)
+    progress("comparing query by query", 1, 4)
+    groups = group_runs(runs)
+    units = groups if len(groups) > 1 else [Group(name=run.name, runs=[run]) for run in runs]
+    tested = [group for group in groups if group.tested]
+    differences = compare(units)
+    first = runs[0]
+    progress("drawing the figures", 2, 4)
+    names = [text for unit in units for text in (unit.name, *(run.name for run in unit.runs))]
+    with plot_style([*names, first.graph_name]):
+        charts = Charts(plots, f"{fit_text(first.graph_name, 24)}, {first.describe_test()}")
+        if tested:
+            for file, metric, path in (
+                ("mrr", "MRR", ("mrr",)),
+                ("hits-10", "Hits@10", ("hits", "10")),
+            ):
+                rows = [
+                    (_fit(group.name), [v.value for v in group.list_values(*path)])
+                    for group in tested
+                ]
+                charts.add(file, draw_runs(rows, metric))
+        if differences:
+            intervals = [(_fit(each.group.name), each.metrics) for each in differences]
+            charts.add("differences", draw_differences(intervals, _fit(units[0].name)))
+        _draw_training(runs, charts)
+    progress("writing the page", 3, 4)
+    setting_rows = list_setting_rows(runs)
+    content = {
+        "runs": runs,
+        "units": units,
+        "tested": tested,
+        "charts": charts,
+        "notices": list(list_comparison_notices(runs, groups, units, differences)),
+        "results": list_results(groups),
+        "differences": differences,
+        "changes": [
+            (each, find_changes(units[0], each.group)) for each in differences[:_MOST_CHANGES]
+        ],
+        "breakdown": list_breakdown(units),
+        "relations": list_relation_rows(units),
+        "most_relations": MOST_RELATIONS,
+        "differing": setting_rows[0],
+        "shared": setting_rows[1],
+        "circumstances": list_circumstances(runs),
+    }
+    subtitle: list[Cell] = [
+        name(f"graph {first.graph_name}"),
+        f"{first.data['split'].value} split",
+        write("{} runs", count(len(runs))),
+    ]
+    if len(groups) > 1:
+        subtitle.append(write("{} settings", count(len(groups))))
+    return render_page(
+        "comparison.html", f"{len(runs)} runs on {first.graph_name}", subtitle, content
+    )
+
+
+def _draw_training(runs: Sequence[RunContents], charts: Charts) -> None:
+    validations = [
+        (
+            _fit(run.name),
+            [record.value["epoch"] for record in run.validations],
+            [100 * (record.value["metrics"][ANSWER]["mrr"] or 0) for record in run.validations],
+        )
+        for run in runs
+    ]
+    losses = [
+        (
+            _fit(run.name),
+            [record.value["epoch"] for record in run.epochs],
+            [record.value["loss"] for record in run.epochs],
+        )
+        for run in runs
+    ]
+    if any(values for *_, values in validations):
+        charts.add("validation", draw_run_curves(validations, "MRR of the answer"))
+    if any(values for *_, values in losses):
+        charts.add("loss", draw_run_curves(losses, "loss, sum of the heads", loss=True))
+
+
+def _fit(text: str) -> str:
+    return fit_text(text, _LONGEST_NAME)
+
+
+def list_results(groups: Sequence[Group]) -> TableGroups:
+    """Every run, and mean ± standard deviation of every group with several."""
+    parts = []
+    for group in groups:
+        rows: list[list[Cell]] = []
+        for run in group.runs:
+            epoch = count(run.chosen["epoch"]) if run.chosen else NONE
+            alone = Group(name=run.name, runs=[run])
+            seed = number(run.settings["seed"], str)
+            rows.append([name(run.name), seed, epoch, *_summarise(alone)])
+        if len(group.tested) > 1:
+            rows.append([strong("mean ± standard deviation"), NONE, NONE, *_summarise(group)])
+        parts.append((group.name if len(groups) > 1 else "", rows))
+    return parts
+
+
+def _summarise(group: Group) -> list[Cell]:
+    return [
+        *(spread(group.list_values(*path), percent) for path in _METRICS),
+        spread(group.list_values("mean_rank"), rank),
+    ]
+
+
+def find_changes(reference: Group, other: Group) -> TableGroups:
+    """The questions whose reciprocal rank rises or falls most from one group to another.
+
+    Ranks are means over the runs of a group.
+    """
+    before, after = (np.mean(group.ranks, axis=0) for group in (reference, other))
+    change = 1.0 / after - 1.0 / before
+    order = np.argsort(change, kind="stable")
+    run = reference.tested[0]
+    truth = Queries.of(run.graph.test).truth
+    groups: TableGroups = []
+    for title, found in (
+        (f"Better in {other.name}", [q for q in order[::-1][:_CHANGES] if change[q] > 0]),
+        (f"Worse in {other.name}", [q for q in order[:_CHANGES] if change[q] < 0]),
+    ):
+        rows: list[list[Cell]] = [
+            [
+                write_question(run, int(query)),
+                name_entity(run.graph, int(truth[query])),
+                rank(float(before[query])),
+                rank(float(after[query])),
+            ]
+            for query in found
+        ]
+        if rows:
+            groups.append((title, rows))
+    return groups
+
+
+def list_breakdown(units: Sequence[Group]) -> TableGroups:
+    """MRR by head, side, cardinality and seen entities, one column per unit."""
+    results = [run.result for unit in units for run in unit.tested]
+    overall = ("by_tie_rule", "realistic")
+    heads = name_heads(h for r in results for h in r["by_tie_rule"]["realistic"].value)
+    rows = [_compare(units, shown, *overall, head) for head, shown in heads.items()]
+    groups = [("Decision head", rows)]
+    for field, (title, words) in GROUPS.items():
+        if field != "by_tie_rule":
+            names = dict.fromkeys(group for result in results for group in result[field].value)
+            rows = [_compare(units, words.get(n, n), field, n, ANSWER) for n in names]
+            groups.append((title, [row for row in rows if row[1] is not NONE]))
+    return groups
+
+
+def list_relation_rows(units: Sequence[Group]) -> list[list[Cell]]:
+    """The answer's MRR by relation, one column per unit, the most frequent first."""
+    for run in (run for unit in units for run in unit.tested):
+        labels = run.graph.relations.labels
+        return [
+            _compare(
+                units,
+                name_relation(run.graph, relation.place),
+                "by_relation",
+                labels[relation.place],
+                ANSWER,
+            )
+            for relation in list_relations(run)
+        ]
+    return []
+
+
+def _compare(units: Sequence[Group], header: Cell, *path: str) -> list[Cell]:
+    """The MRR at a path of the results of every unit; a dash where a unit does not have it."""
+    queries, cells = NONE, []
+    for unit in units:
+        found = [m for run in unit.tested if (m := run.result.find(*path)) and m["count"].value]
+        cells.append(spread([metrics["mrr"] for metrics in found], percent))
+        if found and queries is NONE:
+            queries = count(found[0]["count"])
+    return [clean(header), queries, *cells]
+
+
+def list_setting_rows(
+    runs: Sequence[RunContents],
+) -> tuple[list[list[Cell]], list[list[Cell]]]:
+    """The settings in which runs differ, and those that they share."""
+    differing = list_differing_settings(runs)
+    flat = [run.list_settings() for run in runs]
+    unset = badge("unset")
+    rows = [
+        [code(key), *(show_setting(each[key]) if key in each else unset for each in flat)]
+        for key in differing
+    ]
+    shared = [
+        [code(key), show_setting(value)] for key, value in flat[0].items() if key not in differing
+    ]
+    return rows, shared
+
+
+def list_circumstances(runs: Sequence[RunContents]) -> list[list[Cell]]:
+    """Data, machine and time of every run."""
+    columns: list[dict[str, Any]] = []
+    for run in runs:
+        features = run.data.value.get("features", {})
+        shapes = [f"{n} ({f['present']:,} × {f['width']})" for n, f in features.items()]
+        columns.append(
+            {
+                "state": run.state,
+                "run made": run.created,
+                "momok": run.about.get("momok", "?"),
+                "features": ", ".join(shapes) or "none",
+                "data fingerprint": run.data["fingerprint"].value[:12],
+            }
+            | run.environment.value
+            | describe_time(run)
+        )
+    keys = dict.fromkeys(key for column in columns for key in column)
+    return [[clean(key), *(_show(column.get(key, "–")) for column in columns)] for key in keys]
+
+
+def _show(value: Any) -> Cell:
+    return (
+        value if isinstance(value, str) and hasattr(value, "__html__") else name(value, longest=60)
+    )
