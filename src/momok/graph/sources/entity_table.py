@@ -16,9 +16,8 @@ import polars as pl
 from momok.errors import FormatError
 from momok.graph.entities_file import PICTURE_SEPARATOR
 from momok.graph.findings import FindingLog
-from momok.graph.sources.parquet import is_parquet, read_parquet
 from momok.graph.sources.raw import RawGraph
-from momok.graph.sources.text_tables import LINE, read_text_table
+from momok.graph.sources.text_tables import LINE, is_parquet, read_parquet, read_text_table
 
 _KEYS = (
     *("label", "id", "entity", "entity_id", "uri", "iri", "url", "qid", "key", "code", "node"),

@@ -13,10 +13,14 @@ from numpy.typing import NDArray
 from momok.errors import DataError, FormatError
 from momok.graph.findings import FindingLog
 from momok.graph.names import suggest_near_misses
-from momok.graph.sources.dialect import name_delimiter
-from momok.graph.sources.parquet import is_parquet, read_parquet
 from momok.graph.sources.raw import UNSPLIT, RawGraph, TableOptions
-from momok.graph.sources.text_tables import LINE, read_text_table
+from momok.graph.sources.text_tables import (
+    LINE,
+    is_parquet,
+    name_delimiter,
+    read_parquet,
+    read_text_table,
+)
 from momok.graph.triples import Triples
 
 _ROLES = ("head", "relation", "tail")
@@ -79,8 +83,8 @@ def _read_text_facts(
         header = f"no header (columns {places})"
     unused = [first[i] if has_header else str(i + 1) for i in range(len(first)) if i not in columns]
     notes = [
-        f"{path.name}: columns separated by {name_delimiter(table.dialect.delimiter)}, {header}"
-        + (", quotes around fields taken off" if table.dialect.quotes else "")
+        f"{path.name}: columns separated by {name_delimiter(table.delimiter)}, {header}"
+        + (", quotes around fields taken off" if table.is_quoted else "")
         + (f"; columns not used: {', '.join(unused)}" if unused else "")
     ]
     if not has_header and options.header is None:

@@ -1,12 +1,16 @@
-"""Text tables (CSV, TSV and their kin) to columns, with the line of every row.
+"""Tables (CSV, TSV and their kin, Parquet) to columns of texts, with the line of every row.
 
-Lines are split by one vectorised pass, in which quoted fields (RFC 4180) take a second, slower
-one. Every row keeps its line number, so that what is wrong with it can be said with its place.
+Lines are split by one vectorised pass, in which quoted fields (RFC 4180) take a second, slower one;
+the module csv would take twice as long. Every row keeps its line number, so that what is wrong with
+it can be reported with its place.
 """
 
 from __future__ import annotations
 
+import io
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,19 +18,16 @@ import polars as pl
 
 from momok.errors import FormatError
 from momok.graph.findings import FindingLog
-from momok.graph.sources.compressed import read_content
-from momok.graph.sources.dialect import (
-    BLANKS,
-    Dialect,
-    guess_delimiter,
-    measure_width,
-    take_sample,
-)
+from momok.graph.sources.compressed import name_content, read_content
 
 LINE = "line"  # the column of line numbers
 LINE_TEXT = "text"  # and that of what stands there
+BLANKS = " "  # as a delimiter: one or several
 _BOM = b"\xef\xbb\xbf"
-_TOLERATED = 0.5  # of the lines may be malformed; with more, the delimiter is wrong
+_SAMPLE_LINES, _SAMPLE_WIDTH = 200, 1 << 12  # characters of lines that tell the delimiter
+_DELIMITERS = ("\t", ",", ";", "|")  # in the order of preference; blanks where none fits
+_DELIMITER_NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", BLANKS: "blanks"}
+_NEEDED_SHARE = 0.5  # of the lines that must have the usual number of columns
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,18 @@ class TextTable:
 
     Attributes:
         frame: columns ``0`` to ``width - 1`` of texts without nulls, and ``line``, from 1.
-        dialect: how it is written.
+        delimiter: what separates columns.
+        is_quoted: whether quotes around fields were taken off.
     """
 
     frame: pl.DataFrame
-    dialect: Dialect
+    delimiter: str
+    is_quoted: bool
+
+
+def name_delimiter(delimiter: str) -> str:
+    """Name a delimiter for people."""
+    return _DELIMITER_NAMES.get(delimiter, repr(delimiter))
 
 
 def read_text_table(
@@ -65,22 +73,19 @@ def read_text_table(
             closed; most lines have another number of columns; or reading is strict and one has.
     """
     lines = read_text_lines(path)
-    sample = take_sample(lines[LINE_TEXT])
+    sample = lines[LINE_TEXT].head(_SAMPLE_LINES).str.head(_SAMPLE_WIDTH).to_list()
     place = f"{path}:{lines[LINE][0]}"
-    if delimiter is None:
-        delimiter, width = guess_delimiter(sample, least, place)
+    delimiter, width = _find_delimiter(sample, delimiter, least, place)
+    is_quoted = _are_quoted(lines[LINE_TEXT], delimiter, quotes)
+    if is_quoted:
+        lines = _join_records(lines, path, delimiter)
+        with_quotes = lines[LINE_TEXT].str.contains('"', literal=True)
+        plain = _split_plain(lines.filter(~with_quotes), delimiter, width)
+        quoted = _split_quoted(lines.filter(with_quotes), delimiter, width)
+        frame = pl.concat([plain, quoted]).sort(LINE)
     else:
-        width, _ = measure_width(sample, delimiter)
-        if width < least:
-            raise FormatError(
-                f"{place}: {delimiter!r} separates it into {width} columns, at least {least} are "
-                f"needed: {sample[0][:120]!r}"
-            )
-    if quotes is not False:
-        quotes = _is_quoted(lines[LINE_TEXT], delimiter, quotes)
-    dialect = Dialect(delimiter, width, quotes)
-    frame = _split(_join_records(lines, path, delimiter) if quotes else lines, dialect)
-    return TextTable(_drop_malformed(frame, path, dialect, log), dialect)
+        frame = _split_plain(lines, delimiter, width)
+    return TextTable(_drop_malformed(frame, path, delimiter, log), delimiter, is_quoted)
 
 
 def read_text_lines(path: Path) -> pl.DataFrame:
@@ -90,21 +95,7 @@ def read_text_lines(path: Path) -> pl.DataFrame:
         DataError: the file is missing or cannot be read.
         FormatError: it is empty or no text in UTF-8.
     """
-    content = read_content(path)
-    _check_text(content, path)
-    try:
-        text = pl.read_lines(content.removeprefix(_BOM), name=LINE_TEXT)[LINE_TEXT]
-    except pl.exceptions.PolarsError:
-        raise FormatError(_say_not_utf8(content, path)) from None
-    del content
-    lines = pl.DataFrame({LINE_TEXT: text}).with_row_index(LINE, offset=1)
-    lines = lines.filter(pl.col(LINE_TEXT).str.contains(r"[^ \t\r]"))
-    if not len(lines):
-        raise FormatError(f"{path}: holds nothing but blank lines")
-    return lines
-
-
-def _check_text(content: bytes, path: Path) -> None:
+    content = read_content(path).removeprefix(_BOM)
     if not content.strip():
         raise FormatError(f"{path}: is empty")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -116,9 +107,18 @@ def _check_text(content: bytes, path: Path) -> None:
         raise FormatError(
             f"{path}:1: lines end with carriage returns alone; save the file with line feeds"
         )
+    try:
+        lines = pl.read_lines(content, name=LINE_TEXT)
+    except pl.exceptions.PolarsError:
+        raise FormatError(_describe_bad_byte(content, path)) from None
+    lines = lines.with_row_index(LINE, offset=1)
+    lines = lines.filter(pl.col(LINE_TEXT).str.contains(r"[^ \t\r]"))
+    if not len(lines):
+        raise FormatError(f"{path}: holds nothing but blank lines")
+    return lines
 
 
-def _say_not_utf8(content: bytes, path: Path) -> str:
+def _describe_bad_byte(content: bytes, path: Path) -> str:
     try:
         content.decode()
     except UnicodeDecodeError as error:
@@ -128,24 +128,73 @@ def _say_not_utf8(content: bytes, path: Path) -> str:
     return f"{path}: cannot be read as lines of text"
 
 
-def _is_quoted(text: pl.Series, delimiter: str, given: bool | None) -> bool:
+def _find_delimiter(
+    sample: Sequence[str], given: str | None, least: int, place: str
+) -> tuple[str, int]:
+    """Find the delimiter and the number of columns by the first lines.
+
+    Of the delimiters that give at least the columns needed, the one that gives the same number on
+    most lines wins; blanks are tried only when no other fits.
+    """
+    if given is not None:
+        width, _ = _measure_width(sample, given)
+        if width >= least:
+            return given, width
+        raise FormatError(
+            f"{place}: {given!r} separates it into {width} columns, at least {least} are needed: "
+            f"{sample[0][:120]!r}"
+        )
+    best, most = None, 0.0
+    for delimiter in _DELIMITERS:
+        width, share = _measure_width(sample, delimiter)
+        if width >= least and share > most:
+            best, most = (delimiter, width), share
+    if best is not None and most >= _NEEDED_SHARE:
+        return best
+    width, share = _measure_width(sample, BLANKS)
+    if width == least and share >= _NEEDED_SHARE:
+        return BLANKS, width
+    raise FormatError(
+        f"{place}: neither tabs, commas, semicolons, bars nor blanks separate it into "
+        f"{least} columns or more: {sample[0][:120]!r}; give --delimiter"
+    )
+
+
+def _measure_width(sample: Sequence[str], delimiter: str) -> tuple[int, float]:
+    """Find the most frequent number of columns, and the share of the lines that have it.
+
+    Quoted fields, which may hold delimiters and line breaks, are counted as blank.
+    """
+    if delimiter == BLANKS:
+        widths = [len(line.removesuffix(" .").split()) for line in sample]
+    else:
+        edge = re.escape(delimiter)
+        # Possessive: hostile text costs no backtracking.
+        quoted = rf'(?<![^{edge}\n])"(?:[^"]|"")*+"(?=[{edge}\r\n]|$)'
+        lines = re.sub(quoted, "", "\n".join(sample)).split("\n")
+        widths = [line.count(delimiter) + 1 for line in lines]
+    width, count = max(Counter(widths).items(), key=lambda item: (item[1], item[0]))
+    return width, count / len(widths)
+
+
+def _are_quoted(text: pl.Series, delimiter: str, given: bool | None) -> bool:
     """Tell whether quotes stand around fields.
 
     Tab separated files often hold quotes that mean themselves (``12" single``): there all fields
     that begin with a quote must be quoted well.
     """
-    if delimiter == BLANKS:
+    if delimiter == BLANKS or given is False:
         return False
-    with_quotes = text.filter(text.str.contains(f'(?:^|{re.escape(delimiter)})"'))
-    if given or not len(with_quotes) or delimiter != "\t":
-        return bool(len(with_quotes))
-    field = _field_pattern(delimiter)
-    return bool(with_quotes.str.contains(f"^{field}(?:{delimiter}{field})*$").all())
+    suspects = text.filter(text.str.contains(f'(?:^|{re.escape(delimiter)})"'))
+    if given or delimiter != "\t" or not len(suspects):
+        return len(suspects) > 0
+    field = _make_field_pattern(delimiter)
+    return bool(suspects.str.contains(f"^{field}(?:{delimiter}{field})*$").all())
 
 
-def _field_pattern(delimiter: str) -> str:
-    bare = f'[^"\\n{re.escape(delimiter)}][^\\n{re.escape(delimiter)}]*'
-    return f'(?:"(?:[^"]|"")*"|{bare}|)'
+def _make_field_pattern(delimiter: str) -> str:
+    edge = re.escape(delimiter)
+    return f'(?:"(?:[^"]|"")*"|[^"\\n{edge}][^\\n{edge}]*|)'
 
 
 def _join_records(lines: pl.DataFrame, path: Path, delimiter: str) -> pl.DataFrame:
@@ -165,84 +214,93 @@ def _join_records(lines: pl.DataFrame, path: Path, delimiter: str) -> pl.DataFra
             f"--no-quotes where quotes mean themselves"
         )
     if lines["record"][-1] == len(lines):
-        return lines.select(LINE, LINE_TEXT)
+        return lines
     return lines.group_by("record", maintain_order=True).agg(
         pl.col(LINE).first(), text.str.join("\n")
     )
 
 
-def _split(lines: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
+def _split_plain(lines: pl.DataFrame, delimiter: str, width: int) -> pl.DataFrame:
     """Split lines to columns ``0`` to ``width``; the last is null unless there are too many."""
     text = lines[LINE_TEXT]
-    if dialect.quotes:
-        quoted = text.str.contains('"', literal=True)
-        parts = [
-            _split_plain(lines.filter(~quoted), dialect),
-            _split_quoted(lines.filter(quoted), dialect),
-        ]
-        return pl.concat(parts).sort(LINE)
-    if dialect.delimiter == BLANKS:
+    if delimiter == BLANKS:
         # One blank between columns, and no dot at the end, which many published files have.
         even = text.str.strip_chars(" \t\r").str.replace_all(r"[ \t]+", " ")
-        lines = lines.with_columns(even.str.strip_suffix(" .").alias(LINE_TEXT))
-    return _split_plain(lines, dialect)
+        text = even.str.strip_suffix(" .")
+    fields = text.str.split_exact(delimiter, width).struct.unnest()
+    fields.columns = list(map(str, range(width + 1)))
+    return fields.with_columns(lines[LINE])
 
 
-def _split_plain(lines: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
-    pieces = lines[LINE_TEXT].str.split_exact(dialect.delimiter, dialect.width).struct.unnest()
-    return pieces.rename(dict(zip(pieces.columns, _columns(dialect), strict=True))).with_columns(
-        lines[LINE]
-    )
-
-
-def _split_quoted(lines: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
-    edge = dialect.delimiter
-    text = edge + lines[LINE_TEXT]
-    pieces = text.str.extract_all(re.escape(edge) + _field_pattern(edge))
+def _split_quoted(lines: pl.DataFrame, delimiter: str, width: int) -> pl.DataFrame:
+    """Split records with quoted fields to the same columns; what is malformed has nulls alone."""
+    text = delimiter + lines[LINE_TEXT]
+    fields = text.str.extract_all(re.escape(delimiter) + _make_field_pattern(delimiter))
     # What the pattern leaves over (text behind a closing quote) makes the row malformed.
-    covered = pieces.list.eval(pl.element().str.len_bytes()).list.sum() == text.str.len_bytes()
+    is_whole = fields.list.eval(pl.element().str.len_bytes()).list.sum() == text.str.len_bytes()
     columns = {}
-    for position, name in enumerate(_columns(dialect)):
-        field = pl.col("pieces").list.get(position, null_on_oob=True).str.slice(1)
+    for column in range(width + 1):
+        field = pl.col("fields").list.get(column, null_on_oob=True).str.slice(1)
         bare = field.str.strip_prefix('"').str.strip_suffix('"').str.replace_all('""', '"')
         inside = pl.when(field.str.starts_with('"')).then(bare).otherwise(field)
-        columns[name] = pl.when(pl.col("covered")).then(inside)
-    frame = pl.DataFrame({"pieces": pieces, "covered": covered, LINE: lines[LINE]})
+        columns[str(column)] = pl.when(pl.col("whole")).then(inside)
+    frame = pl.DataFrame({"fields": fields, "whole": is_whole, LINE: lines[LINE]})
     return frame.select(**columns, line=pl.col(LINE))
 
 
-def _columns(dialect: Dialect) -> list[str]:
-    return [str(position) for position in range(dialect.width + 1)]
-
-
 def _drop_malformed(
-    frame: pl.DataFrame, path: Path, dialect: Dialect, log: FindingLog
+    frame: pl.DataFrame, path: Path, delimiter: str, log: FindingLog
 ) -> pl.DataFrame:
-    last, extra = str(dialect.width - 1), str(dialect.width)
-    good = pl.col(last).is_not_null() & pl.col(extra).is_null()
-    bad = frame.filter(~good)
+    *columns, extra = (name for name in frame.columns if name != LINE)
+    is_good = pl.col(columns[-1]).is_not_null() & pl.col(extra).is_null()
+    bad = frame.filter(~is_good)
     if len(bad):
-        places = [
-            f"{path.name}:{line}: expected {dialect.width} columns, found {_say_found(row)}"
-            for line, row in zip(
-                bad[LINE].head(5).to_list(), bad.drop(LINE).head(5).rows(), strict=True
+        places = []
+        for line, *fields in bad.head(5).select(LINE, *columns, extra).rows():
+            found = [field for field in fields if field is not None]
+            count = "more" if len(found) > len(columns) else len(found)
+            shown = f"{count}: {' | '.join(found)[:120]!r}"
+            places.append(
+                f"{path.name}:{line}: expected {len(columns)} columns, found "
+                f"{shown if found else 'a quote in the middle of a field'}"
             )
-        ]
-        if len(bad) > _TOLERATED * len(frame):
+        if len(bad) > (1 - _NEEDED_SHARE) * len(frame):
             raise FormatError(
                 f"{path.parent / places[0]}; {len(bad):,} of {len(frame):,} lines are like it: "
-                f"is the delimiter {dialect.delimiter!r} right? give --delimiter"
+                f"is the delimiter {delimiter!r} right? give --delimiter"
             )
-        log.reject(
-            "malformed", f"lines of {path.name} are malformed and left out", places, len(bad)
-        )
-        frame = frame.filter(good)
+        message = f"lines of {path.name} are malformed and left out"
+        log.reject("malformed", message, places, len(bad))
+        frame = frame.filter(is_good)
     return frame.drop(extra)
 
 
-def _say_found(row: tuple[str | None, ...]) -> str:
-    fields = [field for field in row if field is not None]
-    if not fields:
-        return "a quote in the middle of a field"
-    found = "more" if len(fields) == len(row) else str(len(fields))
-    return f"{found}: {' | '.join(fields)[:120]!r}"
+def is_parquet(path: Path) -> bool:
+    """Tell a Parquet file, which may be compressed, by its name."""
+    return Path(name_content(path)).suffix.lower() in (".parquet", ".pq")
+
+
+def read_parquet(path: Path) -> pl.DataFrame:
+    """Read a Parquet file; every column becomes texts, which may be null.
+
+    Raises:
+        DataError: the file is missing or cannot be read.
+        FormatError: it is no Parquet file or corrupt, has no row, or a column holds lists or
+            other things that are no text.
+    """
+    content = read_content(path)
+    if not (content.startswith(b"PAR1") and content.endswith(b"PAR1")):
+        raise FormatError(f"{path}: is no Parquet file, or was cut short")
+    try:
+        frame = pl.read_parquet(io.BytesIO(content))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise FormatError(f"{path}: is a corrupt Parquet file: {reason[:200]}") from None
+    if not len(frame):
+        raise FormatError(f"{path}: has columns and no row")
+    for name, kind in frame.schema.items():
+        if kind.is_nested() or kind in (pl.Binary, pl.Object, pl.Duration):
+            raise FormatError(
+                f"{path}: the column {name!r} holds {kind}; expected texts or numbers"
+            )
+    return frame.cast(pl.String)
