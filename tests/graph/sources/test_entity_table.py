@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from momok.errors import FormatError
 from momok.graph.sources.entity_table import add_entity_table
 from momok.graph.sources.raw import RawGraph
+from momok.graph.sources.rdf_literals import parse_literals
 from momok.graph.sources.reading import read_sources
 
 
@@ -69,11 +70,11 @@ def test_rows_that_cannot_be_used_are_counted(raw: RawGraph, tmp_path: Path) -> 
     read = add(raw, tmp_path, text)
     assert read.names == {"Q1": "One", "Q2": "Two"}
     assert [(f.kind, f.count, f.examples) for f in read.findings] == [
-        ("blank-label", 1, ("things.csv:4: the label is blank",)),
-        ("duplicate", 1, ("things.csv:3: 'Q1' has a row already",)),
-        ("unknown-label", 1, ("things.csv:5: 'Q9'",)),
+        ("blank-label", 1, ("things.csv:4: the label '' is blank",)),
+        ("duplicate", 1, ("things.csv:3: the label 'Q1' has a row already",)),
+        ("unknown-label", 1, ("things.csv:5: the label 'Q9' is in no fact",)),
     ]
-    with pytest.raises(FormatError, match=r"things.csv:4: the label is blank"):
+    with pytest.raises(FormatError, match=r"things.csv:4: the label '' is blank"):
         add(raw, tmp_path, text, strict=True)
 
 
@@ -89,6 +90,21 @@ def test_a_column_of_numbers_may_have_a_few_that_are_none(raw: RawGraph, tmp_pat
     read = add(raw, tmp_path, f"id,size\nE38,?\nE39,?\nE40,inf\n{rows.split('E38')[0]}")
     assert read.numbers == {}
     assert len(read.attributes["size"]) == 41
+
+
+def test_dates_are_decimal_years_as_in_rdf(raw: RawGraph, tmp_path: Path) -> None:
+    read = add(raw, tmp_path, "id,born\nQ1,1990-07-02\nQ2,1990-07-02T23:59:59Z\nQ3,-0044-03-15\n")
+    literals = pl.Series(["1990-07-02", "-0044-03-15"])
+    years = parse_literals(literals, pl.Series(2 * ["http://www.w3.org/2001/XMLSchema#date"]))
+    assert read.numbers == {"born": {"Q1": years[0], "Q2": years[0], "Q3": years[1]}}
+    assert years[0] == pytest.approx(1990 + 182 / 365)
+
+
+@pytest.mark.parametrize("date", ["1990-13-45", "1990-01-32", "1990-05-x", "1990-05"])
+def test_what_is_no_date_is_kept_as_text(date: str, raw: RawGraph, tmp_path: Path) -> None:
+    read = add(raw, tmp_path, f"id,born\nQ1,{date}\n")
+    assert read.numbers == {}
+    assert read.attributes == {"born": {"Q1": date}}
 
 
 def test_a_parquet_table(raw: RawGraph, tmp_path: Path) -> None:

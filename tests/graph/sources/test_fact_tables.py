@@ -190,7 +190,7 @@ def test_parquet(tmp_path: Path) -> None:
     frame.write_parquet(path)
     raw = read_table(path)
     assert list_facts(raw) == [("1", "r", "b"), ("3", "s", "c d")]
-    assert "columns not used: when" in raw.notes[0]
+    assert "columns not used: 'when'" in raw.notes[0]
     blank = next(f for f in raw.findings if f.kind == "blank-label")
     assert blank.examples == ("facts.parquet:2: the tail is blank",)
 

@@ -14,8 +14,7 @@ from momok.graph.findings import MAX_EXAMPLES, Finding
 from momok.graph.graph import SPLIT_NAMES
 from momok.graph.names import flatten
 from momok.graph.redundancy import RelationPair, group_facts
-from momok.graph.sources.merging import translate_ids
-from momok.graph.sources.raw import UNSPLIT, RawGraph
+from momok.graph.sources.raw import UNSPLIT, RawGraph, translate_ids
 from momok.graph.splits import hold_out
 from momok.graph.triples import Triples, encode_triples, is_member, mark_unseen
 

@@ -76,7 +76,6 @@ def send_query(
         session.headers = {
             "Accept": accept,
             "Accept-Encoding": "identity",
-            "Connection": "close",
             "User-Agent": f"momok/{version('momok')}",
         }
         try:
@@ -113,7 +112,7 @@ def _follow(session: requests.Session, url: str, query: str, timeout: float) -> 
         )
         if not response.is_redirect:
             return response
-        response.close()
+        session.close()  # the next one is asked on a connection of its own
         target = urljoin(response.url, response.headers["location"])
         if session.should_strip_auth(response.url, target):
             raise DataError(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from momok.graph.graph import SplitName
-from momok.graph.sources.raw import UNSPLIT, RawGraph
+from momok.graph.sources.raw import UNSPLIT, RawGraph, translate_ids
 from momok.graph.triples import Triples
 
 _Value = TypeVar("_Value")
@@ -69,8 +68,3 @@ def _merge(tables: Sequence[dict[str, _Value]]) -> dict[str, _Value]:
 def _merge_tables(tables: Sequence[dict[str, dict[str, _Value]]]) -> dict[str, dict[str, _Value]]:
     names = dict.fromkeys(name for table in tables for name in table)
     return {name: _merge([table.get(name, {}) for table in tables]) for name in names}
-
-
-def translate_ids(labels: Iterable[str], known: dict[str, int]) -> NDArray[np.int64]:
-    """Give for the labels of one vocabulary their ids in another, which learns the new ones."""
-    return np.array([known.setdefault(label, len(known)) for label in labels], dtype=np.int64)

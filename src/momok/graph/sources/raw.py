@@ -5,10 +5,13 @@ Notation: N entities, R relations, n facts.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
 from momok.errors import DataError
 from momok.graph.findings import Finding
@@ -101,3 +104,17 @@ class TableOptions:
     header: bool | None = None
     quotes: bool | None = None
     strict: bool = False
+
+
+def number_labels(labels: pl.Series) -> tuple[list[str], NDArray[np.int64]]:
+    """Number labels in order of first appearance: give each once, and the numbers ``[n]``."""
+    distinct = labels.unique(maintain_order=True).rename("label")
+    numbered = distinct.to_frame().with_columns(id=pl.int_range(pl.len(), dtype=pl.Int64))
+    found = labels.rename("label").to_frame().join(numbered, "label", "left", maintain_order="left")
+    numbers: NDArray[np.int64] = found["id"].to_numpy()
+    return distinct.to_list(), numbers
+
+
+def translate_ids(labels: Iterable[str], known: dict[str, int]) -> NDArray[np.int64]:
+    """Give for the labels of one vocabulary their ids in another, which learns the new ones."""
+    return np.array([known.setdefault(label, len(known)) for label in labels], dtype=np.int64)

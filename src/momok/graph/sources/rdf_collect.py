@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from momok.graph.sources.raw import number_labels, translate_ids
 from momok.graph.sources.rdf_literals import DATE_TYPES, NUMBER_TYPES, parse_literals
 from momok.graph.sources.rdf_options import (
     CLAIM,
@@ -28,19 +29,8 @@ class Numbering:
 
     def number(self, labels: pl.Series) -> NDArray[np.int64]:
         """Give the ids ``[n]`` of n labels."""
-        if not len(labels):
-            return np.empty(0, dtype=np.int64)
-        distinct = labels.unique(maintain_order=True)
-        known = self.ids
-        ids = [known.setdefault(label, len(known)) for label in distinct.to_list()]
-        table = pl.DataFrame({"label": distinct, "id": pl.Series(ids, dtype=pl.Int64)})
-        found = (
-            labels.alias("label")
-            .to_frame()
-            .join(table, on="label", how="left", maintain_order="left")
-        )
-        numbered: NDArray[np.int64] = found["id"].to_numpy()
-        return numbered
+        distinct, numbers = number_labels(labels)
+        return translate_ids(distinct, self.ids)[numbers]
 
 
 class Texts:

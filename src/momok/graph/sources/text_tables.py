@@ -50,6 +50,11 @@ def name_delimiter(delimiter: str) -> str:
     return _DELIMITER_NAMES.get(delimiter, repr(delimiter))
 
 
+def simplify_name(name: str) -> str:
+    """Give the name of a column in lower case, with ``_`` for blanks, hyphens and colons."""
+    return re.sub("[ :-]", "_", name.strip().lower().lstrip(":"))
+
+
 def read_text_table(
     path: Path,
     log: FindingLog,
