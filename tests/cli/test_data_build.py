@@ -40,7 +40,7 @@ def test_it_says_what_it_found_and_what_comes_next(invoke: Invoke, mine: Path) -
         "a file of facts is there",
         "columns separated by commas",
         "head: 'subject', relation: 'predicate', tail: 'object'",
-        "columns not used: since",
+        "columns not used: 'since'",
         "entities by column 'id', which names 12 of the 28 entities",
         "numbers: 'size'",
         "6 of 6 pictures belong to entities",
