@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
-from momok.errors import FeatureError
-from momok.extras import import_extra
-from momok.graph.feature_import.vectors import (
-    MOST_NUMBERS,
-    RowVectors,
-    Vectors,
-    name_rows,
-    to_floats,
-)
+from momok.errors import DataError, FeatureError
+from momok.graph.feature_import.vectors import RowVectors, Vectors, name_rows, to_floats
+from momok.graph.findings import FindingLog
+from momok.graph.sources.text_tables import LINE, read_text_table
 
 _LABEL_COLUMNS = ("label", "entity", "id", "name", "key", "uri")
-_LONGEST_CELL = 1 << 20
 _HARMLESS = 16 << 20  # cells
 _MOST_UNPACKED = 50  # cells per byte of the file
 
@@ -32,27 +25,34 @@ def read_delimited(path: Path) -> Vectors:
     holds what is no number, or where the header calls it so (label, entity, id, ...).
 
     Raises:
-        FeatureError: a row is not as long as the first, or a cell is no number (with its line).
+        FeatureError: a row is not as long as the others, or a cell is no number (with its line).
     """
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    csv.field_size_limit(_LONGEST_CELL)
-    labels: list[str] = []
-    rows: list[Any] = []
-    labelled = False
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for row in filter(None, reader := csv.reader(file, delimiter=delimiter)):
-                if not rows:
-                    labelled = labelled or not _is_number(row[0])
-                if reader.line_num == 1 and not _is_number(row[-1]):
-                    labelled = row[0].strip().casefold() in _LABEL_COLUMNS
-                    continue
-                if labelled:
-                    labels.append(row[0])
-                rows.append(_parse(row[1:] if labelled else row, path, reader.line_num, rows))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FeatureError(f"{path}: is no table in UTF-8: {error}") from error
-    return _make(rows, labels if labelled else None)
+        log = FindingLog(path, strict=True)
+        frame = read_text_table(path, log, least=1, delimiter=delimiter).frame
+    except DataError as error:
+        raise FeatureError(str(error)) from None
+    columns = [name for name in frame.columns if name != LINE]
+    head = frame.row(0, named=True)
+    is_labelled = False
+    if not _is_number(head[columns[-1]]):
+        is_labelled = head[columns[0]].strip().casefold() in _LABEL_COLUMNS
+        frame = frame.slice(1)
+    if not len(frame):
+        raise FeatureError("holds no rows")
+    is_labelled = is_labelled or not _is_number(frame[columns[0]][0])
+    labels = frame[columns[0]].to_list() if is_labelled else None
+    cells = frame.select(columns[1:] if is_labelled else columns)
+    if not cells.width:
+        raise FeatureError("holds labels alone and no numbers")
+    numbers = cells.select(pl.all().str.strip_chars().cast(pl.Float64, strict=False))
+    for name in numbers.columns:
+        if numbers[name].null_count():
+            row = numbers[name].is_null().arg_max()
+            assert row is not None
+            raise FeatureError(f"{path}:{frame[LINE][row]}: {cells[name][row][:40]!r} is no number")
+    return _make_vectors(numbers.to_numpy(), labels)
 
 
 def _is_number(cell: str) -> bool:
@@ -63,86 +63,70 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _parse(cells: Sequence[str], path: Path, line: int, before: Sequence[Any]) -> Any:
-    if before and len(cells) != len(before[0]):
-        raise FeatureError(
-            f"{path}:{line}: {len(cells)} numbers, the rows before have {len(before[0])}"
-        )
-    if not cells or len(cells) > MOST_NUMBERS:
-        raise FeatureError(f"{path}:{line}: {len(cells)} numbers, expected 1 to {MOST_NUMBERS:,}")
-    try:
-        return to_floats(np.array(cells, dtype=np.float64))
-    except ValueError:
-        bad = next(cell for cell in cells if not _is_number(cell))
-        raise FeatureError(f"{path}:{line}: {bad[:40]!r} is no number") from None
-
-
 def read_parquet(path: Path) -> Vectors:
     """Read Parquet: one column of labels or none, and columns of numbers or one of lists.
 
     Raises:
         FeatureError: it is corrupt, or its columns are others.
-        MissingExtraError: polars is not installed.
     """
-    polars = import_extra("polars", "data", f"reading {path.name}")
     try:
-        lazy = polars.scan_parquet(path)
-        cells = lazy.select(polars.len()).collect().item() * len(lazy.collect_schema())
+        lazy = pl.scan_parquet(path)
+        cells = lazy.select(pl.len()).collect().item() * len(lazy.collect_schema())
         if cells > max(_HARMLESS, _MOST_UNPACKED * path.stat().st_size):
             raise FeatureError(f"declares {cells:,} cells in a small file: taken for a bomb")
-        frame = polars.read_parquet(path)
+        frame = pl.read_parquet(path)
     except FeatureError:
         raise
     except Exception as error:  # polars has no common base for what a broken file raises
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FeatureError(f"is corrupt or no Parquet file: {said[:160]}") from error
-    label = _find_label_column(frame, polars)
-    columns = [name for name in frame.columns if name != label]
-    if not columns or not len(frame):
+    label = _find_label_column(frame)
+    numbers = frame.drop(label) if label is not None else frame
+    labels = frame[label].cast(pl.String).to_list() if label is not None else None
+    if not numbers.width or not len(frame):
         raise FeatureError(f"holds columns {', '.join(frame.columns)} and {len(frame)} rows")
-    kinds = {name: frame.schema[name] for name in columns}
-    if len(columns) == 1 and isinstance(kinds[columns[0]], (polars.List, polars.Array)):
-        rows = [_parse_list(row, columns[0]) for row in frame[columns[0]]]
-    else:
-        bad = [name for name, kind in kinds.items() if not kind.is_numeric()]
-        if bad:
-            raise FeatureError(f"the column {bad[0]!r} is {kinds[bad[0]]}, expected numbers")
-        if any(frame[name].null_count() for name in columns):
+    first = numbers.to_series(0)
+    if numbers.width == 1 and isinstance(first.dtype, (pl.List, pl.Array)):
+        return _make_vectors(_read_lists(first), labels)
+    for name, kind in numbers.schema.items():
+        if not kind.is_numeric():
+            raise FeatureError(f"the column {name!r} is {kind}, expected numbers")
+        if numbers[name].null_count():
             raise FeatureError("has blank cells among its numbers")
-        rows = list(frame.select(columns).to_numpy().astype(np.float32))
-    return _make(rows, None if label is None else [str(item) for item in frame[label]])
+    return _make_vectors(numbers.to_numpy(), labels)
 
 
-def _parse_list(row: Any, column: str) -> Any:
-    try:
-        return None if row is None else to_floats(np.asarray(row.to_list(), dtype=np.float64))
-    except (ValueError, TypeError):
-        raise FeatureError(
-            f"the column {column!r} holds other lists than those of numbers"
-        ) from None
+def _read_lists(column: pl.Series) -> NDArray[Any] | list[Any]:
+    """Read a column of lists of one width; a blank one is None."""
+    filled = column.drop_nulls()
+    widths = [len(row) for row in filled]
+    if len(set(widths)) != 1:
+        raise FeatureError(f"has rows of {len(set(widths))} widths: {sorted(set(widths))[:3]}")
+    numbers = filled.explode()
+    if not numbers.dtype.is_numeric():
+        raise FeatureError(f"the column {column.name!r} holds other lists than those of numbers")
+    matrix = numbers.to_numpy().reshape(len(filled), -1)
+    if len(filled) == len(column):
+        return matrix
+    rows = iter(matrix)
+    return [None if blank else next(rows) for blank in column.is_null()]
 
 
-def _find_label_column(frame: Any, polars: Any) -> str | None:
+def _find_label_column(frame: pl.DataFrame) -> str | None:
     """Find the column that names the rows: the only one of texts, or one that is called so."""
-    texts = [name for name, kind in frame.schema.items() if kind == polars.String]
+    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
     called = [name for name in frame.columns if name.casefold() in _LABEL_COLUMNS]
     if len(texts) > 1:
         named = [name for name in called if name in texts]
         if len(named) != 1:
             raise FeatureError(f"has {len(texts)} columns of texts; keep the one of labels")
-        return str(named[0])
-    found = texts or called
-    return str(found[0]) if found else None
+        return named[0]
+    return next(iter(texts or called), None)
 
 
-def _make(rows: list[Any], labels: Sequence[str] | None) -> Vectors:
-    if not rows:
-        raise FeatureError("holds no rows")
-    widths = {len(row) for row in rows if row is not None}
-    if len(widths) != 1:
-        raise FeatureError(f"has rows of {len(widths)} widths: {sorted(widths)[:3]}")
-    if labels is None:
-        if any(row is None for row in rows):
-            raise FeatureError("has blank rows and no labels")
-        return RowVectors(np.stack(rows))
-    return name_rows(labels, rows)
+def _make_vectors(rows: NDArray[Any] | list[Any], labels: list[str] | None) -> Vectors:
+    if labels is not None:
+        return name_rows(labels, rows)
+    if isinstance(rows, list):
+        raise FeatureError("has blank rows and no labels")
+    return RowVectors(to_floats(rows))
