@@ -144,7 +144,7 @@ class TestModels:
             build_encoder("text", spec, CPU)
 
     def test_a_model_of_pictures_is_no_text_encoder(self, model_folder):
-        with pytest.raises(FeatureError, match="cannot be used as a text encoder"):
+        with pytest.raises(FeatureError, match="cannot be used to encode text"):
             build_encoder("text", f"transformers:{model_folder('vit')}", CPU)
 
     def test_a_gpu_that_is_not_there(self):

@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from momok.evaluation import evaluate
+from momok.graph import MultimodalGraph
 from tests.evaluation.test_evaluator import build_random_graph
-from tests.evaluation.two_towers import SmallGraph, TableModel, build_model
+from tests.evaluation.two_towers import TableModel, build_model
 
 RULES = ("realistic", "optimistic", "pessimistic")
 
 
-def rank_with_pykeen(model: TableModel, graph: SmallGraph, head: str):
+def rank_with_pykeen(model: TableModel, graph: MultimodalGraph, head: str):
     from pykeen.evaluation import RankBasedEvaluator
     from pykeen.evaluation.evaluator import create_sparse_positive_filter_, filter_scores_
 

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from momok.graph import MultimodalGraph, Vocabulary
+
 Ints = NDArray[np.int64]
 
 
@@ -17,18 +19,17 @@ def build_triples(facts: list[tuple[int, int, int]]) -> Ints:
     return np.array(facts, dtype=np.int64).reshape(-1, 3)
 
 
-@dataclass
-class SmallGraph:
-    train: Ints
-    valid: Ints
-    test: Ints
-    num_entities: int
-    num_relations: int
-    name: str = "small"
-
-    @property
-    def relations(self) -> SimpleNamespace:
-        return SimpleNamespace(labels=tuple(f"r{i}" for i in range(self.num_relations)))
+def build_graph(
+    train: Ints, valid: Ints, test: Ints, num_entities: int, num_relations: int
+) -> MultimodalGraph:
+    return MultimodalGraph(
+        name="small",
+        entities=Vocabulary(tuple(f"e{i}" for i in range(num_entities))),
+        relations=Vocabulary(tuple(f"r{i}" for i in range(num_relations))),
+        train=train,
+        valid=valid,
+        test=test,
+    )
 
 
 @dataclass

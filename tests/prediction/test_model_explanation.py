@@ -15,7 +15,7 @@ from momok.model import JOINT
 from momok.prediction import ModelExplanation, Predictor, explain_model
 from momok.prediction.model_explanation import SIDES
 from momok.training import RunFolder
-from tests.prediction.test_expert_similarity import gram_cka
+from tests.prediction.test_expert_statistics import gram_cka
 from tests.training.small_training import build_graph, train_small
 
 

@@ -15,7 +15,6 @@ from momok.errors import AmbiguousNameError, ConfigError, UnknownLabelError
 from momok.evaluation import ANSWER, evaluate
 from momok.prediction import Predictor
 from momok.training import RunFolder
-from tests.prediction.trained_run import train_small_run
 
 QUERIES: list[dict[str, str]] = [
     {"head": "France", "relation": "borders"},
@@ -178,7 +177,10 @@ def test_labels_names_and_ids_ask_the_same(predictor: Predictor) -> None:
     assert str(predictor.predict(**QUERIES[2]).question) == "? — capital → Paris"
 
 
-def test_many_questions_are_answered_as_one_by_one(predictor: Predictor) -> None:
+def test_many_questions_are_answered_as_one_by_one(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("momok.prediction.predictor.QUERY_BATCH", 256)
     triples = [(q.get("head"), q["relation"], q.get("tail")) for q in QUERIES] * 80  # two batches
     told: list[tuple[int, int]] = []
     many = predictor.predict_many(
@@ -283,46 +285,3 @@ def test_wrong_facts_say_what_is_wrong(predictor: Predictor) -> None:
         predictor.score_facts(np.array([[0, 21, 0]]))
     with pytest.raises(ConfigError, match="asked = 'both': expected 'head' or 'tail'"):
         predictor.score_facts([(0, 0, 0)], asked="both")  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def masked(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
-    """A run whose image head abstains for all that have no picture."""
-    path = tmp_path_factory.mktemp("runs") / "masked"
-    return Predictor(train_small_run(path, features__missing="masked", training__epochs=1))
-
-
-@pytest.mark.parametrize("query", QUERIES, ids=str)
-def test_heads_that_abstain_are_left_out(masked: Predictor, query: dict[str, str]) -> None:
-    entity, relation = as_ids(masked, query)
-    with torch.no_grad():
-        model = copy.deepcopy(masked.model).double()
-        logits = model.score(torch.tensor([entity]), torch.tensor([relation]))
-    present = masked.model.present["image"].numpy()
-    voting = {head: np.ones(len(present), dtype=bool) for head in masked.heads}
-    voting["image"] = present & present[entity]
-    table = np.array([torch.sigmoid(values[0]).numpy() for values in logits.values()])
-    votes = np.array(list(voting.values()))
-    expected = (table * votes).sum(axis=0) / votes.sum(axis=0)
-    order = np.argsort(-expected, kind="stable")
-    facts = []
-    for prediction, best in zip(masked.predict(**query, k=25), order, strict=False):
-        found = masked.graph.entities.index(prediction.label)
-        assert prediction.score == pytest.approx(expected[best], rel=1e-4)
-        assert prediction.score == pytest.approx(expected[found], rel=1e-4)
-        assert [value is None for value in prediction.heads.values()] == (~votes[:, found]).tolist()
-        spoken = [value for value in prediction.heads.values() if value is not None]
-        assert prediction.score == pytest.approx(np.mean(spoken))
-        assert sum(prediction.shares.values()) == pytest.approx(1)
-        facts.append((entity, found) if "head" in query else (found, entity))
-    asked = "tail" if "head" in query else "head"
-    ids = np.array([(h, relation % masked.graph.num_relations, t) for h, t in facts])
-    scores = masked.score_facts(ids, asked=asked)
-    assert scores.answer == pytest.approx([p.score for p in masked.predict(**query, k=25)])
-    silent = [not voting["image"][found] for found in ids[:, 2 if asked == "tail" else 0]]
-    assert np.isnan(scores.heads["image"]).tolist() == silent
-    explained = masked.explain(*ids[0].tolist(), asked=asked)
-    assert explained.probability == pytest.approx(scores.answer[0])
-    assert explained.rank == 1
-    said = {part.name: part.probability for part in explained.heads}
-    assert (said["image"] is None) == bool(np.isnan(scores.heads["image"][0]))

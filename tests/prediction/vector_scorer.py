@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.graph import MultimodalGraph, Vocabulary
+from momok.graph.fact_index import FactIndex
 from momok.prediction.calibration.record import Calibration
 from momok.prediction.scorer import Encoded
-from momok.prediction.train_sides import TrainSides
 
 Ints = NDArray[np.int64]
 
@@ -26,7 +26,6 @@ class VectorScorer:
         seed: of the vectors.
         whole: whether they are small whole numbers, so that many scores are equal.
         heads: how many decision heads.
-        abstaining: whether the last head abstains for about every third entity.
     """
 
     def __init__(
@@ -36,10 +35,11 @@ class VectorScorer:
         *,
         whole: bool = False,
         heads: int = 2,
-        abstaining: bool = False,
     ) -> None:
         self.graph = graph
-        self.train_sides = TrainSides(graph)
+        parts = [graph.train, graph.valid, graph.test]
+        self.train = FactIndex(parts[:1], graph.num_entities, graph.num_relations)
+        self.known = FactIndex(parts, graph.num_entities, graph.num_relations)
         self.heads = tuple(f"head {number}" for number in range(heads))
         self.memory_budget = 1 << 20
         self.model = SimpleNamespace(device=torch.device("cpu"))
@@ -54,40 +54,22 @@ class VectorScorer:
 
         self._questions = {head: make(2 * R, N, d) for head in self.heads}
         self._candidates = {head: make(N, d) for head in self.heads}
-        self._votes = {head: torch.ones(N, dtype=torch.bool) for head in self.heads}
-        self.abstentions = abstaining
-        vectors = dict(self._candidates)
-        if abstaining:
-            last = self.heads[-1]
-            self._votes[last] = torch.rand(N, generator=generator) < 0.7
-            there, nothing = self._votes[last][:, None].float(), torch.zeros(N, 1)
-            # two columns that make a score of one that is absent -1e18, and add nothing otherwise
-            vectors[last] = torch.cat(
-                [self._candidates[last] * there, -1e18 * (1 - there), nothing + 1], dim=1
-            )
-
-        self.candidates = Encoded(vectors=vectors, gates={}, attention=None)
+        self.candidates = Encoded(vectors=self._candidates, gates={}, attention=None)
 
     def encode_queries(self, entities: Ints, relations: Ints) -> Encoded:
         found = {head: table[relations, entities] for head, table in self._questions.items()}
-        if self.abstentions:
-            last = self.heads[-1]
-            there = self._votes[last][torch.from_numpy(entities)][:, None].float()
-            found[last] = torch.cat([found[last] * there, there, -1e18 * (1 - there)], dim=1)
         return Encoded(vectors=found, gates={}, attention=None)
 
     def encode_relation(self, entities: Ints, relation: int) -> Mapping[str, Tensor]:
         return self.encode_queries(entities, np.full(len(entities), relation)).vectors
 
     def logits(self, head: str) -> NDArray[np.float64]:
-        """[2R, N, N]: relation, entity asked about, candidate; NaN where the head abstains."""
-        scores = self._questions[head].double() @ self._candidates[head].double().T
-        votes = self._votes[head]
-        return scores.masked_fill(~(votes[:, None] & votes[None, :]), torch.nan).numpy()
+        """[2R, N, N]: relation, entity asked about, candidate."""
+        return (self._questions[head].double() @ self._candidates[head].double().T).numpy()
 
     def answers(self) -> NDArray[np.float64]:
-        """[2R, N, N]: the mean of the probabilities over the heads that vote."""
-        return np.nanmean([1 / (1 + np.exp(-self.logits(head))) for head in self.heads], axis=0)
+        """[2R, N, N]: the mean of the probabilities over the heads."""
+        return np.mean([1 / (1 + np.exp(-self.logits(head))) for head in self.heads], axis=0)
 
     def fact_scores(self, relation: int) -> NDArray[np.float64]:
         """[N, N]: of (head, tail), the lower of the two answers."""

@@ -301,7 +301,7 @@ def _to_csv(predictions: Predictions, heads: tuple[str, ...], safe: bool) -> str
     writer.writerow(["rank", "label", "name", "score", "known", *columns, "probability"])
     for p in predictions:
         names = [make_printable(n) if safe else n for n in (p.label, p.name)]
-        values = [*p.heads.values(), *p.shares.values(), p.probability]
+        values = [*(p.heads.get(head) for head in heads), *p.shares.values(), p.probability]
         writer.writerow([p.rank, *names, p.score, p.known or "", *values])
     return text.getvalue()
 

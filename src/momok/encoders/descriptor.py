@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
-from momok.encoders.specs import EncoderSpec
+from momok.encoders.registry import EncoderSpec
 from momok.extras import import_extra
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-__all__ = ["DescriptorEncoder", "build"]
 
 _WIDTH, _HEIGHT = 64, 48  # pixels
 _CELL, _DIRECTIONS = 16, 8
@@ -39,7 +37,8 @@ class DescriptorEncoder:
     weights = ""
     width = _NUMBERS
 
-    def __init__(self, spec: EncoderSpec) -> None:
+    def __init__(self, spec: EncoderSpec, _context: EncoderContext) -> None:
+        spec.check_options()
         needed_by = "image", f"encoder {spec.text!r}", "scikit-image"
         self._feature: Any = import_extra("skimage.feature", *needed_by)
         self._color: Any = import_extra("skimage.color", *needed_by)
@@ -76,9 +75,3 @@ class DescriptorEncoder:
         colours = np.sqrt(counts.ravel() / len(lab))  # Hellinger: small emblems still count
         blocks = [block / max(float(np.linalg.norm(block)), 1e-12) for block in (shape, colours)]
         return np.concatenate(blocks).astype(np.float32)
-
-
-def build(spec: EncoderSpec, _context: EncoderContext) -> DescriptorEncoder:
-    """Build the encoder ``descriptor``."""
-    spec.check_options()
-    return DescriptorEncoder(spec)

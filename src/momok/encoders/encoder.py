@@ -9,7 +9,7 @@ Everything that follows - streaming, resuming, masks, files - is done around an 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -20,12 +20,8 @@ from momok.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["KINDS", "Encoder", "EncoderContext", "FloatMatrix", "Kind", "NumberTable"]
-
 Kind: TypeAlias = Literal["text", "image", "numeric"]
 """What an encoder reads: texts, pictures, or numbers by attribute."""
-
-KINDS: tuple[Kind, ...] = ("text", "image", "numeric")
 
 FloatMatrix: TypeAlias = NDArray[np.float32]
 Item_contra = TypeVar("Item_contra", contravariant=True)
@@ -91,9 +87,7 @@ class EncoderContext:
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     allow_download: bool = False
-    numbers: NumberTable = field(
-        default_factory=lambda: NumberTable((), np.empty((0, 0), dtype=np.float64))
-    )
+    numbers: NumberTable = NumberTable((), np.empty((0, 0), dtype=np.float64))
 
     def torch_device(self) -> torch.device:
         """Find the device.

@@ -9,12 +9,10 @@ from pathlib import Path
 
 from momok.errors import DataError, FeatureError
 from momok.graph.benchmark_format import is_benchmark_folder, read_benchmark_folder
-from momok.graph.entities_file import PICTURE_SEPARATOR, Table, read_pictures, read_table
+from momok.graph.entities_file import Table, list_pictures, read_pictures, read_table
 from momok.graph.findings import FindingLog
 from momok.graph.momok_format import is_momok_folder
 from momok.graph.names import make_readable, suggest_near_misses
-
-__all__ = ["Entities", "Problem", "read_entities"]
 
 # Of Wikidata, of Freebase, hashes, UUIDs. A year or another number may well be a name.
 _IDENTIFIER = re.compile(
@@ -88,13 +86,11 @@ class Entities:
         if self.table is None:
             return {}, []
         pictures = read_pictures(self.folder, self.table, FindingLog(self.folder, strict=False))
-        named = zip(self.labels, self.table.column("picture"), strict=True)
-        missing = []
-        for row, (label, cell) in enumerate(named):
-            found = {path.relative_to(self.folder) for path in pictures.get(row, ())}
-            for text in filter(None, cell.split(PICTURE_SEPARATOR)):
-                if Path(text) not in found:
-                    missing.append(Problem("missing", label, f"{text}: there is no such file"))
+        missing = [
+            Problem("missing", self.labels[cell.row], f"{cell.text}: there is no such file")
+            for cell in list_pictures(self.folder, self.table)
+            if cell.path is None
+        ]
         return pictures, missing
 
 

@@ -10,9 +10,9 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +22,6 @@ from momok.encoders.entities import Entities, Problem
 from momok.errors import FeatureError
 from momok.graph.entities_file import NUMBERS_FILE, read_numbers
 from momok.graph.pictures import PictureError, ignore_picture_warnings, open_picture
-
-__all__ = [
-    "MOST_ATTRIBUTES",
-    "MOST_CHARACTERS",
-    "Inputs",
-    "Part",
-    "join_texts",
-    "read_numeric_inputs",
-    "read_picture_inputs",
-    "read_text_inputs",
-]
 
 MOST_CHARACTERS = 10_000
 """A longer text is cut: encoders stop reading earlier, and tokenising a book takes minutes."""
@@ -44,85 +33,69 @@ _READERS = 8  # threads that open pictures; decoding runs outside the interprete
 _SAYING = "LNS"  # Unicode's letters, numbers and symbols; a dash alone is no text
 
 
-Part: TypeAlias = tuple[NDArray[np.int64], Sequence[Any], list[Problem]]
+Batch: TypeAlias = tuple[NDArray[np.int64], list[Any], list[Problem]]
 """Whose items they are (positions in ``rows``), the items, and what could not be read."""
 
 
-class Inputs(Protocol):
-    """The items of those n entities that have any."""
+@dataclass(frozen=True)
+class Inputs:
+    """The items of those n entities that have any.
+
+    Attributes:
+        kind: texts, pictures or numbers.
+        folder: the folder of the graph.
+        labels: of all entities.
+        rows: the n entities with something to encode, ascending ``[n]``.
+        items: one or several of each of them: texts, picture files, or rows of numbers.
+        fingerprint: sha256 of the labels and of all that is to be encoded.
+        settings: what was chosen, for the manifest.
+        problems: entities that have nothing to encode.
+    """
 
     kind: Kind
+    folder: Path
     labels: tuple[str, ...]
     rows: NDArray[np.int64]
-    """The n entities with something to encode, ascending ``[n]``."""
-    fingerprint: str
-    """Sha256 of the labels and of all that is to be encoded."""
-    settings: Mapping[str, Any]
-    """What was chosen, for the manifest."""
-    problems: list[Problem]
-    """Entities that have nothing to encode."""
-
-    def read(self, start: int, stop: int, most: int) -> Iterator[Part]:
-        """Read the items of ``rows[start:stop]``, at most ``most`` at a time, in order."""
-
-
-@dataclass
-class _Listed:
-    """Texts, or rows of numbers: one item per entity, all in memory."""
-
-    kind: Kind
-    labels: tuple[str, ...]
-    rows: NDArray[np.int64]
-    items: Any  # n of them, to be sliced
+    items: Sequence[Sequence[Any]]
     fingerprint: str
     settings: Mapping[str, Any]
     problems: list[Problem]
 
-    def read(self, start: int, stop: int, most: int) -> Iterator[Part]:
-        for first in range(start, stop, most):
-            last = min(first + most, stop)
-            yield np.arange(first, last), self.items[first:last], []
+    def read(self, start: int, stop: int, most: int) -> Iterator[Batch]:
+        """Read the items of ``rows[start:stop]``, at most ``most`` at a time, in order.
 
+        No more pictures are in memory than are encoded at once.
+        """
+        wanted = [(row, item) for row in range(start, stop) for item in self.items[row]]
+        for first in range(0, len(wanted), most):
+            some = wanted[first : first + most]
+            items = [item for _, item in some]
+            if self.kind == "image":
+                yield self._sort_out(some, self._open_pictures(items))
+            else:
+                yield np.array([row for row, _ in some], dtype=np.int64), items, []
 
-@dataclass
-class _Pictures:
-    """Picture files: any number per entity, opened when they are read."""
+    def _open_pictures(self, paths: Sequence[Path]) -> list[Any]:
+        def open_or_error(path: Path) -> Any:
+            try:
+                return open_picture(path, self.folder)
+            except PictureError as error:
+                return error
 
-    root: Path
-    labels: tuple[str, ...]
-    rows: NDArray[np.int64]
-    paths: Sequence[tuple[Path, ...]]
-    fingerprint: str
-    problems: list[Problem]
-    kind: Kind = "image"
-    settings: Mapping[str, Any] = field(default_factory=lambda: {"pictures": "mean of all"})
+        with ignore_picture_warnings(), ThreadPoolExecutor(_READERS) as readers:
+            return list(readers.map(open_or_error, paths))
 
-    def read(self, start: int, stop: int, most: int) -> Iterator[Part]:
-        wanted = [(row, path) for row in range(start, stop) for path in self.paths[row]]
-        with ThreadPoolExecutor(_READERS) as readers:
-            for first in range(0, len(wanted), most):  # no more in memory than are encoded at once
-                some = wanted[first : first + most]
-                with ignore_picture_warnings():
-                    opened = list(readers.map(self._open, (path for _, path in some)))
-                yield self._sort_out(some, opened)
-
-    def _open(self, path: Path) -> Any:
-        try:
-            return open_picture(path, self.root)
-        except PictureError as error:
-            return error
-
-    def _sort_out(self, some: Sequence[tuple[int, Path]], opened: Sequence[Any]) -> Part:
-        owners, items, problems = [], [], []
+    def _sort_out(self, some: Sequence[tuple[int, Path]], opened: Sequence[Any]) -> Batch:
+        owners, pictures, problems = [], [], []
         for (row, path), picture in zip(some, opened, strict=True):
             if isinstance(picture, PictureError):
+                place = path.relative_to(self.folder)
                 label = self.labels[self.rows[row]]
-                place = path.relative_to(self.root)
                 problems.append(Problem("unreadable", label, f"{place}: {picture}"))
             else:
                 owners.append(row)
-                items.append(picture)
-        return np.array(owners, dtype=np.int64), items, problems
+                pictures.append(picture)
+        return np.array(owners, dtype=np.int64), pictures, problems
 
 
 def read_text_inputs(entities: Entities, fields: Sequence[str]) -> Inputs:
@@ -152,11 +125,12 @@ def read_text_inputs(entities: Entities, fields: Sequence[str]) -> Inputs:
             f"{entities.folder}: none of the {len(entities.labels):,} entities has a text in "
             f"{', '.join(fields)}; give other columns with --fields"
         )
-    return _Listed(
+    return Inputs(
         kind="text",
+        folder=entities.folder,
         labels=entities.labels,
         rows=np.array(rows, dtype=np.int64),
-        items=texts,
+        items=[(text,) for text in texts],
         fingerprint=_fingerprint((*entities.labels, "", *texts)),
         settings={"fields": list(fields), "most_characters": MOST_CHARACTERS},
         problems=problems,
@@ -195,14 +169,16 @@ def read_picture_inputs(entities: Entities) -> Inputs:
         for row, label in enumerate(entities.labels)
         if row not in pictures and label not in named
     ]
-    return _Pictures(
-        root=entities.folder,
+    return Inputs(
+        kind="image",
+        folder=entities.folder,
         labels=entities.labels,
         rows=np.array(rows, dtype=np.int64),
-        paths=paths,
+        items=paths,
         fingerprint=_fingerprint(
             (*entities.labels, *_describe_files(entities.folder, rows, paths))
         ),
+        settings={"pictures": "mean of all"},
         problems=[*missing, *problems],
     )
 
@@ -245,11 +221,12 @@ def read_numeric_inputs(entities: Entities) -> tuple[Inputs, NumberTable]:
     rows = np.flatnonzero(~np.isnan(values).all(axis=1))
     having = set(rows.tolist())
     left_out = by_count[MOST_ATTRIBUTES:]
-    inputs = _Listed(
+    inputs = Inputs(
         kind="numeric",
+        folder=entities.folder,
         labels=entities.labels,
         rows=rows,
-        items=values[rows],
+        items=list(values[rows, None]),
         fingerprint=_fingerprint((*entities.labels, "", *kept), values.tobytes()),
         settings={"attributes": kept, "attributes_left_out": left_out},
         problems=[

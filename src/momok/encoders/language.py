@@ -13,13 +13,9 @@ import numpy as np
 import torch
 
 from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
-from momok.encoders.pretrained import find_model, hash_files, name_model
-from momok.encoders.specs import EncoderSpec
-from momok.encoders.whole_models import load_whole
-from momok.errors import FeatureError
+from momok.encoders.pretrained import find_model, hash_files, load_model, name_model
+from momok.encoders.registry import EncoderSpec
 from momok.extras import import_extra
-
-__all__ = ["LanguageEncoder", "build", "pool_tokens"]
 
 TextPooling = Literal["mean", "cls", "max"]
 _POOLINGS: tuple[TextPooling, ...] = ("mean", "cls", "max")
@@ -33,6 +29,7 @@ class LanguageEncoder:
     kind: Kind = "text"
 
     def __init__(self, spec: EncoderSpec, context: EncoderContext) -> None:
+        spec.check_options("pooling", "max_tokens")
         library = import_extra("transformers", "text", f"encoder {spec.text!r}")
         self._pooling = spec.choose("pooling", _POOLINGS)
         asked = spec.count("max_tokens", _UNLIMITED)
@@ -41,7 +38,7 @@ class LanguageEncoder:
         self._tokenizer = library.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
-        model = load_whole(library.AutoModel, folder, unused=("pooler", "decoder", "lm_head"))
+        model = load_model(library.AutoModel, folder, unused=("pooler", "decoder", "lm_head"))
         if model.config.is_encoder_decoder:
             model = model.get_encoder()
         self._model = model.to(self._device)
@@ -92,19 +89,3 @@ def _find_limit(tokenizer: Any, config: Any) -> int:
         # RoBERTa and its kin keep two positions for padding.
         limit = min(limit, positions - (2 if "roberta" in config.model_type else 0))
     return limit if limit < _UNLIMITED else _MOST_TOKENS
-
-
-def build(spec: EncoderSpec, context: EncoderContext) -> LanguageEncoder:
-    """Build the encoder ``transformers:MODEL`` for texts.
-
-    Raises:
-        FeatureError: the model gives no token vectors.
-    """
-    spec.check_options("pooling", "max_tokens")
-    try:
-        return LanguageEncoder(spec, context)
-    except (AttributeError, TypeError, OSError, ValueError, KeyError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FeatureError(
-            f"encoder {spec.text!r}: cannot be used as a text encoder: {said}"
-        ) from error

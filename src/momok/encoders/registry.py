@@ -1,29 +1,110 @@
-"""Which encoders there are: those of momok, and those of others by entry points.
+"""Which encoders there are, and how one is named: ``NAME[:MODEL][?key=value&key=value]``.
 
-A package adds one with an entry point in the group ``momok.encoders``: its name is the NAME of the
-SPEC, its object a function ``(EncoderSpec, EncoderContext) -> Encoder``.
+``use``, ``quantile``, ``transformers:models/bert?pooling=cls&max_tokens=128``.
+
+A package adds an encoder with an entry point in the group ``momok.encoders``: its name is the NAME
+of the SPEC, its object a class or function ``(EncoderSpec, EncoderContext) -> Encoder``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, TypeVar
 
-from momok.encoders.encoder import KINDS, Encoder, EncoderContext, Kind
-from momok.encoders.specs import EncoderSpec, parse_spec
-from momok.errors import ConfigError
+from momok.encoders.encoder import Encoder, EncoderContext, Kind
+from momok.errors import ConfigError, FeatureError
 from momok.graph.names import suggest_near_misses
 
-__all__ = ["BUILT_IN", "DEFAULT_SPECS", "ENTRY_POINTS", "EncoderEntry", "build_encoder"]
-
 ENTRY_POINTS = "momok.encoders"
-BuildEncoder = Callable[[EncoderSpec, EncoderContext], Encoder[Any]]
 _MEMBERS = ("kind", "name", "version", "weights", "settings", "width", "encode")
 
-DEFAULT_SPECS: dict[Kind, str] = {"text": "use", "image": "descriptor", "numeric": "quantile"}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_Choice = TypeVar("_Choice", bound=str)
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """A parsed SPEC.
+
+    Attributes:
+        text: as it was given.
+        name: which encoder.
+        target: a path or the name of a model, "" where none was given.
+        options: further settings, as texts.
+    """
+
+    text: str
+    name: str
+    target: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def check_options(self, *known: str) -> None:
+        """Check that every option is one of these.
+
+        Raises:
+            ConfigError: one is not; the nearest name is suggested.
+        """
+        for key in self.options:
+            if key not in known:
+                meant = suggest_near_misses(key, known) or (
+                    f"; it has {', '.join(known)}" if known else "; it has none"
+                )
+                raise ConfigError(
+                    f"encoder {self.text!r}: {self.name} has no option {key!r}{meant}"
+                )
+
+    def choose(self, key: str, choices: tuple[_Choice, ...]) -> _Choice:
+        """Give an option that is one of these words; the first is the default.
+
+        Raises:
+            ConfigError: it is another word.
+        """
+        given = self.options.get(key, choices[0])
+        for choice in choices:
+            if given == choice:
+                return choice
+        raise ConfigError(
+            f"encoder {self.text!r}: {key}={given!r}, expected one of {', '.join(choices)}"
+        )
+
+    def count(self, key: str, default: int) -> int:
+        """Give an option that is a whole number from 1.
+
+        Raises:
+            ConfigError: it is none.
+        """
+        given = self.options.get(key, str(default))
+        if not given.isascii() or not given.isdigit() or int(given) < 1:
+            raise ConfigError(f"encoder {self.text!r}: {key}={given!r}, expected 1, 2, 3, ...")
+        return int(given)
+
+
+def parse_spec(text: str) -> EncoderSpec:
+    """Take a SPEC apart.
+
+    Raises:
+        ConfigError: it does not follow the form.
+    """
+    head, _, query = text.strip().partition("?")
+    name, _, target = head.partition(":")
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"encoder {text!r}: expected NAME, NAME:MODEL or NAME:MODEL?option=value, "
+            f"as in transformers:models/bert?pooling=mean"
+        )
+    options: dict[str, str] = {}
+    for part in query.split("&") if query else ():
+        key, equals, value = part.partition("=")
+        if not key or not equals or not value or key in options:
+            raise ConfigError(
+                f"encoder {text!r}: {part!r} in the options, expected option=value, each once"
+            )
+        options[key] = value
+    return EncoderSpec(text.strip(), name, target, options)
 
 
 @dataclass(frozen=True)
@@ -33,34 +114,28 @@ class EncoderEntry:
     Attributes:
         name: the NAME of its SPEC.
         kind: what it reads.
-        module: where its function ``build`` is; imported when used.
+        factory: the module and the class or function in it, imported when used.
         extra: the extra that installs what it needs, "" where nothing is needed.
-        about: what it is, in a few words.
     """
 
     name: str
     kind: Kind
-    module: str
-    extra: str
-    about: str
+    factory: str
+    extra: str = ""
 
 
 BUILT_IN: tuple[EncoderEntry, ...] = (
-    EncoderEntry("use", "text", "universal", "use", "universal sentence encoder, multilingual"),
-    EncoderEntry(
-        "sentence-transformers", "text", "sentences", "text", "any sentence-transformers model"
-    ),
-    EncoderEntry("transformers", "text", "language", "text", "any transformers text encoder"),
-    EncoderEntry("descriptor", "image", "descriptor", "image", "edges and colours; no weights"),
-    EncoderEntry(
-        "efficientnet-lite0", "image", "efficientnet", "efficientnet", "pretrained on ImageNet"
-    ),
-    EncoderEntry(
-        "transformers", "image", "vision", "vision", "CLIP, SigLIP, DINOv2, ViT, BEiT, ..."
-    ),
-    EncoderEntry("quantile", "numeric", "scaling", "", "place among the values of the attribute"),
-    EncoderEntry("log", "numeric", "scaling", "", "logarithm, standardised per attribute"),
+    EncoderEntry("use", "text", "universal:UniversalEncoder", "use"),
+    EncoderEntry("sentence-transformers", "text", "sentences:SentenceEncoder", "text"),
+    EncoderEntry("transformers", "text", "language:LanguageEncoder", "text"),
+    EncoderEntry("descriptor", "image", "descriptor:DescriptorEncoder", "image"),
+    EncoderEntry("efficientnet-lite0", "image", "efficientnet:EfficientNetEncoder", "efficientnet"),
+    EncoderEntry("transformers", "image", "vision:VisionEncoder", "vision"),
+    EncoderEntry("quantile", "numeric", "scaling:build"),
+    EncoderEntry("log", "numeric", "scaling:build"),
 )
+
+DEFAULT_SPECS: dict[Kind, str] = {"text": "use", "image": "descriptor", "numeric": "quantile"}
 
 
 def build_encoder(kind: Kind, spec: str, context: EncoderContext) -> Encoder[Any]:
@@ -79,12 +154,31 @@ def build_encoder(kind: Kind, spec: str, context: EncoderContext) -> Encoder[Any
     parsed = parse_spec(spec)
     entry = next((e for e in BUILT_IN if (e.name, e.kind) == (parsed.name, kind)), None)
     if entry is not None:
-        build: BuildEncoder = import_module(f"momok.encoders.{entry.module}").build
-        return build(parsed, context)
+        module, _, name = entry.factory.partition(":")
+        factory = getattr(import_module(f"{__package__}.{module}"), name)
+        return _build(factory, kind, parsed, context)
     others = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if parsed.name in others:
         return _build_foreign(others[parsed.name], kind, parsed, context)
-    raise ConfigError(_say_unknown(kind, parsed, [*others]))
+    raise ConfigError(_describe_unknown(kind, parsed, [*others]))
+
+
+def _build(
+    factory: Callable[[EncoderSpec, EncoderContext], Encoder[Any]],
+    kind: Kind,
+    spec: EncoderSpec,
+    context: EncoderContext,
+) -> Encoder[Any]:
+    """Build an encoder; what its library says of a model that is of another kind is one line."""
+    try:
+        return factory(spec, context)
+    except (AttributeError, TypeError, OSError, ValueError, KeyError) as error:
+        if not spec.target:
+            raise
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise FeatureError(
+            f"encoder {spec.text!r}: cannot be used to encode {kind}: {said}"
+        ) from error
 
 
 def _build_foreign(
@@ -93,19 +187,19 @@ def _build_foreign(
     """Build an encoder of another package, and check that it is one."""
     where = f"encoder {spec.text!r} (entry point {point.value!r} of {ENTRY_POINTS})"
     try:
-        build = point.load()
+        factory = point.load()
     except Exception as error:
         raise ConfigError(f"{where}: cannot be loaded: {type(error).__name__}: {error}") from error
-    encoder: Encoder[Any] = build(spec, context)
+    encoder: Encoder[Any] = factory(spec, context)
     missing = [member for member in _MEMBERS if not hasattr(encoder, member)]
     if missing:
         raise ConfigError(f"{where}: is no encoder; it lacks {', '.join(missing)}")
-    if encoder.kind not in KINDS or encoder.kind != kind:
+    if encoder.kind != kind:
         raise ConfigError(f"{where}: reads {encoder.kind}, not {kind}")
     return encoder
 
 
-def _say_unknown(kind: Kind, spec: EncoderSpec, others: Sequence[str]) -> str:
+def _describe_unknown(kind: Kind, spec: EncoderSpec, others: Sequence[str]) -> str:
     elsewhere = sorted({entry.kind for entry in BUILT_IN if entry.name == spec.name})
     if elsewhere:
         return f"encoder {spec.text!r}: {spec.name} encodes {' and '.join(elsewhere)}, not {kind}"

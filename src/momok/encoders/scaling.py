@@ -19,10 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind, NumberTable
-from momok.encoders.specs import EncoderSpec
+from momok.encoders.registry import EncoderSpec
 from momok.errors import FeatureError
-
-__all__ = ["ScalingEncoder", "build"]
 
 Scale = Literal["quantile", "log"]
 _KNOTS = 33  # of an attribute's scale: 32 steps tell apart what a linear map can use

@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 
 from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
-from momok.encoders.pretrained import find_model, hash_files, name_model
-from momok.encoders.specs import EncoderSpec
-from momok.encoders.whole_models import load_whole, quiet
+from momok.encoders.pretrained import (
+    find_model,
+    hash_files,
+    load_model,
+    name_model,
+    silence_library,
+)
+from momok.encoders.registry import EncoderSpec
 from momok.errors import FeatureError
 from momok.extras import import_extra
-
-__all__ = ["SentenceEncoder", "build"]
 
 
 class SentenceEncoder:
@@ -26,12 +29,13 @@ class SentenceEncoder:
     kind: Kind = "text"
 
     def __init__(self, spec: EncoderSpec, context: EncoderContext) -> None:
+        spec.check_options()
         library = import_extra(
             "sentence_transformers", "text", f"encoder {spec.text!r}", "sentence-transformers"
         )
         folder = find_model(spec, context, example="all-MiniLM-L6-v2")
         _check_weights(folder)
-        with quiet():
+        with silence_library():
             self._model = library.SentenceTransformer(
                 str(folder),
                 device=str(context.torch_device()),
@@ -78,18 +82,4 @@ def _check_weights(folder: Path) -> None:
             )
         plain = module.get("type", ".Transformer").endswith(".Transformer")
         if plain and (part / "config.json").is_file():
-            load_whole(AutoModel, part, unused=("pooler", "decoder", "lm_head"))
-
-
-def build(spec: EncoderSpec, context: EncoderContext) -> SentenceEncoder:
-    """Build the encoder ``sentence-transformers:MODEL``.
-
-    Raises:
-        FeatureError: the folder is no model of that kind, or some of its weights are missing.
-    """
-    spec.check_options()
-    try:
-        return SentenceEncoder(spec, context)
-    except (AttributeError, TypeError, OSError, ValueError, KeyError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FeatureError(f"encoder {spec.text!r}: cannot be used: {said}") from error
+            load_model(AutoModel, part, unused=("pooler", "decoder", "lm_head"))

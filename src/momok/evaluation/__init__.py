@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from momok.evaluation.evaluator import EvaluatedGraph, TwoTowerModel, evaluate
+from momok.evaluation.evaluator import evaluate
 from momok.evaluation.metrics import (
     HITS_AT,
     Metrics,
@@ -11,15 +11,9 @@ from momok.evaluation.metrics import (
     compute_metrics,
     paired_bootstrap,
 )
-from momok.evaluation.ranking import (
-    ANSWER,
-    DEFAULT_MEMORY_BUDGET,
-    AnswerRanker,
-    RankedQueries,
-    Ranks,
-    rank_in_parts,
-)
+from momok.evaluation.ranking import AnswerRanker, RankedQueries, Ranks, rank_in_parts
 from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks
+from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET
 from momok.graph.fact_index import FactIndex
 from momok.graph.triples import CARDINALITIES, classify_cardinality
 
@@ -34,14 +28,12 @@ __all__ = [
     "HITS_AT",
     "TIE_RULES",
     "AnswerRanker",
-    "EvaluatedGraph",
     "Evaluation",
     "Metrics",
     "QueryRanks",
     "RankedQueries",
     "Ranks",
     "SparseFilter",
-    "TwoTowerModel",
     "best_of_each_metric",
     "build_filter",
     "classify_cardinality",

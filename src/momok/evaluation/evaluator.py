@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,124 +19,27 @@ from torch import Tensor
 from momok.errors import ConfigError, DataError
 from momok.evaluation import results
 from momok.evaluation.metrics import Metrics, compute_grouped_metrics
-from momok.evaluation.ranking import (
-    ANSWER,
-    DEFAULT_MEMORY_BUDGET,
-    AnswerRanker,
-    RankedQueries,
-    Ranks,
-    rank_in_parts,
-)
+from momok.evaluation.ranking import AnswerRanker, RankedQueries, Ranks, rank_in_parts
 from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks
+from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH
+from momok.graph import MultimodalGraph
 from momok.graph.fact_index import FactIndex
 from momok.graph.triples import CARDINALITIES, classify_cardinality, mark_unseen
+from momok.model.towers import TwoTowerModel
 from momok.progress import Progress, no_progress
-
-__all__ = ["EvaluatedGraph", "TwoTowerModel", "evaluate"]
 
 Ints = NDArray[np.int64]
 
 SIDES = ("tail", "head")
-
-# Queries encoded by one call of the model. They come in order of relations, whose matrices a model
-# makes once per call: with 256 it made them so often that ranking took a third longer, with 2048
-# it takes as long and needs more memory (measured).
-_QUERY_BATCH = 1536
-
-# Queries ranked by one call of the ranker, and the step of the progress bar. Larger products rank
-# no faster (measured from 128 to 1024 rows), smaller ones slower.
-_RANKED = 128
 
 # Entities whose vectors are kept: half a gigabyte at four heads of width 256. Where there are more,
 # they are ranked in parts of so many, and encoded twice.
 _MOST_KEPT = 1 << 17
 
 
-class _Vectors(Protocol):
-    @property
-    def vectors(self) -> Mapping[str, Tensor]: ...
-
-
-class TwoTowerModel(Protocol):
-    """What evaluation needs of a model: vectors whose dot products are the scores of each head."""
-
-    training: bool
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        """Names of the decision heads."""
-        ...
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """Names of the modalities."""
-        ...
-
-    @property
-    def present(self) -> Mapping[str, Tensor]:
-        """Per modality, which entities have it: bool [N]."""
-        ...
-
-    def queries(self, heads: Tensor, relations: Tensor, /) -> _Vectors:
-        """Encode queries [B], relations in 0..2R-1: per head vectors [B, d]."""
-        ...
-
-    def candidates(self, entity_ids: slice | None = None, /) -> _Vectors:
-        """Encode all entities, or some: per head vectors [n, d]."""
-        ...
-
-    def train(self, mode: bool = True, /) -> Any:
-        """Switch between training and evaluation mode."""
-        ...
-
-
-class _Labels(Protocol):
-    @property
-    def labels(self) -> Sequence[str]: ...
-
-
-class EvaluatedGraph(Protocol):
-    """What evaluation needs of a graph: its splits [n, 3] without duplicates, and its sizes."""
-
-    @property
-    def name(self) -> str:
-        """What messages call the graph."""
-        ...
-
-    @property
-    def train(self) -> Ints:
-        """Facts to learn from."""
-        ...
-
-    @property
-    def valid(self) -> Ints:
-        """Facts to select by."""
-        ...
-
-    @property
-    def test(self) -> Ints:
-        """Facts to report on."""
-        ...
-
-    @property
-    def num_entities(self) -> int:
-        """N."""
-        ...
-
-    @property
-    def num_relations(self) -> int:
-        """R, without reciprocals."""
-        ...
-
-    @property
-    def relations(self) -> _Labels:
-        """The relations' labels."""
-        ...
-
-
 def evaluate(
     model: TwoTowerModel,
-    graph: EvaluatedGraph,
+    graph: MultimodalGraph,
     split: results.Split,
     *,
     protocol: results.Protocol = "clean",
@@ -154,8 +57,8 @@ def evaluate(
     metrics.best_of_each_metric. ``memory_budget``: bytes of the score buffers; metrics do not
     depend on it. ``progress`` is told of distinct queries.
 
-    Raises DataError for an empty split, ConfigError for a budget that is too small or a head
-    named "answer", TrainingError for scores that are not finite.
+    Raises DataError for an empty split, ConfigError for a head named "answer", TrainingError
+    for scores that are not finite.
     """
     facts: Ints = graph.valid if split == "valid" else graph.test
     if not len(facts):
@@ -188,7 +91,7 @@ def _evaluation_mode(model: TwoTowerModel) -> Iterator[None]:
 
 def _rank_facts(
     model: TwoTowerModel,
-    graph: EvaluatedGraph,
+    graph: MultimodalGraph,
     facts: Ints,
     memory_budget: int,
     progress: Callable[[int, int], None],
@@ -217,18 +120,19 @@ def _rank_facts(
     ranker = AnswerRanker(model.candidates().vectors, memory_budget=memory_budget)
     pieces: list[dict[str, Ranks]] = []
     for first, vectors in _encode_queries(model, keys, N):
-        last = min(first + _QUERY_BATCH, len(keys))
-        for start in range(first, last, _RANKED):
-            stop = min(start + _RANKED, last)
-            mine = slice(*np.searchsorted(rows, [start, stop]))
-            part = RankedQueries(
-                {head: vectors[head][start - first : stop - first] for head in model.heads},
-                answers=answers[order[mine]],
-                answer_rows=rows[mine] - start,
-                known=known.lookup(*_split_keys(keys[start:stop], N)),
-            )
-            pieces.append(ranker.rank(part))
-            progress(stop, len(keys))
+        batch = keys[first : first + QUERY_BATCH]
+        mine = slice(*np.searchsorted(rows, [first, first + len(batch)]))
+        part = RankedQueries(
+            {head: vectors[head] for head in model.heads},
+            answers=answers[order[mine]],
+            answer_rows=rows[mine] - first,
+            known=known.lookup(*_split_keys(batch, N)),
+        )
+
+        def tell(done: int, first: int = first) -> None:
+            progress(first + done, len(keys))
+
+        pieces.append(ranker.rank(part, tell))
         del vectors, part  # the next ones take their memory
     return {head: _join([piece[head] for piece in pieces], order) for head in pieces[0]}
 
@@ -238,8 +142,8 @@ def _encode_queries(
 ) -> Iterator[tuple[int, Mapping[str, Tensor]]]:
     """Encode the queries some at a time: the place of the first, and the vectors of each head."""
     device = next(iter(model.present.values())).device
-    for first in range(0, len(keys), _QUERY_BATCH):
-        entities, relations = _split_keys(keys[first : first + _QUERY_BATCH], num_entities)
+    for first in range(0, len(keys), QUERY_BATCH):
+        entities, relations = _split_keys(keys[first : first + QUERY_BATCH], num_entities)
         yield (
             first,
             model.queries(
@@ -293,7 +197,7 @@ def _join(pieces: Sequence[Ranks], order: Ints) -> Ranks:
 
 def _summarise(
     model: TwoTowerModel,
-    graph: EvaluatedGraph,
+    graph: MultimodalGraph,
     facts: Ints,
     ranks: Mapping[str, Ranks],
     *,

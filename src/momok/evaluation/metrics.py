@@ -13,15 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "HITS_AT",
-    "Metrics",
-    "best_of_each_metric",
-    "compute_grouped_metrics",
-    "compute_metrics",
-    "paired_bootstrap",
-]
-
 HITS_AT = (1, 3, 10, 100)
 
 _BOOTSTRAP_CELLS = 1 << 20  # indices drawn at once: 8 MB, whatever the number of queries

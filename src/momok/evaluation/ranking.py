@@ -13,8 +13,7 @@ are better there. It takes them twice, first for the scores of the true answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,42 +21,32 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from momok.errors import ConfigError, TrainingError
-from momok.model.votes import ABSTAINED
-
-__all__ = [
-    "ANSWER",
-    "DEFAULT_MEMORY_BUDGET",
-    "AnswerRanker",
-    "RankedQueries",
-    "Ranks",
-    "rank_in_parts",
-]
+from momok.errors import TrainingError
+from momok.evaluation.scoring import (
+    ANSWER,
+    CPU_TILE,
+    DEFAULT_MEMORY_BUDGET,
+    MIN_ROWS,
+    POOLING,
+    BlockScorer,
+    HeadVectors,
+    find_largest_norm,
+    full_precision,
+)
 
 Ints = NDArray[np.int64]
 Compare = Callable[..., Tensor]
-Parts = Callable[[], Iterable[tuple[int, Mapping[str, Tensor]]]]  # each time (first id, vectors)
+Parts = Callable[[], Iterable[tuple[int, HeadVectors]]]  # each time (first id, vectors)
 
-ANSWER = "answer"  # the name of the mean over heads of sigmoid(score), beside the heads' own names
-DEFAULT_MEMORY_BUDGET = 256 << 20  # bytes
+# Queries in a block. Larger products rank no faster (measured from 128 to 1024 rows), smaller ones
+# slower.
+_BLOCK_ROWS = 128
 
-# A tile of float32 scores and its comparison flags (1 MB each) fit the L2 cache of two cores.
 # Flags are summed in float32, exact up to 2**24 columns: a tile never has more.
-_CPU_TILE = 1 << 18
 _MAX_TILE_COLUMNS = 1 << 24
 
 # Scores, sum of probabilities, gathered rows and flags: four float32 per query and candidate.
 _BYTES_PER_SCORE = 16
-
-# Larger than any score of a head that votes, smaller than the cost of one that abstains.
-_NO_VOTE = -ABSTAINED / 10
-
-# A product of one row takes another BLAS path (matrix-vector), where equal candidates were seen to
-# get scores that differ in the last bit with their position; a tie would then depend on the block.
-_MIN_ROWS = 2
-
-# So do products of up to three rows on some processors; they are computed with rows to spare.
-_STEADY_ROWS = 4
 
 # |q . c| <= |q| |c|, partial sums included (Cauchy-Schwarz): below this no score overflows, and a
 # score of finite vectors is NaN only after an overflow. Checking norms spares a pass over scores.
@@ -73,7 +62,7 @@ class RankedQueries:
     no rank, as FactIndex.lookup returns them.
     """
 
-    vectors: Mapping[str, Tensor]
+    vectors: HeadVectors
     answers: Ints
     answer_rows: Ints
     known: tuple[Ints, Ints]
@@ -102,32 +91,6 @@ class Ranks:
         return (self.optimistic + self.pessimistic) / 2.0
 
 
-@contextmanager
-def _full_precision() -> Iterator[None]:
-    """Compute in true float32: no TF32 or bfloat16 products, and no autograd.
-
-    Autocast leaves products with a given output alone, so nothing needs to be said about it.
-    """
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
-@dataclass(frozen=True)
-class _Buffers:
-    """Score memory, kept between blocks: fresh pages cost more than the arithmetic on them."""
-
-    costs: Tensor  # [b, N] negated scores of one head
-    total: Tensor  # [b, N] sum over heads of sigmoid(score)
-    votes: Tensor | None  # [b, N] how many heads vote, where some abstain
-    gathered: Tensor  # flat tile: score rows repeated for queries with several answers
-    flags: Tensor  # flat tile: outcomes of comparisons, 0.0 or 1.0
-
-
 @dataclass(frozen=True)
 class _Block:
     """Some queries, their answers to rank and their known answers; rows are local to the block."""
@@ -145,54 +108,48 @@ class AnswerRanker:
     """Ranks true answers among fixed candidates, for every head and for the joint answer.
 
     ``candidate_vectors`` {head: [N, d]} are on the device where the work is done, in any floating
-    type; scores are float32. Heads may abstain (momok.model.votes): the joint answer is the mean
-    over those that vote, and candidates on which a head does not vote are its last, as ties.
-    ``memory_budget`` bounds the bytes of all score buffers (vectors and the sparse pairs are not
-    in it); ranks do not depend on it. ``first`` is the id of the first candidate where they are a
-    part of all (``rank_in_parts``), None where they are all.
+    type; scores are float32. ``memory_budget`` bounds the bytes of all score buffers, which hold
+    at least four queries (vectors and the sparse pairs are not in it); ranks do not depend on it.
+    ``first`` is the id of the first candidate where they are a part of all (``rank_in_parts``).
 
-    Raises ConfigError where the budget cannot hold the scores of two queries, TrainingError where
-    vectors are not finite or scores would overflow.
+    Raises TrainingError where vectors are not finite or scores would overflow.
     """
 
     def __init__(
         self,
-        candidate_vectors: Mapping[str, Tensor],
+        candidate_vectors: HeadVectors,
         *,
         memory_budget: int = DEFAULT_MEMORY_BUDGET,
-        first: int | None = None,
+        first: int = 0,
     ) -> None:
-        self._first = first or 0
+        self._first = first
         self._candidates = {head: v.detach().float() for head, v in candidate_vectors.items()}
         sample = next(iter(self._candidates.values()))
         self.num_candidates = sample.shape[0]
         self.device = sample.device
-        self._norms = {head: _largest_norm(v) for head, v in self._candidates.items()}
-        self.abstentions = max(self._norms.values()) >= _NO_VOTE
-        self._counts_votes = self.abstentions or first is not None  # another part may have some
-        row_bytes = (_BYTES_PER_SCORE + 4 * self._counts_votes) * self.num_candidates
-        self.block_rows = memory_budget // row_bytes
-        if self.block_rows < _MIN_ROWS:
-            raise ConfigError(
-                f"a memory budget of {memory_budget} bytes is too small for evaluation: the scores "
-                f"of {self.num_candidates} candidates need at least {_MIN_ROWS * row_bytes}"
-            )
-        self._buffers: _Buffers | None = None
+        self._norms = {head: find_largest_norm(v) for head, v in self._candidates.items()}
+        rows = memory_budget // (_BYTES_PER_SCORE * max(self.num_candidates, 1))
+        self.block_rows = min(max(rows, MIN_ROWS), _BLOCK_ROWS)
+        self._scorer = BlockScorer()
+        self._tiles: tuple[Tensor, Tensor] | None = None
 
-    def rank(self, queries: RankedQueries) -> dict[str, Ranks]:
+    def rank(
+        self, queries: RankedQueries, progress: Callable[[int], None] = lambda _done: None
+    ) -> dict[str, Ranks]:
         """Rank every answer among the candidates that are not known answers of its query.
 
         The ranked answer itself always takes part, its score read from the very matrix it is
-        compared with. Returns Ranks [A] under each head and under "answer".
+        compared with. Returns Ranks [A] under each head and under "answer". ``progress`` is told
+        how many queries are done.
         """
-        return _name_ranks(self.count(queries), queries.vectors)
+        return _name_ranks(self.count(queries, progress=progress), queries.vectors)
 
     def count(
         self,
         queries: RankedQueries,
         *,
         targets: Tensor | None = None,
-        divide: bool | None = None,
+        progress: Callable[[int], None] = lambda _done: None,
     ) -> Ints:
         """Count the candidates that come before the answers: see ``rank``.
 
@@ -200,22 +157,38 @@ class AnswerRanker:
             queries: what to rank.
             targets: [heads + 1, A] what ``read`` and ``_join_costs`` gave; None takes the answers'
                 values from these candidates.
-            divide: whether a head abstains somewhere; None: if one does here.
+            progress: is told how many queries are done.
 
         Returns:
             [heads + 1, 2, A]: how many score strictly higher, and how many at least as high, the
             answer itself counted once in the part where it is.
         """
         counts = np.zeros((len(queries.vectors) + 1, 2, len(queries.answers)), dtype=np.int64)
-        divide = self.abstentions if divide is None else divide
         vectors = queries.in_float32
         self._check_scores_finite(vectors)
-        with _full_precision():
+        done = 0
+        with full_precision():
             for block in self._plan(queries):
                 wanted = None if targets is None else targets[:, self._move(block.answer_ids)]
-                found = self._rank_block(vectors, block, wanted, divide=divide)
-                counts[:, :, block.answer_ids] = found.cpu().numpy()
+                counts[:, :, block.answer_ids] = self._rank_block(vectors, block, wanted)
+                done += len(block.queries)
+                progress(done)
         return counts
+
+    def _rank_block(self, vectors: HeadVectors, block: _Block, targets: Tensor | None) -> Ints:
+        """Return [heads + 1, 2, a], the counts of the block's answers."""
+        tiles = self._reserve_tiles()
+        found: list[Tensor] = []
+
+        def compare(_head: str, costs: Tensor) -> None:
+            wanted = None if targets is None else targets[len(found)]
+            found.append(_rank_against(costs, wanted, block, (torch.lt, torch.le), tiles))
+
+        chosen = {head: queries[block.queries] for head, queries in vectors.items()}
+        total = self._scorer.score(chosen, self._candidates, compare)
+        wanted = None if targets is None else targets[-1]
+        found.append(_rank_against(total, wanted, block, (torch.gt, torch.ge), tiles))
+        return torch.stack(found).cpu().numpy()
 
     def read(self, queries: RankedQueries, into: Tensor) -> None:
         """Write the negated scores of the answers that are among these candidates.
@@ -225,20 +198,19 @@ class AnswerRanker:
         """
         vectors = queries.in_float32
         self._check_scores_finite(vectors)
-        with _full_precision():
+        with full_precision():
             for block in self._plan(queries):
-                if not len(block.here):
-                    continue
-                costs = self._allocate(max(len(block.queries), _MIN_ROWS)).costs
                 columns = self._move(block.answer_ids)[block.here]
-                for row, head in enumerate(vectors):
-                    self._multiply(vectors[head], block, head, costs)
+                for row, (head, values) in enumerate(vectors.items()):
+                    costs = self._scorer.compute_costs(
+                        values[block.queries], self._candidates[head]
+                    )
                     into[row, columns] = costs.view(-1)[block.answer_cells]
 
-    def _check_scores_finite(self, vectors: Mapping[str, Tensor]) -> None:
+    def _check_scores_finite(self, vectors: HeadVectors) -> None:
         for head, queries in vectors.items():
             # Written so that NaN fails it.
-            if not _largest_norm(queries) * self._norms[head] < _LARGEST_SCORE:
+            if not find_largest_norm(queries) * self._norms[head] < _LARGEST_SCORE:
                 raise TrainingError(
                     f"the scores of head '{head}' are not finite: the model gave vectors with NaN "
                     "or values that overflow, so ranks would mean nothing. Training diverged or "
@@ -282,60 +254,17 @@ class AnswerRanker:
                 known_cells=self._move(known_cells + known_columns[known_ids[theirs]]),
             )
 
-    def _multiply(self, queries: Tensor, block: _Block, head: str, costs: Tensor) -> None:
-        """Write the block's negated scores of one head."""
-        # Costs are negated scores (lower is better): sigmoid(score) = 1 / (1 + exp(cost))
-        # then needs no pass for the sign. Negating the queries negates scores exactly.
-        chosen = queries[block.queries].neg_()
-        chosen = chosen if len(chosen) >= _MIN_ROWS else chosen.expand(_MIN_ROWS, -1)
-        candidates = self._candidates[head].T
-        if len(chosen) < _STEADY_ROWS:
-            spare = chosen[:1].expand(_STEADY_ROWS - len(chosen), -1)
-            costs.copy_(torch.mm(torch.cat([chosen, spare]), candidates)[: len(chosen)])
-        else:
-            torch.mm(chosen, candidates, out=costs)
-
-    def _rank_block(
-        self, vectors: Mapping[str, Tensor], block: _Block, targets: Tensor | None, *, divide: bool
-    ) -> Tensor:
-        """Return [heads + 1, 2, a], the counts of the block's answers."""
-        buffers = self._allocate(max(len(block.queries), _MIN_ROWS))
-        costs, total = buffers.costs, buffers.total
-        counts: list[Tensor] = []
-        for position, (head, queries) in enumerate(vectors.items()):
-            self._multiply(queries, block, head, costs)
-            wanted = None if targets is None else targets[position]
-            counts.append(_rank_against(costs, wanted, block, (torch.lt, torch.le), buffers))
-            if buffers.votes is not None:
-                voted = costs < _NO_VOTE
-                _ = buffers.votes.copy_(voted) if position == 0 else buffers.votes.add_(voted)
-            _add_probabilities(total, costs, first=position == 0, tile=len(buffers.flags))
-        # The mean over heads ranks like the sum, unless it is over some of them. Known answers are
-        # NaN in it already.
-        if buffers.votes is not None and divide:
-            total.div_(buffers.votes.clamp_min_(1.0))
-        wanted = None if targets is None else targets[-1]
-        counts.append(_rank_against(total, wanted, block, (torch.gt, torch.ge), buffers))
-        return torch.stack(counts)
-
-    def _allocate(self, rows: int) -> _Buffers:
-        """Return the buffers with ``rows`` rows, taking memory only where there was less."""
-        if self._buffers is None or len(self._buffers.costs) < rows:
-            shape = (rows, self.num_candidates)
-            block = rows * self.num_candidates
-            on_cpu = self.device.type == "cpu"
-            tile = min(block, max(_CPU_TILE, self.num_candidates)) if on_cpu else block
-            self._buffers = None  # free the old ones first
-            self._buffers = _Buffers(
-                costs=torch.empty(shape, device=self.device),
-                total=torch.empty(shape, device=self.device),
-                votes=torch.empty(shape, device=self.device) if self._counts_votes else None,
-                gathered=torch.empty(tile, device=self.device),
-                flags=torch.empty(tile, device=self.device),
+    def _reserve_tiles(self) -> tuple[Tensor, Tensor]:
+        """Flat memory of gathered rows and of flags, kept between blocks."""
+        if self._tiles is None:
+            size = self.block_rows * self.num_candidates
+            if self.device.type == "cpu":
+                size = min(size, max(CPU_TILE, self.num_candidates))
+            self._tiles = (
+                torch.empty(size, device=self.device),
+                torch.empty(size, device=self.device),
             )
-        kept = self._buffers
-        votes = None if kept.votes is None else kept.votes[:rows]
-        return _Buffers(kept.costs[:rows], kept.total[:rows], votes, kept.gathered, kept.flags)
+        return self._tiles
 
     def _move(self, values: Ints) -> Tensor:
         return torch.from_numpy(values).to(self.device)
@@ -352,28 +281,23 @@ def rank_in_parts(
     heads = queries.vectors
     device = next(iter(heads.values())).device
     costs = torch.empty(len(heads), len(queries.answers), device=device)
-    divide = False
     for first, vectors in parts():
-        ranker = AnswerRanker(vectors, memory_budget=memory_budget, first=first)
-        divide = divide or ranker.abstentions
-        ranker.read(queries, into=costs)
-        del ranker, vectors
-    targets = torch.cat([costs, _join_costs(costs, divide=divide).unsqueeze(0)])
+        AnswerRanker(vectors, memory_budget=memory_budget, first=first).read(queries, into=costs)
+        del vectors  # the next ones take their memory
+    targets = torch.cat([costs, _join_costs(costs).unsqueeze(0)])
     counts = np.zeros((len(targets), 2, len(queries.answers)), dtype=np.int64)
     for first, vectors in parts():
         ranker = AnswerRanker(vectors, memory_budget=memory_budget, first=first)
-        counts += ranker.count(queries, targets=targets, divide=divide)
+        counts += ranker.count(queries, targets=targets)
         del ranker, vectors
     return _name_ranks(counts, heads)
 
 
-def _join_costs(costs: Tensor, *, divide: bool) -> Tensor:
-    """The answer's values from the costs of its heads [heads, A], by the steps of a block."""
+def _join_costs(costs: Tensor) -> Tensor:
+    """What ranks like the answer, from the costs of its heads [heads, A], as in a block."""
     total = torch.empty_like(costs[0])
     for position, cost in enumerate(costs):
-        _add_probabilities(total, cost.clone(), first=position == 0, tile=max(len(cost), 1))
-    if divide:
-        total.div_((costs < _NO_VOTE).sum(dim=0).to(total.dtype).clamp_min_(1.0))
+        POOLING.add(total, cost.clone(), first=position == 0)
     return total
 
 
@@ -383,10 +307,6 @@ def _name_ranks(counts: Ints, heads: Iterable[str]) -> dict[str, Ranks]:
         head: Ranks(optimistic=better + 1, pessimistic=as_good)
         for head, (better, as_good) in zip((*heads, ANSWER), counts, strict=True)
     }
-
-
-def _largest_norm(vectors: Tensor) -> float:
-    return float(torch.linalg.vector_norm(vectors, dim=1).max()) if len(vectors) else 0.0
 
 
 def _sort_by_row(rows: Ints) -> tuple[Ints, Ints]:
@@ -399,7 +319,7 @@ def _rank_against(
     targets: Tensor | None,
     block: _Block,
     comparisons: tuple[Compare, Compare],
-    buffers: _Buffers,
+    tiles: tuple[Tensor, Tensor],
 ) -> Tensor:
     """Return [2, a]: how many of ``values`` [b, N] are better than the targets [a], or as good.
 
@@ -410,7 +330,7 @@ def _rank_against(
     own = flat[block.answer_cells]
     flat[block.known_cells] = torch.nan
     filtered_itself = flat[block.answer_cells].isnan()
-    counts = _count(values, own if targets is None else targets, block, comparisons, buffers)
+    counts = _count(values, own if targets is None else targets, block, comparisons, tiles)
     # An answer that the filter does not have is still in its row, where it equals itself.
     counts[1].index_add_(0, block.here, filtered_itself.long())
     flat[block.answer_cells] = own
@@ -422,41 +342,28 @@ def _count(
     targets: Tensor,
     block: _Block,
     comparisons: tuple[Compare, Compare],
-    buffers: _Buffers,
+    tiles: tuple[Tensor, Tensor],
 ) -> Tensor:
     """Return [2, a]: for how many values of its row each comparison with the target holds."""
     width = values.shape[1]
-    tile_rows = max(1, len(buffers.flags) // width)
+    gathered, all_flags = tiles
+    tile_rows = max(1, len(gathered) // width)
     counts = torch.zeros(2, len(targets), dtype=torch.int64, device=values.device)
     ends = (block.num_single, len(targets))
-    tiles = [
+    ranges = [
         (start, min(start + tile_rows, end))
         for begin, end in zip((0, block.num_single), ends, strict=True)
         for start in range(begin, end, tile_rows)
     ]
-    for start, stop in tiles:
+    for start, stop in ranges:
         if stop <= block.num_single:
             tile = values[start:stop]
         else:
-            tile = buffers.gathered[: (stop - start) * width].view(stop - start, width)
+            tile = gathered[: (stop - start) * width].view(stop - start, width)
             torch.index_select(values, 0, block.answer_rows[start:stop], out=tile)
         for part in torch.split(tile, _MAX_TILE_COLUMNS, dim=1):
-            flags = buffers.flags[: part.numel()].view(part.shape)
+            flags = all_flags[: part.numel()].view(part.shape)
             for count, compare in zip(counts, comparisons, strict=True):
                 compare(part, targets[start:stop, None], out=flags)
                 count[start:stop] += flags.sum(dim=1).long()
     return counts
-
-
-def _add_probabilities(total: Tensor, costs: Tensor, *, first: bool, tile: int) -> None:
-    """Add 1 / (1 + exp(cost)) to ``total`` (or start it), overwriting ``costs``.
-
-    Not torch.sigmoid: on CPU its vector and scalar paths round differently, so that equal scores
-    would get unequal probabilities by their position. The steps here round alike everywhere.
-    """
-    for target, cost in zip(
-        torch.split(total.view(-1), tile), torch.split(costs.view(-1), tile), strict=True
-    ):
-        probability = torch.exp(cost, out=target if first else cost).add_(1.0).reciprocal_()
-        if not first:
-            target.add_(probability)

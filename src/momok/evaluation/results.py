@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from momok.errors import RunError
 from momok.evaluation.metrics import Metrics
-from momok.evaluation.ranking import ANSWER, Ranks
-
-__all__ = ["TIE_RULES", "Evaluation", "Protocol", "QueryRanks", "Split"]
+from momok.evaluation.ranking import Ranks
+from momok.evaluation.scoring import ANSWER
 
 Split = Literal["valid", "test"]
 Protocol = Literal["clean", "published"]

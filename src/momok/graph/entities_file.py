@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,43 +98,66 @@ def _check_labels(labels: tuple[str, ...], line_numbers: Sequence[int], path: Pa
         lines[label] = line
 
 
+@dataclass(frozen=True)
+class PictureCell:
+    """A picture that the column ``picture`` names.
+
+    Attributes:
+        row: which row of the table.
+        place: which line of the file, for messages.
+        text: the path as it is written.
+        path: the file, None where there is none.
+        is_outside: the path is absolute or leads out of the folder, by ``..`` or by a link.
+    """
+
+    row: int
+    place: str
+    text: str
+    path: Path | None
+    is_outside: bool = False
+
+
+def list_pictures(folder: Path, table: Table) -> Iterator[PictureCell]:
+    """List the pictures that the column ``picture`` names; ``|`` stands between several."""
+    root = folder.resolve()
+    for row, cell in enumerate(table.column("picture")):
+        place = f"entities.tsv:{table.line_numbers[row]}"
+        for text in filter(None, cell.split(PICTURE_SEPARATOR)):
+            if not _is_inside(root, Path(text)):
+                yield PictureCell(row, place, text, None, is_outside=True)
+            else:
+                path = folder / text
+                yield PictureCell(row, place, text, path if _is_file(path) else None)
+
+
 def read_pictures(folder: Path, table: Table, log: FindingLog) -> dict[int, tuple[Path, ...]]:
-    """Find the picture files that the column ``picture`` names, by row; ``|`` stands between them.
+    """Find the picture files that the column ``picture`` names, by row.
 
     Raises:
-        FormatError: a path is absolute or leads out of the folder, by ``..`` or by a link; or a
-            file is missing and reading is strict.
+        FormatError: a path is absolute or leads out of the folder; or a file is missing and reading
+            is strict.
     """
-    root = folder.resolve()
     pictures: dict[int, tuple[Path, ...]] = {}
     missing: list[str] = []
-    cells = table.column("picture")
-    for row in (row for row, cell in enumerate(cells) if cell):
-        place = f"entities.tsv:{table.line_numbers[row]}"
-        for text in filter(None, cells[row].split(PICTURE_SEPARATOR)):
-            check_inside(root, text, folder / place)
-            if _is_file(root / text):
-                pictures[row] = (*pictures.get(row, ()), folder / text)
-            else:
-                missing.append(f"{place}: no file {text!r}")
+    for cell in list_pictures(folder, table):
+        if cell.is_outside:
+            raise FormatError(
+                f"{folder / cell.place}: the picture {cell.text!r} is not inside the folder; "
+                f"give a path relative to it, as in pictures/flag.png"
+            )
+        if cell.path is None:
+            missing.append(f"{cell.place}: no file {cell.text!r}")
+        else:
+            pictures[cell.row] = (*pictures.get(cell.row, ()), cell.path)
     log.reject("missing-picture", "pictures are missing", missing, len(missing))
     return pictures
 
 
-def check_inside(root: Path, text: str, place: Path) -> None:
-    """Check that a path which a file names at ``place`` stays inside the resolved folder ``root``.
-
-    Raises:
-        FormatError: it is absolute or leads out, by ``..`` or by a link.
-    """
-    picture = Path(text)
-    outside = picture.is_absolute() or ".." in picture.parts or "\0" in text
+def _is_inside(root: Path, picture: Path) -> bool:
+    if picture.is_absolute() or ".." in picture.parts or "\0" in str(picture):
+        return False
     # realpath and not Path.resolve, which fails on a loop of links.
-    if outside or not Path(os.path.realpath(root / picture)).is_relative_to(root):
-        raise FormatError(
-            f"{place}: the picture {text!r} is not inside the folder; "
-            f"give a path relative to it, as in pictures/flag.png"
-        )
+    return Path(os.path.realpath(root / picture)).is_relative_to(root)
 
 
 def _is_file(path: Path) -> bool:

@@ -6,7 +6,9 @@ joint head, d_m width of modality m.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -75,3 +77,43 @@ class Candidates:
     vectors: dict[str, Tensor]
     gates: dict[str, Tensor]
     fusion_weights: Tensor | None
+
+
+class HasVectors(Protocol):
+    """What a tower gives, at least: per head vectors [n, d_head]."""
+
+    @property
+    def vectors(self) -> Mapping[str, Tensor]: ...
+
+
+class TwoTowerModel(Protocol):
+    """What ranking needs of a model: vectors whose dot products are the scores of each head."""
+
+    training: bool
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the decision heads."""
+        ...
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities."""
+        ...
+
+    @property
+    def present(self) -> Mapping[str, Tensor]:
+        """Per modality, which entities have it: bool [N]."""
+        ...
+
+    def queries(self, heads: Tensor, relations: Tensor, /) -> HasVectors:
+        """Encode queries [B], relations in 0..2R-1."""
+        ...
+
+    def candidates(self, entity_ids: slice | None = None, /) -> HasVectors:
+        """Encode all entities, or some."""
+        ...
+
+    def train(self, mode: bool = True, /) -> Any:
+        """Switch between training and evaluation mode."""
+        ...

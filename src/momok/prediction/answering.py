@@ -12,8 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from momok.evaluation import ANSWER
-from momok.model.votes import average_votes, say_probabilities
+from momok.evaluation.scoring import ANSWER, POOLING
 from momok.prediction.explanation import compute_modality_shares
 from momok.prediction.results import Answers
 from momok.prediction.scorer import Ints, Scorer
@@ -33,12 +32,12 @@ def find_answers(
 
     Args:
         hide: leave out facts that the graph already has.
-        plausible: leave out answers that are not (``TrainSides``).
+        plausible: leave out answers that are not (``Scorer.train``).
     """
     queries = scorer.encode_queries(entities, relations)
     vectors, attention = queries.vectors, scorer.candidates.attention
     nothing = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    hidden = scorer.known.answers(entities, relations) if hide else nothing
+    hidden = scorer.known.lookup(entities, relations) if hide else nothing
     if plausible:
         found = _find_plausible(scorer, vectors, entities, relations, k, hidden=hidden)
     else:
@@ -48,7 +47,6 @@ def find_answers(
             k,
             hidden=hidden,
             memory_budget=scorer.memory_budget,
-            abstentions=scorer.abstentions,
         )
     rows, columns = (found != NOTHING).nonzero(as_tuple=True)
     ids = found[rows, columns]
@@ -57,8 +55,8 @@ def find_answers(
     if attention is not None and queries.attention is not None:
         weights = (queries.attention[rows] + attention[ids]) / 2
     shares = compute_modality_shares(logits, scorer.modalities, weights)  # [P, M]
-    probabilities = {head: say_probabilities(values) for head, values in logits.items()}
-    scores = average_votes(logits)  # [P]
+    probabilities = {head: torch.sigmoid(values) for head, values in logits.items()}
+    scores = POOLING.pool(logits)  # [P]
 
     # Into [B, k], by the float64 scores; empty places stay at the end.
     cells = rows.cpu().numpy(), columns.cpu().numpy()
@@ -104,7 +102,7 @@ def _find_plausible(
     hidden: tuple[Ints, Ints],
 ) -> Tensor:
     """``find_best`` among the plausible answers of each question, a relation at a time."""
-    sides = scorer.train_sides
+    train = scorer.train
     found = torch.full(
         (len(entities), min(k, scorer.graph.num_entities)),
         NOTHING,
@@ -112,7 +110,7 @@ def _find_plausible(
     )
     for relation in np.unique(relations).tolist():
         rows = np.flatnonzero(relations == relation)
-        itself = rows[:0] if sides.has_loops(relation) else rows
+        itself = rows[:0] if train.has_loops(relation) else rows
         mine = relations[hidden[0]] == relation
         best = find_best(
             {head: values[rows] for head, values in vectors.items()},
@@ -123,8 +121,7 @@ def _find_plausible(
                 np.concatenate([hidden[1][mine], entities[itself]]),
             ),
             memory_budget=scorer.memory_budget,
-            abstentions=scorer.abstentions,
-            among=sides.answers(relation),
+            among=train.entities_of(relation),
         )
         found[torch.from_numpy(rows), : best.shape[1]] = best
     return found

@@ -1,18 +1,19 @@
-"""Train facts about the two sides of a fact, the most telling first.
+"""What train shows for a fact: facts about its two sides, and entities that resemble them.
 
-Shapes: F train facts, N entities, n facts about one entity.
+Shapes: N entities, R relations, d width of a vector, n entities asked for.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from momok.graph.fact_index import FactIndex
 from momok.prediction.explanation import Reason
-
-__all__ = ["Support", "TrainFacts"]
 
 Ints = NDArray[np.int64]
 
@@ -34,75 +35,99 @@ class Support:
     via: int | None
 
 
-class TrainFacts:
-    """The train facts by entity.
+def find_support(
+    train: FactIndex, entity: int, other_side: int, fact: tuple[int, int, int], limit: int
+) -> tuple[list[Support], int]:
+    """The most telling train facts about one side of a fact, and how many facts there are.
+
+    First come facts that join the two sides, then facts whose other end has a fact with the other
+    side, then facts of the same relation, then the rest. Among those, facts of the relation come
+    first, then facts whose other end has few facts: a path over an entity that everything is
+    joined to says little.
 
     Args:
-        facts: [F, 3] head, relation, tail.
-        num_entities: N.
+        train: the train facts.
+        entity: the side asked for.
+        other_side: the other entity of the fact.
+        fact: head, relation, tail; it is no support of itself.
+        limit: how many at most.
+    """
+    _, ends, rows = train.about(entity)
+    rows, first = np.unique(rows, return_index=True)  # one of an entity with itself is there twice
+    itself = (train.facts[rows] == fact).all(axis=1)
+    ends, rows = ends[first][~itself], rows[~itself]
+    _, joined, steps = train.about(other_side)
+    on_path = np.isin(ends, joined[joined != entity])  # the other side itself is direct
+    same = train.facts[rows, 1] == fact[1]
+    reasons = np.select([ends == other_side, on_path, same], [0, 1, 2], default=3)
+    order = np.lexsort((rows, train.degrees[ends], ~same, reasons))[:limit]
+
+    def find_step(end: int) -> int:
+        """A fact that joins two entities, of this relation if there is one."""
+        between = steps[joined == end]
+        return int(between[np.argmax(train.facts[between, 1] == fact[1])])
+
+    chosen = [
+        Support(
+            int(rows[i]),
+            _REASONS[reasons[i]],
+            find_step(int(ends[i])) if _REASONS[reasons[i]] == "path" else None,
+        )
+        for i in order
+    ]
+    return chosen, len(rows)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SimilarityTable:
+    """The vectors of one modality, to be compared by cosine.
+
+    Attributes:
+        vectors: what they are: ``features`` as given, or vectors ``trained`` by the model.
+        matrix: [N, d].
+        present: [N] which entities have the modality; only these are compared.
     """
 
-    def __init__(self, facts: Ints, num_entities: int) -> None:
-        self.facts = facts
-        ends = np.concatenate([facts[:, 0], facts[:, 2]])
-        rows = np.tile(np.arange(len(facts)), 2)
-        # A fact from an entity to itself is about one entity once.
-        keep = np.concatenate([np.full(len(facts), True), facts[:, 0] != facts[:, 2]])
-        ends, rows = ends[keep], rows[keep]
-        self._rows = rows[np.argsort(ends, kind="stable")]
-        self._degrees = np.bincount(ends, minlength=num_entities)
-        self._stops = np.cumsum(self._degrees)
+    vectors: Literal["features", "trained"]
+    matrix: NDArray[np.float32]
+    present: NDArray[np.bool_]
 
-    def about(self, entity: int) -> Ints:
-        """Rows of the facts [n] that have the entity on either side."""
-        stop = self._stops[entity]
-        rows: Ints = self._rows[stop - self._degrees[entity] : stop]
-        return rows
+    @property
+    def compared(self) -> int:
+        """How many entities have the modality."""
+        return int(self.present.sum())
 
-    def find_support(
-        self, entity: int, other_side: int, relation: int, explained: Ints, limit: int
-    ) -> tuple[list[Support], int]:
-        """The most telling facts about one side of a fact, and how many facts there are.
-
-        First come facts that join the two sides, then facts whose other end has a fact with the
-        other side, then facts of the same relation, then the rest. Among those, facts of the
-        relation come first, then facts whose other end has few facts: a path over an entity that
-        everything is joined to says little.
+    def find_similar(self, entity: int, among: Ints, limit: int) -> list[tuple[int, float, int]]:
+        """The entities that resemble one most.
 
         Args:
-            entity: the side asked for.
-            other_side: the other entity of the fact.
-            relation: its relation.
-            explained: [3] the fact itself, which is no support of itself.
+            entity: which; it must have the modality.
+            among: [n] distinct entities to choose from; those without the modality are left out.
             limit: how many at most.
+
+        Returns:
+            (entity, cosine, rank), most similar first; of equal ones the lower id. The rank is
+            the place among all entities that have the modality, ``entity`` itself left out.
         """
-        rows = self.about(entity)
-        rows = rows[(self.facts[rows] != explained).any(axis=1)]
-        ends = self._other_ends(rows, entity)
-        joined = np.unique(self._other_ends(self.about(other_side), other_side))
-        steps = np.isin(ends, joined[joined != entity])  # the other side itself is direct
-        same = self.facts[rows, 1] == relation
-        direct = ends == other_side
-        reasons = np.select([direct, steps, same], [0, 1, 2], default=3)
-        order = np.lexsort((rows, self._degrees[ends], ~same, reasons))[:limit]
-        chosen = [
-            Support(
-                int(rows[i]),
-                _REASONS[reasons[i]],
-                self._find_step(int(ends[i]), other_side, relation) if reasons[i] == 1 else None,
-            )
-            for i in order
-        ]
-        return chosen, len(rows)
+        among = np.sort(among[self.present[among] & (among != entity)])
+        if not len(among):
+            return []
+        cosines = self._compare(entity)
+        best = among[np.argsort(-cosines[among], kind="stable")[:limit]]
+        others = self.present.copy()
+        others[entity] = False
+        ranks = 1 + (cosines[others] > cosines[best, None]).sum(axis=1)
+        return [(int(e), float(cosines[e]), int(r)) for e, r in zip(best, ranks, strict=True)]
 
-    def _find_step(self, entity: int, other_side: int, relation: int) -> int:
-        """A fact that joins two entities, of this relation if there is one."""
-        rows = self.about(other_side)
-        rows = rows[self._other_ends(rows, other_side) == entity]
-        return int(rows[np.argmax(self.facts[rows, 1] == relation)])
+    def _compare(self, entity: int) -> NDArray[np.float32]:
+        """Cosines [N]; a vector of length zero resembles nothing."""
+        lengths = self._norms * self._norms[entity]
+        products = self.matrix @ self.matrix[entity]
+        cosines = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
+        clipped: NDArray[np.float32] = np.clip(cosines, -1.0, 1.0)
+        return clipped
 
-    def _other_ends(self, rows: Ints, entity: int) -> Ints:
-        """The other entity of facts about one: [n]."""
-        heads, tails = self.facts[rows, 0], self.facts[rows, 2]
-        ends: Ints = np.where(heads == entity, tails, heads)
-        return ends
+    @cached_property
+    def _norms(self) -> NDArray[np.float32]:
+        norms: NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", self.matrix, self.matrix))
+        return norms

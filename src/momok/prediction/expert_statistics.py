@@ -1,4 +1,4 @@
-"""The gates of the experts under a relation, and their averages over the train queries.
+"""What the experts of a model are like: their gates under a relation, and how far they differ.
 
 A candidate's gate is ``softmax(l)`` of the entity's logits ``l``, a query's is ``softmax(l /
 sigmoid(tau_r))`` (ReMoKE; Zhang et al. 2025, arXiv:2405.16869, section 3.1). A softmax keeps its
@@ -6,17 +6,22 @@ logits but for a constant that the next softmax does not see, so query gates fol
 gates: ``softmax(log(gate) / sigmoid(tau_r))``. The averages of all relations cost a softmax over K
 numbers per query instead of a pass through the model.
 
-Shapes: N entities, Q queries, R relations (2R with reciprocals), K experts.
+CKA (Kornblith et al. 2019, "Similarity of Neural Network Representations Revisited",
+arXiv:1905.00414, section 3, linear kernel) of centred outputs X, Y [N, d] is
+``|X' Y|^2 / (|X' X| |Y' Y|)`` in Frobenius norms. It is 1 where one is a rotation and scaling of
+the other and 0 where no column of one goes with one of the other. Experts read the same vectors, so
+CKA of two experts is far from 0 even for maps drawn at random; ``compute_random_cka`` gives that
+number for comparison.
+
+Shapes: N entities in blocks of n, Q queries, R relations (2R with reciprocals), K experts, d width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
-
-__all__ = ["average_query_gates", "count_queries"]
 
 _BLOCK = 1 << 18  # queries at once: some megabytes
 
@@ -58,3 +63,63 @@ def average_query_gates(
 def count_queries(relations: Tensor, num_relations: int) -> Tensor:
     """How many queries every relation has: [2R]."""
     return torch.bincount(relations, minlength=num_relations)
+
+
+def compute_cka(outputs: Iterable[Tensor]) -> Tensor:
+    """Linear CKA between experts, in one pass of cost O(N K^2 d^2).
+
+    Args:
+        outputs: blocks [n, K, d] over the entities, at least one.
+
+    Returns:
+        [K, K] in float64, on the CPU; 0 where an expert says the same of every entity.
+    """
+    covariance, experts = _accumulate(outputs)
+    width = covariance.shape[0] // experts
+    squares = covariance.square().view(experts, width, experts, width).sum(dim=(1, 3))  # |X' Y|^2
+    norms = squares.diagonal().sqrt()
+    products = torch.outer(norms, norms)
+    cka = torch.where(products > 0, squares / products, 0.0)
+    return cka.clamp(max=1.0).cpu()
+
+
+def compute_random_cka(vectors: Iterable[Tensor], experts: int = 6, seed: int = 0) -> float:
+    """The mean CKA of different experts whose maps are drawn at random, as before training.
+
+    Args:
+        vectors: blocks [n, d] of what the experts read, at least one.
+        experts: how many maps to draw.
+        seed: of the maps.
+    """
+    covariance, _ = _accumulate(block.unsqueeze(1) for block in vectors)
+    width = len(covariance)
+    generator = torch.Generator().manual_seed(seed)
+    maps = torch.randn(experts, width, width, generator=generator, dtype=torch.float64)
+    spread = maps @ covariance.cpu()  # W_i C
+    squares = torch.tensor(
+        [[float((left @ right.T).square().sum()) for right in maps] for left in spread]
+    ).double()  # |W_i C W_j'|^2
+    norms = squares.diagonal().sqrt()
+    cka = squares / torch.outer(norms, norms)
+    return float((cka.sum() - experts) / (experts * (experts - 1)))
+
+
+def _accumulate(blocks: Iterable[Tensor]) -> tuple[Tensor, int]:
+    """The scatter [K d, K d] of all columns about their means, in float64, and K."""
+    scatter = shift = total = None
+    count = experts = 0
+    for block in blocks:
+        experts = block.shape[1]
+        flat = block.double().flatten(1)  # [n, K d]
+        if scatter is None or shift is None or total is None:
+            # Near the mean, so that what is subtracted at the end is small.
+            shift = flat.mean(dim=0)
+            total = torch.zeros_like(shift)
+            scatter = shift.new_zeros(len(shift), len(shift))
+        flat = flat - shift
+        scatter.addmm_(flat.T, flat)
+        total += flat.sum(dim=0)
+        count += len(flat)
+    assert scatter is not None
+    assert total is not None
+    return scatter - torch.outer(total, total) / count, experts

@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from momok.evaluation import SparseFilter, build_filter
+from momok.evaluation.ranking import AnswerRanker, RankedQueries
+from momok.evaluation.scoring import ANSWER, POOLING
+from momok.graph import SPLIT_NAMES
+from momok.graph.fact_index import UNKNOWN
 from momok.model.tables import EntityTable
-from momok.model.votes import abstains, average_votes
-from momok.prediction.evidence import Support, TrainFacts
+from momok.prediction.evidence import SimilarityTable, Support, find_support
 from momok.prediction.expert_statistics import average_query_gates, count_queries
 from momok.prediction.explanation import (
     Evidence,
@@ -32,11 +34,8 @@ from momok.prediction.explanation import (
     compute_head_shares,
     compute_modality_shares,
 )
-from momok.prediction.known import SPLITS, UNKNOWN
-from momok.prediction.questions import Side, Thing
+from momok.prediction.questions import Side, describe_relation
 from momok.prediction.scorer import Encoded, Ints, Scorer
-from momok.prediction.similarity import SimilarityTable, build_table
-from momok.prediction.top_k import find_rank
 from momok.training.queries import TrainingQueries
 
 
@@ -57,7 +56,7 @@ class Explainer:
         logits = self._scorer.score_pairs(encoded.vectors, _one(0), _one(answer))
         fusion = self._weigh_modalities(encoded, answer)
         parts = self._describe_heads(logits)
-        probability = float(average_votes(logits))
+        probability = float(POOLING.pool(logits))
         split = int(self._scorer.known.find_splits(_one(entity), _one(query), _one(answer))[0])
         rank, candidates = self._rank(encoded.vectors, entity, query, answer)
         support = [
@@ -66,12 +65,12 @@ class Explainer:
         ]
         return Explanation(
             head=self._describe_entity(head),
-            relation=self._describe_relation(relation),
+            relation=describe_relation(self._graph, relation),
             tail=self._describe_entity(tail),
             asked=asked,
-            known=None if split == UNKNOWN else SPLITS[split],
+            known=None if split == UNKNOWN else SPLIT_NAMES[split],
             probability=probability,
-            calibrated=self._calibrate("answer", probability),
+            calibrated=self._calibrate(ANSWER, probability),
             rank=rank,
             candidates=candidates,
             heads=parts,
@@ -93,12 +92,12 @@ class Explainer:
         shares = compute_head_shares(logits)
         parts = []
         for head, logit in logits.items():
-            probability = None if bool(abstains(logit)) else float(torch.sigmoid(logit))
+            probability = float(torch.sigmoid(logit))
             parts.append(
                 HeadPart(
                     name=head,
                     probability=probability,
-                    calibrated=None if probability is None else self._calibrate(head, probability),
+                    calibrated=self._calibrate(head, probability),
                     share=float(shares[head]),
                 )
             )
@@ -112,17 +111,11 @@ class Explainer:
         self, vectors: Mapping[str, Tensor], entity: int, query: int, answer: int
     ) -> tuple[int, int]:
         """The filtered rank of the answer, and among how many candidates."""
-        _, known = self._scorer.known.answers(_one(entity), _one(query))
-        hidden = known[known != answer]
-        rank = find_rank(
-            vectors,
-            self._scorer.candidates.vectors,
-            answer,
-            hidden=hidden,
-            memory_budget=self._scorer.memory_budget,
-            abstentions=self._scorer.abstentions,
-        )
-        return rank, self._graph.num_entities - len(hidden)
+        known = self._scorer.known.lookup(_one(entity), _one(query))
+        queries = RankedQueries(vectors, answers=_one(answer), answer_rows=_one(0), known=known)
+        ranks = AnswerRanker(self._scorer.candidates.vectors).rank(queries)[ANSWER]
+        others = int((known[1] != answer).sum())
+        return int(ranks.optimistic[0]), self._graph.num_entities - others
 
     def _weigh_modalities(self, encoded: Encoded, answer: int) -> FusionWeights | None:
         attention = self._scorer.candidates.attention
@@ -179,8 +172,8 @@ class Explainer:
     ) -> dict[str, Evidence]:
         """Per modality, the entities like one side that hold the relation to the other."""
         reverse = relation + self._graph.num_relations
-        _, heads = self._train.lookup(_one(tail), _one(reverse))
-        _, tails = self._train.lookup(_one(head), _one(relation))
+        _, heads = self._scorer.train.lookup(_one(tail), _one(reverse))
+        _, tails = self._scorer.train.lookup(_one(head), _one(relation))
         evidence = {}
         for modality in self._model.modalities:
             table = self._find_table(modality)
@@ -205,9 +198,7 @@ class Explainer:
     def _support(
         self, entity: int, other: int, fact: tuple[int, int, int], limit: int
     ) -> tuple[tuple[SupportingFact, ...], int]:
-        found, count = self._train_facts.find_support(
-            entity, other, fact[1], np.array(fact, dtype=np.int64), limit
-        )
+        found, count = find_support(self._scorer.train, entity, other, fact, limit)
         return tuple(map(self._describe_support, found)), count
 
     def _describe_support(self, support: Support) -> SupportingFact:
@@ -218,26 +209,20 @@ class Explainer:
         )
 
     def _describe_fact(self, row: int) -> ExplainedFact:
-        head, relation, tail = self._graph.train[row].tolist()
+        head, relation, tail = self._scorer.train.facts[row].tolist()
         return ExplainedFact(
             head=self._describe_entity(head),
-            relation=self._describe_relation(relation),
+            relation=describe_relation(self._graph, relation),
             tail=self._describe_entity(tail),
         )
 
     def _describe_entity(self, entity: int) -> ExplainedEntity:
-        label, name = self._graph.entities.labels[entity], self._graph.entity_names[entity]
-        shared = name.casefold() in self._scorer.shared_names
         return ExplainedEntity(
-            label=label,
-            name=name,
-            title=f"{name} ({label})" if shared else name,
+            label=self._graph.entities.labels[entity],
+            name=self._graph.entity_names[entity],
+            title=self._graph.title(entity),
             picture=self._scorer.source.pictures.get(entity),
         )
-
-    def _describe_relation(self, relation: int) -> Thing:
-        labels, names = self._graph.relations.labels, self._graph.relation_names
-        return Thing(labels[relation], names[relation])
 
     # -- made once per run -----------------------------------------------------------------
 
@@ -249,12 +234,14 @@ class Explainer:
     def _build_table(self, modality: str) -> SimilarityTable:
         given = self._scorer.source.features.get(modality)
         if given is not None:
-            return build_table(given.matrix, given.present, "features")
+            return SimilarityTable(vectors="features", matrix=given.matrix, present=given.present)
         place = self._model.modalities.index(modality)
         table = cast(EntityTable, self._model.tables[place])
         with torch.no_grad():
             trained = table.vectors(table.rows()).float().cpu().numpy()
-        return build_table(trained, self._scorer.present[modality], "trained")
+        return SimilarityTable(
+            vectors="trained", matrix=trained, present=self._scorer.present[modality]
+        )
 
     @cached_property
     def average_gates(self) -> dict[str, Tensor]:
@@ -278,15 +265,6 @@ class Explainer:
     def _query_counts(self) -> Ints:
         counts = count_queries(self.queries.relations, 2 * self._graph.num_relations)
         return cast(Ints, counts.numpy())
-
-    @cached_property
-    def _train(self) -> SparseFilter:
-        graph = self._graph
-        return build_filter([graph.train], graph.num_entities, graph.num_relations)
-
-    @cached_property
-    def _train_facts(self) -> TrainFacts:
-        return TrainFacts(self._graph.train, self._graph.num_entities)
 
 
 def _one(value: int) -> Ints:

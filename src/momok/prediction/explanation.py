@@ -87,13 +87,13 @@ class HeadPart:
 
     Attributes:
         name: the modality, or ``joint``.
-        probability: sigmoid of its score; None where it abstains (``momok.model.votes``).
+        probability: sigmoid of its score.
         calibrated: the same, calibrated on validation; None where the run is not calibrated.
         share: its part in the sum of the probabilities; the shares sum to one.
     """
 
     name: str
-    probability: float | None
+    probability: float
     calibrated: float | None
     share: float
 

@@ -18,12 +18,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from momok.evaluation.scoring import QUERY_BATCH
 from momok.model import MoMoK
 from momok.model.experts import ExpertBank
 from momok.model.noise import Noise
 from momok.model.tables import EntityTable
-from momok.prediction.expert_similarity import compute_cka, compute_random_cka
-from momok.prediction.expert_statistics import count_queries
+from momok.prediction.expert_statistics import compute_cka, compute_random_cka, count_queries
 from momok.prediction.explanation import compute_modality_shares
 from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Side, Thing
@@ -38,7 +38,6 @@ Floats = NDArray[np.float64]
 SIDES: tuple[Side, ...] = ("tail", "head")
 """The side that a query asks for: (head, relation, ?), then (?, relation, tail)."""
 
-_QUERY_BATCH = 256  # as in evaluation
 _ENTITY_BLOCK = 4096  # bounds what the experts hold per entity
 
 
@@ -191,7 +190,7 @@ def _average_modalities(predictor: Predictor, progress: Progress) -> tuple[Float
     order = torch.argsort(queries.relations, stable=True)
     scorer, candidates = predictor.scorer, predictor.scorer.candidates.attention
     done, joint = 0, False
-    for chosen in torch.split(order, _QUERY_BATCH):
+    for chosen in torch.split(order, QUERY_BATCH):
         batch = queries.batch(chosen)
         encoded = scorer.encode_queries(batch.heads.numpy(), batch.relations.numpy())
         placed = batch.to(scorer.model.device)

@@ -22,18 +22,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from momok.encoders.reencode import EncoderAgain, find_kind
+from momok.encoders.reencode import Reencoder, find_kind
 from momok.errors import ConfigError, RunError
+from momok.evaluation.scoring import POOLING, score_pairs
 from momok.graph import Features, MultimodalGraph
+from momok.graph.fact_index import UNKNOWN
 from momok.model.new_entities import encode_new_queries
-from momok.model.votes import ABSTAINED, average_votes, say_probabilities
-from momok.prediction.known import UNKNOWN
 from momok.prediction.neighbours import Neighbours, NeighbourVote
 from momok.prediction.new_entity_rows import NewRows
-from momok.prediction.questions import Name, Question, Side, Thing, resolve_relation
+from momok.prediction.questions import (
+    Name,
+    Question,
+    Side,
+    Thing,
+    describe_entity,
+    describe_relation,
+)
 from momok.prediction.results import Answers, Predictions
 from momok.prediction.scorer import Scorer
-from momok.prediction.top_k import NOTHING, find_best, score_pairs
+from momok.prediction.top_k import NOTHING, find_best
 
 FloatMatrix = NDArray[np.float32]
 SIMILAR = "similar entities"
@@ -78,16 +85,15 @@ class NewPredictions(Predictions):
         question: Question,
         answers: Answers,
         *,
-        shared_names: frozenset[str],
         remarks: tuple[str, ...],
         similar: NeighbourVote,
     ) -> None:
         self._graph, self._answers, self._row = graph, answers, 0
-        self._shared_names, self._count = shared_names, answers.ids.shape[1]
+        self._count = answers.ids.shape[1]
         self.question, self.remarks = question, remarks
         self.query_present = {name: name in answers.gates for name in answers.present}
         self.similar = [
-            (Thing(graph.entities.labels[i], graph.entity_names[i]), float(cosine))
+            (describe_entity(graph, i), float(cosine))
             for i, cosine in zip(similar.similar, similar.similarities, strict=True)
         ]
         self.experts = {name: gate[0].tolist() for name, gate in answers.gates.items()}
@@ -129,7 +135,7 @@ class NewEntities:
         if k < 1:
             raise ConfigError(f"k = {k}: expected at least 1 answer")
         graph = self._scorer.graph
-        asked = resolve_relation(graph, relation)
+        asked = graph.find_relation(relation)
         vectors, remarks = self.encode(entity)
         rows = {name: self._rows.make(name, vector[None]) for name, vector in vectors.items()}
         reverse = graph.num_relations if role == "tail" else 0
@@ -137,14 +143,13 @@ class NewEntities:
         answers = self._search(rows, similar, asked + reverse, k, plausible)
         question = Question(
             entity=Thing("", entity.name.strip() or _UNNAMED),
-            relation=Thing(graph.relations.labels[asked], graph.relation_names[asked]),
+            relation=describe_relation(graph, asked),
             asked="tail" if role == "head" else "head",
         )
         return NewPredictions(
             graph,
             question,
             answers,
-            shared_names=self._scorer.shared_names,
             remarks=remarks,
             similar=similar,
         )
@@ -212,8 +217,8 @@ class NewEntities:
         ]
         return f"give {', '.join(ways)}" if ways else "it knows structure alone; add features"
 
-    def _build_encoder(self, modality: str) -> EncoderAgain:
-        return EncoderAgain(self._features[modality].manifest)
+    def _build_encoder(self, modality: str) -> Reencoder:
+        return Reencoder(self._features[modality].manifest)
 
     @cached_property
     def _features(self) -> dict[str, Features]:
@@ -274,8 +279,7 @@ class NewEntities:
             k,
             hidden=(nobody, nobody),
             memory_budget=budget,
-            abstentions=scorer.abstentions,
-            among=scorer.train_sides.answers(relation) if plausible else None,
+            among=scorer.train.entities_of(relation) if plausible else None,
         )
         ids = found[0][found[0] != NOTHING]  # [k]
         said = score_pairs(vectors, candidates, torch.zeros_like(ids), ids, memory_budget=budget)
@@ -287,9 +291,7 @@ class NewEntities:
     ) -> Answers:
         """Answers [k] with the logits of the heads that vote, best first."""
         model = self._scorer.model
-        scores = average_votes(said)
-        silent, nothing = torch.full_like(scores, ABSTAINED), torch.zeros_like(scores)
-        every = {head: said.get(head, silent) for head in (*self._scorer.heads, SIMILAR)}
+        scores, nothing = POOLING.pool(said), torch.zeros_like(next(iter(said.values())))
         order = np.lexsort((ids.cpu().numpy(), -scores.cpu().numpy()))
 
         def arrange(values: Tensor) -> NDArray[Any]:
@@ -304,7 +306,7 @@ class NewEntities:
             ids=arrange(ids),
             scores=arrange(scores),
             known=np.full((1, len(order)), UNKNOWN),
-            heads={head: arrange(say_probabilities(part)) for head, part in every.items()},
+            heads={head: arrange(torch.sigmoid(part)) for head, part in said.items()},
             shares=arrange(torch.stack(shares, dim=1)),
             gates=gates,
             present=self._scorer.present,

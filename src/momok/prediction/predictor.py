@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
+import torch
 
 from momok.errors import ConfigError
-from momok.evaluation import ANSWER, DEFAULT_MEMORY_BUDGET
-from momok.model.votes import average_votes, say_probabilities
+from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, POOLING, QUERY_BATCH
 from momok.prediction.answering import find_answers
 from momok.prediction.explain import Explainer
 from momok.prediction.explanation import Explanation
@@ -34,8 +34,6 @@ from momok.training import RunFolder
 
 Known = Literal["mark", "hide"]
 """Whether facts that the graph already has are marked or left out of the answers."""
-
-_QUERY_BATCH = 256  # as in evaluation: larger products rank no faster
 
 
 class Predictor:
@@ -144,9 +142,7 @@ class Predictor:
             )
             for row, place in enumerate(chosen):
                 question = describe_question(self.graph, entities[place], relations[place])
-                results[place] = Predictions(
-                    self.graph, question, answers, row, self.scorer.shared_names
-                )
+                results[place] = Predictions(self.graph, question, answers, row)
             done += len(chosen)
             progress("answering questions", done, len(queries))
         return [result for result in results if result is not None]
@@ -176,8 +172,8 @@ class Predictor:
             vectors = self.scorer.encode_queries(entities[chosen], relations[chosen]).vectors
             logits = self.scorer.score_pairs(vectors, np.arange(len(chosen)), answers[chosen])
             for head, values in logits.items():
-                probabilities[head][chosen] = say_probabilities(values).cpu().numpy()
-            answer[chosen] = average_votes(logits).cpu().numpy()
+                probabilities[head][chosen] = torch.sigmoid(values).cpu().numpy()
+            answer[chosen] = POOLING.pool(logits).cpu().numpy()
         calibrated = None if self.calibration is None else self.calibration.apply(ANSWER, answer)
         return FactScores(answer=answer, heads=probabilities, probability=calibrated)
 
@@ -243,5 +239,5 @@ class Predictor:
 def _batch_by_relation(relations: Ints) -> Iterator[Ints]:
     """Positions of queries in batches, by relation: the model shares work within a relation."""
     order = np.argsort(relations, kind="stable")
-    for start in range(0, len(order), _QUERY_BATCH):
-        yield order[start : start + _QUERY_BATCH]
+    for start in range(0, len(order), QUERY_BATCH):
+        yield order[start : start + QUERY_BATCH]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import index
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -15,18 +14,6 @@ from numpy.typing import NDArray
 
 from momok.errors import ConfigError, UnknownLabelError
 from momok.graph import MultimodalGraph
-
-__all__ = [
-    "Name",
-    "Question",
-    "Side",
-    "Thing",
-    "Triple",
-    "describe_question",
-    "resolve_facts",
-    "resolve_question",
-    "resolve_relation",
-]
 
 Ints: TypeAlias = NDArray[np.int64]
 Side = Literal["head", "tail"]
@@ -93,7 +80,7 @@ def resolve_question(graph: MultimodalGraph, query: Triple) -> tuple[int, int]:
     reverse = graph.num_relations if head is None else 0
     entity = head if head is not None else tail
     assert entity is not None
-    return _find_entity(graph, entity), resolve_relation(graph, relation) + reverse
+    return graph.find_entity(entity), graph.find_relation(relation) + reverse
 
 
 def resolve_facts(graph: MultimodalGraph, facts: Sequence[tuple[Name, Name, Name]] | Ints) -> Ints:
@@ -105,7 +92,7 @@ def resolve_facts(graph: MultimodalGraph, facts: Sequence[tuple[Name, Name, Name
     """
     if not isinstance(facts, np.ndarray):
         found = [
-            (_find_entity(graph, h), resolve_relation(graph, r), _find_entity(graph, t))
+            (graph.find_entity(h), graph.find_relation(r), graph.find_entity(t))
             for h, r, t in facts
         ]
         return np.array(found, dtype=np.int64).reshape(-1, 3)
@@ -117,36 +104,21 @@ def resolve_facts(graph: MultimodalGraph, facts: Sequence[tuple[Name, Name, Name
     return facts.astype(np.int64)
 
 
-def _find_entity(graph: MultimodalGraph, entity: Name) -> int:
-    if isinstance(entity, str):
-        return graph.find_entity(entity)
-    return _check_id(entity, graph.num_entities, "entities", graph.name)
+def describe_entity(graph: MultimodalGraph, entity: int) -> Thing:
+    """The entity of an id."""
+    return Thing(graph.entities.labels[entity], graph.entity_names[entity])
 
 
-def resolve_relation(graph: MultimodalGraph, relation: Name) -> int:
-    """The id of a relation given by label, name or id.
-
-    Raises:
-        UnknownLabelError: there is none; near misses are suggested.
-        AmbiguousNameError: several share the name.
-    """
-    if isinstance(relation, str):
-        return graph.find_relation(relation)
-    return _check_id(relation, graph.num_relations, "relations", graph.name)
+def describe_relation(graph: MultimodalGraph, relation: int) -> Thing:
+    """The relation of an id, without reciprocals."""
+    return Thing(graph.relations.labels[relation], graph.relation_names[relation])
 
 
 def describe_question(graph: MultimodalGraph, entity: int, relation: int) -> Question:
     """The question of a query, whose relation is up to 2R - 1."""
     forward = relation % graph.num_relations
     return Question(
-        entity=Thing(graph.entities.labels[entity], graph.entity_names[entity]),
-        relation=Thing(graph.relations.labels[forward], graph.relation_names[forward]),
+        entity=describe_entity(graph, entity),
+        relation=describe_relation(graph, forward),
         asked="tail" if relation == forward else "head",
     )
-
-
-def _check_id(given: int, limit: int, what: str, graph: str) -> int:
-    position = index(given)  # NumPy's whole numbers too
-    if not 0 <= position < limit:
-        raise UnknownLabelError(f"there is no id {given}: {graph} has {limit} {what}, from id 0")
-    return position

@@ -12,8 +12,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.graph import MultimodalGraph, SplitName
-from momok.prediction.known import SPLITS, UNKNOWN
+from momok.graph import SPLIT_NAMES, MultimodalGraph, SplitName
+from momok.graph.fact_index import UNKNOWN
 from momok.prediction.questions import Question
 
 __all__ = ["Answers", "FactScores", "Prediction", "Predictions"]
@@ -36,8 +36,7 @@ class Prediction:
             questions that have one (``momok.prediction.calibration``); None in a run that is not
             calibrated.
         known: the split that has this fact already, or None.
-        heads: the probability that every decision head gives, not calibrated; None of one that
-            abstains (``momok.model.votes``).
+        heads: the probability that every decision head gives, not calibrated.
         head_probabilities: the same, calibrated each by its own map; None as above.
         shares: the part of every modality in the score; they sum to one (see
             ``momok.prediction.explanation`` for what they mean and what they do not).
@@ -51,11 +50,11 @@ class Prediction:
     title: str
     score: float
     known: SplitName | None
-    heads: dict[str, float | None]
+    heads: dict[str, float]
     shares: dict[str, float]
     present: dict[str, bool]
     probability: float | None = None
-    head_probabilities: dict[str, float | None] | None = None
+    head_probabilities: dict[str, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The plain form, without ``title``."""
@@ -80,8 +79,8 @@ class Answers:
     Attributes:
         ids: [B, k].
         scores: [B, k].
-        known: [B, k] positions in ``SPLITS``, or ``UNKNOWN``.
-        heads: per head [B, k]; NaN where it abstains.
+        known: [B, k] positions in ``SPLIT_NAMES``, or ``UNKNOWN``.
+        heads: per head [B, k].
         shares: [B, k, M].
         gates: per modality [B, K], of the query.
         present: per modality [N].
@@ -116,10 +115,8 @@ class Predictions(Sequence[Prediction]):
         question: Question,
         answers: Answers,
         row: int,
-        shared_names: frozenset[str],
     ) -> None:
         self._graph, self._answers, self._row = graph, answers, row
-        self._shared_names = shared_names  # without case
         self._count = int((answers.ids[row] >= 0).sum())
         self.question = question
         self.experts: dict[str, list[float]] = {
@@ -163,28 +160,23 @@ class Predictions(Sequence[Prediction]):
     def _build(self, column: int) -> Prediction:
         answers, cell = self._answers, (self._row, column)
         entity, split = int(answers.ids[cell]), int(answers.known[cell])
-        label, name = self._graph.entities.labels[entity], self._graph.entity_names[entity]
         shares = answers.shares[cell].tolist()
         calibrated, by_head = answers.probabilities, answers.head_probabilities
         return Prediction(
             rank=column + 1,
-            label=label,
-            name=name,
-            title=f"{name} ({label})" if name.casefold() in self._shared_names else name,
+            label=self._graph.entities.labels[entity],
+            name=self._graph.entity_names[entity],
+            title=self._graph.title(entity),
             score=float(answers.scores[cell]),
-            known=None if split == UNKNOWN else SPLITS[split],
-            heads={head: _number(values[cell]) for head, values in answers.heads.items()},
+            known=None if split == UNKNOWN else SPLIT_NAMES[split],
+            heads={head: float(values[cell]) for head, values in answers.heads.items()},
             shares=dict(zip(answers.present, shares, strict=True)),
             present={name: bool(values[entity]) for name, values in answers.present.items()},
             probability=None if calibrated is None else float(calibrated[cell]),
             head_probabilities=None
             if by_head is None
-            else {head: _number(values[cell]) for head, values in by_head.items()},
+            else {head: float(values[cell]) for head, values in by_head.items()},
         )
-
-
-def _number(value: np.float64) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,8 +184,8 @@ class FactScores:
     """How likely the model finds given facts.
 
     Attributes:
-        answer: [n] the answer of the model, the mean over the heads that vote.
-        heads: per head [n] probabilities; NaN where it abstains (``momok.model.votes``).
+        answer: [n] the answer of the model, the mean over the heads.
+        heads: per head [n] probabilities.
         probability: [n] the calibrated answer, for the question that was asked; None in a run that
             is not calibrated.
     """

@@ -6,8 +6,7 @@ head.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,20 +18,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.errors import CheckpointError, ConfigError, RunError
-from momok.evaluation import ANSWER, DEFAULT_MEMORY_BUDGET
+from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH, score_pairs
+from momok.graph import SPLIT_NAMES, SplitName
+from momok.graph.fact_index import FactIndex
 from momok.model import Candidates, Queries
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration, load_calibration
 from momok.prediction.explanation import average_branches
-from momok.prediction.known import KnownFacts
 from momok.prediction.original_graph import GraphSource, find_source
-from momok.prediction.top_k import score_pairs
-from momok.prediction.train_sides import TrainSides
 from momok.training import RunFolder
 from momok.training.checkpoint import load_model
 
 Ints: TypeAlias = NDArray[np.int64]
-
-_ENCODE_BATCH = 4096  # queries of one relation: larger batches share more of the work
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,7 +65,6 @@ class Scorer:
         candidates: all entities, encoded.
         present: per modality [N], which entities have features of it.
         calibration: what ``momok calibrate`` found for this checkpoint; None where it has not.
-        abstentions: whether some head does not vote on some entities (``momok.model.votes``).
 
     Raises:
         RunError: there is no such run, its model and its graph do not fit, or its calibration is
@@ -99,7 +94,6 @@ class Scorer:
             self.candidates = self._collect(self.model.candidates())
         self.present = {m: p.cpu().numpy().astype(bool) for m, p in self.model.present.items()}
         self.calibration = self._load_calibration() if calibrated else None
-        self.abstentions = bool(self.model.abstaining)
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -129,7 +123,7 @@ class Scorer:
         """Query vectors per head [B, d] of many entities under one relation, in batches."""
         pieces = [
             self.encode_queries(batch, np.full(len(batch), relation)).vectors
-            for batch in np.split(entities, range(_ENCODE_BATCH, len(entities), _ENCODE_BATCH))
+            for batch in np.split(entities, range(QUERY_BATCH, len(entities), QUERY_BATCH))
         ]
         return {head: torch.cat([piece[head] for piece in pieces]) for head in self.heads}
 
@@ -158,20 +152,22 @@ class Scorer:
         return find_source(self.run, self.graph, self._moved_to)
 
     @cached_property
-    def known(self) -> KnownFacts:
-        """The facts of all splits."""
-        return KnownFacts(self.graph)
+    def known(self) -> FactIndex:
+        """The facts of all splits, in the order of ``SPLIT_NAMES``."""
+        return self._build_index(SPLIT_NAMES)
 
     @cached_property
-    def train_sides(self) -> TrainSides:
-        """Which entities every relation has in train."""
-        return TrainSides(self.graph)
+    def train(self) -> FactIndex:
+        """The facts of train.
 
-    @cached_property
-    def shared_names(self) -> frozenset[str]:
-        """Names that several entities have, without case."""
-        counts = Counter(name.casefold() for name in self.graph.entity_names)
-        return frozenset(name for name, count in counts.items() if count > 1)
+        An answer is *plausible* if it answers a query of the relation in train, and is not the
+        entity asked about, unless the relation joins an entity to itself somewhere in train.
+        """
+        return self._build_index(("train",))
+
+    def _build_index(self, splits: Sequence[SplitName]) -> FactIndex:
+        facts = [self.graph.facts(split) for split in splits]
+        return FactIndex(facts, self.graph.num_entities, self.graph.num_relations)
 
     def _collect(self, encoded: Queries | Candidates) -> Encoded:
         vectors = {head: encoded.vectors[head].float() for head in self.heads}

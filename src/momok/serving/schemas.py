@@ -193,8 +193,8 @@ class Prediction(Named):
     score: float = Field(description="Of the model: the mean of its decision heads.")
     probability: float | None = Field(description="Calibrated, where the run is.")
     known: Split | None
-    heads: dict[str, float | None] = Field(description="Of each head; null where it abstains.")
-    head_probabilities: dict[str, float | None] | None = None
+    heads: dict[str, float] = Field(description="Of each head.")
+    head_probabilities: dict[str, float] | None = None
     shares: dict[str, float] = Field(description="By modality; they sum to one.")
     present: dict[str, bool]
     picture: str | None

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from momok.graph import load_graph
 from momok.graph.doctor import pictures
 from momok.graph.doctor.look_alikes import hash_picture
-from momok.graph.doctor.pictures import check_pictures, list_pictures
+from momok.graph.doctor.pictures import check_pictures, find_pictures
 
 
 def silent(_what, _done, _total):
@@ -61,7 +61,7 @@ def folder(small, tmp_path):
 
 
 def examine(path, graph):
-    listed = list_pictures(path, graph)
+    listed = find_pictures(path, graph)
     return {a.kind: a for a in check_pictures(listed, graph, silent)}
 
 

@@ -14,7 +14,6 @@ from momok.prediction.calibration.maps import CalibrationMap
 from momok.prediction.calibration.record import FACT, CalibratedOutput, Calibration
 from momok.prediction.missing.facts import (
     BulkOptions,
-    build_known,
     count_pairs,
     iterate_new_facts,
     rank_relation,
@@ -57,17 +56,15 @@ def assert_same(found: FoundFacts, expected: list[tuple[float, int, int]]) -> No
     limit=st.integers(1, 100),
     budget=st.sampled_from([1, 500, 1 << 20]),
     floor=st.sampled_from([0.0, 0.3, 0.5]),
-    abstaining=st.booleans(),
 )
 def test_the_search_finds_what_looking_at_all_pairs_finds(
-    *, seed: int, whole: bool, limit: int, budget: int, floor: float, abstaining: bool
+    *, seed: int, whole: bool, limit: int, budget: int, floor: float
 ) -> None:
-    scorer = VectorScorer(draw_graph(seed), seed, whole=whole, abstaining=abstaining)
+    scorer = VectorScorer(draw_graph(seed), seed, whole=whole)
     found = find_new_facts(
         cast(Scorer, scorer),
         seed % 2,
         limit=limit,
-        known=build_known(scorer.graph),
         floor=floor,
         memory_budget=budget,
     )
@@ -94,8 +91,7 @@ def test_plausible_facts_have_heads_and_tails_of_the_relation(
     options = BulkOptions(per_relation=limit, plausible=restricted)
     told: list[int] = []
     found = rank_relation(
-        cast(Scorer, scorer), 0, options,
-        known=build_known(scorer.graph), progress=told.append,
+        cast(Scorer, scorer), 0, options, progress=told.append,
     )  # fmt: skip
     assert_same(found, expected[:limit])
     assert sum(told) == count_pairs(scorer, 0, options)
@@ -109,7 +105,7 @@ def test_the_least_probability_is_of_calibrated_ones(seed: int, least: float, sl
     scorer = VectorScorer(draw_graph(seed), seed)
     calibrate(scorer, slope, -0.5)
     options = BulkOptions(min_probability=least)
-    found = rank_relation(cast(Scorer, scorer), 0, options, known=build_known(scorer.graph))
+    found = rank_relation(cast(Scorer, scorer), 0, options)
     every = search_all(scorer, 0)
     scores = np.array([score for score, _, _ in every])
     probabilities = 1 / (1 + np.exp(0.5 - slope * (np.log(scores) - np.log1p(-scores))))
@@ -123,9 +119,7 @@ def test_many_tiles_and_few_kept_facts() -> None:
     """More entities than a tile has, so that the rising threshold skips pairs."""
     graph = draw_graph(1, entities=700, relations=1, facts=4000)
     scorer = VectorScorer(graph, 1, heads=3)
-    found = find_new_facts(
-        cast(Scorer, scorer), 0, limit=50, known=build_known(graph), memory_budget=1 << 16
-    )
+    found = find_new_facts(cast(Scorer, scorer), 0, limit=50, memory_budget=1 << 16)
     assert_same(found, search_all(scorer, 0)[:50])
 
 
@@ -133,7 +127,7 @@ def test_scores_far_out_are_told_apart() -> None:
     scorer = VectorScorer(draw_graph(2), 2)
     for table in scorer.candidates.vectors.values():
         table.mul_(30)  # many probabilities are 1 in float32
-    found = find_new_facts(cast(Scorer, scorer), 0, limit=5, known=build_known(scorer.graph))
+    found = find_new_facts(cast(Scorer, scorer), 0, limit=5)
     every = search_all(scorer, 0)
     assert found.scores == pytest.approx([score for score, _, _ in every[:5]], abs=1e-12)
 

@@ -120,7 +120,7 @@ def _heads(explanation: Explanation, ascii_only: bool) -> Table:
         colour = COLOURS[number % len(COLOURS)]
         row = [
             Text(make_printable(head.name), style=colour),
-            Text("abstains" if head.probability is None else say_probability(head.probability)),
+            Text(say_probability(head.probability)),
         ]
         if calibrated:
             row.append(Text("-" if head.calibrated is None else say_probability(head.calibrated)))

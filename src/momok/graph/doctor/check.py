@@ -12,7 +12,7 @@ from momok.graph.doctor.features import VectorTable, check_numbers, check_table,
 from momok.graph.doctor.labels import check_labels
 from momok.graph.doctor.leakage import check_leakage
 from momok.graph.doctor.overview import compute_overview, measure_coverage
-from momok.graph.doctor.pictures import check_pictures, list_pictures
+from momok.graph.doctor.pictures import check_pictures, find_pictures
 from momok.graph.doctor.report import Coverage, DataReport, Problem, rank_problems
 from momok.graph.doctor.splits import check_splits
 from momok.graph.graph import MultimodalGraph
@@ -62,7 +62,7 @@ def check_graph(
         problems += check_labels(graph, progress)
     if "features" in checks:
         problems += _check_features(graph, folder, coverage, progress)
-    pictures = list_pictures(folder, graph)
+    pictures = find_pictures(folder, graph)
     if "pictures" in checks:
         problems += check_pictures(pictures, graph, progress)
     if pictures.paths:

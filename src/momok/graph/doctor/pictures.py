@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.errors import FormatError
 from momok.graph.doctor.look_alikes import (
     PictureHash,
     find_duplicates,
@@ -18,7 +17,7 @@ from momok.graph.doctor.look_alikes import (
     hash_picture,
 )
 from momok.graph.doctor.report import MAX_EXAMPLES, Problem, Severity, count_problem
-from momok.graph.entities_file import PICTURE_SEPARATOR, check_inside, read_table
+from momok.graph.entities_file import list_pictures, read_table
 from momok.graph.graph import MultimodalGraph
 from momok.graph.pictures import PictureError, PictureTooLargeError, ignore_picture_warnings
 from momok.progress import Progress
@@ -50,42 +49,22 @@ class PictureList:
         return has
 
 
-def list_pictures(folder: Path | None, graph: MultimodalGraph) -> PictureList:
-    """List the pictures that ``entities.tsv`` of a folder names, or else those of the graph."""
+def find_pictures(folder: Path | None, graph: MultimodalGraph) -> PictureList:
+    """Find the pictures that ``entities.tsv`` of a folder names, or else those of the graph."""
     if folder is None or not (folder / "entities.tsv").is_file():
         held = [(entity, path) for entity, paths in graph.all_pictures.items() for path in paths]
         return PictureList(
             np.array([entity for entity, _ in held], np.int64), tuple(path for _, path in held)
         )
-    root, table = folder.resolve(), read_table(folder / "entities.tsv")
-    found: list[tuple[int, Path]] = []
-    missing: list[str] = []
-    outside: list[str] = []
-    for row, cell in enumerate(table.column("picture")):
-        for text in filter(None, cell.split(PICTURE_SEPARATOR)):
-            place = f"entities.tsv:{table.line_numbers[row]}"
-            try:
-                check_inside(root, text, folder / place)
-            except FormatError:
-                outside.append(f"{place}: {text}")
-                continue
-            if _is_file(folder / text):
-                found.append((row, folder / text))
-            else:
-                missing.append(f"{place}: {text}")
+    cells = list(list_pictures(folder, read_table(folder / "entities.tsv")))
+    found = [(cell.row, cell.path) for cell in cells if cell.path is not None]
+    lost = [cell for cell in cells if cell.path is None]
     return PictureList(
         np.array([row for row, _ in found], np.int64),
         tuple(path for _, path in found),
-        tuple(missing),
-        tuple(outside),
+        tuple(f"{cell.place}: {cell.text}" for cell in lost if not cell.is_outside),
+        tuple(f"{cell.place}: {cell.text}" for cell in lost if cell.is_outside),
     )
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name too long for the file system
-        return False
 
 
 def check_pictures(

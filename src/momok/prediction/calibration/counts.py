@@ -17,10 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from momok.evaluation import ANSWER
+from momok.evaluation.scoring import ANSWER, QUERY_BATCH, BlockScorer, full_precision
 from momok.graph import MultimodalGraph
 from momok.graph.fact_index import UNKNOWN, FactIndex
-from momok.model.votes import average_votes
 from momok.prediction.calibration.maps import LOGIT_LIMIT
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT
 from momok.prediction.scorer import Scorer
@@ -35,7 +34,6 @@ BIN_LOGITS: Floats = -LOGIT_LIMIT + _WIDTH * (np.arange(NUM_BINS, dtype=np.float
 
 SEED = 0  # of folds and samples: not the run's, so that runs differ in nothing but the model
 _CELLS_AT_ONCE = 1 << 22  # exact in the float32 that histc counts with, up to 2**24
-_QUESTIONS_AT_ONCE = 256
 _FACT_CELLS = 100_000_000  # facts that are looked at, unless held-out ones alone need more
 _MIN_SAMPLE, _ENOUGH = 16, 256  # heads per relation, even if that is all of them
 
@@ -118,13 +116,19 @@ def count_questions(
     names = (*scorer.heads, ANSWER)
     every = {name: Counts.empty(held_out.folds) for name in names}
     best = {name: Counts.empty(1) for name in names}
-    done = 0
+    blocks, done = BlockScorer(), 0
     for fold in range(held_out.folds):
         for keys in _batch(truth.keys[fold_of == fold], N):  # sorted by relation
             relations, entities = np.divmod(keys, N)
             queries = scorer.encode_queries(entities, relations).vectors
-            scores = {h: q @ scorer.candidates.vectors[h].T for h, q in queries.items()}
-            scores[ANSWER] = torch.logit(average_votes(scores))
+            scores: dict[str, Tensor] = {}
+
+            def keep(head: str, costs: Tensor, scores: dict[str, Tensor] = scores) -> None:
+                scores[head] = -costs
+
+            with full_precision():
+                answers = blocks.answer(queries, scorer.candidates.vectors, keep)
+            scores[ANSWER] = torch.logit(answers)
             is_true = _mark(truth, entities, relations, scores[ANSWER])
             is_known = _mark(known, entities, relations, scores[ANSWER])
             for name, logits in scores.items():
@@ -162,11 +166,12 @@ def count_facts(
     N, R = scorer.graph.num_entities, scorer.graph.num_relations
     sample = min(cells // (2 * N * R), max(N // 8, _ENOUGH))
     result = {name: Counts.empty(held_out.folds) for name in (FACT, PLAUSIBLE_FACT)}
-    sides = scorer.train_sides
+    train = scorer.train
     for relation in range(R):
         reverse = scorer.encode_relation(np.arange(N), relation + R)
         train_heads, train_tails = np.zeros((2, N), dtype=bool)
-        train_heads[sides.answers(relation + R)] = train_tails[sides.answers(relation)] = True
+        train_heads[train.entities_of(relation + R)] = True
+        train_tails[train.entities_of(relation)] = True
         groups = _sample_heads(held_out, relation, train_heads, max(sample, _MIN_SAMPLE))
         for chosen, fold, weight in groups:
             for heads in _batch(chosen, N):
@@ -176,7 +181,7 @@ def count_facts(
                 logits[_mark(held_out.known, heads, relations, logits)] = -torch.inf
                 result[FACT].add(logits, is_true, fold, weight)
                 plausible = train_heads[heads, None] & train_tails
-                if not sides.has_loops(relation):
+                if not train.has_loops(relation):
                     plausible[np.arange(len(heads)), heads] = False
                 logits[torch.from_numpy(~plausible).to(logits.device)] = -torch.inf
                 result[PLAUSIBLE_FACT].add(logits, is_true, fold, weight)
@@ -206,14 +211,15 @@ def _score_facts(scorer: Scorer, heads: Ints, relation: int, reverse: dict[str, 
     candidates = scorer.candidates.vectors
     ids = torch.from_numpy(heads).to(scorer.model.device)
     forward = scorer.encode_relation(heads, relation)
-    tail = average_votes(forward[h] @ candidates[h].T for h in forward)
-    head = average_votes(candidates[h][ids] @ reverse[h].T for h in forward)
-    return torch.logit(torch.minimum(tail, head))
+    with full_precision():
+        tail = BlockScorer().answer(forward, candidates)
+        head = BlockScorer().answer(reverse, {h: vectors[ids] for h, vectors in candidates.items()})
+    return torch.logit(torch.minimum(tail, head.T))
 
 
 def _batch(values: Ints, num_candidates: int) -> Iterator[Ints]:
     """Cut values into parts whose scores are few enough for the memory."""
-    size = min(max(_CELLS_AT_ONCE // num_candidates, 1), _QUESTIONS_AT_ONCE)
+    size = min(max(_CELLS_AT_ONCE // num_candidates, 1), QUERY_BATCH)
     return (values[start : start + size] for start in range(0, len(values), size))
 
 

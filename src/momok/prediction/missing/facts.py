@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.errors import ConfigError
-from momok.evaluation import SparseFilter, build_filter
 from momok.graph import MultimodalGraph
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration
 from momok.prediction.missing.search import FoundFacts, find_new_facts
-from momok.prediction.questions import Name, Thing, resolve_relation
+from momok.prediction.questions import Name, Thing, describe_entity, describe_relation
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
 
@@ -151,7 +150,6 @@ def _iterate(
     progress: Progress,
 ) -> Iterator[NewFact]:
     graph = scorer.graph
-    known = build_known(graph)
     total = sum(count_pairs(scorer, relation, options) for relation in relations)
     done = 0
 
@@ -161,17 +159,14 @@ def _iterate(
         progress("ranking pairs of entities", done, total)
 
     for relation in relations:
-        found = rank_relation(
-            scorer, relation, options, known=known, memory_budget=memory_budget, progress=tell
-        )
+        found = rank_relation(scorer, relation, options, memory_budget=memory_budget, progress=tell)
         calibrated = calibrate_facts(scorer.calibration, options, found.scores)
-        label, name = graph.relations.labels[relation], graph.relation_names[relation]
         for place in range(len(found)):
             yield NewFact(
                 rank=place + 1,
-                head=_describe(graph, found.heads[place]),
-                relation=Thing(label, name),
-                tail=_describe(graph, found.tails[place]),
+                head=describe_entity(graph, found.heads[place]),
+                relation=describe_relation(graph, relation),
+                tail=describe_entity(graph, found.tails[place]),
                 score=float(found.scores[place]),
                 probability=None if calibrated is None else float(calibrated[place]),
                 tail_answer=float(found.tail_answers[place]),
@@ -184,7 +179,6 @@ def rank_relation(
     relation: int,
     options: BulkOptions,
     *,
-    known: SparseFilter,
     memory_budget: int | None = None,
     progress: Callable[[int], None] = lambda _pairs: None,
 ) -> FoundFacts:
@@ -194,7 +188,6 @@ def rank_relation(
         scorer: the model.
         relation: without reciprocals.
         options: which facts.
-        known: what ``build_known`` gives.
         memory_budget, progress: as for ``find_new_facts``.
     """
     floor = 0.0
@@ -210,7 +203,6 @@ def rank_relation(
         scorer,
         relation,
         limit=options.per_relation,
-        known=known,
         floor=floor * (1 - 1e-9),  # the exact comparison is the next one, of probabilities
         heads=heads,
         tails=tails,
@@ -233,13 +225,7 @@ def resolve_relations(graph: MultimodalGraph, relations: Sequence[Name] | None) 
     """
     if relations is None:
         return tuple(range(graph.num_relations))
-    return tuple(sorted({resolve_relation(graph, relation) for relation in relations}))
-
-
-def build_known(graph: MultimodalGraph) -> SparseFilter:
-    """The facts of all splits, which are not new."""
-    parts = [graph.train, graph.valid, graph.test]
-    return build_filter(parts, graph.num_entities, graph.num_relations)
+    return tuple(sorted({graph.find_relation(relation) for relation in relations}))
 
 
 def check_calibrated(scorer: Scorer, options: BulkOptions) -> None:
@@ -275,9 +261,5 @@ def _choose_entities(
     """Heads, tails (None: all), and whether an entity may have the relation to itself."""
     if not options.plausible:
         return None, None, True
-    sides, reverse = scorer.train_sides, relation + scorer.graph.num_relations
-    return sides.answers(reverse), sides.answers(relation), sides.has_loops(relation)
-
-
-def _describe(graph: MultimodalGraph, entity: int) -> Thing:
-    return Thing(graph.entities.labels[entity], graph.entity_names[entity])
+    train, reverse = scorer.train, relation + scorer.graph.num_relations
+    return train.entities_of(reverse), train.entities_of(relation), train.has_loops(relation)

@@ -32,7 +32,6 @@ from momok.errors import ConfigError, RunError, StorageError
 from momok.graph import MultimodalGraph
 from momok.prediction.missing.facts import (
     BulkOptions,
-    build_known,
     calibrate_facts,
     check_calibrated,
     count_pairs,
@@ -150,7 +149,6 @@ def _rank_missing(
     total = sum(sizes.values())
     before = total - sum(sizes[relation] for relation in missing)
     done = before
-    known = build_known(graph) if missing else None
     for relation in missing:
         name = graph.relation_names[relation]
 
@@ -160,12 +158,10 @@ def _rank_missing(
             progress(f"ranking pairs: {name}", done, total)
 
         tell(0)
-        assert known is not None
         found = rank_relation(
             work.scorer,
             relation,
             work.options,
-            known=known,
             memory_budget=memory_budget,
             progress=tell,
         )

@@ -26,10 +26,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from momok.evaluation import SparseFilter
-from momok.model.votes import ABSTAINED, average_votes
+from momok.evaluation.scoring import (
+    POOLING,
+    BlockScorer,
+    find_largest_norm,
+    full_precision,
+    score_pairs,
+)
 from momok.prediction.scorer import Scorer
-from momok.prediction.top_k import full_precision, score_pairs
 
 __all__ = ["FoundFacts", "find_new_facts"]
 
@@ -89,7 +93,6 @@ def find_new_facts(
     relation: int,
     *,
     limit: int,
-    known: SparseFilter,
     floor: float = 0.0,
     heads: Ints | None = None,
     tails: Ints | None = None,
@@ -103,7 +106,6 @@ def find_new_facts(
         scorer: the model.
         relation: its id, without reciprocals.
         limit: how many at most.
-        known: the facts to leave out.
         floor: the least score.
         heads: ids [n], ascending; by default all entities.
         tails: ids [m], ascending; by default all entities.
@@ -124,7 +126,7 @@ def find_new_facts(
     with full_precision():
         for start in range(0, len(heads), _ENCODE_BATCH):
             batch = heads[start : start + _ENCODE_BATCH]
-            excluded = known.lookup(batch, np.full(len(batch), relation))
+            excluded = scorer.known.lookup(batch, np.full(len(batch), relation))
             search.begin_heads(batch, excluded if loops else _add_loops(batch, excluded))
             for first in range(0, len(batch), rows):
                 for place in range(0, len(tails), columns):
@@ -153,6 +155,7 @@ class _Search:
         }
         self.tail_queries = scorer.encode_relation(tails, relation + scorer.graph.num_relations)
         self._buffers: list[Tensor] = []
+        self._sides = BlockScorer(), BlockScorer()
 
     def begin_heads(self, heads: Ints, known: tuple[Ints, Ints]) -> None:
         """Go on with these heads, and their known tails as (rows, ids)."""
@@ -169,7 +172,7 @@ class _Search:
             (self.tail_queries, self.head_vectors),
         )
         self.margin = max(
-            2 * q.shape[1] * _EPSILON * _largest_norm(q) * _largest_norm(candidates[head])
+            2 * q.shape[1] * _EPSILON * find_largest_norm(q) * find_largest_norm(candidates[head])
             for queries, candidates in sides
             for head, q in queries.items()
         )
@@ -218,21 +221,20 @@ class _Search:
 
         Two passes of sigmoids over a tile cost less than single products for many of its pairs.
         """
-        score: Tensor | None = None
-        for pairs in (
-            [(q[rows], self.tail_vectors[h][columns]) for h, q in self.head_queries.items()],
-            [(self.head_vectors[h][rows], q[columns]) for h, q in self.tail_queries.items()],
-        ):
-            answer = average_votes(left @ right.T for left, right in pairs)
-            score = answer if score is None else torch.minimum(score, answer)
-        assert score is not None
+        tail_answers = self._sides[0].answer(
+            _cut(self.head_queries, rows), _cut(self.tail_vectors, columns)
+        )
+        head_answers = self._sides[1].answer(
+            _cut(self.tail_queries, columns), _cut(self.head_vectors, rows)
+        )
+        score = torch.minimum(tail_answers, head_answers.T)
         # Its rounding, on top of that of the logits, grows where float32 probabilities crowd at 1.
         score = torch.logit((score + 4 * _EPSILON).clamp_(max=1.0))
         return torch.where(bound == -torch.inf, bound, torch.minimum(bound, score))
 
     def _least(self) -> float:
         """The least bound of a pair that can still be among the best."""
-        return _logit(self.best.least) - self.margin
+        return POOLING.find_least_score(self.best.least) - self.margin
 
     def _score(self, rows: Tensor, columns: Tensor) -> None:
         forward = self._answer(self.head_queries, self.tail_vectors, rows, columns)
@@ -249,7 +251,7 @@ class _Search:
         ids: Tensor,
     ) -> Floats:
         logits = score_pairs(queries, candidates, rows, ids, memory_budget=self.budget)
-        values: Floats = average_votes(logits).cpu().numpy()
+        values: Floats = POOLING.pool(logits).cpu().numpy()
         return values
 
 
@@ -305,15 +307,5 @@ def _add_loops(heads: Ints, known: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
     return rows[order], np.concatenate([known[1], heads])[order]
 
 
-def _largest_norm(vectors: Tensor) -> float:
-    """Of vectors that are scored: those of entities on which a head abstains are exact."""
-    norms = torch.linalg.vector_norm(vectors, dim=1)
-    return float(norms.masked_fill(norms > -ABSTAINED / 10, 0.0).max())
-
-
-def _logit(probability: float) -> float:
-    if probability <= 0.0:
-        return -np.inf
-    if probability >= 1.0:
-        return 36.0  # the largest logit whose sigmoid is below 1 in float64
-    return float(np.log(probability) - np.log1p(-probability))
+def _cut(vectors: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
+    return {head: values[rows] for head, values in vectors.items()}

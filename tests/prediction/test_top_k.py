@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from momok.prediction.top_k import NOTHING, find_best, find_rank, score_pairs
+from momok.prediction.top_k import NOTHING, find_best
 
 NO_PAIRS = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
 
@@ -49,25 +49,6 @@ def test_best_are_found_in_order_of_score_then_id(data: st.DataObject) -> None:
         assert part[row].tolist() == expected
 
 
-@pytest.mark.parametrize("budget", [1, 1 << 20])
-def test_the_mean_is_over_the_heads_that_vote(budget: int) -> None:
-    """Head b abstains on candidates 1 and 3; a sum would put them behind."""
-    queries = {"a": torch.tensor([[1.0]]), "b": torch.tensor([[1.0, 1.0, 0.0]])}
-    candidates = {
-        "a": torch.tensor([[0.5], [2.0], [1.0], [-1.0], [0.0]]),
-        "b": torch.tensor([[1.5, 0, 1], [0, -1e18, 1], [1.0, 0, 1], [0, -1e18, 1], [-9, 0, 1]]),
-    }
-    found = find_best(
-        queries, candidates, 5, hidden=NO_PAIRS, memory_budget=budget, abstentions=True
-    )
-    assert found.tolist() == [[1, 2, 0, 3, 4]]  # 0.88, 0.73, 0.72, 0.27, 0.25
-    nothing = np.empty(0, dtype=np.int64)
-    for place, answer in enumerate(found[0].tolist(), start=1):
-        assert place == find_rank(
-            queries, candidates, answer, hidden=nothing, memory_budget=budget, abstentions=True
-        )
-
-
 @pytest.mark.parametrize("rows", [1, 3])
 def test_blocks_change_nothing(rows: int) -> None:
     generator = torch.Generator().manual_seed(1)
@@ -85,15 +66,3 @@ def test_extreme_scores_keep_their_order() -> None:
         {"a": torch.ones(1, 1)}, candidates, 5, hidden=NO_PAIRS, memory_budget=1 << 20
     )
     assert found.tolist() == [[2, 4, 1, 0, 3]]
-
-
-def test_pairs_are_scored_in_pieces() -> None:
-    generator = torch.Generator().manual_seed(2)
-    queries = {"a": torch.randn(3, 8, generator=generator)}
-    candidates = {"a": torch.randn(5, 8, generator=generator)}
-    rows, ids = torch.tensor([0, 2, 1, 1]), torch.tensor([4, 0, 3, 3])
-    expected = (queries["a"].double() @ candidates["a"].double().T)[rows, ids]
-    for budget in (1, 1 << 20):
-        scores = score_pairs(queries, candidates, rows, ids, memory_budget=budget)["a"]
-        assert scores.dtype == torch.float64
-        assert torch.allclose(scores, expected, rtol=0, atol=1e-12)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from momok.prediction.row_maps import fit_row_map, solve_ridge
+from momok.prediction.new_entity_rows import fit_row_map, solve_ridge
 
 
 def draw(*shape: int, seed: int = 0) -> np.ndarray:

