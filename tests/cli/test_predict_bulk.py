@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from momok.prediction.missing.facts import iterate_new_facts
+from momok.prediction.missing.facts import BulkOptions, iterate_new_facts
 from momok.prediction.scorer import Scorer
 
 Invoke = Callable[..., Result]
@@ -31,7 +31,9 @@ def test_new_facts_of_relations_go_into_a_file(
         rows = list(csv.DictReader(file))
     expected = sorted(
         iterate_new_facts(
-            Scorer(trained[0]), ["borders", "currency"], per_relation=20, plausible=True
+            Scorer(trained[0]),
+            ["borders", "currency"],
+            BulkOptions(per_relation=20, plausible=True),
         ),
         key=lambda fact: -fact.score,
     )[:30]

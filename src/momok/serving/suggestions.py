@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from momok.graph.fact_index import FactIndex
 from momok.prediction import Predictor
 from momok.prediction.calibration.record import PLAUSIBLE_FACT
-from momok.prediction.missing.facts import iterate_new_facts
+from momok.prediction.missing.facts import BulkOptions, iterate_new_facts
 from momok.prediction.questions import Side
 from momok.serving.reviews import Fact
 
@@ -94,13 +94,14 @@ class ReviewQueue:
 
 def rank_new_facts(predictor: Predictor, relation: int) -> list[RankedFact]:
     """The best new facts of a relation between entities known in these roles, best first."""
-    found = iterate_new_facts(predictor.scorer, [relation], per_relation=_KEPT, plausible=True)
+    graph, options = predictor.graph, BulkOptions(per_relation=_KEPT, plausible=True)
+    entities, relations = graph.entities.labels, graph.relations.labels
     return [
         (
-            (fact.head.label, fact.relation.label, fact.tail.label),
+            (entities[fact.head], relations[relation], entities[fact.tail]),
             fact.score if fact.probability is None else fact.probability,
         )
-        for fact in found
+        for fact in iterate_new_facts(predictor.scorer, [relation], options)
     ]
 
 

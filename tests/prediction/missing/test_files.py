@@ -9,19 +9,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import polars
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.errors import ConfigError
 from momok.prediction.missing.files import (
-    COLUMNS,
     FORMATS,
-    FactRows,
+    SCHEMA,
     FileOptions,
     choose_format,
     write_facts,
 )
+
+COLUMNS = SCHEMA.names()
 
 HOSTILE = (
     "=HYPERLINK(\"http://evil\")", "+1", "-k", "@SUM(A1)", "\tTab", "\rreturn", "'quoted",
@@ -30,9 +32,9 @@ HOSTILE = (
 )  # fmt: skip
 
 
-def make_rows(labels: tuple[str, ...], calibrated: bool = True, first: int = 1) -> FactRows:
+def make_rows(labels: tuple[str, ...], calibrated: bool = True, first: int = 1) -> polars.DataFrame:
     count = len(labels)
-    return {
+    columns = {
         "rank": list(range(first, first + count)),
         "relation": [labels[-1]] * count,
         "relation_name": ["=name"] * count,
@@ -45,14 +47,11 @@ def make_rows(labels: tuple[str, ...], calibrated: bool = True, first: int = 1) 
         "tail_answer": [1e-300] * count,
         "head_answer": [1.0] * count,
     }
+    return polars.DataFrame(columns, schema=SCHEMA)
 
 
-def as_records(*blocks: FactRows) -> list[dict[str, Any]]:
-    return [
-        dict(zip(COLUMNS, values, strict=True))
-        for rows in blocks
-        for values in zip(*(rows[name] for name in COLUMNS), strict=True)
-    ]
+def as_records(*blocks: polars.DataFrame) -> list[dict[str, Any]]:
+    return polars.concat(blocks).to_dicts()
 
 
 def read_csv(path: Path) -> list[dict[str, Any]]:
@@ -77,8 +76,6 @@ def test_tables_read_back(tmp_path: Path, ending: str, calibrated: bool) -> None
     path = tmp_path / f"facts{ending}"
     write_facts(path, ending, iter(blocks), FileOptions())
     if ending == ".parquet":
-        import polars
-
         records = polars.read_parquet(path).to_dicts()
     elif ending == ".csv":
         records = read_csv(path)
@@ -93,15 +90,13 @@ def test_no_facts_give_a_file_without_rows(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"facts{ending}"
     write_facts(path, ending, iter(()), FileOptions())
     if ending == ".parquet":
-        import polars
-
         assert polars.read_parquet(path).columns == list(COLUMNS)
     else:
         assert path.read_text() == (",".join(COLUMNS) + "\n" if ending == ".csv" else "")
 
 
 @settings(deadline=None)
-@given(st.lists(st.text(max_size=8), min_size=1, max_size=4))
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=8), min_size=1, max_size=4))
 def test_no_cell_of_csv_is_a_formula(tmp_path_factory: pytest.TempPathFactory, texts: Any) -> None:
     path = tmp_path_factory.mktemp("csv") / "facts.csv"
     rows = make_rows(tuple(texts))
@@ -170,16 +165,6 @@ def test_other_forms_are_read_by_a_library(tmp_path: Path, form: Any) -> None:
         assert fact == [record["head"], record["relation"], record["tail"]]
         assert float(statement["urn:momok:score"].value) == record["score"]
         assert "urn:momok:probability" not in statement  # the run is not calibrated
-
-
-def test_half_a_surrogate_pair_is_written_escaped(tmp_path: Path) -> None:
-    for ending in FORMATS:
-        path = tmp_path / f"facts{ending}"
-        write_facts(path, ending, iter([make_rows(("a\udc80",))]), FileOptions())
-        content = path.read_bytes()
-        assert (b"%ED%B2%80" if ending == ".nt" else b"a\\udc80") in content
-    [line] = (tmp_path / "facts.jsonl").read_text().splitlines()
-    assert json.loads(line)["head"] == "a\udc80"
 
 
 @pytest.mark.parametrize("name", ["facts", "facts.txt", "facts.parquet.gz"])

@@ -17,6 +17,7 @@ import pytest
 
 from momok.errors import ConfigError, RunError, StorageError, UnknownLabelError
 from momok.prediction.calibration.fit import calibrate_run
+from momok.prediction.missing import facts as facts_module
 from momok.prediction.missing import resume as module
 from momok.prediction.missing.facts import BulkOptions, iterate_new_facts
 from momok.prediction.missing.resume import write_new_facts
@@ -45,22 +46,27 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def fail_to_write(*_arguments: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def test_the_file_has_the_best_facts_of_all_relations(model: Scorer, tmp_path: Path) -> None:
     path = tmp_path / "new.jsonl"
     summary = write_new_facts(model, path, RELATIONS, options=OPTIONS, top=100)
     records = read(path)
-    expected = sorted(
-        iterate_new_facts(model, RELATIONS, per_relation=40), key=lambda fact: -fact.score
-    )[:100]
+    expected = sorted(iterate_new_facts(model, RELATIONS, OPTIONS), key=lambda fact: -fact.score)[
+        :100
+    ]
     assert [r["score"] for r in records] == pytest.approx([fact.score for fact in expected])
     assert [r["rank"] for r in records] == list(range(1, 101))
+    graph = model.graph
+    entities, relations = graph.entities.labels, graph.relations.labels
     assert {(r["head"], r["relation"], r["tail"]) for r in records} == {
-        (fact.head.label, fact.relation.label, fact.tail.label) for fact in expected
+        (entities[fact.head], relations[fact.relation], entities[fact.tail]) for fact in expected
     }
     first = expected[0]
     assert records[0]["probability"] == pytest.approx(first.probability)
-    assert records[0]["head_name"] == first.head.name
-    graph = model.graph
+    assert records[0]["head_name"] == graph.entity_names[first.head]
     known = {
         tuple(fact) for split in (graph.train, graph.valid, graph.test) for fact in split.tolist()
     }
@@ -78,7 +84,7 @@ def test_finished_relations_are_taken_up(
 ) -> None:
     whole, path = tmp_path / f"whole{ending}", tmp_path / f"new{ending}"
     write_new_facts(model, whole, RELATIONS, options=OPTIONS)
-    rank, asked = module.rank_relation, []
+    rank, asked = facts_module.rank_relation, []
 
     def stop_at_the_third(*arguments: Any, **more: Any) -> Any:
         asked.append(arguments[1])
@@ -86,7 +92,7 @@ def test_finished_relations_are_taken_up(
             raise KeyboardInterrupt
         return rank(*arguments, **more)
 
-    monkeypatch.setattr(module, "rank_relation", stop_at_the_third)
+    monkeypatch.setattr(facts_module, "rank_relation", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         write_new_facts(model, path, RELATIONS, options=OPTIONS)
     assert not path.exists()
@@ -106,7 +112,7 @@ def test_another_question_begins_anew(
     model: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "new.csv"
-    rank = module.rank_relation
+    rank = facts_module.rank_relation
 
     def interrupt(*arguments: Any, **more: Any) -> Any:
         if arguments[1] == model.graph.find_relation("currency"):
@@ -114,7 +120,7 @@ def test_another_question_begins_anew(
         return rank(*arguments, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "rank_relation", interrupt)
+        patch.setattr(facts_module, "rank_relation", interrupt)
         with pytest.raises(KeyboardInterrupt):
             write_new_facts(model, path, ["borders", "currency"], options=OPTIONS)
     summary = write_new_facts(
@@ -123,15 +129,18 @@ def test_another_question_begins_anew(
     assert (summary.resumed, summary.facts) == (0, 6)
 
 
-def test_a_damaged_piece_is_made_again(model: Scorer, tmp_path: Path) -> None:
+def test_a_damaged_piece_is_made_again(
+    model: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, folder = tmp_path / "new.csv", tmp_path / ".new.csv.unfinished"
     write_new_facts(model, path, RELATIONS, options=OPTIONS)
     expected = path.read_bytes()
-    work = module._Work(folder, model, OPTIONS)
-    folder.mkdir()
-    work.begin()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_facts", fail_to_write)
+        with pytest.raises(StorageError):
+            write_new_facts(model, path, RELATIONS, options=OPTIONS)
     (folder / f"relation-{model.graph.find_relation('borders')}.bin").write_bytes(b"half a file")
-    assert write_new_facts(model, path, RELATIONS, options=OPTIONS).resumed == 0
+    assert write_new_facts(model, path, RELATIONS, options=OPTIONS).resumed == 3
     assert path.read_bytes() == expected
 
 
@@ -170,11 +179,8 @@ def test_a_full_disk_leaves_the_old_file_and_the_finished_relations(
     path = tmp_path / "new.csv"
     path.write_text("old")
 
-    def fail(*_arguments: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with monkeypatch.context() as patch:
-        patch.setattr(module, "write_facts", fail)
+        patch.setattr(module, "write_facts", fail_to_write)
         with pytest.raises(StorageError, match=r"new.csv: could not be written: No space left"):
             write_new_facts(model, path, ["borders"], options=OPTIONS)
     assert path.read_text() == "old"
@@ -192,7 +198,7 @@ def test_two_at_once_are_refused(model: Scorer, tmp_path: Path) -> None:
 
 def test_a_folder_that_is_a_file_is_told(model: Scorer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="could not be made"):
+    with pytest.raises(StorageError, match=r"new.csv: could not be written: Not a directory"):
         write_new_facts(model, tmp_path / "file" / "new.csv", ["borders"])
 
 

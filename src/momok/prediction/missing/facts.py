@@ -1,37 +1,26 @@
 """New facts of whole relations, ranked: what the graph most likely misses.
 
-All pairs of entities are ranked, not only those of known questions (``momok.prediction.
-fact_search`` says how and why the score is the lower of two answers). Facts of train, validation
-and test are left out.
-
-Shapes: n facts.
+All pairs of entities are ranked, not only those of known questions (``momok.prediction.missing.
+search`` says how and why the score is the lower of two answers). Facts of train, validation and
+test are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from momok.errors import ConfigError
 from momok.graph import MultimodalGraph
-from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration
+from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT
 from momok.prediction.missing.search import FoundFacts, find_new_facts
-from momok.prediction.questions import Name, Thing, describe_entity, describe_relation
+from momok.prediction.questions import Name
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
-
-__all__ = [
-    "BulkOptions",
-    "NewFact",
-    "count_pairs",
-    "iterate_new_facts",
-    "rank_relation",
-    "resolve_relations",
-]
 
 Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
@@ -57,18 +46,33 @@ class BulkOptions:
     min_probability: float | None = None
     plausible: bool = False
 
-    @property
-    def output(self) -> str:
-        """The calibrated output that says how probable such facts are."""
-        return PLAUSIBLE_FACT if self.plausible else FACT
-
     def __post_init__(self) -> None:
-        """Check the ranges."""
         if self.per_relation < 1:
             raise ConfigError(f"per_relation = {self.per_relation}: expected at least 1 fact")
         least = self.min_probability
         if least is not None and not 0 <= least <= 1:
             raise ConfigError(f"min_probability = {least}: expected a number from 0 to 1")
+
+    @property
+    def output(self) -> str:
+        """The calibrated output that says how probable such facts are."""
+        return PLAUSIBLE_FACT if self.plausible else FACT
+
+    def check_calibrated(self, scorer: Scorer) -> None:
+        """Check that a least probability means something.
+
+        Raises:
+            ConfigError: it was asked for, and the run is not calibrated.
+        """
+        if self.min_probability is not None and scorer.calibration is None:
+            raise ConfigError(
+                f"{scorer.run.path}: a least probability needs a calibrated run, and this one has "
+                f"no calibration of its checkpoint; momok calibrate {scorer.run.path} makes it"
+            )
+
+    def calibrate(self, scorer: Scorer, scores: Floats) -> Floats | None:
+        """Calibrated probabilities [n] of such facts; None in a run that is not calibrated."""
+        return None if scorer.calibration is None else scorer.calibration.apply(self.output, scores)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,47 +80,33 @@ class NewFact:
     """A fact that the graph does not have.
 
     Attributes:
-        rank: from 1, within its relation.
-        head: label and name.
-        relation: label and name.
-        tail: label and name.
-        score: the lower of the two answers, not calibrated.
-        probability: the calibrated score (``fact``, or ``plausible_fact`` where only such are
-            wanted, in ``momok.prediction.calibration``); None in a run that is not calibrated.
+        head: its id.
+        relation: its id.
+        tail: its id.
         tail_answer: the answer of the model to (head, relation, ?) for this tail.
         head_answer: its answer to (?, relation, tail) for this head.
+        probability: the calibrated score (``fact``, or ``plausible_fact`` where only such are
+            wanted, in ``momok.prediction.calibration``); None in a run that is not calibrated.
     """
 
-    rank: int
-    head: Thing
-    relation: Thing
-    tail: Thing
-    score: float
-    probability: float | None
+    head: int
+    relation: int
+    tail: int
     tail_answer: float
     head_answer: float
+    probability: float | None
 
-    def to_json(self) -> dict[str, Any]:
-        """The plain form."""
-        return {
-            "rank": self.rank,
-            "head": self.head.to_json(),
-            "relation": self.relation.to_json(),
-            "tail": self.tail.to_json(),
-            "score": self.score,
-            "probability": self.probability,
-            "tail_answer": self.tail_answer,
-            "head_answer": self.head_answer,
-        }
+    @property
+    def score(self) -> float:
+        """The lower of the two answers, not calibrated."""
+        return min(self.tail_answer, self.head_answer)
 
 
 def iterate_new_facts(
     scorer: Scorer,
     relations: Sequence[Name] | None = None,
+    options: BulkOptions | None = None,
     *,
-    per_relation: int = DEFAULT_PER_RELATION,
-    min_probability: float | None = None,
-    plausible: bool = False,
     memory_budget: int | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[NewFact]:
@@ -125,95 +115,38 @@ def iterate_new_facts(
     Args:
         scorer: the model.
         relations: by label, name or id; all by default.
-        per_relation, min_probability, plausible: as in ``BulkOptions``.
+        options: which facts of each relation.
         memory_budget: bytes of buffers, by default the scorer's.
-        progress: is told of the pairs of entities.
+        progress: is told of the pairs of entities, and which relation it is at.
 
     Raises:
         UnknownLabelError: no such relation; near misses are suggested.
         AmbiguousNameError: several share the name.
-        ConfigError: a value out of range, or a least probability for a run without calibration.
+        ConfigError: a least probability for a run without calibration.
     """
-    options = BulkOptions(
-        per_relation=per_relation, min_probability=min_probability, plausible=plausible
-    )
-    chosen = resolve_relations(scorer.graph, relations)
-    check_calibrated(scorer, options)
-    return _iterate(scorer, chosen, options, memory_budget, progress)
-
-
-def _iterate(
-    scorer: Scorer,
-    relations: Sequence[int],
-    options: BulkOptions,
-    memory_budget: int | None,
-    progress: Progress,
-) -> Iterator[NewFact]:
-    graph = scorer.graph
-    total = sum(count_pairs(scorer, relation, options) for relation in relations)
-    done = 0
-
-    def tell(pairs: int) -> None:
-        nonlocal done
-        done += pairs
-        progress("ranking pairs of entities", done, total)
-
-    for relation in relations:
-        found = rank_relation(scorer, relation, options, memory_budget=memory_budget, progress=tell)
-        calibrated = calibrate_facts(scorer.calibration, options, found.scores)
-        for place in range(len(found)):
-            yield NewFact(
-                rank=place + 1,
-                head=describe_entity(graph, found.heads[place]),
-                relation=describe_relation(graph, relation),
-                tail=describe_entity(graph, found.tails[place]),
-                score=float(found.scores[place]),
-                probability=None if calibrated is None else float(calibrated[place]),
-                tail_answer=float(found.tail_answers[place]),
-                head_answer=float(found.head_answers[place]),
-            )
-
-
-def rank_relation(
-    scorer: Scorer,
-    relation: int,
-    options: BulkOptions,
-    *,
-    memory_budget: int | None = None,
-    progress: Callable[[int], None] = lambda _pairs: None,
-) -> FoundFacts:
-    """Rank the new facts of one relation, by id.
-
-    Args:
-        scorer: the model.
-        relation: without reciprocals.
-        options: which facts.
-        memory_budget, progress: as for ``find_new_facts``.
-    """
-    floor = 0.0
-    calibration = scorer.calibration
-    least = options.min_probability
-    if least is not None and calibration is not None:
-        floor = calibration.outputs[options.output].map.find_threshold(least)
-        if floor > 1:
-            progress(count_pairs(scorer, relation, options))
-            return FoundFacts.none()
-    heads, tails, loops = _choose_entities(scorer, relation, options)
-    found = find_new_facts(
+    wanted = options or BulkOptions()
+    wanted.check_calibrated(scorer)
+    ranked = rank_relations(
         scorer,
-        relation,
-        limit=options.per_relation,
-        floor=floor * (1 - 1e-9),  # the exact comparison is the next one, of probabilities
-        heads=heads,
-        tails=tails,
-        loops=loops,
+        resolve_relations(scorer.graph, relations),
+        wanted,
         memory_budget=memory_budget,
         progress=progress,
     )
-    calibrated = calibrate_facts(calibration, options, found.scores)
-    if least is None or calibrated is None:
-        return found
-    return found.first(int((calibrated >= least).sum()))  # they never rise with the rank
+    return (fact for found in ranked for fact in _list_facts(scorer, found, wanted))
+
+
+def _list_facts(scorer: Scorer, found: FoundFacts, options: BulkOptions) -> Iterator[NewFact]:
+    calibrated = options.calibrate(scorer, found.scores)
+    for place in range(len(found)):
+        yield NewFact(
+            head=int(found.heads[place]),
+            relation=int(found.relations[place]),
+            tail=int(found.tails[place]),
+            tail_answer=float(found.tail_answers[place]),
+            head_answer=float(found.head_answers[place]),
+            probability=None if calibrated is None else float(calibrated[place]),
+        )
 
 
 def resolve_relations(graph: MultimodalGraph, relations: Sequence[Name] | None) -> tuple[int, ...]:
@@ -228,38 +161,78 @@ def resolve_relations(graph: MultimodalGraph, relations: Sequence[Name] | None) 
     return tuple(sorted({graph.find_relation(relation) for relation in relations}))
 
 
-def check_calibrated(scorer: Scorer, options: BulkOptions) -> None:
-    """Check that a least probability means something.
+def rank_relations(
+    scorer: Scorer,
+    relations: Sequence[int],
+    options: BulkOptions,
+    *,
+    finished: Collection[int] = (),
+    memory_budget: int | None = None,
+    progress: Progress = no_progress,
+) -> Iterator[FoundFacts]:
+    """Rank the new facts of relations, by id, one after the other.
 
-    Raises:
-        ConfigError: it was asked for, and the run is not calibrated.
+    Args:
+        scorer: the model.
+        relations: without reciprocals.
+        options: which facts.
+        finished: relations that were ranked before: they count as done in the progress.
+        memory_budget: as for ``find_new_facts``.
+        progress: is told of the pairs of entities, and which relation it is at.
     """
-    if options.min_probability is not None and scorer.calibration is None:
-        raise ConfigError(
-            f"{scorer.run.path}: a least probability needs a calibrated run, and this one has "
-            f"no calibration of its checkpoint; momok calibrate {scorer.run.path} makes it"
-        )
+    done = sum(count_pairs(scorer, relation, options) for relation in finished)
+    total = done + sum(count_pairs(scorer, relation, options) for relation in relations)
+    for relation in relations:
+        before = done
+
+        def show(what: str, pairs: int, _pairs_of_relation: int, before: int = before) -> None:
+            progress(what, before + pairs, total)
+
+        show(f"ranking pairs: {scorer.graph.relation_names[relation]}", 0, 0)
+        yield rank_relation(scorer, relation, options, memory_budget=memory_budget, progress=show)
+        done += count_pairs(scorer, relation, options)
 
 
-def calibrate_facts(
-    calibration: Calibration | None, options: BulkOptions, scores: Floats
-) -> Floats | None:
-    """Calibrated probabilities [n] of facts, of the kind that was asked for; None without any."""
-    return None if calibration is None else calibration.apply(options.output, scores)
+def rank_relation(
+    scorer: Scorer,
+    relation: int,
+    options: BulkOptions,
+    *,
+    memory_budget: int | None = None,
+    progress: Progress = no_progress,
+) -> FoundFacts:
+    """Rank the new facts of one relation, by id; arguments as for ``rank_relations``."""
+    floor, least = 0.0, options.min_probability
+    if least is not None and scorer.calibration is not None:
+        floor = scorer.calibration.outputs[options.output].map.find_threshold(least)
+    heads, tails, loops = _choose_entities(scorer, relation, options)
+    found = find_new_facts(
+        scorer,
+        relation,
+        limit=options.per_relation,
+        floor=floor * (1 - 1e-9),  # the exact comparison is the next one, of probabilities
+        heads=heads,
+        tails=tails,
+        loops=loops,
+        memory_budget=memory_budget,
+        progress=progress,
+    )
+    calibrated = options.calibrate(scorer, found.scores)
+    return found if least is None or calibrated is None else found[calibrated >= least]
 
 
 def count_pairs(scorer: Scorer, relation: int, options: BulkOptions) -> int:
     """How many pairs of entities are looked at in a relation."""
     heads, tails, _ = _choose_entities(scorer, relation, options)
-    N = scorer.graph.num_entities
-    return (N if heads is None else len(heads)) * (N if tails is None else len(tails))
+    return len(heads) * len(tails)
 
 
 def _choose_entities(
     scorer: Scorer, relation: int, options: BulkOptions
-) -> tuple[Ints | None, Ints | None, bool]:
-    """Heads, tails (None: all), and whether an entity may have the relation to itself."""
+) -> tuple[Ints, Ints, bool]:
+    """Heads, tails, and whether an entity may have the relation to itself."""
     if not options.plausible:
-        return None, None, True
+        everything = np.arange(scorer.graph.num_entities)
+        return everything, everything, True
     train, reverse = scorer.train, relation + scorer.graph.num_relations
     return train.entities_of(reverse), train.entities_of(relation), train.has_loops(relation)

@@ -17,8 +17,8 @@ Shapes: n heads, m tails, d width, P pairs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import TypeAlias
 
 import numpy as np
@@ -34,8 +34,7 @@ from momok.evaluation.scoring import (
     score_pairs,
 )
 from momok.prediction.scorer import Scorer
-
-__all__ = ["FoundFacts", "find_new_facts"]
+from momok.progress import Progress, no_progress
 
 Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
@@ -44,22 +43,24 @@ _ENCODE_BATCH = 4096  # questions of one relation: larger batches share more of 
 _TILE_ROWS, _TILE_COLUMNS = 256, 2048  # two float32 buffers of it stay in a core's cache (measured)
 _PAIRS = 1 << 15  # scored at once: the bound that they raise spares the next ones
 _EPSILON = 2.0**-23  # of float32
-_MANY = 1 / 64  # a larger part of a tile than this is looked at closer before pairs are scored
+_MANY = 1 / 64  # a larger part of a tile than this is bounded more closely before pairs are scored
 _BYTES_PER_CELL = 48  # buffers, flags, places and order; probabilities of a few heads
 
 
 @dataclass(frozen=True, kw_only=True)
 class FoundFacts:
-    """Facts of one relation, the highest score first; equal ones by ids of head, then tail.
+    """Facts as columns.
 
     Attributes:
         heads: [n] ids.
+        relations: [n] ids, without reciprocals.
         tails: [n] ids.
         tail_answers: [n] the answer of the model to (head, relation, ?), for this tail.
         head_answers: [n] its answer to (?, relation, tail), for this head.
     """
 
     heads: Ints
+    relations: Ints
     tails: Ints
     tail_answers: Floats
     head_answers: Floats
@@ -72,20 +73,27 @@ class FoundFacts:
     def __len__(self) -> int:
         return len(self.heads)
 
-    def first(self, count: int) -> FoundFacts:
-        """The best ones."""
-        return FoundFacts(
-            heads=self.heads[:count],
-            tails=self.tails[:count],
-            tail_answers=self.tail_answers[:count],
-            head_answers=self.head_answers[:count],
-        )
+    def __getitem__(self, chosen: slice | Ints | NDArray[np.bool_]) -> FoundFacts:
+        return FoundFacts(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
 
     @staticmethod
-    def none() -> FoundFacts:
-        """No facts."""
-        ids, values = np.empty(0, dtype=np.int64), np.empty(0)
-        return FoundFacts(heads=ids, tails=ids, tail_answers=values, head_answers=values)
+    def concatenate(*parts: FoundFacts) -> FoundFacts:
+        """All facts of the parts, of which there may be none."""
+        ids, answers = np.empty(0, dtype=np.int64), np.empty(0)
+        empty = FoundFacts(
+            heads=ids, relations=ids, tails=ids, tail_answers=answers, head_answers=answers
+        )
+        return FoundFacts(
+            **{
+                f.name: np.concatenate([getattr(part, f.name) for part in (empty, *parts)])
+                for f in fields(FoundFacts)
+            }
+        )
+
+    def rank(self, limit: int | None = None) -> FoundFacts:
+        """The facts with the highest scores, best first; equal ones by ids."""
+        order = np.lexsort((self.tails, self.heads, self.relations, -self.scores))
+        return self[order[:limit]]
 
 
 def find_new_facts(
@@ -98,9 +106,9 @@ def find_new_facts(
     tails: Ints | None = None,
     loops: bool = True,
     memory_budget: int | None = None,
-    progress: Callable[[int], None] = lambda _pairs: None,
+    progress: Progress = no_progress,
 ) -> FoundFacts:
-    """Find the facts of a relation with the highest scores.
+    """Find the facts of a relation with the highest scores, best first, that no split has.
 
     Args:
         scorer: the model.
@@ -112,60 +120,55 @@ def find_new_facts(
         loops: whether an entity may have the relation to itself.
         memory_budget: bytes of buffers, by default the scorer's; the result does not depend on
             it. Besides, there are the query vectors of all tails, as large as those of candidates.
-        progress: is told how many pairs have been looked at since it was told last.
+        progress: is told of the pairs of entities.
     """
     everything = np.arange(scorer.graph.num_entities)
     heads = everything if heads is None else heads
     tails = everything if tails is None else tails
-    budget = scorer.memory_budget if memory_budget is None else memory_budget
+    what, total = f"ranking pairs: {scorer.graph.relation_names[relation]}", len(heads) * len(tails)
     best = _Best(limit, floor)
-    if not len(heads) or not len(tails):
+    if not total or floor > 1:
+        progress(what, total, total)
         return best.finish()
-    search = _Search(scorer, relation, tails, best, budget)
-    rows, columns = _choose_tile(budget)
+    budget = scorer.memory_budget if memory_budget is None else memory_budget
+    search = _Search(scorer, relation, tails, loops=loops, best=best, budget=budget)
+    done = 0
     with full_precision():
-        for start in range(0, len(heads), _ENCODE_BATCH):
-            batch = heads[start : start + _ENCODE_BATCH]
-            excluded = scorer.known.lookup(batch, np.full(len(batch), relation))
-            search.begin_heads(batch, excluded if loops else _add_loops(batch, excluded))
-            for first in range(0, len(batch), rows):
-                for place in range(0, len(tails), columns):
-                    search.look_at(
-                        slice(first, min(first + rows, len(batch))),
-                        slice(place, min(place + columns, len(tails))),
-                    )
-                progress(min(rows, len(batch) - first) * len(tails))
+        for batch in np.split(heads, range(_ENCODE_BATCH, len(heads), _ENCODE_BATCH)):
+            search.encode_heads(batch)
+            for start in range(0, len(batch), search.tile_rows):
+                rows = slice(start, min(start + search.tile_rows, len(batch)))
+                search.search_rows(rows)
+                done += (rows.stop - rows.start) * len(tails)
+                progress(what, done, total)
     return best.finish()
 
 
 class _Search:
-    """Looks at tiles of heads and tails of one relation."""
+    """Offers all pairs that can be among the best, tile by tile."""
 
     def __init__(
-        self, scorer: Scorer, relation: int, tails: Ints, best: _Best, budget: int
+        self, scorer: Scorer, relation: int, tails: Ints, *, loops: bool, best: _Best, budget: int
     ) -> None:
-        self.scorer, self.relation, self.best, self.budget = scorer, relation, best, budget
+        self.scorer, self.relation, self.tails, self.loops = scorer, relation, tails, loops
+        self.best, self.budget = best, budget
         self.device = scorer.model.device
-        self.tails = tails
-        everything = len(tails) == scorer.graph.num_entities
-        ids = torch.from_numpy(tails).to(self.device)
-        self.tail_vectors = {
-            head: vectors if everything else vectors[ids]
-            for head, vectors in scorer.candidates.vectors.items()
-        }
+        cells = max(budget // _BYTES_PER_CELL, 1)
+        self.tile_columns = min(_TILE_COLUMNS, cells)
+        self.tile_rows = max(min(_TILE_ROWS, cells // self.tile_columns), 1)
+        size = self.tile_rows * self.tile_columns
+        self._buffers = [torch.empty(size, device=self.device) for _ in range(2)]
+        self._answers = BlockScorer(), BlockScorer()
+        self.tail_vectors = scorer.candidates.vectors
+        if len(tails) < scorer.graph.num_entities:
+            self.tail_vectors = self._choose_candidates(tails)
         self.tail_queries = scorer.encode_relation(tails, relation + scorer.graph.num_relations)
-        self._buffers: list[Tensor] = []
-        self._sides = BlockScorer(), BlockScorer()
 
-    def begin_heads(self, heads: Ints, known: tuple[Ints, Ints]) -> None:
-        """Go on with these heads, and their known tails as (rows, ids)."""
+    def encode_heads(self, heads: Ints) -> None:
+        """Go on with these heads."""
         self.heads = heads
         self.head_queries = self.scorer.encode_relation(heads, self.relation)
-        ids = torch.from_numpy(heads).to(self.device)
-        self.head_vectors = {h: v[ids] for h, v in self.scorer.candidates.vectors.items()}
-        places = np.searchsorted(self.tails, known[1])
-        here = np.append(self.tails, -1)[places] == known[1]
-        self.known = known[0][here], places[here]  # rows ascend
+        self.head_vectors = self._choose_candidates(heads)
         # A float32 product of d terms is off by at most d * eps * |q| |c|, twice to be safe.
         sides = (
             (self.head_queries, self.tail_vectors),
@@ -177,18 +180,32 @@ class _Search:
             for head, q in queries.items()
         )
 
-    def look_at(self, rows: slice, columns: slice) -> None:
-        """Score what may be good enough in a tile, the most promising pairs first."""
+    def search_rows(self, rows: slice) -> None:
+        """Score what may be good enough of some of the heads, with all tails."""
+        heads = self.heads[rows]
+        known_rows, known = self.scorer.known.lookup(heads, np.full(len(heads), self.relation))
+        if not self.loops:
+            known_rows = np.concatenate([known_rows, np.arange(len(heads))])
+            known = np.concatenate([known, heads])
+        places = np.searchsorted(self.tails, known)
+        for start in range(0, len(self.tails), self.tile_columns):
+            columns = slice(start, min(start + self.tile_columns, len(self.tails)))
+            inside = (places >= columns.start) & (places < columns.stop)
+            inside[inside] = self.tails[places[inside]] == known[inside]
+            excluded = known_rows[inside], places[inside] - columns.start
+            self._search_tile(rows, columns, excluded)
+
+    def _search_tile(self, rows: slice, columns: slice, excluded: tuple[Ints, Ints]) -> None:
+        """The most promising pairs first."""
         bound = self._bound(rows, columns)
-        least = self._least()
-        if float(bound.max()) < least:
+        bound[tuple(torch.from_numpy(part).to(self.device) for part in excluded)] = -torch.inf
+        if float(bound.max()) < self._least():
             return
-        cells = (bound.view(-1) >= least).nonzero().squeeze(1)
+        cells = (bound.view(-1) >= self._least()).nonzero().squeeze(1)
         if len(cells) > bound.numel() * _MANY:
             bound = self._tighten(bound, rows, columns)
-            cells = (bound.view(-1) >= least).nonzero().squeeze(1)
-        values = bound.view(-1)[cells]
-        values, order = values.sort(descending=True)
+            cells = (bound.view(-1) >= self._least()).nonzero().squeeze(1)
+        values, order = bound.view(-1)[cells].sort(descending=True)
         cells = cells[order]
         width = columns.stop - columns.start
         for start in range(0, len(cells), _PAIRS):
@@ -199,21 +216,14 @@ class _Search:
             self._score(chosen // width + rows.start, chosen % width + columns.start)
 
     def _bound(self, rows: slice, columns: slice) -> Tensor:
-        """The largest logit of any head for every pair; minus infinity for known facts."""
+        """The largest logit of any head for every pair."""
         shape = rows.stop - rows.start, columns.stop - columns.start
-        if not self._buffers or self._buffers[0].shape != shape:
-            self._buffers = [torch.empty(shape, device=self.device) for _ in range(2)]
-        bound, scratch = self._buffers
+        bound, scratch = (part[: shape[0] * shape[1]].view(shape) for part in self._buffers)
         for number, (head, queries) in enumerate(self.head_queries.items()):
             tails = self.tail_vectors[head][columns].T
             torch.mm(queries[rows], tails, out=scratch if number else bound)
             if number:
                 torch.maximum(bound, scratch, out=bound)
-        known_rows, places = self.known
-        mine = slice(*np.searchsorted(known_rows, [rows.start, rows.stop]))
-        inside = (places[mine] >= columns.start) & (places[mine] < columns.stop)
-        at = known_rows[mine][inside] - rows.start, places[mine][inside] - columns.start
-        bound[tuple(torch.from_numpy(part).to(self.device) for part in at)] = -torch.inf
         return bound
 
     def _tighten(self, bound: Tensor, rows: slice, columns: slice) -> Tensor:
@@ -221,10 +231,10 @@ class _Search:
 
         Two passes of sigmoids over a tile cost less than single products for many of its pairs.
         """
-        tail_answers = self._sides[0].answer(
+        tail_answers = self._answers[0].answer(
             _cut(self.head_queries, rows), _cut(self.tail_vectors, columns)
         )
-        head_answers = self._sides[1].answer(
+        head_answers = self._answers[1].answer(
             _cut(self.tail_queries, columns), _cut(self.head_vectors, rows)
         )
         score = torch.minimum(tail_answers, head_answers.T)
@@ -237,22 +247,26 @@ class _Search:
         return POOLING.find_least_score(self.best.least) - self.margin
 
     def _score(self, rows: Tensor, columns: Tensor) -> None:
-        forward = self._answer(self.head_queries, self.tail_vectors, rows, columns)
-        backward = self._answer(self.tail_queries, self.head_vectors, columns, rows)
+        tail_answers, head_answers = (
+            POOLING.pool(score_pairs(queries, candidates, one, other, memory_budget=self.budget))
+            for queries, candidates, one, other in (
+                (self.head_queries, self.tail_vectors, rows, columns),
+                (self.tail_queries, self.head_vectors, columns, rows),
+            )
+        )
         self.best.offer(
-            self.heads[rows.cpu().numpy()], self.tails[columns.cpu().numpy()], forward, backward
+            FoundFacts(
+                heads=self.heads[rows.cpu().numpy()],
+                relations=np.full(len(rows), self.relation),
+                tails=self.tails[columns.cpu().numpy()],
+                tail_answers=tail_answers.cpu().numpy(),
+                head_answers=head_answers.cpu().numpy(),
+            )
         )
 
-    def _answer(
-        self,
-        queries: Mapping[str, Tensor],
-        candidates: Mapping[str, Tensor],
-        rows: Tensor,
-        ids: Tensor,
-    ) -> Floats:
-        logits = score_pairs(queries, candidates, rows, ids, memory_budget=self.budget)
-        values: Floats = POOLING.pool(logits).cpu().numpy()
-        return values
+    def _choose_candidates(self, entities: Ints) -> dict[str, Tensor]:
+        ids = torch.from_numpy(entities).to(self.device)
+        return {head: vectors[ids] for head, vectors in self.scorer.candidates.vectors.items()}
 
 
 class _Best:
@@ -260,51 +274,26 @@ class _Best:
 
     def __init__(self, limit: int, floor: float) -> None:
         self.limit, self.least = limit, floor
-        self._parts: list[tuple[NDArray[np.generic], ...]] = []
+        self._parts: list[FoundFacts] = []
         self._count = 0
 
-    def offer(self, heads: Ints, tails: Ints, tail_answers: Floats, head_answers: Floats) -> None:
-        good = np.minimum(tail_answers, head_answers) >= self.least
-        self._parts.append((heads[good], tails[good], tail_answers[good], head_answers[good]))
-        self._count += int(good.sum())
+    def offer(self, facts: FoundFacts) -> None:
+        """Take what is good enough."""
+        facts = facts[facts.scores >= self.least]
+        self._parts.append(facts)
+        self._count += len(facts)
         if self._count >= self.limit + max(self.limit, _PAIRS) // 2 or (
             self.least == 0.0 and self._count >= self.limit
         ):
-            self._shrink()
+            self.finish()
 
     def finish(self) -> FoundFacts:
-        self._shrink()
-        heads, tails, tail_answers, head_answers = self._parts[0]
-        return FoundFacts(
-            heads=heads.astype(np.int64),
-            tails=tails.astype(np.int64),
-            tail_answers=tail_answers.astype(np.float64),
-            head_answers=head_answers.astype(np.float64),
-        )
-
-    def _shrink(self) -> None:
-        empty = (np.empty(0, np.int64),) * 2 + (np.empty(0),) * 2
-        columns = [np.concatenate(parts) for parts in zip(empty, *self._parts, strict=True)]
-        scores = np.minimum(columns[2], columns[3])
-        order = np.lexsort((columns[1], columns[0], -scores))[: self.limit]
-        self._parts = [tuple(column[order] for column in columns)]
-        self._count = len(order)
-        if self._count == self.limit and self.limit:
-            self.least = max(self.least, float(scores[order[-1]]))
-
-
-def _choose_tile(budget: int) -> tuple[int, int]:
-    """Rows and columns of a tile, no larger than is fast."""
-    cells = max(budget // _BYTES_PER_CELL, 1)
-    columns = min(_TILE_COLUMNS, cells)
-    return max(min(_TILE_ROWS, cells // columns), 1), columns
-
-
-def _add_loops(heads: Ints, known: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
-    """Pairs (rows, ids) with those of every head and itself, rows ascending."""
-    rows = np.concatenate([known[0], np.arange(len(heads))])
-    order = np.argsort(rows, kind="stable")
-    return rows[order], np.concatenate([known[1], heads])[order]
+        """The best of all, ranked."""
+        best = FoundFacts.concatenate(*self._parts).rank(self.limit)
+        self._parts, self._count = [best], len(best)
+        if len(best) == self.limit:
+            self.least = max(self.least, float(best.scores[-1]))
+        return best
 
 
 def _cut(vectors: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
