@@ -30,7 +30,6 @@ import torch
 from numpy.typing import NDArray
 
 from momok.config import resolve_config
-from momok.evaluation import build_filter
 from momok.graph import MultimodalGraph, Vocabulary, load_graph
 from momok.model.new_entities import encode_new_queries
 from momok.prediction.neighbours import Neighbours
@@ -130,10 +129,7 @@ def ask(graph: MultimodalGraph, ids: Ints, facts: Ints) -> Questions:
     new = np.concatenate([heads[new_head], tails[new_tail]])
     asked = np.concatenate([relations[new_head], relations[new_tail] + graph.num_relations])
     answers = ids[np.concatenate([tails[new_head], heads[new_tail]])]
-    known = build_filter(
-        [graph.train, graph.valid, graph.test], graph.num_entities, graph.num_relations
-    )
-    rows, others = known.lookup(new, asked)
+    rows, others = graph.fact_index.lookup(new, asked)
     others = ids[others]
     other = (others >= 0) & (others != answers[rows])
     return Questions(new, asked, answers, (rows[other], others[other]))

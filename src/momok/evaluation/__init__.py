@@ -14,12 +14,7 @@ from momok.evaluation.metrics import (
 from momok.evaluation.ranking import AnswerRanker, RankedQueries, Ranks, rank_in_parts
 from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks
 from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET
-from momok.graph.fact_index import FactIndex
 from momok.graph.triples import CARDINALITIES, classify_cardinality
-
-# Former names, until all users say FactIndex.
-SparseFilter = FactIndex
-build_filter = FactIndex
 
 __all__ = [
     "ANSWER",
@@ -33,9 +28,7 @@ __all__ = [
     "QueryRanks",
     "RankedQueries",
     "Ranks",
-    "SparseFilter",
     "best_of_each_metric",
-    "build_filter",
     "classify_cardinality",
     "compute_grouped_metrics",
     "compute_metrics",

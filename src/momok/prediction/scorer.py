@@ -6,7 +6,7 @@ head.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,6 @@ from torch import Tensor
 
 from momok.errors import CheckpointError, ConfigError, RunError
 from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH, score_pairs
-from momok.graph import SPLIT_NAMES, SplitName
 from momok.graph.fact_index import FactIndex
 from momok.model import Candidates, Queries
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration, load_calibration
@@ -151,23 +150,19 @@ class Scorer:
         """Features and pictures of the graph that the run was trained on, as far as they are."""
         return find_source(self.run, self.graph, self._moved_to)
 
-    @cached_property
+    @property
     def known(self) -> FactIndex:
         """The facts of all splits, in the order of ``SPLIT_NAMES``."""
-        return self._build_index(SPLIT_NAMES)
+        return self.graph.fact_index
 
-    @cached_property
+    @property
     def train(self) -> FactIndex:
         """The facts of train.
 
         An answer is *plausible* if it answers a query of the relation in train, and is not the
         entity asked about, unless the relation joins an entity to itself somewhere in train.
         """
-        return self._build_index(("train",))
-
-    def _build_index(self, splits: Sequence[SplitName]) -> FactIndex:
-        facts = [self.graph.facts(split) for split in splits]
-        return FactIndex(facts, self.graph.num_entities, self.graph.num_relations)
+        return self.graph.train_index
 
     def _collect(self, encoded: Queries | Candidates) -> Encoded:
         vectors = {head: encoded.vectors[head].float() for head in self.heads}
