@@ -154,7 +154,8 @@ def test_a_lock_is_held_by_one(tmp_path) -> None:
             assert not second
     with lock_file(path) as third:
         assert third
-    with pytest.raises(StorageError), lock_file(tmp_path / "nowhere" / "lock"):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError), lock_file(tmp_path / "file" / "lock"):
         raise AssertionError("not reached")
 
 

@@ -9,20 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from momok.errors import DataError, StorageError
+from filelock import FileLock, Timeout
 
-__all__ = [
-    "append_line",
-    "lock_file",
-    "name_draft",
-    "remove_drafts",
-    "settle_file",
-    "share_file",
-    "truncate_file",
-    "write_file",
-    "write_folder",
-    "write_through",
-]
+from momok.errors import DataError, StorageError
 
 _DRAFT = ".partial"
 
@@ -147,26 +136,21 @@ def lock_file(path: Path) -> Iterator[bool]:
     Raises:
         StorageError: the disk refused.
     """
+    lock = FileLock(path, blocking=False)
     try:
-        file = path.open("ab")
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    except NotImplementedError:  # a file system without locks
+        yield True
+        return
     except OSError as error:
         raise StorageError(f"{path}: could not be written: {error.strerror or error}") from error
-    with file:
-        yield _try_lock(file.fileno())
-
-
-def _try_lock(number: int) -> bool:
     try:
-        import fcntl
-    except ImportError:  # Windows: without protection, but not without the work
-        return True
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
+        yield True
+    finally:
+        lock.release()
 
 
 def settle_file(path: Path) -> int:
