@@ -42,5 +42,11 @@ def test_the_toml_file_gives_the_same_settings(invoke: Invoke, tmp_path: Path, p
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_one_setting(invoke: Invoke, fail: Callable[..., str]) -> None:
+    assert invoke("config", "training.epochs", "--preset", "paper").stdout == "2000\n"
+    assert invoke("config", "features.pool_grid").stdout == "unset\n"
+    assert "did you mean training.epochs?" in fail("config", "training.epoch")
+
+
 def test_unknown_preset(fail: Callable[..., str]) -> None:
     assert "preset 'papre' does not exist" in fail("config", "--preset", "papre")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from momok.cli import data_check
+from momok.cli import data
 from momok.graph.doctor import CHECKS
 from momok.graph.doctor.labels import _FORMS
 from momok.graph.doctor.leakage import KINDS
@@ -81,12 +81,12 @@ def test_unusable_input_exits_with_2(fail: Callable[..., str], folder: Path) -> 
 
 
 def test_the_choices_of_skip_are_the_checks() -> None:
-    assert data_check._CHECKS == CHECKS
+    assert data._CHECKS == CHECKS
 
 
 def test_the_page_explains_every_kind() -> None:
     page = (Path(__file__).parents[2] / "docs" / "data-check.md").read_text(encoding="utf-8")
-    sources = Path(data_check.__file__).parents[1] / "graph" / "doctor"
+    sources = Path(data.__file__).parents[1] / "graph" / "doctor"
     text = "".join(path.read_text(encoding="utf-8") for path in sources.glob("*.py"))
     kinds = set(re.findall(r'kind="([a-z-]+)"', text))
     families = "|".join(CHECKS)

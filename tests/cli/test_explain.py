@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from momok.cli import main
-from momok.cli.views.parts import say_probability
+from momok.cli.views.parts import format_probability
 from momok.prediction import Predictor, explain_model
 from momok.training import RunFolder
 from tests.cli.test_predict import HOSTILE, hostile_run
@@ -53,7 +53,7 @@ def test_a_fact_on_a_terminal(run: RunFolder, predictor: Predictor) -> None:
     assert any(x.startswith(f"rank {explanation.rank:,} of ") for x in lines)
     assert "known test: held out from training" in lines
     for part in explanation.heads:
-        calibrated = "" if part.calibrated is None else f"{say_probability(part.calibrated)} "
+        calibrated = "" if part.calibrated is None else f"{format_probability(part.calibrated)} "
         start = f"{part.name} {part.probability:.4f} {calibrated}{100 * part.share:.0f}%"
         assert any(line.startswith(start) for line in lines)
     assert explanation.fusion is not None
@@ -86,7 +86,7 @@ def test_a_fact_on_a_terminal(run: RunFolder, predictor: Predictor) -> None:
 def test_small_probabilities_are_not_shown_as_none() -> None:
     values = (0.0, 1e-9, 0.00004, 0.00006, 0.12345, 1.0)
     shown = ["0.0000", "<0.0001", "<0.0001", "0.0001", "0.1235", "1.0000"]
-    assert [say_probability(value) for value in values] == shown
+    assert [format_probability(value) for value in values] == shown
 
 
 def test_an_entity_without_a_picture(run: RunFolder) -> None:

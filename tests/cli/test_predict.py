@@ -164,7 +164,7 @@ def test_answers_of_another_kind_can_be_left_out(run: RunFolder) -> None:
 def test_output_goes_into_a_file_by_its_ending(run: RunFolder, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text("old")
-    result = ask(run.path, "--head", "France", "--relation", "borders", "--output", path)
+    result = ask(run.path, "--head", "France", "--relation", "borders", "--out", path)
     assert (result.exit_code, result.stdout) == (0, "")
     assert "10 predictions written to" in result.stderr
     text = path.read_text(encoding="utf-8")
@@ -174,7 +174,7 @@ def test_output_goes_into_a_file_by_its_ending(run: RunFolder, tmp_path: Path, n
 
 
 def test_output_that_cannot_be_written(run: RunFolder, tmp_path: Path) -> None:
-    result = ask(run.path, "--head", "France", "--relation", "borders", "--output", tmp_path)
+    result = ask(run.path, "--head", "France", "--relation", "borders", "--out", tmp_path)
     assert result.exit_code == 2
     assert result.stderr.startswith(f"momok: {tmp_path}: could not be written")
 
@@ -223,6 +223,10 @@ def test_nothing_left_to_predict(hostile_run: RunFolder, tmp_path: Path) -> None
         (("--relation", "borders"), "give exactly one of --head and --tail"),
         (("--head", "a", "--tail", "b", "--relation", "c"), "give exactly one of"),
         (("--head", "France", "--relation", "borders", "-k", "0"), "0 is not in the range"),
+        (("--head", "France"), "Missing option '--relation'"),
+        (("--all-missing", "--top", "3", "--out", "x"), "momok predict-missing RUN"),
+        (("--new-entity", "name=Neu", "image=a.png"), "momok predict-new RUN"),
+        (("--new-entity=name=Neu", "--as", "tail"), "momok predict-new RUN"),
     ],
 )
 def test_mistakes_are_one_line(run: RunFolder, arguments: tuple[str, ...], message: str) -> None:

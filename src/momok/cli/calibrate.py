@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from momok.cli import COMMANDS
+from momok.console import console, make_printable, print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from momok.prediction.calibration.record import Calibration
 
-__all__ = ["command"]
 
-
-@click.command("calibrate", short_help=COMMANDS["calibrate"])
+@click.command("calibrate")
 @click.argument("run")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead.")
 def command(*, run: str, as_json: bool) -> None:
@@ -33,46 +31,32 @@ def command(*, run: str, as_json: bool) -> None:
     ECE is the expected calibration error on test, of candidates with a probability of at least 1 %:
     how far probabilities are from the share that was true. docs/prediction.md says what they mean.
     """
-    import json
-
-    from momok.console import console
     from momok.prediction.calibration.fit import calibrate_run
     from momok.progress import ProgressBar
 
     with ProgressBar() as bar:
         calibration = calibrate_run(run, progress=bar.progress)
     if as_json:
-        click.echo(json.dumps(calibration.to_json(), indent=2))
-        return
-    console().print(_build_table(calibration))
+        print_json(calibration.to_json())
+    else:
+        console().print(_build_table(calibration))
 
 
 def _build_table(calibration: Calibration) -> Table:
-    from rich.table import Table
-    from rich.text import Text
+    from momok.cli.views.parts import build_table
 
-    from momok.console import make_printable
-
-    table = Table(
+    table = build_table(
+        *("output", "method", "log-loss\nraw", "\ncalibrated", "ECE\nraw", "\ncalibrated"),
+        *("ECE of the best\nraw", "\ncalibrated"),
+        text=2,
         title="Calibration: fitted on validation, judged on test",
-        title_justify="left",
-        title_style="bold",
     )
-    table.add_column("output")
-    table.add_column("method")
-    for column in ("log-loss, raw", "calibrated", "ECE, raw", "calibrated", "of the best, raw",
-                   "calibrated"):  # fmt: skip
-        table.add_column(column, justify="right")
     for name, output in calibration.outputs.items():
-        cells: list[Text | str] = [Text(make_printable(name)), output.map.method]
-        if output.raw is None or output.calibrated is None:
-            table.add_row(*cells, *["–"] * 6)
-            continue
-        for raw, new in (
-            (output.raw.log_loss, output.calibrated.log_loss),
-            (output.raw.ece_shown, output.calibrated.ece_shown),
-            (output.raw.ece_top, output.calibrated.ece_top),
-        ):
-            cells += ["–" if value is None else f"{value:.4f}" for value in (raw, new)]
-        table.add_row(*cells)
+        values: list[float | None] = [None] * 6
+        if output.raw is not None and output.calibrated is not None:
+            raw, new = output.raw, output.calibrated
+            values = [raw.log_loss, new.log_loss, raw.ece_shown, new.ece_shown]
+            values += [raw.ece_top, new.ece_top]
+        cells = ("–" if value is None else f"{value:.4f}" for value in values)
+        table.add_row(make_printable(name), output.map.method, *cells)
     return table

@@ -4,42 +4,46 @@ from __future__ import annotations
 
 import json
 import textwrap
+from difflib import get_close_matches
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
 
-from momok.cli import COMMANDS
+from momok.console import console, print_json
+from momok.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from momok.config import RunConfig
-
-__all__ = ["command", "list_values", "render_toml"]
 
 _WIDTH = 88  # of comments in TOML
 
 
-@click.command("config", short_help=COMMANDS["config"])
+@click.command("config")
+@click.argument("key", required=False)
 @click.option("--preset", metavar="NAME", help="Show the values of this preset: default or paper.")
 @click.option("--toml", "as_toml", is_flag=True, help="As a commented file for train --config.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def command(preset: str | None, as_toml: bool, as_json: bool) -> None:
-    """List every setting with its value and what it does.
+def command(key: str | None, preset: str | None, as_toml: bool, as_json: bool) -> None:
+    """List every setting with its value and what it does; or print the one named KEY.
 
-    `momok config --toml > my.toml` gives a file to edit for `momok train --config my.toml`.
+    \b
+      momok config
+      momok config training.epochs
+      momok config --toml > my.toml
+
+    The last gives a file to edit for `momok train --config my.toml`.
     """
     from momok.config import resolve_config
 
     config = resolve_config(preset)
-    if as_toml:
+    if key is not None:
+        click.echo(_find_value(config, key))
+    elif as_toml:
         click.echo(render_toml(config), nl=False)
     elif as_json:
-        rows = [
-            {"setting": name, "value": value, "explanation": explanation}
-            for name, value, explanation in list_values(config)
-        ]
-        click.echo(json.dumps(rows, indent=2))
+        columns = ("setting", "value", "explanation")
+        print_json([dict(zip(columns, row, strict=True)) for row in list_values(config)])
     else:
         _show(config)
 
@@ -53,32 +57,26 @@ def list_values(config: RunConfig) -> list[tuple[str, Any, str]]:
     for name, _, explanation in list_settings():
         section, _, key = name.rpartition(".")
         value = values[section][key] if section else values[key]
-        choices = _list_choices(type(getattr(config, section) if section else config), key)
+        described = getattr(config, section) if section else config
+        annotation = type(described).model_fields[key].annotation
+        choices = get_args(annotation) if get_origin(annotation) is Literal else ()
         also = f" One of {', '.join(choices)}." if choices else ""
         rows.append((name, value, explanation.replace("``", "`") + also))
     return rows
 
 
-def _list_choices(section: type[BaseModel], key: str) -> tuple[str, ...]:
-    """The values of a setting that has a fixed set of them."""
-    annotation = section.model_fields[key].annotation
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
-
-
 def render_toml(config: RunConfig) -> str:
     """The settings as a commented TOML file, which ``resolve_config(file=...)`` reads back."""
     lines = ["# Settings of momok; what is left out keeps its preset's value."]
-    current = ""
-    for name, value, explanation in list_values(config):
-        section, _, key = name.rpartition(".")
-        if section != current:
-            lines += ["", f"[{section}]"]
-            current = section
-        lines += [
-            "",
-            *textwrap.wrap(explanation, _WIDTH, initial_indent="# ", subsequent_indent="# "),
-        ]
-        lines.append(f"# {key} = (unset)" if value is None else f"{key} = {_to_toml(value)}")
+    for section, rows in _group_by_section(config):
+        lines += ["", f"[{section}]"] if section else []
+        for name, value, explanation in rows:
+            key = name.rpartition(".")[2]
+            comment = textwrap.wrap(
+                explanation, _WIDTH, initial_indent="# ", subsequent_indent="# "
+            )
+            setting = f"# {key} = (unset)" if value is None else f"{key} = {_to_toml(value)}"
+            lines += ["", *comment, setting]
     lines += [
         "",
         "# Settings of [features] for one modality alone:",
@@ -88,32 +86,46 @@ def render_toml(config: RunConfig) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _find_value(config: RunConfig, key: str) -> str:
+    values = {name: value for name, value, _ in list_values(config)}
+    if key not in values:
+        near = get_close_matches(key, values, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else "momok config lists all settings"
+        raise ConfigError(f"there is no setting {key!r}; {hint}")
+    return _format_value(values[key])
+
+
+def _group_by_section(config: RunConfig) -> Any:
+    return groupby(list_values(config), key=lambda row: row[0].rpartition(".")[0])
+
+
 def _to_toml(value: Any) -> str:
     # JSON and TOML write numbers, true, false, lists of them and plain texts alike
     return json.dumps(value, ensure_ascii=False)
 
 
+def _format_value(value: Any) -> str:
+    return "unset" if value is None else _to_toml(value)
+
+
 def _show(config: RunConfig) -> None:
-    from itertools import groupby
+    from rich.table import Column
 
-    from rich.table import Table
-    from rich.text import Text
-
-    from momok.console import console
+    from momok.cli.views.parts import build_table
 
     out = console()
-    by_section = groupby(list_values(config), key=lambda row: row[0].rpartition(".")[0])
-    for section, rows in by_section:
-        title = Text(section or "general", style="bold")
-        table = Table(title=title, title_justify="left", box=None, padding=(0, 2), expand=True)
-        table.add_column("setting", no_wrap=True)
-        table.add_column(f"value ({config.preset})")
-        table.add_column("what it does", ratio=1)
+    for section, rows in _group_by_section(config):
+        table = build_table(
+            Column("setting", no_wrap=True),
+            f"value ({config.preset})",
+            Column("what it does", ratio=1),
+            text=3,
+            title=section or "general",
+        )
+        table.expand = True
         for name, value, explanation in rows:
-            shown = "unset" if value is None else _to_toml(value)
-            table.add_row(Text(name), Text(shown), Text(explanation))
+            table.add_row(name, _format_value(value), explanation)
         out.print(table)
-        out.print()
     out.print("Change one:     momok train GRAPH --set training.epochs=20")
     out.print(
         "Change many:    momok config --toml > my.toml, then momok train GRAPH --config my.toml"

@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from momok.cli import COMMANDS
+from momok.cli.train import finish_run, quote_path, show_result
+from momok.console import console, error_console, make_printable, print_line
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from momok.prediction import Prediction, Predictor
     from momok.training import RunFolder
-
-__all__ = ["DEMO_SETTINGS", "QUESTIONS", "command", "show_predictions"]
 
 # Settings fitted to a graph of 2,000 entities and to two minutes on two cores.
 DEMO_SETTINGS: dict[str, Any] = {
@@ -46,7 +44,7 @@ QUESTIONS: tuple[tuple[str, str], ...] = (
 _SHOWN = 3  # answers to a question
 
 
-@click.command("demo", short_help=COMMANDS["demo"])
+@click.command("demo")
 @click.option("--run", metavar="FOLDER", help="The run folder to make [runs/world-TIME].")
 def command(run: str | None) -> None:
     """Train MoMoK on the bundled world graph, test it, and show what it predicts.
@@ -54,35 +52,35 @@ def command(run: str | None) -> None:
     Countries, cities, languages and currencies; flags as pictures, names as texts. It takes about
     two minutes on two cores and downloads nothing.
     """
-    from momok.console import console, error_console
-
     error_console().print("momok demo: the world graph, about two minutes on two cores")
 
-    from momok.cli.outcome import show_result
     from momok.config import resolve_config
     from momok.graph import load_graph
     from momok.prediction import Predictor
-    from momok.prediction.calibration.fit import calibrate_run
     from momok.progress import ProgressBar
-    from momok.reporting import draw_plots
     from momok.training import train
 
     config = resolve_config(overrides=DEMO_SETTINGS)
-    graph = load_graph("world", split=config.data.split)
     with ProgressBar() as bar:
+        graph = load_graph("world", split=config.data.split)
         folder = train(graph, config, run=run, progress=bar)
-        calibrate_run(folder, progress=bar.progress)
-        draw_plots(folder)
-    out = console()
-    show_result(folder, out)
-    show_predictions(Predictor(folder), out)
-    _show_next(folder, out)
+        finish_run(folder, bar)
+    show_result(folder)
+    show_predictions(Predictor(folder), console())
+    _show_next(folder)
 
 
 def show_predictions(predictor: Predictor, out: Console) -> None:
     """Print the best new answers to the demo's questions, and where the held-out ones stand."""
+    from rich.table import Column
+
+    from momok.cli.views.parts import build_table
+
+    table = build_table(
+        *("question", "#", Column("answer", overflow="fold"), "prob.", *predictor.modalities, ""),
+        title="What the model predicts",
+    )
     questions = [(head, relation, None) for head, relation in QUESTIONS]
-    table = _build_table(predictor)
     for answers in predictor.predict_many(questions, predictor.graph.num_entities):
         itself = answers.question.entity.label  # no relation of the world joins one to itself
         new = [a for a in answers if a.known in (None, "test") and a.label != itself]
@@ -105,44 +103,28 @@ def show_predictions(predictor: Predictor, out: Console) -> None:
     )
 
 
-def _build_table(predictor: Predictor) -> Table:
-    from rich.table import Table
-
-    table = Table(title="What the model predicts", title_justify="left", title_style="bold")
-    table.add_column("question")
-    table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("answer")
-    table.add_column("prob.", justify="right", no_wrap=True)
-    for modality in predictor.modalities:
-        table.add_column(modality, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    return table
-
-
 def _build_row(question: Any, place: int, answer: Prediction) -> list[Any]:
     from rich.text import Text
 
-    from momok.console import make_printable
+    from momok.cli.views.parts import format_percent
 
     true, found = answer.known == "test", place <= _SHOWN
     style = ("bold green" if found else "dim") if true else ""
     shares = [
-        f"{share:.0%}" if answer.present[modality] else f"({share:.0%})"
+        format_percent(share) if answer.present[modality] else f"({format_percent(share)})"
         for modality, share in answer.shares.items()
     ]
     return [
-        Text(make_printable(str(question)) if place == 1 else ""),
+        make_printable(str(question)) if place == 1 else "",
         str(place),
         Text(make_printable(answer.title), style=style),
-        "" if answer.probability is None else f"{answer.probability:.1%}",
+        format_percent(answer.probability, 1),
         *shares,
         Text(("✓" if found else "✗") if true else "", style=style),
     ]
 
 
-def _show_next(run: RunFolder, out: Console) -> None:
-    from momok.cli.outcome import quote_path
-
+def _show_next(run: RunFolder) -> None:
     folder = quote_path(run.path)
     sections = {
         "Look at": {
@@ -162,6 +144,6 @@ def _show_next(run: RunFolder, out: Console) -> None:
     }
     width = max(len(what) for lines in sections.values() for what in lines)
     for section, lines in sections.items():
-        out.print(f"\n{section}:", style="bold")
+        console().print(f"\n{section}:", style="bold")
         for what, why in lines.items():
-            out.print(f"  {what:<{width}}  {why}", soft_wrap=True)
+            print_line(f"  {what:<{width}}  {why}")

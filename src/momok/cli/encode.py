@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from momok.cli import COMMANDS
+from momok.console import print_line
 
 if TYPE_CHECKING:
     from momok.encoders import Encoding
-
-__all__ = ["command"]
 
 _SHOWN = 3  # of each kind of problem
 _NOTHING = {"text": "text", "image": "picture", "numeric": "number"}
@@ -24,16 +22,17 @@ _SAID = {
 }
 
 
-@click.command("encode", short_help=COMMANDS["encode"])
+@click.command("encode")
 @click.argument("graph")
 @click.argument("kind", type=click.Choice(["text", "image", "numeric"]), metavar="KIND")
 @click.option(
     "--encoder",
+    "spec",
     metavar="SPEC",
     help="NAME, NAME:MODEL or NAME:MODEL?option=value [text: use, image: descriptor, numeric: "
     "quantile].",
 )
-@click.option("--name", metavar="MODALITY", help="The name of the modality [KIND].")
+@click.option("--name", "modality", metavar="MODALITY", help="The name of the modality [KIND].")
 @click.option(
     "--fields",
     default="name,description",
@@ -64,25 +63,17 @@ def command(
     *,
     graph: str,
     kind: Literal["text", "image", "numeric"],
-    encoder: str | None,
-    name: str | None,
     fields: str,
-    batch: int,
-    limit: int | None,
-    half: bool,
-    device: Literal["auto", "cpu", "cuda"],
     out: Path | None,
-    replace: bool,
-    restart: bool,
-    allow_download: bool,
+    **options: Any,
 ) -> None:
     """Turn the texts, pictures or numbers of a graph into features.
 
     GRAPH is a folder or a name of `momok data list`, KIND is text, image or numeric. Texts are
     names and descriptions; pictures are the files named in entities.tsv, several per entity are
     averaged; numbers stand in numbers.tsv. Entities that have none are marked absent, and what
-    cannot be read is counted and listed. An interrupted or killed encoding goes on with the same
-    command.
+    cannot be read is counted and listed. An interrupted or killed encoding continues with the
+    same command.
 
     Encoders: use, sentence-transformers:MODEL, transformers:MODEL (text); descriptor,
     efficientnet-lite0, transformers:MODEL (image); quantile, log (numeric); and those that other
@@ -105,41 +96,29 @@ def command(
         encoding = encode_modality(
             folder,
             kind,
-            spec=encoder,
-            modality=name,
             fields=[field.strip() for field in fields.split(",") if field.strip()],
-            batch=batch,
-            half=half,
-            replace=replace,
-            restart=restart,
-            limit=limit,
-            device=device,
-            allow_download=allow_download,
             progress=bar.progress,
+            **options,
         )
     _show(encoding, folder, _NOTHING[kind])
 
 
 def _show(encoding: Encoding, folder: Path, what: str) -> None:
     """Say what was encoded, what was not, and where it is."""
-    from momok.console import console, make_printable
-
-    out = console()
     manifest = encoding.features.manifest
     place = folder / "features" / manifest.modality
     if encoding.resumed:
-        out.print(f"Went on after {encoding.resumed:,} entities that were finished before.")
+        print_line(f"Continued after {encoding.resumed:,} entities that were finished before.")
     said = f"{manifest.counts['encoded']:,} of {manifest.counts['entities']:,} entities"
     if "pictures" in manifest.counts:
         said += f" ({manifest.counts['pictures']:,} pictures)"
     made_by = f"{manifest.encoder} {manifest.encoder_version}"
-    out.print(make_printable(f"{said} encoded to {manifest.width:,} numbers by {made_by}"))
+    print_line(f"{said} encoded to {manifest.width:,} numbers by {made_by}")
     for kind, words in _SAID.items():
         examples = [problem for problem in encoding.problems if problem.kind == kind]
         if examples:
             shown = ", ".join(problem.about or problem.label for problem in examples[:_SHOWN])
             more = ", ..." if len(examples) > _SHOWN else ""
-            said = f"{len(examples):,} {words.format(what=what)}: {shown}{more}"
-            out.print(make_printable(said), soft_wrap=True)
+            print_line(f"{len(examples):,} {words.format(what=what)}: {shown}{more}")
     listed = f"; what could not be encoded: {place}.problems.tsv" if encoding.problems else ""
-    out.print(make_printable(f"Written: {place}.safetensors{listed}"), soft_wrap=True)
+    print_line(f"Written: {place}.safetensors{listed}")

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from momok.cli import COMMANDS
+from momok.console import console, print_json, print_line
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from momok.evaluation import Evaluation
     from momok.graph import MultimodalGraph
-
-__all__ = ["command"]
 
 GROUPINGS = ("head", "side", "relation", "cardinality", "presence", "seen", "ties")
 _DEFAULT = ("head", "ties", "side", "cardinality", "seen")
 
 
-@click.command("evaluate", short_help=COMMANDS["evaluate"])
+@click.command("evaluate")
 @click.argument("run")
 @click.option(
     "--split", type=click.Choice(["valid", "test"]), default="test", help="Which facts [test]."
@@ -52,37 +47,32 @@ def command(
 
     The result is also written into the run folder, with the rank of every query.
     """
-    from momok.console import console, make_printable
     from momok.training import RunFolder, evaluate_run
 
     folder = RunFolder(run)
     evaluation = evaluate_run(folder, split, protocol=protocol, progress=True)
     if as_json:
-        click.echo(json.dumps(evaluation.to_json(), indent=2))
+        print_json(evaluation.to_json())
         return
-    out = console()
-    _show(out, evaluation, folder.load_graph(), groupings or _DEFAULT, str(folder.data["name"]))
-    out.print(f"Written to {make_printable(str(folder.path))}/results", soft_wrap=True)
+    _show(evaluation, folder.load_graph(), groupings or _DEFAULT, str(folder.data["name"]))
+    print_line(f"Written to {folder.path}/results")
 
 
 def _show(
-    out: Console,
-    evaluation: Evaluation,
-    graph: MultimodalGraph,
-    groupings: tuple[str, ...],
-    name: str,
+    evaluation: Evaluation, graph: MultimodalGraph, groupings: tuple[str, ...], name: str
 ) -> None:
-    from momok.cli.tables import describe_protocol, group_table, heads_table
+    from momok.cli.views.metrics import build_group_table, build_heads_table, describe_protocol
 
+    out = console()
     published = evaluation.protocol == "published"
     for grouping in dict.fromkeys(groupings):
         if grouping == "ties" and published:  # epochs were ranked by one rule
             continue
         if grouping == "head":
-            out.print(heads_table(evaluation, name))
+            out.print(build_heads_table(evaluation, name))
         else:
             title, groups = _group(evaluation, graph, grouping)
-            out.print(group_table(title, grouping, groups, width=out.width))
+            out.print(build_group_table(title, grouping, groups, width=out.width))
         out.print()
     if evaluation.num_unseen_facts:
         out.print(

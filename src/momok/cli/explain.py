@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
-from momok.cli import COMMANDS
-
-if TYPE_CHECKING:
-    from momok.prediction import ModelExplanation, Predictor
-
-__all__ = ["command"]
+from momok.console import console, print_json
 
 
-@click.command("explain", short_help=COMMANDS["explain"])
+@click.command("explain")
 @click.argument("run")
 @click.argument("head", required=False)
 @click.argument("relation", required=False)
@@ -37,7 +31,7 @@ __all__ = ["command"]
 @click.option(
     "--graph",
     metavar="GRAPH",
-    help="Where the graph of the run lies now, if it was moved: its features and pictures are "
+    help="Where the graph of the run is now, if it was moved: its features and pictures are "
     "shown [where it was].",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead.")
@@ -53,7 +47,7 @@ def command(
     graph: str | None,
     as_json: bool,
 ) -> None:
-    """Say what led the model of the run folder RUN to the probability of a fact.
+    """Explain the probability of a fact by the model of the run folder RUN.
 
     HEAD, RELATION and TAIL are given by label or by name, in quotes where there are blanks; the
     fact may be known or new. docs/explanations.md says what each number means, from which
@@ -76,43 +70,27 @@ def command(
     if model == bool(given) or (given and len(given) != 3):
         raise click.UsageError("give HEAD, RELATION and TAIL of a fact, or --model")
 
-    from momok.console import console
-    from momok.prediction import Predictor
+    from momok.prediction import Predictor, explain_model
+    from momok.progress import ProgressBar
 
     predictor = Predictor(run, source=graph)
     about: dict[str, Any] = {"version": 1, "graph": predictor.graph.name, "run": run}
     out = console()
     if model:
-        explained = _explain_model(predictor)
+        with ProgressBar() as bar:
+            explained = explain_model(predictor, progress=bar.progress)
         if as_json:
-            _print_json({"format": "momok-model-explanation"} | about | explained.to_json())
-            return
-        from momok.cli.views.model import model_view
+            print_json({"format": "momok-model-explanation"} | about | explained.to_json())
+        else:
+            from momok.cli.views.model import show_model
 
-        out.print(model_view(explained, width=out.width, ascii_only=out.options.ascii_only))
+            out.print(show_model(explained, width=out.width))
         return
-    assert head is not None
-    assert relation is not None
-    assert tail is not None
+    head, relation, tail = given
     explanation = predictor.explain(head, relation, tail, asked=asked, limit=limit)
     if as_json:
-        _print_json({"format": "momok-explanation"} | about | explanation.to_json())
-        return
-    from momok.cli.views.explanation import explanation_view
+        print_json({"format": "momok-explanation"} | about | explanation.to_json())
+    else:
+        from momok.cli.views.explanation import show_explanation
 
-    out.print(explanation_view(explanation, ascii_only=out.options.ascii_only))
-
-
-def _explain_model(predictor: Predictor) -> ModelExplanation:
-    from momok.prediction import explain_model
-    from momok.progress import ProgressBar
-
-    with ProgressBar() as bar:
-        return explain_model(predictor, progress=bar.progress)
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    """JSON in readable letters; control characters are escaped, which a terminal would obey."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    safe = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
-    click.echo((safe + "\n").encode(), nl=False)
+        out.print(show_explanation(explanation))

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from momok.cli import COMMANDS
+from momok.console import console, make_printable, print_line
 
 if TYPE_CHECKING:
     from momok.graph.feature_import import FeatureImport
 
-__all__ = ["command"]
-
 _SHOWN = 3  # keys that name no entity
 
 
-@click.group("features", short_help=COMMANDS["features"], invoke_without_command=True)
+@click.group("features", invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """List the features of a graph, or bring in vectors that exist already."""
@@ -33,10 +31,7 @@ def list_features(graph: str) -> None:
     \b
     momok features list my-graph
     """
-    from rich.table import Table
-    from rich.text import Text
-
-    from momok.console import console, make_printable
+    from momok.cli.views.parts import build_table
     from momok.errors import FeatureError
     from momok.graph import Vocabulary, load_features
     from momok.graph.catalog import find_graph_folder
@@ -45,7 +40,7 @@ def list_features(graph: str) -> None:
 
     folder = find_graph_folder(graph)
     entities = Vocabulary(read_labels_of(folder))
-    table = Table("modality", "entities", "width", "made by", "on")
+    table = build_table("modality", "made by", "on", "entities", "width", text=3)
     broken = []
     for modality in list_modalities(folder / "features"):
         try:
@@ -55,21 +50,17 @@ def list_features(graph: str) -> None:
             continue
         manifest, present = features.manifest, int(features.present.sum())
         made_by = f"{manifest.encoder} {manifest.encoder_version}".strip()
-        cells = (
-            modality,
+        table.add_row(
+            *map(make_printable, (modality, made_by, manifest.created)),
             f"{present:,} ({present / len(entities):.0%})",
             f"{manifest.width:,}",
-            made_by,
-            manifest.created,
         )
-        table.add_row(*(Text(make_printable(cell)) for cell in cells))
-    out = console()
     if table.row_count:
-        out.print(table)
+        console().print(table)
     elif not broken:
-        out.print(f"No features yet; make some: momok encode {make_printable(graph)} text")
+        print_line(f"No features yet; make some: momok encode {graph} text")
     for line in broken:
-        out.print(f"unusable: {make_printable(line)}", soft_wrap=True)
+        print_line(f"unusable: {line}")
 
 
 @command.command("import")
@@ -161,9 +152,7 @@ def import_features(
 
 def _show(imported: FeatureImport, entities: int, place: Path) -> None:
     """Say what was imported, what was assumed, and what fits nowhere."""
-    from momok.console import console, make_printable
 
-    out = console()
     features = imported.features
     present = int(features.present.sum())
     lines = [f"assumed: {said}" for said in imported.assumed]
@@ -182,4 +171,4 @@ def _show(imported: FeatureImport, entities: int, place: Path) -> None:
         lines.append(f"{len(features.unmatched):,} keys name no entity: {shown}")
     lines.append(f"Written: {place}.safetensors")
     for line in lines:
-        out.print(make_printable(line), soft_wrap=True)
+        print_line(line)

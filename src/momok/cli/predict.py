@@ -1,136 +1,95 @@
-"""``momok predict``."""
+"""``momok predict``, and how answers are printed or written into a file."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from momok.cli import COMMANDS
+from momok.console import console, error_console, format_json, make_printable, print_json
+from momok.errors import ConfigError
 
 if TYPE_CHECKING:
     from momok.prediction import Predictions
 
-__all__ = ["command"]
-
 _FILE_WIDTH = 120  # columns of a table that is written into a file
-_SUFFIXES = {".json": "json", ".csv": "csv"}
+_FORMATS = {".json": "json", ".csv": "csv"}
+_OWN_COMMANDS = {"--all-missing": "predict-missing", "--new-entity": "predict-new"}
 
 
-@click.command("predict", short_help=COMMANDS["predict"])
+class _Predict(click.Command):
+    """Names the commands that some of its former options have become."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for option, command in _OWN_COMMANDS.items():
+            if any(arg.split("=")[0] == option for arg in args):
+                raise ConfigError(
+                    f"{option} is a command of its own: momok {command} RUN ... "
+                    f"(see momok {command} --help)"
+                )
+        return super().parse_args(ctx, args)
+
+
+def add_answer_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that predict and predict-new share."""
+    for option in (
+        click.option(
+            "--out", metavar="FILE", help="Write into a file instead; whole or not at all."
+        ),
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(["table", "json", "csv"]),
+            help="How to print [by the ending of --out, else table].",
+        ),
+        click.option(
+            "--plausible",
+            is_flag=True,
+            help="Only entities that the relation has on that side in train; and no entity with "
+            "itself, unless it has such facts.",
+        ),
+        click.option(
+            "-k",
+            type=click.IntRange(min=1),
+            default=10,
+            metavar="COUNT",
+            help="How many answers [10].",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command("predict", cls=_Predict)
 @click.argument("run")
-@click.argument("words", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--head", metavar="ENTITY", help="The head that is given; tails are predicted.")
-@click.option(
-    "--relation",
-    "relations",
-    metavar="RELATION",
-    multiple=True,
-    help="The relation of the fact; with --all-missing several may be given [all].",
-)
+@click.option("--relation", required=True, metavar="RELATION", help="The relation of the fact.")
 @click.option("--tail", metavar="ENTITY", help="The tail that is given; heads are predicted.")
-@click.option(
-    "--new-entity",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="What is known of an entity that the graph does not have: name, text, image; several in "
-    "a row, or the option again.",
-)
-@click.option(
-    "--as",
-    "role",
-    type=click.Choice(["head", "tail"]),
-    help="With --new-entity: the side of the fact that it is; the other is predicted [head].",
-)
-@click.option(
-    "--graph",
-    metavar="GRAPH",
-    help="With --new-entity: where the graph of the run lies now, if it was moved.",
-)
-@click.option("-k", type=click.IntRange(min=1), metavar="COUNT", help="How many answers [10].")
 @click.option(
     "--known",
     type=click.Choice(["mark", "hide"]),
-    help="Facts that the graph has already: say so, or leave them out [mark].",
+    default="mark",
+    help="Facts that the graph has already: mark them, or leave them out [mark].",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv"]),
-    help="How to print [by the ending of --output, else table].",
-)
-@click.option(
-    "--output", "--out", metavar="FILE", help="Write into a file instead; whole or not at all."
-)
-@click.option(
-    "--all-missing",
-    is_flag=True,
-    help="Rank new facts over all pairs of entities, into --output (.parquet, .csv, .jsonl, .nt).",
-)
-@click.option(
-    "--per-relation",
-    type=click.IntRange(min=1),
-    metavar="COUNT",
-    help="With --all-missing: how many facts of a relation at most [that of --top, or 1000].",
-)
-@click.option(
-    "--top",
-    type=click.IntRange(min=1),
-    metavar="COUNT",
-    help="With --all-missing: how many facts at most over all relations [no limit].",
-)
-@click.option(
-    "--min-probability",
-    type=click.FloatRange(0, 1),
-    metavar="P",
-    help="With --all-missing: the least calibrated probability, 0 to 1 [any].",
-)
-@click.option(
-    "--plausible",
-    is_flag=True,
-    help="Only entities that the relation has on that side in train; and no entity with itself, "
-    "unless it has such facts.",
-)
-@click.option(
-    "--memory-mb",
-    type=click.IntRange(min=1),
-    metavar="MB",
-    help="With --all-missing: megabytes of score buffers [256].",
-)
-@click.option(
-    "--rdf",
-    type=click.Choice(["star", "rdf12", "reification"]),
-    help="With .nt: a fact as a quoted triple, an RDF 1.2 triple term, or a statement [star].",
-)
-@click.option(
-    "--base-iri",
-    metavar="IRI",
-    help="With .nt: what labels that are no IRIs are put under [urn:momok:].",
-)
+@add_answer_options
 def command(
     *,
     run: str,
-    words: tuple[str, ...],
     head: str | None,
-    relations: tuple[str, ...],
+    relation: str,
     tail: str | None,
-    new_entity: tuple[str, ...],
-    role: Literal["head", "tail"] | None,
-    graph: str | None,
-    k: int | None,
-    known: Literal["mark", "hide"] | None,
-    form: str | None,
-    output: str | None,
-    all_missing: bool,
+    k: int,
+    known: Literal["mark", "hide"],
     plausible: bool,
-    **bulk: Any,
+    form: str | None,
+    out: str | None,
 ) -> None:
-    """Predict the missing side of a fact, or the missing facts, with the model of the folder RUN.
+    """Predict the missing side of a fact with the model of the run folder RUN.
 
     Give a relation and one side: the other side is ranked, best first. Entities and relations are
     given by label or by name, in quotes where there are blanks; a mistyped one gets suggestions.
@@ -143,16 +102,7 @@ def command(
     Which countries may border Brazil that the graph does not know of? Countries only:
       momok predict RUN --head Brazil --relation borders --known hide --plausible
     The best 100 as data:
-      momok predict RUN --head France --relation borders -k 100 --output france.csv
-    An entity that came after training, and has no facts yet:
-      momok predict RUN --new-entity name="Republic of Nuku" image=flag.png --relation "located in"
-    Which countries would pay with a new currency?
-      momok predict RUN --new-entity name="Nuku Dollar" --as tail --relation currency
-    What is missing in the whole graph, at least as likely as one in ten?
-      momok predict RUN --all-missing --min-probability 0.1 --out new.parquet
-    The 500 best new facts of two relations, between entities of the right kind:
-      momok predict RUN --all-missing --relation borders --relation currency \\
-        --plausible --top 500 --out new.csv
+      momok predict RUN --head France --relation borders -k 100 --out france.csv
 
     The score is the mean over the model's decision heads of the probability each gives. The
     percentages say how much of the score came from each modality: its own head, and its part in
@@ -160,7 +110,7 @@ def command(
     modality was needed. In brackets where the entity has no features of that modality.
 
     In a calibrated run (momok calibrate) there is a probability too: how often such an answer was
-    a held-out fact. docs/prediction.md says what it means, and what that of a new fact means.
+    a held-out fact. docs/prediction.md says what it means.
 
     --plausible helps where answers have a kind (countries, currencies). It hurts where every answer
     is given once: a capital that the graph does not know yet is no capital in train.
@@ -170,134 +120,68 @@ def command(
     calibrated). CSV has one column per head and per share. Nothing else goes to the standard
     output.
 
-    A new entity is encoded as the graph was (momok encode), so the graph must be where it was and
-    its encoders installed. name= is its name, text= a description, image= a picture file (again for
-    several); MODALITY=@vector.npy gives a feature vector instead. The heads of what it has vote,
-    and beside them the entities of the graph that are similar to it. docs/prediction.md says how
-    good the answers are: from people's names alone expect little.
-
-    With --all-missing, a fact's score is the lower of the model's answers to its two questions, and
-    facts of train, validation and test are left out. It takes minutes on a large graph; killed, it
-    goes on where it was when the same command is given again.
+    `momok predict-new` asks about an entity that the graph does not have, `momok predict-missing`
+    for the missing facts of the whole graph.
     """
-    alone = {"--head": head, "--tail": tail}
-    new = {"--new-entity": new_entity or None, "--as": role, "--graph": graph}
-    if words and not new_entity:
-        raise click.UsageError(f"{words[0]!r}: expected an option; KEY=VALUE follows --new-entity")
-    if all_missing:
-        from momok.cli.predict_bulk import predict_all_missing
+    if (head is None) == (tail is None):
+        raise click.UsageError("give exactly one of --head and --tail; the other is predicted")
 
-        unfit = {"--format": form, "-k": k, "--known": known}
-        _refuse(given=alone | new | unfit, where="--all-missing")
-        if output is None:
-            raise click.UsageError("--all-missing needs --output FILE")
-        predict_all_missing(run, output, relations, plausible=plausible, **bulk)
-        return
-    options = {f"--{name.replace('_', '-')}": value or None for name, value in bulk.items()}
-    _refuse(given=options, where="a single question; it goes with --all-missing")
-    if new_entity:
-        _refuse(given=alone, where="--new-entity, which is the side that is given")
-        _refuse(given={"--known": known}, where="--new-entity, of which no fact is known")
-    else:
-        _refuse(given=new, where="--head or --tail; it goes with --new-entity")
-        if (head is None) == (tail is None):
-            raise click.UsageError(
-                "give exactly one of --head and --tail, or --new-entity; the other is predicted"
-            )
-    if len(relations) != 1:
-        raise click.UsageError("give --relation, once")
-    [relation] = relations
-    k, known = k or 10, known or "mark"
-    predictions: Predictions
-    if new_entity:
-        from momok.cli.predict_new import predict_new
-        from momok.prediction.new_entities import SIMILAR
+    from momok.prediction import Predictor
 
-        predictor, predictions = predict_new(
-            run,
-            (*new_entity, *words),
-            relation,
-            role=role or "head",
-            k=k,
-            graph=graph,
-            plausible=plausible,
-        )
-        heads = (*predictor.heads, SIMILAR)
-    else:
-        from momok.prediction import Predictor
-
-        predictor = Predictor(run)
-        predictions = predictor.predict(
-            head=head, relation=relation, tail=tail, k=k, known=known, plausible=plausible
-        )
-        heads = predictor.heads
+    predictor = Predictor(run)
+    predictions = predictor.predict(
+        head=head, relation=relation, tail=tail, k=k, known=known, plausible=plausible
+    )
     about = {"graph": predictor.graph.name, "run": run, "known": known, "plausible": plausible}
-    _show(predictions, heads, form, output, about)
+    give_answers(predictions, predictor.heads, form, out, about)
 
 
-def _show(
+def give_answers(
     predictions: Predictions,
-    heads: tuple[str, ...],
+    heads: Sequence[str],
     form: str | None,
-    output: str | None,
+    out: str | None,
     about: dict[str, Any],
 ) -> None:
     """Print the answers, or write them into a file."""
-    chosen = form or _SUFFIXES.get(Path(output or "").suffix.lower(), "table")
-    if chosen == "json":
-        content = _to_json(predictions, about)
-    elif chosen == "csv":
-        content = _to_csv(predictions, heads, output is None and sys.stdout.isatty())
-    elif output is None:
-        _print_table(predictions)
-        return
+    from momok.cli.views.predictions import show_predictions
+
+    form = form or _FORMATS.get(Path(out or "").suffix.lower(), "table")
+    value = {"format": "momok-predictions", "version": 1} | about | predictions.to_json()
+    if out is not None:
+        if form == "json":
+            content = format_json(value)
+        elif form == "csv":
+            content = _format_csv(predictions, heads)
+        else:
+            content = _format_table(predictions)
+        _write(out, content, len(predictions))
+    elif form == "json":
+        print_json(value)
+    elif form == "csv":
+        content = _format_csv(predictions, heads, safe=sys.stdout.isatty())
+        click.echo(content.encode(), nl=False)  # UTF-8, whatever the terminal has
     else:
-        content = _to_text(predictions)
-    _deliver(content, output, len(predictions))
+        console().print(show_predictions(predictions, width=console().width))
 
 
-def _refuse(*, given: dict[str, Any], where: str) -> None:
-    for option, value in given.items():
-        if value is not None:
-            raise click.UsageError(f"{option} does not go with {where}")
-
-
-def _print_table(predictions: Predictions) -> None:
-    from momok.cli.views.predictions import prediction_table
-    from momok.console import console
-
-    out = console()
-    ascii_only = out.options.ascii_only
-    out.print(prediction_table(predictions, width=out.width, ascii_only=ascii_only))
-
-
-def _to_text(predictions: Predictions) -> str:
+def _format_table(predictions: Predictions) -> str:
     from rich.console import Console
 
-    from momok.cli.views.predictions import prediction_table
+    from momok.cli.views.predictions import show_predictions
 
     plain = Console(file=io.StringIO(), width=_FILE_WIDTH, color_system=None)
     with plain.capture() as captured:
-        plain.print(prediction_table(predictions, width=_FILE_WIDTH))
+        plain.print(show_predictions(predictions, width=_FILE_WIDTH))
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 
-def _to_json(predictions: Predictions, about: dict[str, Any]) -> str:
-    """JSON in readable letters; control characters are escaped, which a terminal would obey."""
-    value = {"format": "momok-predictions", "version": 1} | about | predictions.to_json()
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text) + "\n"
-
-
-def _to_csv(predictions: Predictions, heads: tuple[str, ...], safe: bool) -> str:
+def _format_csv(predictions: Predictions, heads: Sequence[str], *, safe: bool = False) -> str:
     """CSV; ``safe`` escapes control characters, for a terminal (a file gets labels as they are)."""
-    from momok.console import make_printable
-
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    columns = [f"head_{head}" for head in heads] + [
-        f"share_{name}" for name in predictions.query_present
-    ]
+    columns = [f"head_{head}" for head in heads]
+    columns += [f"share_{name}" for name in predictions.query_present]
     writer.writerow(["rank", "label", "name", "score", "known", *columns, "probability"])
     for p in predictions:
         names = [make_printable(n) if safe else n for n in (p.label, p.name)]
@@ -306,12 +190,8 @@ def _to_csv(predictions: Predictions, heads: tuple[str, ...], safe: bool) -> str
     return text.getvalue()
 
 
-def _deliver(content: str, output: str | None, count: int) -> None:
-    if output is None:
-        click.echo(content.encode(), nl=False)  # UTF-8, whatever the terminal has
-        return
-    from momok.console import error_console, make_printable
+def _write(out: str, content: str, count: int) -> None:
     from momok.storage import write_file
 
-    write_file(Path(output), content.encode())
-    error_console().print(f"{count} predictions written to {make_printable(output)}")
+    write_file(Path(out), content.encode())
+    error_console().print(f"{count} predictions written to {make_printable(out)}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""``momok predict RUN --new-entity``: questions about an entity that the graph does not have."""
+"""``momok predict-new``."""
 
 from __future__ import annotations
 
@@ -6,49 +6,79 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import click
+
+from momok.cli.predict import add_answer_options, give_answers
 from momok.errors import ConfigError, FeatureError
 
 if TYPE_CHECKING:
-    from momok.prediction import NewEntity, NewPredictions, Predictor
-
-__all__ = ["predict_new", "read_new_entity"]
+    from momok.prediction import NewEntity
 
 _KEYS = ("name", "text", "image")
 
 
-def predict_new(
-    run: str,
-    words: Sequence[str],
-    relation: str,
+@click.command("predict-new")
+@click.argument("run")
+@click.argument("words", nargs=-1, required=True, metavar="KEY=VALUE...")
+@click.option("--relation", required=True, metavar="RELATION", help="The relation of the fact.")
+@click.option(
+    "--as",
+    "role",
+    type=click.Choice(["head", "tail"]),
+    default="head",
+    help="The side of the fact that the new entity is; the other is predicted [head].",
+)
+@click.option(
+    "--graph",
+    metavar="GRAPH",
+    help="Where the graph of the run is now, if it was moved [where it was].",
+)
+@add_answer_options
+def command(
     *,
+    run: str,
+    words: tuple[str, ...],
+    relation: str,
     role: Literal["head", "tail"],
-    k: int,
     graph: str | None,
-    plausible: bool = False,
-) -> tuple[Predictor, NewPredictions]:
-    """Answer (new, relation, ?), or (?, relation, new) where its role is ``tail``.
+    k: int,
+    plausible: bool,
+    form: str | None,
+    out: str | None,
+) -> None:
+    """Predict facts of an entity that the graph does not have.
 
-    Args:
-        run: the run folder.
-        words: KEY=VALUE, what is known of the entity.
-        relation: by label or name.
-        role: the side of the fact that the entity is.
-        k: how many answers.
-        graph: where the graph of the run lies now, if it was moved.
-        plausible: only entities that answer such a question in train.
+    KEY=VALUE says what is known of it: name= is its name, text= a description, image= a picture
+    file (again for several); MODALITY=@vector.npy gives a feature vector instead.
+
+    \b
+    An entity that came after training, and has no facts yet:
+      momok predict-new RUN name="Republic of Nuku" image=flag.png --relation "located in"
+    Which countries would pay with a new currency?
+      momok predict-new RUN name="Nuku Dollar" --as tail --relation currency
+    Known by a feature vector, the answers as data:
+      momok predict-new RUN text=@vector.npy --relation "city in" -k 100 --out cities.json
+
+    The entity is encoded as the graph was (momok encode), so the graph must be where it was and
+    its encoders installed. The heads of what it has vote, and beside them the entities of the graph
+    that are similar to it. docs/prediction.md says how good the answers are: from people's names
+    alone expect little. `momok predict --help` explains the numbers.
     """
     entity = read_new_entity(words)
 
     from momok.prediction import Predictor
+    from momok.prediction.new_entities import SIMILAR
     from momok.progress import ProgressBar
 
     with ProgressBar() as bar:  # seconds, most of them for the encoder's weights
         bar.progress("loading the model", 0, 0)
         predictor = Predictor(run, source=graph)
         bar.progress("encoding the new entity", 0, 0)
-        return predictor, predictor.predict_new(
+        predictions = predictor.predict_new(
             entity, relation=relation, role=role, k=k, plausible=plausible
         )
+    about = {"graph": predictor.graph.name, "run": run, "plausible": plausible}
+    give_answers(predictions, (*predictor.heads, SIMILAR), form, out, about)
 
 
 def read_new_entity(words: Sequence[str]) -> NewEntity:
@@ -67,13 +97,13 @@ def read_new_entity(words: Sequence[str]) -> NewEntity:
         key, equals, value = word.partition("=")
         if not key or not equals:
             raise ConfigError(
-                f"--new-entity: {word!r} is not KEY=VALUE; give name=, text= or image=, in quotes "
+                f"{word!r} is not KEY=VALUE; give name=, text= or image=, in quotes "
                 'where there are blanks: "name=East Timor"'
             )
         if not value.strip():
-            raise ConfigError(f"--new-entity: {key}= says nothing; leave it out")
+            raise ConfigError(f"{key}= says nothing; leave it out")
         if key in given or key in vectors:
-            raise ConfigError(f"--new-entity: {key}= is given twice; only image= may be repeated")
+            raise ConfigError(f"{key}= is given twice; only image= may be repeated")
         if value.startswith("@") and key != "name":
             vectors[key] = _read_vector(key, Path(value[1:]))
         elif key == "image":
@@ -81,16 +111,16 @@ def read_new_entity(words: Sequence[str]) -> NewEntity:
         elif key in _KEYS:
             given[key] = value
         else:
-            raise ConfigError(_say_unknown(key))
+            raise ConfigError(_describe_unknown(key))
     return NewEntity(**given, pictures=tuple(pictures), vectors=vectors)
 
 
-def _say_unknown(key: str) -> str:
+def _describe_unknown(key: str) -> str:
     from momok.graph.names import suggest_near_misses
 
     near = suggest_near_misses(key, _KEYS) or f"; there are {', '.join(_KEYS)}"
     return (
-        f"--new-entity: there is no key {key!r}{near}; a vector for a modality of this name is "
+        f"there is no key {key!r}{near}; a vector for a modality of this name is "
         f"given as {key}=@vector.npy"
     )
 

@@ -1,15 +1,13 @@
-"""``momok report``."""
+"""``momok report`` and ``momok plot``."""
 
 from __future__ import annotations
 
 import click
 
-from momok.cli import COMMANDS
-
-__all__ = ["command"]
+from momok.console import print_line
 
 
-@click.command("report", short_help=COMMANDS["report"])
+@click.command("report")
 @click.argument("runs", metavar="RUN [RUN ...]", nargs=-1, required=True)
 @click.option(
     "--out",
@@ -18,7 +16,9 @@ __all__ = ["command"]
 )
 @click.option("--no-pictures", is_flag=True, help="Leave the pictures of entities out.")
 @click.option("--plots", is_flag=True, help="Save the figures as PNG and SVG too.")
-def command(runs: tuple[str, ...], out: str | None, no_pictures: bool, plots: bool) -> None:
+def report_command(
+    runs: tuple[str, ...], out: str | None, no_pictures: bool, plots: bool
+) -> None:
     """Write the report of a run as one HTML file, or compare several runs in one.
 
     The page needs no network and runs no script: it can be mailed and archived. It is light or dark
@@ -36,7 +36,6 @@ def command(runs: tuple[str, ...], out: str | None, no_pictures: bool, plots: bo
     Runs can be compared when they were trained and tested on the same facts. Differences are given
     with 95% paired bootstrap intervals over the test queries.
     """
-    from momok.console import make_printable
     from momok.progress import ProgressBar
     from momok.reporting.report import write_report
 
@@ -44,4 +43,26 @@ def command(runs: tuple[str, ...], out: str | None, no_pictures: bool, plots: bo
         path = write_report(
             runs, out=out, pictures=not no_pictures, plots=plots, progress=bar.progress
         )
-    click.echo(make_printable(str(path)))
+    print_line(str(path))
+
+
+@click.command("plot")
+@click.argument("run")
+def plot_command(run: str) -> None:
+    """Draw the plots of a run again, from its files; also of one that is not finished.
+
+    curves, heads and relations show how it was trained and what it reaches. As soon as there is a
+    checkpoint, experts, modalities and disentanglement show what the model has learned of the
+    relations (docs/explanations.md).
+    """
+    from momok.progress import ProgressBar
+    from momok.reporting import draw_model_plots, draw_plots
+    from momok.training import RunFolder
+
+    folder = RunFolder(run)
+    written = draw_plots(folder)
+    if folder.best_checkpoint.exists():
+        with ProgressBar() as bar:
+            written += draw_model_plots(folder, progress=bar.progress)
+    for path in written:
+        print_line(str(path))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from momok.cli import COMMANDS
-
-__all__ = ["command"]
+from momok.console import print_line
 
 
-@click.command("serve", short_help=COMMANDS["serve"])
+@click.command("serve")
 @click.argument("run")
 @click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="Where to listen [127.0.0.1].")
 @click.option(
@@ -48,28 +47,18 @@ __all__ = ["command"]
     type=click.IntRange(min=0),
     default=0,
     metavar="COUNT",
-    help="Threads of the arithmetic [half of the cores].",
+    help="CPU threads for inference [half of the cores].",
 )
 @click.option(
     "--watch",
+    "watch_seconds",
     type=click.FloatRange(min=0),
     default=5.0,
     metavar="SECONDS",
     help="How often to look for a newer checkpoint; 0: only on SIGHUP [5].",
 )
-def command(
-    *,
-    run: str,
-    host: str,
-    port: int,
-    token: str,
-    insecure: bool,
-    allowed_hosts: tuple[str, ...],
-    reviews: str,
-    threads: int,
-    watch: float,
-) -> None:
-    """Serve the run folder RUN: a page to look, ask why and review, and a JSON API.
+def command(run: str, **options: Any) -> None:
+    """Serve the run folder RUN: pages to browse, explain and review facts, and a JSON API.
 
     \b
     On this machine, at http://127.0.0.1:8000:
@@ -80,28 +69,16 @@ def command(
       momok serve RUN --reviews postgresql+psycopg://curator@db/reviews
 
     Decisions on facts are kept in RUN/reviews.sqlite. The page exports the accepted ones, and
-    `momok data build --with-reviews` takes them up. A newer checkpoint in RUN is served as soon as
-    it is there. SIGTERM ends the server after the requests under way, SIGHUP loads the checkpoint
-    again. The API is described at /api/v1/openapi.json; /health, /ready and /metrics are there for
-    what watches over it.
+    `momok data build --with-reviews` adds them to a graph. A newer checkpoint in RUN is served as
+    soon as it is there. SIGTERM ends the server after the requests under way, SIGHUP loads the
+    checkpoint again. The API is described at /api/v1/openapi.json; /health, /ready and /metrics
+    are there for monitoring.
     """
-    from momok.console import console
     from momok.serving.settings import ServeSettings, check_extra
 
-    settings = ServeSettings(
-        run=Path(run),
-        host=host,
-        port=port,
-        token=token,
-        insecure=insecure,
-        allowed_hosts=allowed_hosts,
-        reviews=reviews,
-        threads=threads,
-        watch_seconds=watch,
-    )
+    settings = ServeSettings(run=Path(run), **options)
     check_extra()
     from momok.serving import serve
 
-    out = console()
-    serve(settings, ready=lambda address: out.print(f"Serving {run} at {address} (Ctrl-C ends it)"))
-    out.print("Stopped.")
+    serve(settings, ready=lambda at: print_line(f"Serving {run} at {at} (Ctrl-C ends it)"))
+    print_line("Stopped.")

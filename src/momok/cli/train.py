@@ -1,15 +1,21 @@
-"""``momok train``."""
+"""``momok train`` and ``momok resume``."""
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from momok.cli import COMMANDS
+from momok.console import console, make_printable, print_line
 
-__all__ = ["command"]
+if TYPE_CHECKING:
+    from momok.progress import Reporter
+    from momok.training import RunFolder
 
 
-@click.command("train", short_help=COMMANDS["train"])
+@click.command("train")
 @click.argument("graph")
 @click.option("--preset", metavar="NAME", help="Settings to begin with: default, paper [default].")
 @click.option("--config", "file", metavar="FILE", help="A TOML file with settings.")
@@ -21,10 +27,10 @@ __all__ = ["command"]
     help="One setting, as training.epochs=20; may be repeated, and wins over the file.",
 )
 @click.option("--run", metavar="FOLDER", help="The run folder to make [runs/GRAPH-TIME].")
-@click.option("--seed", type=int, metavar="N", help="Fixes everything random; as --set seed=N.")
+@click.option("--seed", type=int, metavar="N", help="Random seed; the same as --set seed=N.")
 @click.option("--strict", is_flag=True, help="Malformed lines in the graph are errors.")
 @click.option("--quiet", is_flag=True, help="Print the run folder and nothing else.")
-def command(
+def train_command(
     *,
     graph: str,
     preset: str | None,
@@ -38,7 +44,7 @@ def command(
     """Train MoMoK on a graph, choose a checkpoint by validation, test it once.
 
     GRAPH is a name that `momok data list` knows, or a folder. `momok config` lists the settings.
-    Ctrl-C saves; `momok resume` goes on, after a kill too.
+    Ctrl-C saves; `momok resume` continues, after a kill too.
 
     \b
     The bundled graph, briefly, into a folder of that name:
@@ -53,13 +59,9 @@ def command(
     The run folder then holds the settings, the graph's facts, the metrics of every epoch, the last
     and the best checkpoint, the results on validation and test, and plots.
     """
-    from momok.cli.outcome import show_outcome
     from momok.config import resolve_config
-    from momok.console import make_printable
     from momok.graph import load_graph
-    from momok.prediction.calibration.fit import calibrate_run
     from momok.progress import open_reporter
-    from momok.reporting import draw_plots
     from momok.training import train
 
     if seed is not None:
@@ -73,9 +75,61 @@ def command(
             run=run,
             progress=reporter,
         )
-        calibrate_run(folder, progress=reporter.progress)
-        draw_plots(folder)
+        finish_run(folder, reporter)
     if quiet:
-        click.echo(make_printable(str(folder.path)))
+        print_line(str(folder.path))
     else:
-        show_outcome(folder)
+        _show_outcome(folder)
+
+
+@click.command("resume")
+@click.argument("run")
+def resume_command(run: str) -> None:
+    """Continue an interrupted or killed run from its last checkpoint.
+
+    On CPU the result equals that of an uninterrupted run, bit for bit.
+    """
+    from momok.progress import ProgressBar
+    from momok.training import resume
+
+    with ProgressBar() as bar:
+        folder = resume(run, progress=bar)
+        finish_run(folder, bar)
+    _show_outcome(folder)
+
+
+def finish_run(run: RunFolder, reporter: Reporter) -> None:
+    """Calibrate a trained run and draw its plots."""
+    from momok.prediction.calibration.fit import calibrate_run
+    from momok.reporting import draw_plots
+
+    calibrate_run(run, progress=reporter.progress)
+    draw_plots(run)
+
+
+def show_result(run: RunFolder) -> None:
+    """Print the test table of a finished run, under the run's own protocol."""
+    from momok.cli.views.metrics import build_heads_table, describe_protocol
+
+    evaluation = run.load_evaluation("test", run.config.evaluation.protocol)
+    console().print(build_heads_table(evaluation, str(run.data["name"])))
+    console().print(describe_protocol(evaluation))
+
+
+def quote_path(path: Path) -> str:
+    """A path as a shell takes it, safe to print."""
+    return make_printable(shlex.quote(str(path)))
+
+
+def _show_outcome(run: RunFolder) -> None:
+    """Print the test table of a finished run and the next commands."""
+    show_result(run)
+    folder = quote_path(run.path)
+    for line in (
+        "",
+        f"Run folder: {folder}",
+        f"Plots:      {folder}/plots (curves, heads, relations)",
+        f"Next:       momok evaluate {folder}",
+        f"            momok predict {folder} --head ENTITY --relation RELATION",
+    ):
+        print_line(line)

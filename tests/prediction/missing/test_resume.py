@@ -150,7 +150,7 @@ def test_killed_at_any_moment_and_given_again_the_bytes_are_the_same(
     whole, path = tmp_path / "whole.csv", tmp_path / "new.csv"
     write_new_facts(model, whole, options=OPTIONS)
     command = [
-        *(sys.executable, "-m", "momok", "predict", str(calibrated), "--all-missing"),
+        *(sys.executable, "-m", "momok", "predict-missing", str(calibrated)),
         *("--per-relation", "40", "--out", str(path)),
     ]
     folder = tmp_path / ".new.csv.unfinished"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from momok.cli.views.parts import build_fields, draw_bar
 from momok.console import make_printable
 from momok.graph.doctor import Coverage, DataReport, Overview, Problem
-
-__all__ = ["show_data_report"]
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 _BAR = 32  # columns of the longest bar of the histogram
@@ -24,89 +23,81 @@ _TYPES = 4
 def show_data_report(out: Console, report: DataReport) -> None:
     """Print all of a report; labels are made printable."""
     out.print(Text(make_printable(report.name), style="bold"))
-    out.print(_build_overview(report.overview))
+    out.print(build_fields(_list_fields(report.overview)))
     out.print()
     for problem in report.problems:
-        _show_problem(out, problem)
+        out.print(_build_headline(problem))
+        out.print(Padding(_build_details(problem), (0, 0, 1, 8)))
     counts = [
         f"{report.count(severity):,} {severity}{'' if report.count(severity) == 1 else 's'}"
         for severity in ("error", "warning", "note")
     ]
     if report.problems:
-        out.print(
-            f"{', '.join(counts)}, the worst first. What they mean: docs/data-check.md",
-            soft_wrap=True,
-        )
+        said = f"{', '.join(counts)}, the worst first. What they mean: docs/data-check.md"
+        out.print(said, soft_wrap=True)
     else:
         out.print(f"Nothing found by {', '.join(report.checks)}.")
 
 
-def _build_overview(overview: Overview) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    table.add_column()
-    facts = ", ".join(f"{count:,} {split}" for split, count in overview.facts.items())
-    table.add_row("size", f"{overview.entities:,} entities, {overview.relations:,} relations")
-    table.add_row("facts", facts)
+def _list_fields(overview: Overview) -> Iterator[tuple[str, RenderableType]]:
+    yield "size", f"{overview.entities:,} entities, {overview.relations:,} relations"
+    yield "facts", ", ".join(f"{count:,} {split}" for split, count in overview.facts.items())
     degrees = overview.degrees
-    hub = make_printable(degrees.hub)
-    table.add_row(
+    yield (
         "degree",
-        Text(
-            f"median {degrees.median:g}, mean {degrees.mean:.1f}, largest {degrees.largest:,} "
-            f"({hub[:80]})"
+        f"median {degrees.median:g}, mean {degrees.mean:.1f}, largest {degrees.largest:,} "
+        f"({degrees.hub[:80]})",
+    )
+    yield "", _draw_histogram(degrees.histogram)
+    total = max(1, sum(c.facts for c in overview.cardinalities))
+    yield (
+        "relations",
+        ", ".join(
+            f"{c.kind}: {c.relations:,} ({c.facts / total:.0%} of train facts)"
+            for c in overview.cardinalities
         ),
     )
-    table.add_row("", Text("\n".join(_draw_histogram(degrees.histogram))))
-    total = max(1, sum(c.facts for c in overview.cardinalities))
-    kinds = ", ".join(
-        f"{c.kind}: {c.relations:,} ({c.facts / total:.0%} of train facts)"
-        for c in overview.cardinalities
-    )
-    table.add_row("relations", kinds)
     for coverage in overview.coverage:
-        table.add_row(Text(make_printable(coverage.modality)), Text(_say_coverage(coverage)))
+        yield coverage.modality, _describe_coverage(coverage)
+
+
+def _draw_histogram(histogram: tuple[tuple[int, int, int], ...]) -> Table:
+    longest = max(count for _, _, count in histogram)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right")
+    for low, high, count in histogram:
+        name = f"{low:,}" if low == high else f"{low:,}-{high:,}"
+        bar = draw_bar(count / max(longest, 1), columns=_BAR)
+        bar.rstrip()
+        table.add_row(name, bar.append(f" {count:,}", style="default"))
     return table
 
 
-def _draw_histogram(histogram: tuple[tuple[int, int, int], ...]) -> Iterator[str]:
-    longest = max(count for _, _, count in histogram)
-    names = [f"{low:,}" if low == high else f"{low:,}-{high:,}" for low, high, _ in histogram]
-    width = max(map(len, names))
-    for name, (_, _, count) in zip(names, histogram, strict=True):
-        eighths = round(8 * _BAR * count / longest)
-        bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
-        bar = bar or ("▏" if count else "")
-        yield f"{name:>{width}}  {bar} {count:,}"
-
-
-def _say_coverage(coverage: Coverage) -> str:
+def _describe_coverage(coverage: Coverage) -> str:
     said = f"{coverage.entities:,} entities ({coverage.share:.0%})"
     if not coverage.by_type or coverage.share == 1:
         return said
     shown = [
-        f"{make_printable(kind)[:40]} {covered:,}/{size:,}"
-        for kind, covered, size in coverage.by_type[:_TYPES]
+        f"{kind[:40]} {covered:,}/{size:,}" for kind, covered, size in coverage.by_type[:_TYPES]
     ]
     return f"{said}; by type: {', '.join(shown)}"
 
 
-def _show_problem(out: Console, problem: Problem) -> None:
+def _build_headline(problem: Problem) -> Text:
     style = _STYLES[problem.severity]
-    head = Text.assemble(
+    return Text.assemble(
         (f"{problem.severity:<8}", style),
         (f"{problem.kind}: ", style),
         (make_printable(problem.message), "" if problem.severity == "note" else "bold"),
     )
-    table = Table.grid(padding=(0, 1))
-    table.add_column(no_wrap=True, style="dim")
-    table.add_column(overflow="fold")
-    table.add_row("effect", Text(make_printable(problem.effect)))
+
+
+def _build_details(problem: Problem) -> Table:
+    table = build_fields([("effect", problem.effect)])
     for number, example in enumerate(problem.examples[:_EXAMPLES]):
         text = make_printable(example)
         if len(text) > _EXAMPLE_WIDTH:
             text = f"{text[:_EXAMPLE_WIDTH]}…"
-        table.add_row("" if number else "e.g.", Text(text))
-    table.add_row("mend", Text(make_printable(problem.remedy)))
-    out.print(head)
-    out.print(Padding(table, (0, 0, 1, 8)))
+        table.add_row("" if number else "e.g.", text)
+    table.add_row("mend", make_printable(problem.remedy))
+    return table

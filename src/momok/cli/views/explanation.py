@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from momok.cli.views.parts import COLOURS, draw_bar, plain_table, say_percent, say_probability
+from momok.cli.views.parts import (
+    build_fields,
+    build_table,
+    choose_colour,
+    draw_bar,
+    format_percent,
+    format_probability,
+)
 from momok.console import make_printable
 from momok.prediction import (
     ExplainedEntity,
@@ -18,8 +25,6 @@ from momok.prediction import (
     SimilarEntity,
     SupportingFact,
 )
-
-__all__ = ["explanation_view"]
 
 _BAR = 18  # columns of a bar of weight 1
 _LONGEST_NAME = 36  # columns of the name before a list
@@ -37,136 +42,117 @@ _REASONS = {
 }
 
 
-def explanation_view(explanation: Explanation, *, ascii_only: bool = False) -> Group:
-    """All that is said of a fact, top down: the number, its parts, what lies behind them.
-
-    Args:
-        explanation: what ``Predictor.explain`` gave.
-        ascii_only: draw without block characters.
-    """
+def show_explanation(explanation: Explanation) -> Group:
+    """All that is said of a fact, top down: the number, its parts, what lies behind them."""
     parts: list[RenderableType] = [
-        _Words(ascii_only).headline(explanation),
+        _show_headline(explanation),
         Text(),
-        _summary(explanation, ascii_only),
-        _heads(explanation, ascii_only),
-        _modalities(explanation, ascii_only),
-        *_experts(explanation, ascii_only),
-        *_evidence(explanation),
-        *_support(explanation, ascii_only),
+        _show_summary(explanation),
+        _show_heads(explanation),
+        _show_modalities(explanation),
+        *_show_experts(explanation),
+        *_show_similar(explanation),
+        *_show_facts(explanation),
     ]
     if explanation.source.remark:
         parts += [Text(), Text(make_printable(explanation.source.remark), style="yellow")]
     return Group(*parts)
 
 
-class _Words:
-    """How facts are written."""
-
-    def __init__(self, ascii_only: bool) -> None:
-        self._dash, self._arrow = ("--", "->") if ascii_only else ("—", "→")
-
-    def headline(self, fact: ExplainedFact) -> Text:
-        """The fact in bold, with the labels below where they differ from the names."""
-        text = self.fact(fact)
-        text.stylize("bold")
-        things = (fact.head, fact.relation, fact.tail)
-        if any(thing.label != thing.name for thing in things):
-            labels = "  ".join(make_printable(thing.label) for thing in things)
-            text.append(f"\n{labels}", style="dim not bold")
-        return text
-
-    def fact(self, fact: ExplainedFact) -> Text:
-        """``head — relation → tail``."""
-        relation = make_printable(fact.relation.name)
-        return Text.assemble(
-            _entity(fact.head), f" {self._dash} {relation} {self._arrow} ", _entity(fact.tail)
-        )
+def _show_headline(fact: ExplainedFact) -> Text:
+    """The fact in bold, with the labels below where they differ from the names."""
+    text = _format_fact(fact)
+    text.stylize("bold")
+    things = (fact.head, fact.relation, fact.tail)
+    if any(thing.label != thing.name for thing in things):
+        labels = "  ".join(make_printable(thing.label) for thing in things)
+        text.append(f"\n{labels}", style="dim not bold")
+    return text
 
 
-def _entity(entity: ExplainedEntity) -> Text:
+def _format_fact(fact: ExplainedFact) -> Text:
+    relation = f" — {make_printable(fact.relation.name)} → "
+    return Text.assemble(_format_entity(fact.head), relation, _format_entity(fact.tail))
+
+
+def _format_entity(entity: ExplainedEntity) -> Text:
     """The title of an entity, linked to its picture where a terminal can follow links."""
     link = entity.picture.absolute().as_uri() if entity.picture else None
     return Text(make_printable(entity.title), style=Style(link=link))
 
 
-def _summary(explanation: Explanation, ascii_only: bool) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    table.add_column()
-    bar = draw_bar(explanation.probability, _BAR, "bold", ascii_only=ascii_only)
-    probability = Text.assemble((f"{say_probability(explanation.probability)}  ", "bold"), bar)
-    table.add_row("probability", probability)
+def _show_summary(explanation: Explanation) -> Table:
+    bar = draw_bar(explanation.probability, columns=_BAR)
+    rows: list[tuple[str, RenderableType]] = [
+        (
+            "probability",
+            Text.assemble((f"{format_probability(explanation.probability)}  ", "bold"), bar),
+        )
+    ]
     if explanation.calibrated is not None:
-        table.add_row("calibrated", Text(say_probability(explanation.calibrated)))
-    asked = explanation.asked
-    table.add_row(
-        "rank",
-        f"{explanation.rank:,} of {explanation.candidates:,} candidates for the {asked}, other "
-        "known answers left out",
-    )
-    table.add_row("known", _KNOWN[explanation.known])
+        rows.append(("calibrated", format_probability(explanation.calibrated)))
+    rows += [
+        (
+            "rank",
+            f"{explanation.rank:,} of {explanation.candidates:,} candidates for the "
+            f"{explanation.asked}, other known answers left out",
+        ),
+        ("known", _KNOWN[explanation.known]),
+    ]
     for entity in (explanation.head, explanation.tail):
         if entity.picture is not None:
-            path = Text(make_printable(str(entity.picture)), overflow="fold")
-            table.add_row(Text(f"picture of {make_printable(entity.name)}"), path)
-    return table
+            rows.append((f"picture of {entity.name}", str(entity.picture)))
+    return build_fields(rows)
 
 
-def _heads(explanation: Explanation, ascii_only: bool) -> Table:
+def _show_heads(explanation: Explanation) -> Table:
     calibrated = any(head.calibrated is not None for head in explanation.heads)
-    columns = ["decision head", "probability", *(["calibrated"] if calibrated else []), "share", ""]
-    table = plain_table(*columns)
+    more = ["calibrated"] if calibrated else []
+    table = build_table("decision head", "probability", *more, "share", "")
     for number, head in enumerate(explanation.heads):
-        colour = COLOURS[number % len(COLOURS)]
-        row = [
-            Text(make_printable(head.name), style=colour),
-            Text(say_probability(head.probability)),
-        ]
-        if calibrated:
-            row.append(Text("-" if head.calibrated is None else say_probability(head.calibrated)))
-        row += [Text(say_percent(head.share)), _draw(head.share, number, ascii_only)]
-        table.add_row(*row)
+        table.add_row(
+            Text(make_printable(head.name), style=choose_colour(number)),
+            format_probability(head.probability),
+            *([format_probability(head.calibrated)] if calibrated else []),
+            format_percent(head.share),
+            draw_bar(head.share, columns=_BAR, number=number),
+        )
     return table
 
 
-def _modalities(explanation: Explanation, ascii_only: bool) -> Table:
+def _show_modalities(explanation: Explanation) -> Table:
     fusion = explanation.fusion
-    columns = ["modality", "share", ""]
-    if fusion is not None:
-        columns += ["attention\nquery", "\ncandidate"]
-    table = plain_table(*columns, "has it\nhead", "\ntail")
+    attention = [] if fusion is None else ["attention\nquery", "\ncandidate"]
+    table = build_table("modality", "share", "", *attention, "has it\nhead", "\ntail")
     for number, part in enumerate(explanation.modalities):
-        row = [
-            Text(make_printable(part.name), style=COLOURS[number % len(COLOURS)]),
-            Text(say_percent(part.share)),
-            _draw(part.share, number, ascii_only),
-        ]
-        if fusion is not None:
-            weights = (fusion.query[part.name], fusion.candidate[part.name])
-            row += [Text(say_percent(weight)) for weight in weights]
-        row += [
-            Text("yes" if has else "no", style="" if has else "yellow")
-            for has in (part.present_head, part.present_tail)
-        ]
-        table.add_row(*row)
+        weights = [] if fusion is None else [fusion.query[part.name], fusion.candidate[part.name]]
+        table.add_row(
+            Text(make_printable(part.name), style=choose_colour(number)),
+            format_percent(part.share),
+            draw_bar(part.share, columns=_BAR, number=number),
+            *map(format_percent, weights),
+            *(
+                Text("yes" if has else "no", style="" if has else "yellow")
+                for has in (part.present_head, part.present_tail)
+            ),
+        )
     return table
 
 
-def _experts(explanation: Explanation, ascii_only: bool) -> Iterator[RenderableType]:
+def _show_experts(explanation: Explanation) -> Iterator[RenderableType]:
     """The gates of the experts; where there is one expert there is nothing to say."""
     if all(len(gates.query_gates) == 1 for gates in explanation.experts.values()):
         return
-    table = plain_table("expert", "query", "", "average", "candidate")
+    table = build_table("expert", "query", "", "average", "candidate")
     for number, (modality, gates) in enumerate(explanation.experts.items()):
-        colour = COLOURS[number % len(COLOURS)]
         for expert, weight in enumerate(gates.query_gates):
             average = gates.relation_average
             table.add_row(
-                Text(f"{make_printable(modality)} {expert + 1}", style=colour),
-                Text(say_percent(weight)),
-                _draw(weight, number, ascii_only),
-                Text("-" if average is None else say_percent(average[expert]), style="dim"),
-                Text(say_percent(gates.candidate_gates[expert]), style="dim"),
+                Text(f"{make_printable(modality)} {expert + 1}", style=choose_colour(number)),
+                format_percent(weight),
+                draw_bar(weight, columns=_BAR, number=number),
+                Text(format_percent(None if average is None else average[expert]), style="dim"),
+                Text(format_percent(gates.candidate_gates[expert]), style="dim"),
             )
         table.add_section()
     yield table
@@ -181,10 +167,10 @@ def _experts(explanation: Explanation, ascii_only: bool) -> Iterator[RenderableT
     )
 
 
-def _evidence(explanation: Explanation) -> Iterator[RenderableType]:
+def _show_similar(explanation: Explanation) -> Iterator[RenderableType]:
     """Per modality, the similar entities that hold the relation to the same answer."""
     yield Text("\nSimilar entities that hold the relation to the other side in train", style="bold")
-    told = False
+    found = False
     for number, (modality, evidence) in enumerate(explanation.evidence.items()):
         lists = ((explanation.head, evidence.like_head), (explanation.tail, evidence.like_tail))
         table = Table.grid(padding=(0, 2))
@@ -195,53 +181,45 @@ def _evidence(explanation: Explanation) -> Iterator[RenderableType]:
                 remark = f"has no {make_printable(modality)} of its own"
                 table.add_row(f"  like {name}", Text(remark, style="yellow"))
             elif similar:
-                table.add_row(f"  like {name}", _similar(similar))
+                table.add_row(f"  like {name}", _format_similar(similar))
         if table.row_count:
             kind = "its features" if evidence.vectors == "features" else "trained vectors"
-            title = Text(make_printable(modality), style=COLOURS[number % len(COLOURS)])
-            title.append(f"  cosine of {kind}", style="dim")
-            title.append(f" (place among {evidence.compared:,})", style="dim")
+            title = Text(make_printable(modality), style=choose_colour(number))
+            title.append(f"  cosine of {kind} (place among {evidence.compared:,})", style="dim")
             yield Group(title, table)
-            told = True
-    if not told:
+            found = True
+    if not found:
         yield Text("  no other entity holds this relation to either side", style="dim")
 
 
-def _similar(similar: Sequence[SimilarEntity]) -> Text:
+def _format_similar(similar: Sequence[SimilarEntity]) -> Text:
     text = Text()
     for place, each in enumerate(similar):
         text.append(", " if place else "")
-        text.append_text(_entity(each.entity))
+        text.append_text(_format_entity(each.entity))
         text.append(f" {each.similarity:.2f} ({each.rank:,})", style="dim")
     return text
 
 
-def _support(explanation: Explanation, ascii_only: bool) -> Iterator[RenderableType]:
+def _show_facts(explanation: Explanation) -> Iterator[RenderableType]:
+    """The train facts about both sides."""
     sides = (
         (explanation.head, explanation.head_facts, explanation.head_fact_count),
         (explanation.tail, explanation.tail_facts, explanation.tail_fact_count),
     )
     for entity, facts, count in sides:
-        name = make_printable(entity.name)
         shown = f"{len(facts):,} of {count:,}" if len(facts) < count else f"{count:,}"
-        title = Text(f"\nTrain facts about {name}", style="bold")
-        title.append(f"  {shown}", style="dim not bold")
-        yield title
+        title = Text(f"\nTrain facts about {make_printable(entity.name)}", style="bold")
+        yield title.append(f"  {shown}", style="dim not bold")
         table = Table.grid(padding=(0, 2))
-        for row in _describe(facts, ascii_only):
-            table.add_row(*row)
+        for fact in facts:
+            table.add_row(Text(f"  {_REASONS[fact.reason]}", style="dim"), _format_support(fact))
         yield table
 
 
-def _describe(facts: Iterable[SupportingFact], ascii_only: bool) -> Iterator[tuple[Text, Text]]:
-    words = _Words(ascii_only)
-    for fact in facts:
-        text = words.fact(fact)
-        if fact.via is not None:
-            text.append("; ", style="dim")
-            text.append_text(words.fact(fact.via))
-        yield Text(f"  {_REASONS[fact.reason]}", style="dim"), text
-
-
-def _draw(weight: float, number: int, ascii_only: bool) -> Text:
-    return draw_bar(weight, _BAR, COLOURS[number % len(COLOURS)], ascii_only=ascii_only)
+def _format_support(fact: SupportingFact) -> Text:
+    text = _format_fact(fact)
+    if fact.via is not None:
+        text.append("; ", style="dim")
+        text.append_text(_format_fact(fact.via))
+    return text

@@ -1,47 +1,95 @@
-"""Bars of weights and the house's colours for tables on a terminal."""
+"""What the tables on a terminal are made of: one layout, one bar, one list of colours."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import accumulate, pairwise
+
 from rich import box
-from rich.table import Table
+from rich.console import RenderableType
+from rich.table import Column, Table
 from rich.text import Text
 
 from momok.console import make_printable
 
-__all__ = ["COLOURS", "draw_bar", "plain_table", "say_percent", "say_probability"]
-
-COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
-_EIGHTHS = " ▏▎▍▌▋▊▉"
+_COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
+_SHADES = "█▓▒░"  # so that the parts of a bar differ without colours too
 
 
-def draw_bar(weight: float, columns: int, colour: str, *, ascii_only: bool = False) -> Text:
-    """A bar for a weight from 0 to 1; any weight above 0 shows."""
-    eighths = max(round(weight * columns * 8), 1 if weight > 0 else 0)
-    if ascii_only:
-        drawn = "#" * max(round(eighths / 8), 1 if weight > 0 else 0)
-    else:
-        drawn = "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
-    return Text(drawn.ljust(columns), style=colour)
+def choose_colour(number: int) -> str:
+    """The colour of the modality or head with this number."""
+    return _COLOURS[number % len(_COLOURS)]
 
 
-def say_percent(weight: float) -> str:
-    """A weight in whole percent."""
-    return f"{100 * weight:.0f}%"
-
-
-def say_probability(probability: float) -> str:
-    """A probability in four decimals; one that is not zero does not look like it."""
-    return "<0.0001" if 0 < probability < 0.00005 else f"{probability:.4f}"
-
-
-def plain_table(*columns: str, title: str = "") -> Table:
+def build_table(
+    *columns: str | Text | Column, text: int = 1, title: str = "", caption: str = ""
+) -> Table:
     """A table without lines but that below its header.
 
-    The first column is text that keeps its line; a column without a name is one of bars; the
-    others are numbers.
+    Args:
+        columns: headers, or columns for what is special. One without a name is for bars.
+        text: how many of the first columns hold text; the others hold numbers.
+        title: what stands above it.
+        caption: what stands below it.
     """
-    heading = Text(make_printable(title), style="bold") if title else None
-    table = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number and column else "left", no_wrap=True)
+    described = [
+        column
+        if isinstance(column, Column)
+        else Column(column, overflow="fold")
+        if number < text
+        else Column(column, justify="right" if column else "left", no_wrap=True)
+        for number, column in enumerate(columns)
+    ]
+    return Table(
+        *described,
+        title=Text(make_printable(title), style="bold") if title else None,
+        caption=caption or None,
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+
+
+def build_fields(rows: Iterable[tuple[str, RenderableType]] = (), title: str = "") -> Table:
+    """Names and values, one pair a line."""
+    table = Table.grid(padding=(0, 2))
+    table.title = Text(make_printable(title), style="bold") if title else None
+    table.title_justify = "left"
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(
+            make_printable(name), make_printable(value) if isinstance(value, str) else value
+        )
     return table
+
+
+def draw_bar(*weights: float, columns: int, number: int = 0) -> Text:
+    """Weights one behind the other, each in its colour and shade; 1 is as long as ``columns``.
+
+    The borders are rounded, not the parts, so that the bar is as long as their sum. Any weight
+    above 0 shows.
+    """
+    borders = [0, *(round(end * columns) for end in accumulate(weights))]
+    bar = Text()
+    for part, (start, stop) in enumerate(pairwise(borders)):
+        bar.append(
+            _SHADES[part % len(_SHADES)] * (stop - start), style=choose_colour(number + part)
+        )
+    if not bar and sum(weights) > 0:
+        bar.append("▏", style=choose_colour(number))
+    bar.pad_right(columns - len(bar))
+    return bar
+
+
+def format_percent(value: float | None, decimals: int = 0, sign: str = "%") -> str:
+    """A share in percent, or a dash where there is none."""
+    return "–" if value is None else f"{100 * value:.{decimals}f}{sign}"
+
+
+def format_probability(probability: float | None) -> str:
+    """A probability in four decimals; one that is not zero does not look like it."""
+    if probability is None:
+        return "–"
+    return "<0.0001" if 0 < probability < 0.00005 else f"{probability:.4f}"

@@ -1,6 +1,6 @@
 """The reference of the command line, made from the commands themselves.
 
-``python -m momok.cli.reference > docs/cli.md``; a test asserts that the file is up to date.
+``python -m tools.write_cli_reference > docs/cli.md``; a test asserts that the file is up to date.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from momok.cli import main
 from momok.cli.config import list_values
 from momok.config import resolve_config
 
-__all__ = ["render_reference"]
-
 _INTRODUCTION = """\
 # The command line
 
 `momok train` and `momok demo` make a run folder, on which `resume`, `evaluate`, `predict`,
-`calibrate`, `report`, `explain`, `serve` and `plot` work. Results go to the standard output,
-progress and remarks to the standard error. Exit codes: 0 done; 1 `momok data check` found
-something as bad as `--fail-on` says; 2 something that you can mend, said in one line that begins
-with `momok:`; 130 interrupted (what was trained is saved).
+`predict-new`, `predict-missing`, `calibrate`, `report`, `explain`, `serve` and `plot` work. Results
+go to the standard output, progress and remarks to the standard error. `momok help COMMAND` is
+`momok COMMAND --help`.
 
-This page is made by `python -m momok.cli.reference > docs/cli.md`.
+Exit codes: 0 done; 1 `momok data check` found something as bad as `--fail-on` says; 2 something
+that you can mend, said in one line that begins with `momok:`; 130 interrupted (what was trained is
+saved).
+
+This page is made by `python -m tools.write_cli_reference > docs/cli.md`.
 """
 
 

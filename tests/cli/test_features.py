@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from momok.graph import load_graph
-from tests.cli.test_encode_command import write_small
+from tests.cli.test_encode import write_small
 
 Invoke = Callable[..., Result]
 Fail = Callable[..., str]
