@@ -77,7 +77,9 @@ def show_predictions(predictor: Predictor, out: Console) -> None:
     from momok.cli.views.parts import build_table
 
     table = build_table(
-        *("question", "#", Column("answer", overflow="fold"), "prob.", *predictor.modalities, ""),
+        *("question", "#"),
+        Column("answer", overflow="fold"),
+        *("prob.", *predictor.modalities, ""),
         title="What the model predicts",
     )
     questions = [(head, relation, None) for head, relation in QUESTIONS]

@@ -47,7 +47,7 @@ def show_predictions(predictions: Predictions, *, width: int = 80) -> Group:
         title=str(predictions.question),
     )
     for prediction in predictions:
-        cells = [
+        cells: list[Text | str] = [
             Text(str(prediction.rank), style="dim"),
             Text(make_printable(prediction.title), style="bold" if prediction.rank == 1 else ""),
             f"{prediction.score:.4f}",
