@@ -16,9 +16,7 @@ from momok.console import print_line
 )
 @click.option("--no-pictures", is_flag=True, help="Leave the pictures of entities out.")
 @click.option("--plots", is_flag=True, help="Save the figures as PNG and SVG too.")
-def report_command(
-    runs: tuple[str, ...], out: str | None, no_pictures: bool, plots: bool
-) -> None:
+def report_command(runs: tuple[str, ...], out: str | None, no_pictures: bool, plots: bool) -> None:
     """Write the report of a run as one HTML file, or compare several runs in one.
 
     The page needs no network and runs no script: it can be mailed and archived. It is light or dark
