@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from momok.errors import DataError
 from momok.graph.sources.compressed import name_content, open_source
-from momok.graph.sources.raw import RawGraph
+from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.graph.sources.rdf_collect import Collection
 from momok.graph.sources.rdf_graph import build_raw_graph
 from momok.graph.sources.rdf_options import RdfOptions
@@ -77,15 +77,13 @@ def read_rdf(
                 f"; it is read as {chosen} and looks like {guessed}: say the format if that is it"
             )
         collect_statements(file, chosen, collection, faults, stage)
-    facts = sum(map(len, collection.facts))
-    note = (
-        f"{path.name}: RDF, read as {chosen}: {collection.statements:,} statements, {facts:,} of "
-        f"them facts; names and texts in {', '.join(options.languages) or 'any'} where there are "
-        f"some"
+    raw = build_raw_graph(collection, faults, lambda picture: _place_picture(path, picture))
+    raw.notes.append(
+        f"{path.name}: RDF, read as {chosen}: {collection.statements:,} statements, "
+        f"{len(raw.triples[UNSPLIT]):,} of them facts; names and texts in "
+        f"{', '.join(options.languages) or 'any'} where there are some"
     )
-    return build_raw_graph(
-        collection, faults, lambda picture: _place_picture(path, picture), [note]
-    )
+    return raw
 
 
 def collect_statements(

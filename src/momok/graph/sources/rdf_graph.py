@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,42 +15,46 @@ from momok.errors import FormatError
 from momok.graph.findings import Finding, FindingLog
 from momok.graph.names import flatten, make_readable
 from momok.graph.sources.raw import UNSPLIT, RawGraph
-from momok.graph.sources.rdf_collect import Collection, choose_types
+from momok.graph.sources.rdf_collect import Collection
 from momok.graph.sources.rdf_literals import unescape
-from momok.graph.sources.rdf_options import GENERAL_TYPES
+from momok.graph.sources.rdf_options import CLAIM, GENERAL_TYPES, RDF_TYPE
 from momok.graph.sources.rdf_statements import FaultLog
 
 _SHOWN = 5  # kinds of unused literals in a finding
+# Blanks and control characters around a text; among them are those that no text should be made of.
+_EDGES = r"^[\s\x00-\x1f]+|[\s\x00-\x1f]+$"
+_LOSSES = {
+    "blank": "statements about things without an IRI (blank nodes) are left out",
+    "no-triple": "rows of the answer are no triple (a cell is empty or a text) and are left out",
+    "picture": "pictures are no addresses (http:, https:) and are left out",
+    "quoted": "statements about other statements (quoted triples) are left out",
+    "repeated-number": "numbers are a second value of the same attribute; the first is kept",
+    "without-facts": "things have a name or number and no fact; left out",
+}
 
 
 @dataclass(frozen=True)
-class _Nodes:
-    """Subjects and objects.
+class _Links:
+    """The statements whose object is no literal, by their meaning; all ``[n, 3]`` but ``claims``.
 
     Attributes:
-        labels: by id; blank nodes are renamed by the source and their order.
-        used: by id, whether it is an entity: the head or tail of a fact.
+        facts: between entities.
+        types: between an entity and its class.
+        pictures: between an entity and the address of a picture.
+        claims: from the property that is used in facts to the one that has its name.
     """
 
-    labels: list[str]
-    used: NDArray[np.bool_]
-
-    def by_label(self, frame: pl.DataFrame, column: str) -> dict[str, str]:
-        """Give a column of texts by the label of the entity in the column ``id``."""
-        kept = _keep(frame, self.used)
-        pairs = zip(kept["id"].to_list(), kept[column].to_list(), strict=True)
-        return {self.labels[i]: text for i, text in pairs if text}
-
-
-# Blanks and control characters around a text; among them are those that no text should be made of.
-_EDGES = r"^[\s\x00-\x1f]+|[\s\x00-\x1f]+$"
+    facts: NDArray[np.int64]
+    types: NDArray[np.int64]
+    pictures: NDArray[np.int64]
+    claims: dict[int, int]
 
 
 def build_raw_graph(
     collection: Collection,
     faults: FaultLog,
     place_picture: Callable[[str], str | None],
-    notes: Iterable[str],
+    notes: Iterable[str] = (),
 ) -> RawGraph:
     """Make the graph of a source.
 
@@ -63,49 +67,79 @@ def build_raw_graph(
     Raises:
         FormatError: there is no fact; or reading is strict and a number is none.
     """
-    if not any(map(len, collection.facts)):
-        raise FormatError(_say_no_facts(collection, faults))
-    facts = np.concatenate(collection.facts)
-    name = Path(faults.source).name
-    used = np.zeros(len(collection.nodes.ids), dtype=np.bool_)
-    used[facts[:, 0]] = used[facts[:, 2]] = True
-    nodes = _Nodes(_rename_blank_nodes(list(collection.nodes.ids), name), used)
-    relation_labels = list(collection.relations.ids)
-    kept, relation_ids = np.unique(facts[:, 1], return_inverse=True)
-    places = np.cumsum(used) - 1  # the ids without gaps
-    names = _read_texts(collection.names.finish())
-    relations = [relation_labels[i] for i in kept]
+    links = _sort_links(collection)
+    if not len(links.facts):
+        raise FormatError(_describe_no_facts(collection, faults))
+    is_entity = np.zeros(len(collection.nodes.ids), dtype=np.bool_)
+    is_entity[links.facts[:, [0, 2]]] = True
+    labels = _rename_blank_nodes(list(collection.nodes.ids), Path(faults.source).name)
+    relations = list(collection.relations.ids)
+    used, relation_ids = np.unique(links.facts[:, 1], return_inverse=True)
+    places = np.cumsum(is_entity) - 1  # the ids without gaps
+    names = _read_texts(collection.names.choose())
+    descriptions = _read_texts(collection.descriptions.choose())
+    of_entity = [label if known else None for label, known in zip(labels, is_entity, strict=True)]
+
+    def keep(texts: dict[int, str]) -> dict[str, str]:
+        return {label: text for i, text in texts.items() if text and (label := of_entity[i])}
+
+    pictures = _list_pictures(collection, links, labels, place_picture)
+    numbers = _choose_numbers(collection, is_entity)
+    collection.lost["without-facts"] = _count_without_facts(collection, links, names, is_entity)
     return RawGraph(
-        entities=[nodes.labels[i] for i in np.flatnonzero(used)],
-        relations=relations,
+        entities=[label for label in of_entity if label is not None],
+        relations=[relations[i] for i in used],
         triples={
-            UNSPLIT: np.stack([places[facts[:, 0]], relation_ids, places[facts[:, 2]]], axis=1)
+            UNSPLIT: np.stack(
+                [places[links.facts[:, 0]], relation_ids, places[links.facts[:, 2]]], axis=1
+            )
         },
-        names=nodes.by_label(names, "text"),
-        relation_names=_name_relations(relations, collection, names),
-        descriptions=nodes.by_label(_read_texts(collection.descriptions.finish()), "text"),
-        types=_name_types(collection, nodes, names),
-        pictures=_list_pictures(collection, nodes, place_picture),
-        numbers=_list_numbers(collection, nodes, relation_labels),
-        findings=_report(collection, faults, _count_without_facts(collection, nodes, names)),
+        names=keep(names),
+        relation_names=_name_relations([relations[i] for i in used], collection, links, names),
+        descriptions=keep(descriptions),
+        types=keep(_name_types(collection, links, labels, names)),
+        pictures={label: found for i, found in pictures.items() if (label := of_entity[i])},
+        numbers={
+            relations[attribute]: {labels[i]: value for i, value in values.items()}
+            for attribute, values in numbers.items()
+        },
+        findings=_report(collection, faults),
         notes=list(notes),
     )
 
 
-def _say_no_facts(collection: Collection, faults: FaultLog) -> str:
+def _sort_links(collection: Collection) -> _Links:
+    options, ids = collection.options, collection.relations.ids
+    links = np.concatenate([np.empty((0, 3), dtype=np.int64), *collection.links])
+
+    def among(properties: Iterable[str]) -> NDArray[np.bool_]:
+        known = [ids[name] for name in properties if name in ids]
+        return np.isin(links[:, 1], known)
+
+    is_picture, is_claim, is_type = (
+        among(properties) for properties in (options.pictures, [CLAIM], options.types)
+    )
+    no_fact = is_picture | is_claim
+    if not options.types_as_facts and RDF_TYPE in options.types:
+        no_fact |= among([RDF_TYPE])
+    claims = {used: named for named, _, used in links[is_claim].tolist()}
+    return _Links(links[~no_fact], links[is_type], links[is_picture], claims)
+
+
+def _describe_no_facts(collection: Collection, faults: FaultLog) -> str:
     if not collection.statements and faults.count:
         return f"{faults.examples[0]}; no statement can be used{faults.hint}"
     if not collection.statements:
         return f"{faults.source}: holds no statement{faults.hint}"
-    said = f"{faults.source}: holds {collection.statements:,} statements and no fact"
+    message = f"{faults.source}: holds {collection.statements:,} statements and no fact"
     if faults.count:
-        return f"{said}; {faults.count:,} are malformed, the first is {faults.examples[0]}"
+        return f"{message}; {faults.count:,} are malformed, the first is {faults.examples[0]}"
     if collection.lost["blank"]:
         return (
-            f"{said} between two IRIs; {collection.lost['blank']:,} have a blank node, which can "
-            "be kept as an entity"
+            f"{message} between two IRIs; {collection.lost['blank']:,} have a blank node, which "
+            "can be kept as an entity"
         )
-    return f"{said}; a fact has an IRI as its subject and one as its object"
+    return f"{message}; a fact has an IRI as its subject and one as its object"
 
 
 def _rename_blank_nodes(labels: list[str], source: str) -> list[str]:
@@ -117,114 +151,94 @@ def _rename_blank_nodes(labels: list[str], source: str) -> list[str]:
     return labels
 
 
-def _keep(frame: pl.DataFrame, used: NDArray[np.bool_]) -> pl.DataFrame:
-    return frame.filter(pl.Series(used[frame["id"].to_numpy()], dtype=pl.Boolean))
-
-
-def _read_texts(frame: pl.DataFrame) -> pl.DataFrame:
+def _read_texts(chosen: pl.DataFrame) -> dict[int, str]:
     """Undo escapes, and put each text on one line."""
-    escaped = frame["text"].str.contains("\\", literal=True)
-    plain = [flatten(unescape(text)) for text in frame["text"].filter(escaped).to_list()]
-    texts = frame["text"].to_frame().with_row_index("row")
-    changed = texts.filter(escaped).with_columns(text=pl.Series(plain, dtype=pl.String))
-    texts = texts.update(changed, on="row", how="left")
-    return frame.with_columns(text=texts["text"].str.replace_all(_EDGES, ""))
+    texts = [flatten(unescape(text)) if "\\" in text else text for text in chosen["text"]]
+    tidy = pl.Series(texts, dtype=pl.String).str.replace_all(_EDGES, "")
+    return dict(zip(chosen["id"].to_list(), tidy.to_list(), strict=True))
 
 
 def _name_relations(
-    relations: list[str], collection: Collection, names: pl.DataFrame
+    relations: list[str], collection: Collection, links: _Links, names: dict[int, str]
 ) -> dict[str, str]:
     """Name relations by their own label, or that of the property that claims them (Wikidata)."""
-    ids = collection.nodes.ids
-    claimed = {int(used): int(named) for part in collection.claims for named, used in part}
-    wanted = {}
+    found: dict[str, str] = {}
     for relation in relations:
-        node = ids.get(relation)
-        if node is not None:
-            wanted[relation] = [node, claimed.get(node, node)]
-    candidates = sorted({node for nodes in wanted.values() for node in nodes})
-    known = dict(names.filter(pl.col("id").is_in(candidates)).rows())
-    found = {r: next((known[n] for n in nodes if n in known), "") for r, nodes in wanted.items()}
-    return {relation: name for relation, name in found.items() if name}
+        node = collection.nodes.ids.get(relation, -1)
+        name = names.get(node) or names.get(links.claims.get(node, -1))
+        if name:
+            found[relation] = name
+    return found
 
 
-def _name_types(collection: Collection, nodes: _Nodes, names: pl.DataFrame) -> dict[str, str]:
-    """Give for each entity the name of its class."""
-    pairs = np.concatenate(collection.types)
+def _name_types(
+    collection: Collection, links: _Links, labels: list[str], names: dict[int, str]
+) -> dict[int, str]:
+    """Give the name of the class of each entity: the first one, a general one only without others.
+
+    Returns:
+        Names by the id of the entity.
+    """
     ids = collection.nodes.ids
-    general = np.array([ids[iri] for iri in GENERAL_TYPES if iri in ids], dtype=np.int64)
-    chosen = _keep(choose_types(pairs, general), nodes.used)
-    classes = chosen["type"].unique().to_list()
-    known = dict(names.filter(pl.col("id").is_in(classes)).rows())
-    words = {i: known.get(i) or make_readable(nodes.labels[i]) for i in classes}
-    chosen = chosen.with_columns(pl.col("type").replace_strict(words, return_dtype=pl.String))
-    return nodes.by_label(chosen, "type")
+    general = [ids[iri] for iri in GENERAL_TYPES if iri in ids]
+    ordered = links.types[np.argsort(np.isin(links.types[:, 2], general), kind="stable")]
+    entities, first = np.unique(ordered[:, 0], return_index=True)
+    words = {i: names.get(i) or make_readable(labels[i]) for i in set(ordered[first, 2].tolist())}
+    classes = map(words.__getitem__, ordered[first, 2].tolist())
+    return dict(zip(entities.tolist(), classes, strict=True))
 
 
 def _list_pictures(
-    collection: Collection, nodes: _Nodes, place: Callable[[str], str | None]
-) -> dict[str, list[str]]:
-    frame = _keep(pl.concat(collection.pictures), nodes.used)
-    pictures: dict[str, list[str]] = {}
-    for i, value in frame.unique(maintain_order=True).rows():
+    collection: Collection,
+    links: _Links,
+    labels: list[str],
+    place: Callable[[str], str | None],
+) -> dict[int, list[str]]:
+    given = [(subject, labels[picture]) for subject, _, picture in links.pictures.tolist()]
+    given += [row for part in collection.pictures for row in part.iter_rows()]
+    pictures: dict[int, list[str]] = {}
+    for i, value in dict.fromkeys(given):
         path = place(unescape(value))
         if path is None:
             collection.lost["picture"] += 1
         else:
-            pictures.setdefault(nodes.labels[i], []).append(path)
+            pictures.setdefault(i, []).append(path)
     return pictures
 
 
-def _list_numbers(
-    collection: Collection, nodes: _Nodes, relations: list[str]
-) -> dict[str, dict[str, float]]:
-    """Give the first value of each attribute and entity."""
-    frame = _keep(pl.concat(collection.numbers), nodes.used)
-    first = frame.unique(["attribute", "id"], keep="first", maintain_order=True)
-    collection.lost["repeated-number"] += len(frame) - len(first)
-    numbers: dict[str, dict[str, float]] = {}
-    for (attribute,), part in first.group_by("attribute", maintain_order=True):
-        values = zip(part["id"].to_list(), part["value"].to_list(), strict=True)
-        assert isinstance(attribute, int)
-        numbers[relations[attribute]] = {nodes.labels[i]: value for i, value in values}
+def _choose_numbers(
+    collection: Collection, is_entity: NDArray[np.bool_]
+) -> dict[int, dict[int, float]]:
+    """Give the first value of each attribute and entity, by their ids."""
+    numbers: dict[int, dict[int, float]] = {}
+    for part in collection.numbers:
+        for attribute, i, value in part.iter_rows():
+            if not is_entity[i]:
+                continue
+            values = numbers.setdefault(attribute, {})
+            collection.lost["repeated-number"] += i in values
+            values.setdefault(i, value)
     return numbers
 
 
-_LOSSES: Mapping[str, str] = {
-    "blank": "statements about things without an IRI (blank nodes) are left out",
-    "no-triple": "rows of the answer are no triple (a cell is empty or a text) and are left out",
-    "picture": "pictures are no addresses (http:, https:) and are left out",
-    "quoted": "statements about other statements (quoted triples) are left out",
-    "repeated-number": "numbers are a second value of the same attribute; the first is kept",
-}
-
-
-def _count_without_facts(collection: Collection, nodes: _Nodes, names: pl.DataFrame) -> int:
+def _count_without_facts(
+    collection: Collection, links: _Links, names: Iterable[int], is_entity: NDArray[np.bool_]
+) -> int:
     """Count the things that have a name or number and no fact, but for classes and relations."""
-    named = np.zeros_like(nodes.used)
-    named[names["id"].to_numpy()] = True
-    for numbers in collection.numbers:
-        named[numbers["id"].to_numpy()] = True
-    named &= ~nodes.used
-    for part in collection.types:
-        named[part[:, 1]] = False
-    for part in collection.claims:
-        named[part] = False
     ids = collection.nodes.ids
-    named[[ids[relation] for relation in collection.relations.ids if relation in ids]] = False
-    return int(named.sum())
+    told = set(names).union(*(part["id"].to_list() for part in collection.numbers))
+    told -= set(np.flatnonzero(is_entity).tolist())
+    told -= set(links.types[:, 2].tolist())
+    told -= links.claims.keys() | links.claims.values()
+    return len(told - {ids[name] for name in collection.relations.ids if name in ids})
 
 
-def _report(collection: Collection, faults: FaultLog, without_facts: int) -> list[Finding]:
+def _report(collection: Collection, faults: FaultLog) -> list[Finding]:
     """Say what was lost on the way."""
     path = Path(faults.source)
     log = FindingLog(path.parent, faults.strict)
-    log.report(
-        "malformed",
-        f"statements of {path.name} are malformed and left out",
-        faults.examples,
-        faults.count,
-    )
+    message = f"statements of {path.name} are malformed and left out"
+    log.report("malformed", message, faults.examples, faults.count)
     log.reject(
         "no-number",
         f"literals of {path.name} are no numbers or dates and are left out",
@@ -232,17 +246,11 @@ def _report(collection: Collection, faults: FaultLog, without_facts: int) -> lis
         collection.lost["no-number"],
     )
     for kind, message in _LOSSES.items():
-        log.report(f"{kind}", f"{message} ({path.name})", (), collection.lost[kind])
-    message = f"things in {path.name} have a name or number and no fact; left out"
-    log.report("without-facts", message, (), without_facts)
-    _report_unused(collection, path.name, log)
-    return log.findings
-
-
-def _report_unused(collection: Collection, source: str, log: FindingLog) -> None:
+        log.report(kind, f"{message} ({path.name})", (), collection.lost[kind])
     places = (
         f"{count:,} of {predicate}" + (f" as {datatype}" if datatype else "")
         for (datatype, predicate), count in collection.unused.most_common(_SHOWN)
     )
-    total = sum(collection.unused.values())
-    log.report("unused-text", f"texts and other literals of {source} are not used", places, total)
+    message = f"texts and other literals of {path.name} are not used"
+    log.report("unused-text", message, places, sum(collection.unused.values()))
+    return log.findings
