@@ -64,7 +64,7 @@ class Entities:
             FeatureError: there is no such column.
         """
         if name == "name":
-            return tuple(n if self.says_name(row) else "" for row, n in enumerate(self.names))
+            return tuple(n if self.has_name(row) else "" for row, n in enumerate(self.names))
         if name in self.columns:
             return self.columns[name]
         if name == "description":
@@ -73,8 +73,8 @@ class Entities:
         near = suggest_near_misses(name, there) or f"; there are {', '.join(dict.fromkeys(there))}"
         raise FeatureError(f"{self.folder}: the entities have no column {name!r}{near}")
 
-    def says_name(self, row: int) -> bool:
-        """Whether the name of an entity says more than an identifier does (Q42, /m/0dgr)."""
+    def has_name(self, row: int) -> bool:
+        """Whether an entity has a name that is more than an identifier (Q42, /m/0dgr)."""
         return self.named[row] or not _IDENTIFIER.fullmatch(self.names[row].replace(" ", "_"))
 
     def find_pictures(self) -> tuple[dict[int, tuple[Path, ...]], list[Problem]]:

@@ -115,7 +115,7 @@ def read_text_inputs(entities: Entities, fields: Sequence[str]) -> Inputs:
         text = join_texts(parts)[:MOST_CHARACTERS]
         label = entities.labels[row]
         if not text:
-            identifier = "name" in fields and not entities.says_name(row)
+            identifier = "name" in fields and not entities.has_name(row)
             problems.append(Problem("identifier" if identifier else "empty", label))
         else:
             rows.append(row)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -56,12 +56,7 @@ class Reencoder:
         MissingExtraError: a package that it needs is not installed.
     """
 
-    def __init__(
-        self,
-        manifest: FeatureManifest,
-        *,
-        device: Literal["auto", "cpu", "cuda"] = "auto",
-    ) -> None:
+    def __init__(self, manifest: FeatureManifest) -> None:
         self._where = f"modality {manifest.modality!r}"
         found = _find_encoder(manifest)
         if found is None or found[0] == "numeric":
@@ -73,7 +68,7 @@ class Reencoder:
             )
         self.kind, spec = found
         self._manifest = manifest
-        self._encoder: Encoder[Any] = build_encoder(self.kind, spec, EncoderContext(device=device))
+        self._encoder: Encoder[Any] = build_encoder(self.kind, spec, EncoderContext())
         self.remark = self._compare()
 
     def encode_text(self, name: str, text: str) -> FloatMatrix:

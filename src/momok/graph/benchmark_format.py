@@ -20,7 +20,7 @@ from momok.graph.features import load_all_features
 from momok.graph.findings import FindingLog
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.lines import read_lines
-from momok.graph.names import make_readable
+from momok.graph.names import make_readable, strip_brackets
 from momok.graph.vocabulary import Vocabulary
 
 
@@ -68,10 +68,6 @@ def read_benchmark_folder(
     )
 
 
-def _strip_brackets(label: str) -> str:
-    return label[1:-1] if len(label) > 2 and label[0] == "<" and label[-1] == ">" else label
-
-
 def read_ids(path: Path) -> Vocabulary:
     """Read the labels of ``entity2id.txt`` or ``relation2id.txt``: ``label id``, ids from 0.
 
@@ -85,7 +81,7 @@ def read_ids(path: Path) -> Vocabulary:
         if not trimmed:
             continue
         label, tab, digits = trimmed.rpartition("\t" if "\t" in trimmed else " ")
-        label = _strip_brackets(label.strip(" \t"))
+        label = strip_brackets(label.strip(" \t"))
         if not tab or not label or not digits.isdecimal():
             raise FormatError(f"{path}:{number}: expected a label and its id, found {line[:120]!r}")
         if label in labels:
@@ -111,7 +107,7 @@ def _read_names(path: Path, entities: Vocabulary, log: FindingLog) -> tuple[str,
     unknown: list[str] = []
     for number, line in enumerate(lines, 1):
         label, _, name = line.partition("\t")
-        label = _strip_brackets(label.strip(" "))
+        label = strip_brackets(label.strip(" "))
         if label in entities:
             given[label] = name.strip()
         elif line:

@@ -35,6 +35,11 @@ def flatten(text: str) -> str:
     return text if text.isprintable() else _LINE_BREAKERS.sub(" ", text)
 
 
+def strip_brackets(label: str) -> str:
+    """Take the angle brackets off a label: ``<http://x.org/E>`` is ``http://x.org/E``."""
+    return label[1:-1] if len(label) > 2 and label[0] == "<" and label[-1] == ">" else label
+
+
 def fold_name(name: str) -> str:
     """Give a name as it is compared: without case, and with accents written in one way."""
     if name.isascii():

@@ -20,6 +20,7 @@ from momok.graph.feature_import.vectors import (
     to_floats,
 )
 from momok.graph.lines import read_lines
+from momok.graph.names import strip_brackets
 from momok.graph.vocabulary import Vocabulary
 
 Resolve = Callable[[Key], int | None]
@@ -56,11 +57,11 @@ def read_labels(path: Path) -> tuple[str, ...]:
     if not lines:
         raise FeatureError(f"{path}: lists no labels")
     if not all(label and digits.isdecimal() for label, _, digits in pairs):
-        return tuple(map(_plain, lines))
+        return tuple(strip_brackets(line.strip()) for line in lines)
     ids = [int(digits) for _, _, digits in pairs]
     if sorted(ids) != list(range(len(ids))):
         raise FeatureError(f"{path}: ids of {len(ids)} labels that are not 0 to {len(ids) - 1}")
-    by_id = dict(zip(ids, (_plain(label) for label, _, _ in pairs), strict=True))
+    by_id = dict(zip(ids, (strip_brackets(label.strip()) for label, _, _ in pairs), strict=True))
     return tuple(by_id[position] for position in range(len(by_id)))
 
 
@@ -80,7 +81,7 @@ def read_links(path: Path) -> dict[str, str]:
             parts = [part for part in line.split() if part != "."]
         if len(parts) not in (2, 3):
             raise FeatureError(f"{path}:{number}: expected a key and a label, found {line[:120]!r}")
-        links[_plain(parts[0])] = _plain(parts[-1])
+        links[strip_brackets(parts[0].strip())] = strip_brackets(parts[-1].strip())
     return links
 
 
@@ -104,7 +105,7 @@ def build_resolver(
     def resolve(key: Key) -> int | None:
         if not isinstance(key, str):
             return None
-        plain = _plain(key)
+        plain = strip_brackets(key.strip())
         freebase = f"/m/{plain[2:]}" if plain[:2] in ("m.", "m_") else plain
         for spelling in (key, plain, f"{prefix}{plain}", freebase):
             for label in (spelling, links.get(spelling)):
@@ -210,8 +211,3 @@ def _make_unmatched_error(labels: list[str], entities: Vocabulary) -> FeatureErr
         f"the graph, such as {entities.labels[0]!r}; where they are those of another source, give "
         f"--links"
     )
-
-
-def _plain(label: str) -> str:
-    label = label.strip()
-    return label[1:-1] if len(label) > 2 and label[0] == "<" and label[-1] == ">" else label
