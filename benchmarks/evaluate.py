@@ -33,8 +33,8 @@ from benchmarks.train_step import (
     random_features,
 )
 from benchmarks.turns import Measured, take_turns
-from momok.config import RuntimeSettings
 from momok.runtime import describe_environment, start_runtime
+from momok.settings import RuntimeSettings
 
 PYKEEN_BATCH = 128  # its memory grows with queries x entities; 1024 of MKG-Y do not fit 24 GB
 TEST_FACTS = {"MKG-Y": 2_663, "MKG-W": 4_276, "DB15K": 9_904, "KVC16K": 22_476, "tiny": 200}

@@ -19,9 +19,10 @@ import click
 import numpy as np
 
 import momok
-from momok.config import RuntimeSettings, resolve_config
+from momok.config import resolve_config
 from momok.graph import FeatureManifest, Features, MultimodalGraph, Vocabulary
 from momok.runtime import describe_environment, start_runtime
+from momok.settings import RuntimeSettings
 
 WIDTH, RELATIONS, HELD_OUT = 256, 20, 100
 MODALITIES = ("image", "text")

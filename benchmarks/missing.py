@@ -23,8 +23,9 @@ import click
 import numpy as np
 
 from benchmarks.quality import STUDENT
-from momok.config import FeatureSettings, resolve_config
+from momok.config import resolve_config
 from momok.graph import MultimodalGraph, load_graph
+from momok.settings import FeatureSettings
 
 POLICIES: tuple[str, ...] = get_args(FeatureSettings.model_fields["missing"].annotation)
 COLOURS = dict(zip(POLICIES, ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#cc6677"), strict=True))

@@ -32,9 +32,10 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file
 
-from momok.config import RunConfig, resolve_config
+from momok.config import resolve_config
 from momok.graph import MultimodalGraph, load_graph
 from momok.runtime import build_generator, describe_environment, start_runtime
+from momok.settings import RunConfig
 
 MASKS = "engine, a mask per query"
 PLAIN, PLAIN_LOSS = "plain", "engine, the plain loss"
@@ -51,7 +52,11 @@ def mask_per_query(wanted: bool) -> Iterator[None]:
     def alone(relations: torch.Tensor) -> RelationGroups:
         rows = len(relations)
         return RelationGroups(
-            distinct=relations, slots=torch.arange(rows), blocks=((0, rows, 1),), rows=rows
+            distinct=relations,
+            place=torch.arange(rows),
+            slots=torch.arange(rows),
+            blocks=((0, rows, 1),),
+            rows=rows,
         )
 
     before = module.group_by_relation  # type: ignore[attr-defined]

@@ -24,8 +24,8 @@ import numpy as np
 import torch
 
 from benchmarks.train_step import BATCH, EXPERTS, MODALITIES, WIDTH
-from momok.config import RuntimeSettings
 from momok.runtime import describe_environment, start_runtime
+from momok.settings import RuntimeSettings, TrainingSettings
 
 RELATIONS = 28
 FACTS_PER_ENTITY = 1.2
@@ -74,12 +74,11 @@ def _take_steps(entities: int, mode: str, steps: int) -> list[float]:
     model = MoMoK(spec, generator=generator).train()
     model.noise_generator = generator
     clubs = ClubNetworks([WIDTH] * len(MODALITIES))
-    exid = Disentanglement(
-        clubs=clubs,
-        optimizer=torch.optim.Adam(clubs.parameters(), lr=5e-4, fused=True),
-        weight=1e-4,
+    settings = TrainingSettings(
+        learning_rate=5e-4, candidates="all" if MODES[mode] is None else "sampled"
     )
-    optimizer = build_optimizer(model, learning_rate=5e-4, beta2=0.9, lazy=MODES[mode] is not None)
+    exid = Disentanglement(clubs=clubs, optimizer=build_optimizer(clubs, settings), weight=1e-4)
+    optimizer = build_optimizer(model, settings)
     queries = TrainingQueries(make_facts(entities), RELATIONS)
     seconds = []
     for turn in range(steps + 1):

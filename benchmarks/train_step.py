@@ -24,8 +24,8 @@ import torch
 
 from benchmarks.charts import draw_turns
 from benchmarks.turns import take_turns
-from momok.config import RuntimeSettings
 from momok.runtime import describe_environment, start_runtime
+from momok.settings import RuntimeSettings
 
 SIZES = {  # entities, relations, training facts
     "MKG-Y": (15_000, 28, 21_310),
@@ -96,14 +96,16 @@ def build_plain(size: str, precision: str) -> Callable[[], None]:  # noqa: ARG00
 
 def build_momok(size: str, precision: str) -> Callable[[], None]:
     """A function that takes one step of momok's engine, with the settings of a default run."""
-    from momok.config import TrainingSettings
     from momok.model import ClubNetworks, ModalitySpec, MoMoK, MoMoKSpec
+    from momok.settings import TrainingSettings
     from momok.training.candidates import choose_block
     from momok.training.kernels import choose_kernels
+    from momok.training.losses import Logits
+    from momok.training.optimizers import build_optimizer
     from momok.training.queries import TrainingQueries
     from momok.training.step import Disentanglement, training_step
 
-    settings = TrainingSettings()
+    settings = TrainingSettings(learning_rate=5e-4)
     runtime = start_runtime(RuntimeSettings.model_validate({"precision": precision}))
     entities, relations, _ = SIZES[size]
     generator = torch.Generator().manual_seed(0)
@@ -118,18 +120,15 @@ def build_momok(size: str, precision: str) -> Callable[[], None]:
     model = MoMoK(spec, features=random_features(size), generator=generator).train()
     model.noise_generator = generator
     clubs = ClubNetworks([WIDTH] * len(MODALITIES))
-    exid = Disentanglement(
-        clubs=clubs,
-        optimizer=torch.optim.Adam(clubs.parameters(), lr=5e-4, fused=True),
-        weight=1e-4,
-    )
-    optimizer = torch.optim.Adam(model.parameters(), lr=5e-4, fused=True)
+    exid = Disentanglement(clubs=clubs, optimizer=build_optimizer(clubs, settings), weight=1e-4)
+    optimizer = build_optimizer(model, settings)
     queries = TrainingQueries(random_facts(size), relations)
     block = choose_block(model, BATCH, settings.memory_mb << 20, runtime.precision.itemsize)
     with runtime.autocast():  # a run of this size compiles where it can
         kernels, _ = choose_kernels(
             "auto",
             model,
+            Logits,
             runtime.device,
             flops=float("inf"),
             queries=BATCH,

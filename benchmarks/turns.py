@@ -16,8 +16,8 @@ from typing import Any
 
 import click
 
-from momok.config import RuntimeSettings
 from momok.runtime import start_runtime
+from momok.settings import RuntimeSettings
 
 __all__ = ["Measured", "take_turns"]
 

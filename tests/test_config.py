@@ -7,15 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from momok.config import (
-    PRESETS,
-    FeatureSettings,
-    RunConfig,
-    list_settings,
-    resolve_config,
-    validate_config,
-)
+from momok.config import list_settings, resolve_config, validate_config
 from momok.errors import ConfigError
+from momok.settings import PRESETS, FeatureSettings, RunConfig
 
 
 def write(folder: Path, text: str) -> Path:
@@ -53,7 +47,7 @@ def test_the_paper_is_as_published() -> None:
     assert (model.experts, model.branches, model.expert_dropout) == (3, 2, 0.0)
     dropouts = model.fusion_dropout, model.input_dropout, model.relation_dropout
     assert (*dropouts, model.query_dropout) == (0.2, 0.3, 0.4, 0.5)
-    assert model.joint
+    assert (model.heads, model.decoder, model.fusion) == ("all", "tucker", "mujod")
     assert model.relation_temperature
     assert model.gate_noise
     assert (config.features.reduce, config.features.width) == ("pool", 256)
@@ -72,11 +66,11 @@ def test_a_configuration_survives_json(preset) -> None:
     [
         ("training.epochs=20", "training", "epochs", 20),
         ("training.learning_rate=1e-3", "training", "learning_rate", 1e-3),
-        ("model.joint=false", "model", "joint", False),
+        ("model.heads=joint", "model", "heads", "joint"),
         ("model.modalities=structure,text", "model", "modalities", ("structure", "text")),
         ("model.modalities=structure, text", "model", "modalities", ("structure", "text")),
         ("model.modalities=['text']", "model", "modalities", ("text",)),
-        ("features.missing=learned", "features", "missing", "learned"),
+        ("features.missing=mean", "features", "missing", "mean"),
         ('features.missing="zero"', "features", "missing", "zero"),
         ("features.pool_grid=[12, 64]", "features", "pool_grid", (12, 64)),
         (" runtime.threads = 2 ", "runtime", "threads", 2),
@@ -118,7 +112,7 @@ def test_a_modality_inherits_the_settings_of_all() -> None:
         ("runtime.threads=99999", "runtime.threads = 99999"),
         ("runtime.device=tpu", "runtime.device = 'tpu'"),
         ("seed=-1", "seed = -1"),
-        ("preset=papre", "preset 'papre' does not exist: choose default or paper"),
+        ("preset=papre", "preset 'papre' does not exist: choose one of default, paper"),
         ("preset=[1]", "preset [1] does not exist"),
         ("training=3", "training is a section"),
         ("features=3", "features is a section"),
@@ -198,7 +192,7 @@ def test_every_setting_is_read_somewhere() -> None:
     code = "".join(
         path.read_text(encoding="utf-8")
         for path in package.rglob("*.py")
-        if path.name != "config.py"
+        if path.name != "settings.py"
     )
     for name, _, _ in list_settings():
         if name != "preset":

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok import runtime
-from momok.config import RuntimeSettings
 from momok.errors import ConfigError
 from momok.runtime import build_generator, describe_environment, start_runtime
+from momok.settings import RuntimeSettings
 
 
 @pytest.fixture(autouse=True)

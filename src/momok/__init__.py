@@ -16,11 +16,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from momok.config import RunConfig, resolve_config
+    from momok.config import resolve_config
     from momok.evaluation import evaluate
     from momok.graph import MultimodalGraph, load_graph
     from momok.model import MoMoK
     from momok.prediction import Predictor
+    from momok.settings import RunConfig
     from momok.training import RunFolder, resume, train
 
 # Intel's MKL, which PyTorch multiplies with, else takes other paths by where memory happens to lie,
@@ -33,7 +34,7 @@ _PLACES = {
     "MoMoK": "momok.model",
     "MultimodalGraph": "momok.graph",
     "Predictor": "momok.prediction",
-    "RunConfig": "momok.config",
+    "RunConfig": "momok.settings",
     "RunFolder": "momok.training",
     "evaluate": "momok.evaluation",
     "load_graph": "momok.graph",

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from momok.config import RuntimeSettings
 from momok.errors import ConfigError
+from momok.settings import RuntimeSettings
 
 __all__ = [
     "Runtime",

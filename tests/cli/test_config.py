@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from momok.config import PRESETS, list_settings, resolve_config
+from momok.config import list_settings, resolve_config
+from momok.settings import PRESETS
 
 Invoke = Callable[..., Result]
 

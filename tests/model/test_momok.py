@@ -274,14 +274,13 @@ def test_bfloat16_is_near(queries) -> None:
         assert float((near[head].detach().float() - scores.detach()).abs().mean()) < 0.05 * spread
 
 
-@pytest.mark.parametrize("missing", ["mean", "learned"])
 @pytest.mark.parametrize("experts", [1, 2])
-def test_a_learned_projection_in_bfloat16(missing, experts) -> None:
+def test_a_learned_projection_in_bfloat16(experts) -> None:
     """The projection narrows the entities before they reach the gate."""
     spec = MoMoKSpec(
         num_entities=17,
         num_relations=3,
-        modalities=(ModalitySpec(name="text", width=4, table_width=9, missing=missing),),
+        modalities=(ModalitySpec(name="text", width=4, table_width=9),),
         relation_width=4,
         joint_width=5,
         experts=experts,

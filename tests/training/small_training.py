@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import momok
-from momok.config import RunConfig, resolve_config
+from momok.config import resolve_config
 from momok.errors import MomokError
 from momok.graph import (
     FeatureManifest,
@@ -26,6 +26,7 @@ from momok.graph import (
 )
 from momok.model import ClubNetworks, MoMoK
 from momok.progress import Reporter
+from momok.settings import RunConfig
 from momok.training import RunFolder
 from momok.training.build import build_model
 from momok.training.queries import TrainingQueries

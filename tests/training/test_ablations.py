@@ -79,7 +79,7 @@ def test_without_disentanglement() -> None:
 
 
 def test_without_joint_head() -> None:
-    model = build_small(model__joint=False)
+    model = build_small(model__heads="modalities")
     assert model.heads == ("structure", "image", "text")
     gone = names(build_small()) - names(model)
     assert {name.split(".")[0] for name in gone} == {
@@ -94,7 +94,9 @@ def test_without_joint_head() -> None:
 @pytest.mark.parametrize("modality", ["structure", "image", "text"])
 @pytest.mark.parametrize("joint", [True, False])
 def test_each_modality_alone(modality, joint) -> None:
-    model = build_small(model__modalities=(modality,), model__joint=joint)
+    model = build_small(
+        model__modalities=(modality,), model__heads="all" if joint else "modalities"
+    )
     assert model.heads == (modality, "joint")[: 1 + joint]
     before = copy_state(model)
     losses = take_step(model)

@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from momok.config import RunConfig, resolve_config
+from momok.config import resolve_config
 from momok.errors import ConfigError, FeatureError
 from momok.graph import Features, l2_normalise, pool
 from momok.graph.reductions import find_components
+from momok.settings import RunConfig
 from momok.training.build import build_model, choose_modalities
 from tests.training.small_training import (
     build_graph,
@@ -110,7 +111,7 @@ def get_rows(policy: str, **more: Any) -> tuple[Tensor, Tensor, Tensor]:
     return given, torch.from_numpy(features.present), table.vectors(table.rows()).detach()
 
 
-@pytest.mark.parametrize("policy", ["mean", "zero", "learned", "random"])
+@pytest.mark.parametrize("policy", ["mean", "zero", "random"])
 def test_present_rows_are_the_features(policy) -> None:
     given, present, seen = get_rows(policy)
     assert not bool(present.all())
@@ -146,17 +147,31 @@ def test_random_has_the_length_of_the_others_without_normalisation() -> None:
     torch.testing.assert_close(absent, lengths.mean().expand(len(absent)))
 
 
-@pytest.mark.parametrize("trainable", [True, False])
-def test_learned_is_one_vector_that_learns(trainable) -> None:
-    model = build_small(features__missing="learned", features__trainable=trainable)
-    table, present = model.tables[2], torch.from_numpy(GRAPH.features["text"].present)
-    take_step(model)
+def test_mapped_rows_are_free_ones_plus_a_map_of_centred_features() -> None:
+    model = build_small(features__mapped=True, model__initial_scale=0.1)
+    given, present = GRAPH.features["text"], torch.from_numpy(GRAPH.features["text"].present)
+    table = model.tables[2]
+    assert table.weight.shape == (40, 8)
+    assert float(table.weight.detach().std()) == pytest.approx(0.1, rel=0.2)
     seen = table.vectors(table.rows()).detach()
-    assert table.missing is not None
-    assert table.missing.any()
-    assert torch.equal(seen[~present], table.missing.detach().expand(int((~present).sum()), -1))
-    full = build_small(features__missing="learned", model__modalities=("structure",))
-    assert full.tables[0].missing is None
+    assert torch.equal(seen[~present], table.weight.detach()[~present])
+    rows = torch.from_numpy(l2_normalise(given.matrix))
+    centred = rows - rows[present].mean(dim=0)
+    expected = table.weight + centred @ table.projection.T
+    torch.testing.assert_close(seen[present], expected.detach()[present])
+    torch.testing.assert_close(
+        table.project(rows[present]), (centred @ table.projection.T)[present]
+    )
+    before = copy_state(model)
+    take_step(model)
+    changed = find_changes(before, model)
+    assert {"tables.2.weight", "tables.2.projection"} <= changed
+    assert "tables.2.features" not in changed
+
+
+def test_odd_widths_are_refused_by_decoders_of_complex_numbers() -> None:
+    with expect_line(ConfigError, "model.decoder = complex", "'structure'", "width 7"):
+        build_small(model__decoder="complex", model__structure_width=7)
 
 
 # -- how features are narrowed -------------------------------------------------------------------

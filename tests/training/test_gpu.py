@@ -14,7 +14,8 @@ from momok.model import ClubNetworks, MoMoK
 from momok.prediction import explain_model
 from momok.training.checkpoint import load_model
 from momok.training.kernels import CompiledKernels, Kernels, PlainKernels
-from momok.training.metric_log import LossLedger
+from momok.training.losses import LOSSES
+from momok.training.metric_log import PendingLosses
 from momok.training.step import Disentanglement, ExpertDraw, training_step
 
 from .small_training import Interrupter, build_graph, train_small
@@ -45,7 +46,7 @@ def train(device: str, kernels: type[Kernels], form: str) -> tuple[MoMoK, list[d
     clubs = ClubNetworks([m.width for m in model.spec.modalities]).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2, fused=True)
     club_optimizer = torch.optim.Adam(clubs.parameters(), lr=1e-2, fused=True)
-    batch, ledger, chosen = build_batch(), LossLedger(look_every=100), kernels(model)
+    batch, ledger, chosen = build_batch(), PendingLosses(read_every=100), kernels(model)
     draw = ExpertDraw(
         pair=(0, 1), estimator_pair=(1, 0), permutation=torch.arange(len(batch)).roll(1)
     )
@@ -60,7 +61,7 @@ def train(device: str, kernels: type[Kernels], form: str) -> tuple[MoMoK, list[d
                 Disentanglement(clubs=clubs, optimizer=club_optimizer, weight=1e-4),
                 generator=torch.Generator().manual_seed(0),
                 block=9,
-                form=form,  # type: ignore[arg-type]
+                loss=LOSSES[form],
                 kernels=chosen,
                 draw=draw,
             )

@@ -17,6 +17,7 @@ from momok.training.kernels import (
     has_compiler,
     score_flops,
 )
+from momok.training.losses import LOSSES, Logits, Probabilities
 from momok.training.objective import backward_candidates
 
 from .test_objective import build, build_batch
@@ -28,7 +29,8 @@ needs_compiler = pytest.mark.skipif(not has_compiler(CPU), reason="no C++ compil
 
 
 def choose(setting, flops, model=None):  # type: ignore[no-untyped-def]
-    return choose_kernels(setting, model or build(), CPU, flops=flops, queries=11, block=9)
+    model = model or build()
+    return choose_kernels(setting, model, Logits, CPU, flops=flops, queries=11, block=9)
 
 
 def gradients(model, kernels, form):  # type: ignore[no-untyped-def]
@@ -39,7 +41,7 @@ def gradients(model, kernels, form):  # type: ignore[no-untyped-def]
         model.entity_rows(batch.heads), batch.heads, batch.relations
     ).vectors
     blocks = all_candidates(batch, model.num_entities, 9)
-    loss = backward_candidates(model, queries, blocks, form=form, kernels=kernels)
+    loss = backward_candidates(model, queries, blocks, loss=LOSSES[form], kernels=kernels)
     found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     return loss, found
 
@@ -49,15 +51,16 @@ def gradients(model, kernels, form):  # type: ignore[no-untyped-def]
 def test_compiled_kernels_give_what_plain_ones_give() -> None:
     """Blocks of 9 and of 5 candidates: one compilation serves every size; noise is the same."""
     model = build().float()
-    compiled = CompiledKernels(model)
-    model.noise_generator = torch.Generator().manual_seed(3)
-    before = model.noise_generator.get_state()
-    compiled.warm_up(11, 9)
-    assert torch.equal(model.noise_generator.get_state(), before)
-    assert all(p.grad is None for p in model.parameters())
-    compilations = torch._dynamo.utils.counters["stats"]["unique_graphs"]
     for form in ("logits", "probabilities"):
-        wanted, exact = gradients(model, PlainKernels(model), form)
+        compiled = CompiledKernels(model, LOSSES[form])
+        model.zero_grad()
+        model.noise_generator = torch.Generator().manual_seed(3)
+        before = model.noise_generator.get_state()
+        compiled.warm_up(11, 9)
+        assert torch.equal(model.noise_generator.get_state(), before)
+        assert all(p.grad is None or not p.grad.any() for p in model.parameters())
+        compilations = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+        wanted, exact = gradients(model, PlainKernels(model, LOSSES[form]), form)
         loss, found = gradients(model, compiled, form)
         for head, value in wanted.per_head.items():
             torch.testing.assert_close(loss.per_head[head], value, rtol=1e-5, atol=1e-6)
@@ -67,7 +70,7 @@ def test_compiled_kernels_give_what_plain_ones_give() -> None:
         assert found.keys() == exact.keys()
         for name, gradient in exact.items():
             torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == compilations
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == compilations
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25])
@@ -76,12 +79,9 @@ def test_the_fused_loss_is_the_cross_entropy_and_its_derivative(share) -> None:
     scores = torch.cat([torch.linspace(-40, 40, 4001), torch.tensor([-1e4, 1e4, 0.0])])[None]
     exact = scores.double()
     slopes = torch.empty_like(scores)
-    total = kernels_module._cross_entropy(scores, slopes, share)
+    total = Logits.fused_cost(scores, slopes, share, 0.0)
     cells = torch.cat(
-        [
-            kernels_module._cross_entropy(cell, torch.empty_like(cell), share)
-            for cell in scores.T.split(1)
-        ]
+        [Logits.fused_cost(cell, torch.empty_like(cell), share, 0.0) for cell in scores.T.split(1)]
     )
     wanted = torch.nn.functional.softplus(exact)[0] - share * exact[0]
     torch.testing.assert_close(cells.double(), wanted, rtol=3e-7, atol=1e-18)
@@ -97,7 +97,7 @@ def test_the_fused_saturating_loss_is_that_of_float32_probabilities(share) -> No
         [torch.linspace(-130, 130, 5201), torch.tensor([-1e4, 1e4, 0.0, 27.6, -27.6, *near])]
     )[None]
     slopes, wanted_slopes = torch.empty_like(scores), torch.empty_like(scores)
-    kernels_module._fused_saturating_cross_entropy(scores, slopes, share)
+    Probabilities.fused_cost(scores, slopes, share, 0.0)
     x = scores[0].clone().requires_grad_()
     p = torch.sigmoid(x)
     target = torch.full_like(p, share)
@@ -105,11 +105,11 @@ def test_the_fused_saturating_loss_is_that_of_float32_probabilities(share) -> No
     wanted.sum().backward()
     torch.testing.assert_close(slopes[0], x.grad, rtol=2e-5, atol=1e-12)
     assert (slopes[0] == 0.0).sum() > 2000
-    kernels_module._saturating_cross_entropy(scores, wanted_slopes, share)
+    Probabilities.cost(scores, wanted_slopes, share, 0.0)
     torch.testing.assert_close(slopes, wanted_slopes, rtol=2e-5, atol=1e-12)
     cells = torch.cat(
         [
-            kernels_module._fused_saturating_cross_entropy(cell, torch.empty_like(cell), share)
+            Probabilities.fused_cost(cell, torch.empty_like(cell), share, 0.0)
             for cell in scores.T.split(1)
         ]
     )
@@ -156,7 +156,7 @@ def test_the_derivative_of_narrow_scores_is_made_in_float32() -> None:
     x = scores.double() + offset
     expected = torch.sigmoid(x) - share
     found = torch.empty_like(scores)
-    total = PlainKernels(build()).cross_entropy(scores, found, share, offset)
+    total = PlainKernels(build()).cost(scores, found, share, offset)
     torch.testing.assert_close(found.double(), expected, rtol=5e-3, atol=1e-9)
     loss = (torch.nn.functional.softplus(x) - share * x).sum()
     torch.testing.assert_close(total, loss, rtol=1e-4, atol=0.0)

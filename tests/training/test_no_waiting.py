@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from momok.model import ClubNetworks, MoMoK, group_by_relation
-from momok.training.metric_log import LossLedger
+from momok.training.losses import choose_loss
+from momok.training.metric_log import PendingLosses
 from momok.training.queries import QueryBatch, TrainingQueries
+from momok.training.regularisers import n3
 from momok.training.step import Disentanglement, StepLosses, training_step
 
 from .test_objective import N, R, build
@@ -49,7 +51,7 @@ def build_batch() -> QueryBatch:
     return queries.batch(torch.arange(len(queries))[:11])
 
 
-def step(model: MoMoK, negatives: int | None) -> StepLosses:
+def step(model: MoMoK, loss: str, negatives: int | None) -> StepLosses:
     generator = torch.Generator().manual_seed(0)
     model.noise_generator = generator
     clubs = ClubNetworks([m.width for m in model.spec.modalities]).to(META)
@@ -59,15 +61,17 @@ def step(model: MoMoK, negatives: int | None) -> StepLosses:
         Sgd(model.parameters()),
         Disentanglement(clubs=clubs, optimizer=Sgd(clubs.parameters()), weight=1e-4),  # type: ignore[arg-type]
         generator=generator,
+        loss=choose_loss(loss, sampled=negatives is not None),
+        regulariser=(n3, 0.1),
         block=9,
         negatives=negatives,
     )
 
 
 @pytest.mark.parametrize("negatives", [None, 7])
-@pytest.mark.parametrize("missing", ["mean", "learned"])
-def test_a_step_waits_for_nothing(missing: str, negatives: int | None) -> None:
-    losses = step(build(missing=missing).float().to(META), negatives)
+@pytest.mark.parametrize("loss", ["logits", "softmax"])
+def test_a_step_waits_for_nothing(loss: str, negatives: int | None) -> None:
+    losses = step(build().float().to(META), loss, negatives)
     assert {loss.device for loss in losses.per_head.values()} == {META}
     with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
         losses.task.item()  # what a look would have met with
@@ -80,7 +84,7 @@ def test_losses_are_read_after_the_first_step_and_then_some_steps_at_a_time() ->
             per_head=heads, mutual_information=torch.tensor(9.0), estimator=torch.tensor(8.0)
         )
 
-    ledger, seen = LossLedger(look_every=3), []
+    ledger, seen = PendingLosses(read_every=3), []
     for number in range(8):
         ledger.add(losses(float(number)))
         if ledger.full:

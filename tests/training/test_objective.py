@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from momok.model import ModalitySpec, MoMoK, MoMoKSpec
-from momok.training.ballots import Ballot
 from momok.training.candidates import all_candidates
+from momok.training.losses import LOSSES
 from momok.training.objective import backward_candidates
 from momok.training.queries import QueryBatch
 
 N, R, B, SMOOTHING = 23, 3, 11, 0.1
 
 
-def build(
-    projected: bool = False, joint: bool = True, offset: float = 0.0, missing: str = "learned"
-) -> MoMoK:
+def build(projected: bool = False, joint: bool = True, offset: float = 0.0) -> MoMoK:
     generator = torch.Generator().manual_seed(0)
     spec = MoMoKSpec(
         num_entities=N,
@@ -32,7 +28,6 @@ def build(
                 width=5,
                 table_width=9 if projected else 5,
                 trainable=not projected,
-                missing=missing,  # type: ignore[arg-type]
             ),
         ),
         relation_width=4,
@@ -62,13 +57,11 @@ def build_batch() -> tuple[QueryBatch, Tensor]:
 
 
 def plain_losses(model: MoMoK, batch: QueryBatch, labels: Tensor) -> dict[str, Tensor]:
-    """Of a masked head, the mean over the pairs of which both sides have the modality."""
     targets = (1 - SMOOTHING) * labels + 1 / N
-    losses = {}
-    for head, scores in model.score(batch.heads, batch.relations).items():
-        voted = scores > -1e17
-        losses[head] = F.binary_cross_entropy_with_logits(scores[voted], targets[voted])
-    return losses
+    return {
+        head: F.binary_cross_entropy_with_logits(scores, targets)
+        for head, scores in model.score(batch.heads, batch.relations).items()
+    }
 
 
 @pytest.mark.parametrize("block", [16, 5, 1000])
@@ -80,8 +73,7 @@ def plain_losses(model: MoMoK, batch: QueryBatch, labels: Tensor) -> dict[str, T
         {"projected": True},
         {"joint": False},
         {"offset": -3.0},
-        {"missing": "masked"},
-        {"missing": "masked", "offset": -3.0, "projected": True},
+        {"offset": -3.0, "projected": True},
     ],
     ids=str,
 )
@@ -96,12 +88,8 @@ def test_loss_and_gradients_equal_autograd(block, form, parts) -> None:
         for name, table in model.entity_rows(batch.heads).items()
     }
     encoded = model.encode_queries(rows, batch.heads, batch.relations)
-    assert list(encoded.voters) == (["text"] if "missing" in parts else [])
     queries, blocks = encoded.vectors, all_candidates(batch, N, block)
-    ballots = {head: Ballot.of(model, head, rows, B) for head, rows in encoded.voters.items()}
-    loss = backward_candidates(
-        model, queries, blocks, smoothing=SMOOTHING, form=form, ballots=ballots
-    )
+    loss = backward_candidates(model, queries, blocks, smoothing=SMOOTHING, loss=LOSSES[form])
     torch.autograd.backward(
         list(queries.values()), [loss.query_gradients[head] for head in queries]
     )
@@ -120,32 +108,6 @@ def test_loss_and_gradients_equal_autograd(block, form, parts) -> None:
             )
 
 
-@pytest.mark.parametrize("voters", [0, 1])
-def test_a_head_without_two_voters_has_no_loss_and_the_others_theirs(voters: int) -> None:
-    model, (batch, labels) = build(missing="masked"), build_batch()
-    has_text = model.present["text"].nonzero()[:, 0]
-    lacks_text = (~model.present["text"]).nonzero()[:, 0]
-    heads = lacks_text[torch.arange(B) % len(lacks_text)]
-    heads[:voters] = has_text[:voters]
-    batch = replace(batch, heads=heads)
-    rows = model.entity_rows(heads)
-    encoded = model.encode_queries(rows, heads, batch.relations)
-    ballots = {head: Ballot.of(model, head, rows, B) for head, rows in encoded.voters.items()}
-    expected = plain_losses(model, batch, labels)
-    loss = backward_candidates(
-        model,
-        encoded.vectors,
-        all_candidates(batch, N, 5),
-        smoothing=SMOOTHING,
-        form="logits",
-        ballots=ballots,
-    )
-    assert loss.per_head["text"] == 0.0
-    assert not loss.query_gradients["text"].any()
-    for head in ("structure", "joint"):
-        torch.testing.assert_close(loss.per_head[head], expected[head])
-
-
 @pytest.mark.parametrize("smoothing", [0.0, 0.01, 0.1])
 def test_targets_above_one(smoothing) -> None:
     """Where 1/N is more than the smoothing, as in small graphs; PyTorch refuses such targets."""
@@ -155,7 +117,9 @@ def test_targets_above_one(smoothing) -> None:
     target = ((1 - smoothing) * labels + 1 / N).float()
     assert bool((target > 1).any()) == (smoothing < 1 / N)
     blocks = all_candidates(batch, N, 16)
-    loss = backward_candidates(model, queries, blocks, smoothing=smoothing, form="probabilities")
+    loss = backward_candidates(
+        model, queries, blocks, smoothing=smoothing, loss=LOSSES["probabilities"]
+    )
     for head, vectors in queries.items():
         q = vectors.detach().requires_grad_()
         p = torch.sigmoid(q @ candidates[head].detach().T)
@@ -178,7 +142,9 @@ def test_a_saturated_score_costs_a_hundred_and_teaches_nothing() -> None:
     }
     candidates = model.candidates().vectors
     targets = ((1 - SMOOTHING) * labels + 1 / N).float()
-    loss = backward_candidates(model, queries, all_candidates(batch, N, 16), form="probabilities")
+    loss = backward_candidates(
+        model, queries, all_candidates(batch, N, 16), loss=LOSSES["probabilities"]
+    )
     for head, q in queries.items():
         p = torch.sigmoid(q @ candidates[head].T).detach()
         assert (p == 1.0).any()

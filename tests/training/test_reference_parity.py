@@ -10,6 +10,7 @@ import torch
 
 from momok.model import ClubNetworks, MoMoK
 from momok.model.reference import load_reference, load_reference_clubs, reference_state
+from momok.training.losses import LOSSES
 from momok.training.queries import QueryBatch
 from momok.training.step import Disentanglement, ExpertDraw, training_step
 
@@ -57,7 +58,7 @@ def run_steps(
             optimizer,
             exid,
             generator=torch.Generator(),
-            form="probabilities",
+            loss=LOSSES["probabilities"],
             block=block,
             draw=draw,
         )

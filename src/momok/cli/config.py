@@ -14,7 +14,7 @@ from momok.console import console, print_json
 from momok.errors import ConfigError
 
 if TYPE_CHECKING:
-    from momok.config import RunConfig
+    from momok.settings import RunConfig
 
 _WIDTH = 88  # of comments in TOML
 

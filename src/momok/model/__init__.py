@@ -1,12 +1,17 @@
 """The model: sizes and tensors in, vectors out. No data set, no path, no command line."""
 
+from momok.model.decoders import DECODERS
 from momok.model.disentanglement import ClubNetworks
+from momok.model.fusions import FUSIONS
 from momok.model.grouped_product import group_by_relation
-from momok.model.momok import JOINT, Candidates, MoMoK, MoMoKSpec, Queries
+from momok.model.momok import JOINT, MoMoK, MoMoKSpec
 from momok.model.noise import DrawnNoise
 from momok.model.tables import MissingPolicy, ModalitySpec
+from momok.model.towers import Candidates, Queries
 
 __all__ = [
+    "DECODERS",
+    "FUSIONS",
     "JOINT",
     "Candidates",
     "ClubNetworks",

@@ -16,8 +16,6 @@ from torch import Tensor, nn
 
 from momok.model.precision import at_least_float32
 
-__all__ = ["ClubNetworks"]
-
 
 class _Club(nn.Module):
     """``q(x_j | x_i) = N(mu(x_i), exp lambda(x_i))``: two 2-layer MLPs of hidden width d / 2."""
@@ -63,11 +61,7 @@ class ClubNetworks(nn.Module):
             self.networks = nn.ModuleList(_Club(width) for width in widths)
 
     def estimate(
-        self,
-        experts: Sequence[Tensor],
-        pair: tuple[int, int],
-        permutation: Tensor,
-        voters: Sequence[Tensor | None] = (),
+        self, experts: Sequence[Tensor], pair: tuple[int, int], permutation: Tensor
     ) -> Tensor:
         """The bound averaged over modalities, for one pair of experts.
 
@@ -75,42 +69,20 @@ class ClubNetworks(nn.Module):
             experts: per modality, the outputs [B, K, d] of all experts for the query entities.
             pair: which two experts.
             permutation: [B], the negative samples.
-            voters: per modality, ascending, the query entities that have it; None or nothing
-                given: all. A modality with less than two is left out.
         """
-        estimates = []
-        for m, (network, x) in enumerate(zip(self.networks, experts, strict=True)):
-            rows = voters[m] if m < len(voters) else None
-            outputs, negatives = x, permutation
-            if rows is not None:
-                outputs, negatives = x[rows], _restrict(permutation, rows)
-            if len(outputs) > 1:
-                estimates.append(cast(_Club, network).estimate(*_pair(outputs, pair), negatives))
-        return _mean(estimates, experts[0])
+        estimates = [
+            cast(_Club, network).estimate(*_pair(x, pair), permutation)
+            for network, x in zip(self.networks, experts, strict=True)
+        ]
+        return torch.stack(estimates).mean()
 
     def loss(self, experts: Sequence[Tensor], pair: tuple[int, int]) -> Tensor:
-        """The networks' own loss, averaged over modalities, on detached expert outputs.
-
-        A modality without rows is left out.
-        """
+        """The networks' own loss, averaged over modalities, on detached expert outputs."""
         losses = [
             cast(_Club, network).negative_log_likelihood(*_pair(x.detach(), pair))
             for network, x in zip(self.networks, experts, strict=True)
-            if len(x)
         ]
-        return _mean(losses, experts[0])
-
-
-def _mean(values: Sequence[Tensor], like: Tensor) -> Tensor:
-    return torch.stack(list(values)).mean() if values else like.new_zeros(())
-
-
-def _restrict(permutation: Tensor, rows: Tensor) -> Tensor:
-    """A permutation of B as one of its rows ``rows`` [b], in the order in which it has them."""
-    places = permutation.new_full((len(permutation),), -1)
-    places[rows] = torch.arange(len(rows), device=rows.device)
-    kept = places[permutation]
-    return kept[kept >= 0]
+        return torch.stack(losses).mean()
 
 
 def _pair(experts: Tensor, pair: tuple[int, int]) -> tuple[Tensor, Tensor]:

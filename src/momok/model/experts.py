@@ -15,8 +15,6 @@ from torch.nn import functional as F
 from momok.model.noise import Noise
 from momok.model.precision import as_given
 
-__all__ = ["ExpertBank"]
-
 _INIT_STD = 0.02  # expert weights, as in the authors' implementation
 _NOISE_FLOOR = 0.01  # epsilon of the gate's noise scale, likewise
 

@@ -1,8 +1,4 @@
-"""TuckER, the scoring function of every decision head, in its two-tower form.
-
-Source: Balazevic et al. 2019, "TuckER: Tensor Factorization for Knowledge Graph Completion"
-(arXiv:1901.09590), equation 1; batch norm and dropouts as in its section 5.2. The score of a
-candidate is the dot product of the query vector made here with the candidate's vector.
+"""Queries times the matrix of their relation, one matrix per distinct relation of a batch.
 
 Shapes: B queries, U distinct relations among them, d entity width, r relation width.
 """
@@ -15,11 +11,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from momok.model.noise import Noise, mask_
-from momok.model.precision import as_given, matmul_dtype
+from momok.model.noise import mask_
+from momok.model.precision import as_given
 from momok.runtime import upload
-
-__all__ = ["RelationGroups", "TuckER", "group_by_relation"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +26,14 @@ class RelationGroups:
 
     Args:
         distinct: [U] relation ids that occur, in the order of the blocks.
+        place: [B] the position of every query's relation among them.
         slots: [B] the padded row of every query.
         blocks: (first relation, end relation, rows per relation) of every block.
         rows: padded rows in all.
     """
 
     distinct: Tensor
+    place: Tensor
     slots: Tensor
     blocks: tuple[tuple[int, int, int], ...]
     rows: int
@@ -45,7 +41,10 @@ class RelationGroups:
     def to(self, device: torch.device) -> RelationGroups:
         """The same with its tensors on ``device``."""
         return replace(
-            self, distinct=upload(self.distinct, device), slots=upload(self.slots, device)
+            self,
+            distinct=upload(self.distinct, device),
+            place=upload(self.place, device),
+            slots=upload(self.slots, device),
         )
 
 
@@ -72,14 +71,16 @@ def group_by_relation(relations: Tensor) -> RelationGroups:
     )
     slots = torch.empty_like(order)
     slots[order] = (padded.cumsum(0) - padded)[group[order]] + within
-    return RelationGroups(distinct=distinct, slots=slots, blocks=tuple(blocks), rows=sum(sizes))
+    return RelationGroups(
+        distinct=distinct, place=group, slots=slots, blocks=tuple(blocks), rows=sum(sizes)
+    )
 
 
 _SUMMED = 8192  # columns of a core summed at a time
 _COLUMNS = 4096  # of a core's gradient at a time: what is rounded stays in the cache
 
 
-class _CoreMemory:
+class CoreMemory:
     """Tensors as large as a core that are used again in every step: its cast, its gradient."""
 
     def __init__(self) -> None:
@@ -120,7 +121,7 @@ class _CoreMemory:
             flat[:, start : start + _COLUMNS] = torch.mm(left, some, out=rounded)
 
 
-class _GroupedProduct(torch.autograd.Function):
+class GroupedProduct(torch.autograd.Function):
     """Rows times the relation matrix of their group, with dropout on the matrices.
 
     ``W = relations @ core`` is made once per distinct relation ([U, d, d], 3.7 million cells for
@@ -193,66 +194,3 @@ def _each_block(
         part = slice(start, start + (end - first) * size)
         yield part, padded[part].view(end - first, size, -1), matrices[first:end]
         start = part.stop
-
-
-class TuckER(nn.Module):
-    """Query vectors ``q = dropout(BN(dropout(BN(x)) W_r))`` with ``W_r = dropout(sum_j r_j W_j)``.
-
-    Args:
-        width: d, of the entities.
-        relation_width: r.
-        dropouts: of the normalised entity, of the relation matrix, of the query vector. In
-            training the relation matrix has one mask per distinct relation of the batch.
-    """
-
-    def __init__(
-        self,
-        width: int,
-        relation_width: int,
-        *,
-        dropouts: tuple[float, float, float] = (0.3, 0.4, 0.5),
-        generator: torch.Generator | None = None,
-    ) -> None:
-        super().__init__()
-        self.dropouts = dropouts
-        self.core = nn.Parameter(torch.empty(relation_width, width, width))
-        nn.init.xavier_uniform_(self.core, generator=generator)
-        self.input_norm = nn.BatchNorm1d(width)
-        self.output_norm = nn.BatchNorm1d(width)
-        self._memory = _CoreMemory()
-
-    def release_core_gradient(self) -> None:
-        """Forget the core's gradient and keep its memory: the next one is written, not added."""
-        self._memory.release_gradient(self.core)
-
-    def forward(
-        self, entities: Tensor, relations: Tensor, groups: RelationGroups, noise: Noise
-    ) -> Tensor:
-        """The query vectors.
-
-        Args:
-            entities: [B, d] query entities.
-            relations: [U, r] vectors of the distinct relations.
-            groups: which query has which relation.
-
-        Returns:
-            [B, d], in the order of ``entities``.
-        """
-        drop_input, drop_matrix, drop_output = self.dropouts
-        width = entities.shape[1]
-        x = noise.dropout(self.input_norm(entities.to(self.core.dtype)), drop_input)
-        x = x.to(matmul_dtype(x))
-        bits = None
-        if not noise.off and drop_matrix > 0.0:
-            bits = noise.keep_bits((len(relations), width, width), drop_matrix, x)
-            # the scale of the kept cells: W_r is linear in r
-            relations = relations * noise.scale(drop_matrix, x.device)
-        product = _GroupedProduct.apply(  # type: ignore[no-untyped-call]
-            x,
-            relations.to(self.core.dtype),
-            self.core,
-            bits,
-            groups,
-            self._memory,
-        )
-        return noise.dropout(self.output_norm(product.to(self.core.dtype)), drop_output)

@@ -10,28 +10,74 @@ of modality m.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from momok.model.decoders import DECODERS, Decoder, Dropouts
 from momok.model.experts import ExpertBank
-from momok.model.fusions import ModalityFusion
-from momok.model.grouped_product import RelationGroups, TuckER, group_by_relation
+from momok.model.fusions import FUSIONS, Fusion
+from momok.model.grouped_product import RelationGroups, group_by_relation
 from momok.model.noise import Noise
-from momok.model.tables import EntityTable
-from momok.model.towers import Candidates, MoMoKSpec, Queries
-from momok.model.votes import widen_candidates, widen_queries
-
-__all__ = ["JOINT", "Candidates", "MoMoK", "MoMoKSpec", "Queries"]
+from momok.model.tables import EntityTable, ModalitySpec, draw_vectors
+from momok.model.towers import Candidates, Queries
 
 JOINT = "joint"  # the name of the joint decision head
 
 _BLOCK = 1024  # entities encoded at a time where no gradient is wanted
 
 Rows = Mapping[str, Tensor]  # modality -> stored table rows [n, f_m]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoMoKSpec:
+    """Every size and switch of a model; enough to build it empty and fill it from a checkpoint.
+
+    Args:
+        num_entities: N.
+        num_relations: R, without reciprocals.
+        modalities: in order; structure is the one without features.
+        decoder: one of ``DECODERS``, for all heads.
+        fusion: one of ``FUSIONS``.
+        modality_heads: whether every modality has a decision head of its own.
+        relation_width: of the relation vectors of the modality heads, where the decoder lets
+            them differ from the entities'.
+        joint_width: of the joint head; None leaves the joint head out.
+        branches: G of the joint head.
+        experts: K per modality; with 0 there are no experts, gates or temperatures.
+        relation_temperature: whether a query's gate is sharpened or flattened by its relation.
+        gate_noise: whether gates are noisy in training.
+        expert_dropout, fusion_dropout, decoder_dropouts: probabilities, as in the paper.
+        initial_scale: standard deviation of entity and relation vectors; 0 draws as the paper.
+        score_offset: what every score is raised by; none in the paper.
+    """
+
+    num_entities: int
+    num_relations: int
+    modalities: tuple[ModalitySpec, ...]
+    decoder: str = "tucker"
+    fusion: str = "mujod"
+    modality_heads: bool = True
+    relation_width: int = 256
+    joint_width: int | None = 256
+    branches: int = 2
+    experts: int = 3
+    relation_temperature: bool = True
+    gate_noise: bool = True
+    expert_dropout: float = 0.0
+    fusion_dropout: float = 0.2
+    decoder_dropouts: Dropouts = (0.3, 0.4, 0.5)
+    initial_scale: float = 0.0
+    score_offset: float = 0.0
+
+    @property
+    def head_widths(self) -> dict[str, int]:
+        """Per decision head the width of its entity vectors: modalities in order, then joint."""
+        widths = {m.name: m.width for m in self.modalities} if self.modality_heads else {}
+        return widths if self.joint_width is None else {**widths, JOINT: self.joint_width}
 
 
 class MoMoK(nn.Module):
@@ -64,6 +110,7 @@ class MoMoK(nn.Module):
                 spec.num_entities,
                 features=features.get(modality.name),
                 present=present.get(modality.name),
+                scale=spec.initial_scale,
                 generator=generator,
             )
             for modality in spec.modalities
@@ -76,32 +123,39 @@ class MoMoK(nn.Module):
                 noisy=spec.gate_noise,
                 generator=generator,
             )
-            for width in widths
+            for width in (widths if spec.experts else ())
         )
+        kind = DECODERS[spec.decoder]
+        relation_widths = [kind.choose_relation_width(w, spec.relation_width) for w in widths]
         self.relations = nn.ParameterList(
-            nn.init.xavier_normal_(torch.empty(relations, spec.relation_width), generator=generator)
-            for _ in widths
+            draw_vectors(torch.empty(relations, width), spec.initial_scale, generator)
+            for width in relation_widths
         )
         self.temperature = None  # tau, one number per relation
-        if spec.relation_temperature:
+        if spec.experts and spec.relation_temperature:
             self.temperature = nn.Parameter(torch.randn(relations, generator=generator))
-        decoders = [(width, spec.relation_width) for width in widths]
+        decoders = list(zip(widths, relation_widths, strict=True)) if spec.modality_heads else []
+        joint_relation = 0
         if spec.joint_width is not None:
-            decoders.append((spec.joint_width, spec.joint_width))
+            joint_relation = kind.choose_relation_width(spec.joint_width, spec.joint_width)
+            decoders.append((spec.joint_width, joint_relation))
         self.decoders = nn.ModuleList(
-            TuckER(d, r, dropouts=spec.decoder_dropouts, generator=generator) for d, r in decoders
+            kind(width, relation, dropouts=spec.decoder_dropouts, generator=generator)
+            for width, relation in decoders
         )
-        self.entity_fusion = self._fusion(widths, generator)
-        self.relation_fusion = self._fusion([spec.relation_width] * len(widths), generator)
+        self.entity_fusion = self._build_fusion(widths, spec.joint_width, generator)
+        self.relation_fusion = self._build_fusion(
+            relation_widths, spec.joint_width and joint_relation, generator
+        )
 
-    def _fusion(
-        self, widths: list[int], generator: torch.Generator | None
-    ) -> ModalityFusion | None:
-        if self.spec.joint_width is None:
+    def _build_fusion(
+        self, widths: list[int], width: int | None, generator: torch.Generator | None
+    ) -> Fusion | None:
+        if width is None:
             return None
-        return ModalityFusion(
+        return FUSIONS[self.spec.fusion](
             widths,
-            self.spec.joint_width,
+            width,
             branches=self.spec.branches,
             dropout=self.spec.fusion_dropout,
             generator=generator,
@@ -116,12 +170,11 @@ class MoMoK(nn.Module):
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """Names of the decision heads: the modalities, then ``joint`` when it is on."""
-        return self.modalities + (() if self.spec.joint_width is None else (JOINT,))
+        """Names of the decision heads: the modalities, then ``joint``, as far as they are on."""
+        return tuple(self.spec.head_widths)
 
     @property
     def num_entities(self) -> int:
-        """N."""
         return self.spec.num_entities
 
     @property
@@ -132,7 +185,7 @@ class MoMoK(nn.Module):
     @property
     def present(self) -> dict[str, Tensor]:
         """Per modality [N], which entities have it (structure: all)."""
-        return {name: table.present for name, table, _ in self._towers}
+        return {name: table.present for name, table in self.tables_by_name.items()}
 
     @property
     def device(self) -> torch.device:
@@ -142,13 +195,17 @@ class MoMoK(nn.Module):
     @property
     def tables_by_name(self) -> dict[str, EntityTable]:
         """Per modality its table of entity vectors."""
-        return {name: table for name, table, _ in self._towers}
+        return dict(zip(self.modalities, cast(Iterable[EntityTable], self.tables), strict=True))
 
     @property
-    def _towers(self) -> list[tuple[str, EntityTable, ExpertBank]]:
-        """Per modality its name, its table and its experts."""
-        parts = zip(self.modalities, self.tables, self.banks, strict=True)
-        return cast(list[tuple[str, EntityTable, ExpertBank]], list(parts))
+    def banks_by_name(self) -> dict[str, ExpertBank]:
+        """Per modality its experts; empty without experts."""
+        return dict(zip(self.modalities, cast(Iterable[ExpertBank], self.banks), strict=False))
+
+    @property
+    def decoders_by_name(self) -> dict[str, Decoder]:
+        """Per head its decoder."""
+        return dict(zip(self.heads, cast(Iterable[Decoder], self.decoders), strict=True))
 
     @property
     def _noise(self) -> Noise:
@@ -159,10 +216,9 @@ class MoMoK(nn.Module):
     def queries(self, heads: Tensor, relations: Tensor) -> Queries:
         """The query tower, for entity ids ``heads`` [B] and relation ids ``relations`` [B].
 
-        Vectors are up to two columns wider than a head: see ``momok.model.votes``.
+        With an offset of scores, vectors have a column more than those of ``encode_queries``.
         """
-        encoded = self.encode_queries(self.entity_rows(heads), heads, relations)
-        return self.widen_queries(encoded, self.votes(heads))
+        return self.widen_queries(self.encode_queries(self.entity_rows(heads), heads, relations))
 
     def candidates(self, entity_ids: Tensor | slice | None = None) -> Candidates:
         """The candidate tower, for the entities asked for (None: all N, in order).
@@ -177,8 +233,9 @@ class MoMoK(nn.Module):
         return self._candidate_block(entity_ids)
 
     def _candidate_block(self, entity_ids: Tensor | slice | None) -> Candidates:
-        encoded = self.encode_candidates(self.entity_rows(entity_ids), entity_ids)
-        return self.widen_candidates(encoded, self.votes(entity_ids))
+        return self.widen_candidates(
+            self.encode_candidates(self.entity_rows(entity_ids), entity_ids)
+        )
 
     def _candidates_in_blocks(self, first: int, stop: int) -> Candidates:
         """Entities ``first`` to ``stop``, with the memory of experts and fusion for one block.
@@ -202,38 +259,24 @@ class MoMoK(nn.Module):
         weights = found.get(("fusion", JOINT))
         return Candidates(
             vectors={name: found["vectors", name] for name in self.heads},
-            gates={name: found["gates", name] for name in self.modalities},
+            gates={name: found["gates", name] for name in self.banks_by_name},
             fusion_weights=None if weights is None else weights.transpose(0, 1),
         )
 
-    @property
-    def abstaining(self) -> tuple[str, ...]:
-        """Heads that do not vote on all entities."""
-        return tuple(name for name, table, _ in self._towers if table.masked)
+    def widen_queries(self, encoded: Queries) -> Queries:
+        """What ``encode_queries`` gave, with the scores' offset in the vectors."""
+        if not self.spec.score_offset:
+            return encoded
+        return replace(encoded, vectors=_add_column(encoded.vectors, 1.0))
 
-    def votes(self, ids: Tensor | slice | None = None) -> dict[str, Tensor]:
-        """Per masked head, on which of the entities [n] it votes; other heads vote on all."""
-        found = {name: table.votes(ids) for name, table, _ in self._towers}
-        return {name: votes for name, votes in found.items() if votes is not None}
-
-    def widen_queries(self, encoded: Queries, votes: Mapping[str, Tensor]) -> Queries:
-        """What ``encode_queries`` gave, with all that belongs to a score in the vectors."""
-        vectors = dict(encoded.vectors)
-        for head, rows in encoded.voters.items():
-            some = vectors[head]
-            vectors[head] = some.new_zeros(len(votes[head]), some.shape[1]).index_copy(
-                0, rows, some
-            )
-        wide = widen_queries(vectors, votes, offset=self.spec.score_offset)
-        return replace(encoded, vectors=wide)
-
-    def widen_candidates(self, encoded: Candidates, votes: Mapping[str, Tensor]) -> Candidates:
+    def widen_candidates(self, encoded: Candidates) -> Candidates:
         """The same of what ``encode_candidates`` gave."""
-        wide = widen_candidates(encoded.vectors, votes, offset=self.spec.score_offset)
-        return replace(encoded, vectors=wide)
+        if not self.spec.score_offset:
+            return encoded
+        return replace(encoded, vectors=_add_column(encoded.vectors, self.spec.score_offset))
 
     def score(self, heads: Tensor, relations: Tensor) -> dict[str, Tensor]:
-        """Logits of all entities: per head [B, N]. The plain form, for small graphs and tests."""
+        """Scores of all entities: per head [B, N]. The plain form, for small graphs and tests."""
         queries, candidates = self.queries(heads, relations).vectors, self.candidates().vectors
         return {head: queries[head] @ candidates[head].T for head in self.heads}
 
@@ -241,22 +284,22 @@ class MoMoK(nn.Module):
 
     def entity_rows(self, ids: Tensor | slice | None = None) -> dict[str, Tensor]:
         """Stored table rows per modality: [n, f_m]."""
-        return {name: table.rows(ids) for name, table, _ in self._towers}
+        return {name: table.rows(ids) for name, table in self.tables_by_name.items()}
 
     def add_row_gradients(self, rows: Rows, ids: Tensor | slice) -> None:
         """Add the gradients that given rows collected to those of the tables they came from.
 
         A gather inside the graph would make a gradient of the whole table for every block.
         """
-        for name, table, _ in self._towers:
+        for name, table in self.tables_by_name.items():
             gradient = rows[name].grad
             if gradient is not None:
                 table.add_row_gradient(gradient, ids)
 
-    def release_core_gradients(self) -> None:
-        """Forget the gradients of the decoders' cores; their memory is used for the next ones."""
-        for decoder in self._decoders:
-            decoder.release_core_gradient()
+    def before_step(self) -> None:
+        """Called before the gradients of a step are made: memory of the last ones is used again."""
+        for decoder in self.decoders_by_name.values():
+            decoder.before_step()
 
     def encode_queries(
         self,
@@ -270,20 +313,18 @@ class MoMoK(nn.Module):
         Args:
             groups: ``group_by_relation(relations)``, if the caller has it.
         """
-        entities = {name: table.vectors(rows[name], heads) for name, table, _ in self._towers}
-        return self.encode_query_vectors(entities, self.votes(heads), relations, groups)
+        entities = {
+            name: table.vectors(rows[name], heads) for name, table in self.tables_by_name.items()
+        }
+        return self.encode_query_vectors(entities, relations, groups)
 
     def encode_query_vectors(
-        self,
-        entities: Rows,
-        votes: Mapping[str, Tensor],
-        relations: Tensor,
-        groups: RelationGroups | None = None,
+        self, entities: Rows, relations: Tensor, groups: RelationGroups | None = None
     ) -> Queries:
         """The query tower over what the experts see of entities: per modality [B, d_m].
 
         Args:
-            votes: per masked head, which of the entities [B] have its modality.
+            entities: modalities that are not there have no head, and no part in the joint one.
             groups: ``group_by_relation(relations)``, if the caller has it.
         """
         noise = self._noise
@@ -291,57 +332,43 @@ class MoMoK(nn.Module):
         if self.temperature is not None:
             # not by indexing, whose gradient adds in any order on several threads
             temperature = torch.sigmoid(self.temperature.index_select(0, relations))
-        vectors: dict[str, Tensor] = {}
+        vectors = dict(entities)
         gates: dict[str, Tensor] = {}
         outputs: dict[str, Tensor] = {}
-        for name, _, bank in self._towers:
-            gates[name] = bank.gate(entities[name], noise, temperature)
-            outputs[name] = bank.outputs(entities[name], noise)
-            vectors[name] = bank.mix(outputs[name], gates[name])
+        for name, bank in self.banks_by_name.items():
+            if name in entities:
+                gates[name] = bank.gate(entities[name], noise, temperature)
+                outputs[name] = bank.outputs(entities[name], noise)
+                vectors[name] = bank.mix(outputs[name], gates[name])
         groups = groups or group_by_relation(relations)
-        relation_vectors = [table[groups.distinct] for table in self.relations]  # M x [U, d_r]
+        of_modality = [table[groups.distinct] for table in self.relations]  # M x [U, d_r]
+        relation_vectors = dict(zip(self.modalities, of_modality, strict=True))
         fusion_weights = None
         if self.entity_fusion is not None and self.relation_fusion is not None:
             vectors[JOINT], fusion_weights = self.entity_fusion(
-                list(vectors.values()), noise, self._absent(votes)
+                [vectors.get(name) for name in self.modalities], noise
             )
-            relation_vectors.append(self.relation_fusion(relation_vectors, noise)[0])
-        encoded: dict[str, Tensor] = {}
-        voters: dict[str, Tensor] = {}
-        for place, (head, decoder) in enumerate(zip(self.heads, self._decoders, strict=True)):
-            if head not in votes:
-                encoded[head] = decoder(vectors[head], relation_vectors[place], groups, noise)
-                continue
-            chosen = votes[head].nonzero().squeeze(1)
-            if self.training and len(chosen) == 1:
-                chosen = chosen[:0]  # batch norm has no variance over a single query
-            voters[head], some = chosen, group_by_relation(relations[chosen])
-            encoded[head] = vectors[head][chosen]
-            if len(chosen):
-                relation = self.relations[place][some.distinct]
-                encoded[head] = decoder(encoded[head], relation, some, noise)
+            relation_vectors[JOINT] = self.relation_fusion(of_modality, noise)[0]
+        decoders = {h: d for h, d in self.decoders_by_name.items() if h in vectors}
         return Queries(
-            vectors=encoded,
+            vectors={
+                head: decoder.queries(vectors[head], relation_vectors[head], groups, noise)
+                for head, decoder in decoders.items()
+            },
+            entities={head: vectors[head] for head in decoders},
+            relations={head: relation_vectors[head] for head in decoders},
             gates=gates,
             expert_outputs=outputs,
             fusion_weights=fusion_weights,
-            voters=voters,
         )
-
-    def _absent(self, votes: Mapping[str, Tensor]) -> list[Tensor | None]:
-        """Per modality, which rows the fusion leaves out."""
-        return [~votes[name] if name in votes else None for name in self.modalities]
-
-    @property
-    def _decoders(self) -> list[TuckER]:
-        return cast(list[TuckER], list(self.decoders))
 
     def draw_candidate_noise(self, rows: int) -> list[Tensor]:
         """What ``encode_candidates`` would draw for this many entities, in order: a tape."""
         noise = self._noise
         if noise.off:
             return []
-        tape = [drawn for _, _, bank in self._towers for drawn in bank.draw_noise(rows, noise)]
+        banks = self.banks_by_name.values()
+        tape = [drawn for bank in banks for drawn in bank.draw_noise(rows, noise)]
         if self.entity_fusion is not None:
             tape += self.entity_fusion.draw_noise(rows, noise)
         return tape
@@ -354,29 +381,42 @@ class MoMoK(nn.Module):
         Args:
             noise: drawn beforehand; None draws it as it is needed.
         """
-        entities = {name: table.vectors(rows[name], ids) for name, table, _ in self._towers}
-        noise = self._noise if noise is None else noise
-        return self.encode_candidate_vectors(entities, self.votes(ids), noise)
+        entities = {
+            name: table.vectors(rows[name], ids) for name, table in self.tables_by_name.items()
+        }
+        return self.encode_candidate_vectors(entities, self._noise if noise is None else noise)
 
-    def encode_candidate_vectors(
-        self, entities: Rows, votes: Mapping[str, Tensor], noise: Noise
-    ) -> Candidates:
+    def encode_candidate_vectors(self, entities: Rows, noise: Noise) -> Candidates:
         """The candidate tower over what the experts see of entities: see the query tower's."""
-        vectors: dict[str, Tensor] = {}
+        vectors = dict(entities)
         gates: dict[str, Tensor] = {}
-        for name, _, bank in self._towers:
-            gates[name] = bank.gate(entities[name], noise)
-            vectors[name] = bank.mix(bank.outputs(entities[name], noise), gates[name])
+        for name, bank in self.banks_by_name.items():
+            if name in entities:
+                gates[name] = bank.gate(entities[name], noise)
+                vectors[name] = bank.mix(bank.outputs(entities[name], noise), gates[name])
         fusion_weights = None
         if self.entity_fusion is not None:
             vectors[JOINT], fusion_weights = self.entity_fusion(
-                list(vectors.values()), noise, self._absent(votes)
+                [vectors.get(name) for name in self.modalities], noise
             )
-        return Candidates(vectors=vectors, gates=gates, fusion_weights=fusion_weights)
+        decoders = {h: d for h, d in self.decoders_by_name.items() if h in vectors}
+        return Candidates(
+            vectors={h: decoder.candidates(vectors[h]) for h, decoder in decoders.items()},
+            gates=gates,
+            fusion_weights=fusion_weights,
+            entities={head: vectors[head] for head in decoders},
+        )
 
     def expert_outputs(self, rows: Rows, ids: Tensor) -> dict[str, Tensor]:
         """What the experts say of given table rows: per modality [n, K, d_m]."""
+        tables = self.tables_by_name
         return {
-            name: bank.outputs(table.vectors(rows[name], ids), self._noise)
-            for name, table, bank in self._towers
+            name: bank.outputs(tables[name].vectors(rows[name], ids), self._noise)
+            for name, bank in self.banks_by_name.items()
         }
+
+
+def _add_column(vectors: Mapping[str, Tensor], value: float) -> dict[str, Tensor]:
+    return {
+        head: torch.cat([x, x.new_full((len(x), 1), value)], dim=1) for head, x in vectors.items()
+    }

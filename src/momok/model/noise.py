@@ -15,8 +15,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["DrawnNoise", "Noise", "mask_"]
-
 _LEVELS = 256  # a byte's worth of probabilities
 
 

@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["as_given", "at_least_float32", "matmul_dtype"]
-
 
 def matmul_dtype(x: Tensor) -> torch.dtype:
     """The precision of products with ``x``: autocast's where it is on, else the tensor's own."""

@@ -22,8 +22,6 @@ from momok.model.disentanglement import ClubNetworks
 from momok.model.momok import MoMoK, MoMoKSpec
 from momok.model.tables import ModalitySpec
 
-__all__ = ["load_reference", "load_reference_clubs", "reference_state"]
-
 MODALITIES = ("structure", "image", "text")
 _MODEL_FILE, _CLUB_FILE = "RMoE.pth", "MIEstimator.pth"
 _TABLES = ("", "img_", "txt_")
@@ -88,12 +86,13 @@ def reference_state(model: MoMoK) -> dict[str, Tensor]:
         or not (spec.joint_width and spec.gate_noise and spec.relation_temperature)
         or any(m.table_width != m.width for m in spec.modalities)
         or spec.score_offset
-        or model.abstaining
+        or not spec.experts
+        or (spec.decoder, spec.fusion, spec.modality_heads) != ("tucker", "mujod", True)
     ):
         raise CheckpointError(
-            "the authors' layout holds structure, image and text with a joint head of two "
-            f"branches, noisy gates and relation temperatures, without an offset of scores or "
-            f"heads that abstain; this model has {model.heads}"
+            "the authors' layout holds structure, image and text, each with a TuckER head and "
+            "experts, a joint head of two branches, noisy gates and relation temperatures, and "
+            f"scores without an offset; this model has {model.heads}"
         )
     ours = model.state_dict()
     state = {}

@@ -11,9 +11,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-__all__ = ["EntityTable", "MissingPolicy", "ModalitySpec"]
-
-MissingPolicy = Literal["mean", "zero", "learned", "random", "masked"]
+MissingPolicy = Literal["mean", "zero", "random"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,17 +21,18 @@ class ModalitySpec:
     Args:
         name: what it is called in results and settings.
         width: d, of the vectors that the experts see.
-        table_width: f, of the table; differs from ``width`` only with a learned projection.
+        table_width: f, of the features; differs from ``width`` only with a learned projection.
         trainable: whether the table itself is trained (the paper) or kept as given.
+        mapped: whether a vector is a free one plus a learned linear map of the features.
         missing: what stands for an entity without features: the ``mean`` of those present,
-            ``zero``, one ``learned`` vector, a ``random`` vector each, or nothing: ``masked``,
-            its head abstains and the fusion leaves it out.
+            ``zero``, or a ``random`` vector each.
     """
 
     name: str
     width: int
     table_width: int
     trainable: bool = True
+    mapped: bool = False
     missing: MissingPolicy = "mean"
 
     def __post_init__(self) -> None:
@@ -49,9 +48,12 @@ class EntityTable(nn.Module):
         features: [N, f] given vectors; None starts the table at random (structure), Xavier
             normal as in the paper.
         present: [N] whether an entity has features; None means all.
+        scale: standard deviation of what is drawn at random; 0 draws as the paper does.
     """
 
     present: Tensor
+    features: Tensor
+    mean: Tensor
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class EntityTable(nn.Module):
         *,
         features: Tensor | None = None,
         present: Tensor | None = None,
+        scale: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -68,31 +71,26 @@ class EntityTable(nn.Module):
         if present is None:
             present = torch.ones(entities, dtype=torch.bool)
         self.register_buffer("present", present)
-        values = torch.empty(entities, spec.table_width)
-        nn.init.xavier_normal_(values, generator=generator)
-        if features is not None:
+        values = torch.empty(entities, spec.width if spec.mapped else spec.table_width)
+        draw_vectors(values, scale, generator)
+        if spec.mapped:
+            given = torch.zeros(entities, spec.table_width) if features is None else features
+            mean = given[present].mean(dim=0) if features is not None else given.new_zeros(1)
+            self.register_buffer("mean", mean.expand(spec.table_width).clone())
+            self.register_buffer("features", (given - mean) * present.unsqueeze(1))
+        elif features is not None:
             _fill(values, features, present, spec.missing)
         if spec.trainable:
             self.weight = nn.Parameter(values)
         else:
             self.register_buffer("weight", values)
-        self.missing = nn.Parameter(torch.zeros(spec.table_width)) if self._learns_missing else None
         self.projection = None
-        if spec.table_width != spec.width:
+        if spec.mapped or spec.table_width != spec.width:
             self.projection = nn.Parameter(torch.empty(spec.width, spec.table_width))
-            nn.init.xavier_uniform_(self.projection, generator=generator)
-
-        self.masked = spec.missing == "masked" and not bool(self.present.all())
-
-    @property
-    def _learns_missing(self) -> bool:
-        return self.spec.missing == "learned" and not bool(self.present.all())
-
-    def votes(self, ids: Tensor | slice | None = None) -> Tensor | None:
-        """Which entities [n] have the modality, where those that have not are masked; else None."""
-        if not self.masked:
-            return None
-        return self.present if ids is None else self.present[ids]
+            if spec.mapped:
+                draw_vectors(self.projection, scale, generator)
+            else:
+                nn.init.xavier_uniform_(self.projection, generator=generator)
 
     def rows(self, ids: Tensor | slice | None = None) -> Tensor:
         """Rows of the table as stored, [n, f]; all of them for None."""
@@ -119,15 +117,26 @@ class EntityTable(nn.Module):
         self.weight.grad = rows if self.weight.grad is None else self.weight.grad + rows
 
     def vectors(self, rows: Tensor, ids: Tensor | slice | None = None) -> Tensor:
-        """What the experts see of the stored rows: [n, f] to [n, d]."""
-        if self.missing is not None:
-            present = self.present if ids is None else self.present[ids]
-            rows = torch.where(present.unsqueeze(1), rows, self.missing)
-        return self.project(rows)
+        """What the experts see of the stored rows of the entities ``ids``: [n, f] to [n, d]."""
+        if self.projection is None:
+            return rows
+        if not self.spec.mapped:
+            return rows @ self.projection.T
+        features = self.features if ids is None else self.features[ids]
+        return rows + features @ self.projection.T
 
-    def project(self, rows: Tensor) -> Tensor:
-        """The same of rows that all stand for something: [n, f] to [n, d]."""
-        return rows if self.projection is None else rows @ self.projection.T
+    def project(self, features: Tensor) -> Tensor:
+        """What the experts see of an entity that has features and no row: [n, f] to [n, d]."""
+        if self.projection is None:
+            return features
+        return (features - self.mean if self.spec.mapped else features) @ self.projection.T
+
+
+def draw_vectors(values: Tensor, scale: float, generator: torch.Generator | None) -> Tensor:
+    """Fill with normal numbers of the given scale; 0 takes Xavier's (Glorot & Bengio 2010)."""
+    if scale == 0.0:
+        return nn.init.xavier_normal_(values, generator=generator)
+    return nn.init.normal_(values, std=scale, generator=generator)
 
 
 def _fill(values: Tensor, features: Tensor, present: Tensor, policy: MissingPolicy) -> None:

@@ -1,7 +1,10 @@
-"""The sizes of a model, and what its two towers give.
+"""What the two towers of a model give: the contract of training, evaluation and prediction.
 
-Shapes: B queries, N entities, n of them as candidates, M modalities, K experts, G branches of the
-joint head, d_m width of modality m.
+Every decision head is a two-tower model: a vector per query, a vector per candidate, and a score is
+their dot product. Whatever else belongs to a score is in columns of the two vectors.
+
+Shapes: B queries, N entities, n of them as candidates, U distinct relations of a batch, M
+modalities, K experts, G branches of the joint head, d_m width of modality m.
 """
 
 from __future__ import annotations
@@ -12,43 +15,6 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from momok.model.tables import ModalitySpec
-
-__all__ = ["Candidates", "MoMoKSpec", "Queries"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MoMoKSpec:
-    """Every size and switch of a model; enough to build it empty and fill it from a checkpoint.
-
-    Args:
-        num_entities: N.
-        num_relations: R, without reciprocals.
-        modalities: in order; structure is the one without features.
-        relation_width: of the relation vectors of the modality heads.
-        joint_width: of the joint head; None leaves the joint head out.
-        branches: G of the joint head.
-        experts: K per modality.
-        relation_temperature: whether a query's gate is sharpened or flattened by its relation.
-        gate_noise: whether gates are noisy in training.
-        expert_dropout, fusion_dropout, decoder_dropouts: probabilities, as in the paper.
-        score_offset: what every score is raised by; none in the paper.
-    """
-
-    num_entities: int
-    num_relations: int
-    modalities: tuple[ModalitySpec, ...]
-    relation_width: int = 256
-    joint_width: int | None = 256
-    branches: int = 2
-    experts: int = 3
-    relation_temperature: bool = True
-    gate_noise: bool = True
-    expert_dropout: float = 0.0
-    fusion_dropout: float = 0.2
-    decoder_dropouts: tuple[float, float, float] = (0.3, 0.4, 0.5)
-    score_offset: float = 0.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class Queries:
@@ -56,27 +22,37 @@ class Queries:
 
     Args:
         vectors: per head [B, d_head].
-        gates: per modality [B, K], the weight of each expert under the query's relation.
+        entities: per head [B, d], the entities' vectors before the decoder.
+        relations: per head [U, r], the vectors of the distinct relations.
+        gates: per modality [B, K], the weight of each expert under the query's relation; empty
+            without experts.
         expert_outputs: per modality [B, K, d_m].
-        fusion_weights: [G, B, M], the joint head's attention over modalities, if there is one.
-        voters: per masked head, ascending, the b queries that it votes on. ``encode_queries``
-            gives vectors [b, d_head] of those alone, ``queries`` of all (``momok.model.votes``).
+        fusion_weights: [G, B, M], the joint head's attention over modalities, if it has one.
     """
 
     vectors: dict[str, Tensor]
+    entities: dict[str, Tensor]
+    relations: dict[str, Tensor]
     gates: dict[str, Tensor]
     expert_outputs: dict[str, Tensor]
     fusion_weights: Tensor | None
-    voters: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidates:
-    """What the candidate tower makes of n entities: as ``Queries``, without a relation."""
+    """What the candidate tower makes of n entities.
+
+    Args:
+        vectors: per head [n, d_head].
+        gates: per modality [n, K], the weight of each expert without a relation.
+        fusion_weights: [G, n, M], as in ``Queries``.
+        entities: per head [n, d], the vectors before the decoder.
+    """
 
     vectors: dict[str, Tensor]
     gates: dict[str, Tensor]
     fusion_weights: Tensor | None
+    entities: dict[str, Tensor] = field(default_factory=dict)
 
 
 class HasVectors(Protocol):

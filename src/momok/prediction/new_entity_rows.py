@@ -16,11 +16,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.config import RunConfig
 from momok.errors import FeatureError
 from momok.graph import Features
 from momok.graph.triples import Triples
 from momok.model import MoMoK
+from momok.settings import RunConfig
 from momok.training.feature_rows import Preparation, find_preparation
 
 FloatMatrix = NDArray[np.float32]

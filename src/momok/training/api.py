@@ -9,16 +9,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from momok.config import RunConfig, resolve_config
+from momok.config import resolve_config
 from momok.errors import DataError, RunError
 from momok.evaluation import Evaluation, Metrics, best_of_each_metric, evaluate
 from momok.graph import SPLIT_NAMES, MultimodalGraph, load_graph
 from momok.progress import Reporter, open_reporter
 from momok.runtime import Runtime, build_generator, describe_environment, start_runtime
+from momok.settings import RunConfig
 from momok.storage import remove_drafts
-from momok.training.board import require_tensorboard
 from momok.training.build import build_model
 from momok.training.checkpoint import load_model
+from momok.training.metric_log import require_tensorboard
 from momok.training.run_folder import RunFolder
 from momok.training.trainer import Trainer
 
@@ -142,7 +143,7 @@ def _restore(folder: RunFolder, reporter: Reporter) -> Trainer:
         model, _ = load_model(folder.last_checkpoint)
         trainer = Trainer(folder, graph, model, runtime, reporter)
         trainer.restore()
-        reporter.say(f"resuming {folder.path} in epoch {trainer.state.epoch}")
+        reporter.say(f"resuming {folder.path} in epoch {trainer.learner.position.epoch}")
         changed = _compare_environments(folder.environment, describe_environment(runtime))
         if changed:
             reporter.say(f"  it began with {changed}: the numbers will differ in their last digits")
@@ -207,8 +208,9 @@ def _introduce(
         reporter.say(f"  {note}")
     for finding in graph.findings:
         reporter.say(f"  {finding.message}")
+    experts = f"{model.spec.experts} experts each; " if model.spec.experts else ""
     reporter.say(
-        f"MoMoK: heads {', '.join(model.heads)}; {model.spec.experts} experts each; "
+        f"MoMoK: heads {', '.join(model.heads)}; {experts}"
         f"{parameters / 1e6:.1f} million parameters; {runtime.describe()}"
     )
     reporter.say(f"run folder: {folder.path}")

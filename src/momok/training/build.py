@@ -7,13 +7,11 @@ import math
 import torch
 from torch import Tensor
 
-from momok.config import RunConfig
 from momok.errors import ConfigError
 from momok.graph import MultimodalGraph
-from momok.model import JOINT, ModalitySpec, MoMoK, MoMoKSpec
+from momok.model import DECODERS, JOINT, ModalitySpec, MoMoK, MoMoKSpec
+from momok.settings import RunConfig
 from momok.training.feature_rows import find_preparation
-
-__all__ = ["STRUCTURE", "build_model", "choose_modalities"]
 
 STRUCTURE = "structure"  # the modality without features
 _RESERVED = {JOINT, "answer"}  # names of heads that are no modality
@@ -41,12 +39,14 @@ def build_model(graph: MultimodalGraph, config: RunConfig, generator: torch.Gene
         )
         table_width = matrix.shape[1]
         projected = chosen.reduce == "project" and table_width > chosen.width
+        width = chosen.width if projected else table_width
         specs.append(
             ModalitySpec(
                 name=name,
-                width=chosen.width if projected else table_width,
+                width=settings.structure_width if chosen.mapped else width,
                 table_width=table_width,
                 trainable=chosen.trainable,
+                mapped=chosen.mapped,
                 missing=chosen.missing,
             )
         )
@@ -56,8 +56,11 @@ def build_model(graph: MultimodalGraph, config: RunConfig, generator: torch.Gene
         num_entities=graph.num_entities,
         num_relations=graph.num_relations,
         modalities=tuple(specs),
+        decoder=settings.decoder,
+        fusion=settings.fusion,
+        modality_heads=settings.heads != "joint",
         relation_width=settings.relation_width,
-        joint_width=settings.joint_width if settings.joint else None,
+        joint_width=None if settings.heads == "modalities" else settings.joint_width,
         branches=settings.branches,
         experts=settings.experts,
         relation_temperature=settings.relation_temperature,
@@ -69,9 +72,22 @@ def build_model(graph: MultimodalGraph, config: RunConfig, generator: torch.Gene
             settings.relation_dropout,
             settings.query_dropout,
         ),
+        initial_scale=settings.initial_scale,
         score_offset=-math.log(graph.num_entities) if settings.score_prior else 0.0,
     )
+    _check_widths(spec)
     return MoMoK(spec, features=features, present=present, generator=generator)
+
+
+def _check_widths(spec: MoMoKSpec) -> None:
+    if not DECODERS[spec.decoder].needs_even_width:
+        return
+    for head, width in spec.head_widths.items():
+        if width % 2:
+            raise ConfigError(
+                f"model.decoder = {spec.decoder}: head {head!r} has vectors of width {width}, and "
+                "it reads pairs of numbers: choose even widths"
+            )
 
 
 def choose_modalities(graph: MultimodalGraph, config: RunConfig) -> tuple[str, ...]:

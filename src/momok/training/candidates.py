@@ -19,8 +19,6 @@ from momok.model import MoMoK
 from momok.runtime import upload
 from momok.training.queries import QueryBatch
 
-__all__ = ["CandidateBlock", "all_candidates", "choose_block", "sample_candidates"]
-
 _LARGEST_ON_CPU = 2048  # more is slower: the numbers of a block no longer fit the cache (measured)
 _SMALLEST = 16
 
@@ -35,6 +33,8 @@ class CandidateBlock:
         rows: [p] the query of a positive.
         columns: [p] its candidate, counted within the block; ascending.
         weight: how many entities a candidate stands for.
+        summed: whether the candidates are scored for every query, not only for those that they
+            answer.
     """
 
     ids: slice | Tensor
@@ -42,6 +42,7 @@ class CandidateBlock:
     rows: Tensor
     columns: Tensor
     weight: float = 1.0
+    summed: bool = True
 
     def to(self, device: torch.device) -> CandidateBlock:
         """The same with its tensors on ``device``."""
@@ -89,16 +90,28 @@ def all_candidates(batch: QueryBatch, num_entities: int, block: int) -> list[Can
 
 
 def sample_candidates(
-    batch: QueryBatch, num_entities: int, block: int, negatives: int, generator: torch.Generator
+    batch: QueryBatch,
+    num_entities: int,
+    block: int,
+    negatives: int,
+    generator: torch.Generator,
+    *,
+    beside: bool = False,
 ) -> list[CandidateBlock]:
-    """The batch's answers, then ``negatives`` draws of which those that hit an answer are left out.
+    """The batch's answers, then ``negatives`` draws, with replacement, from all other entities.
 
-    Draws are with replacement, so a candidate may occur twice: the estimate stays unbiased.
+    A candidate may occur twice: the estimate stays unbiased.
+
+    Args:
+        beside: draw from all entities, and have each answer take part in its own queries alone
+            (``SampledSoftmax``).
     """
     answers, columns = torch.unique_consecutive(batch.answers, return_inverse=True)
     drawn = torch.randint(num_entities, (negatives,), generator=generator)
-    place = torch.searchsorted(answers, drawn).clamp_max_(len(answers) - 1)
-    drawn = drawn[answers[place] != drawn].sort().values  # neighbours lie side by side in memory
+    if not beside:
+        place = torch.searchsorted(answers, drawn).clamp_max_(len(answers) - 1)
+        drawn = drawn[answers[place] != drawn]
+    drawn = drawn.sort().values  # neighbours lie side by side in memory
     starts = list(range(0, len(answers), block))
     bounds = _bounds(columns, [*starts, len(answers)])
     blocks = [
@@ -107,11 +120,13 @@ def sample_candidates(
             size=min(block, len(answers) - start),
             rows=batch.rows[bounds[i] : bounds[i + 1]],
             columns=columns[bounds[i] : bounds[i + 1]] - start,
+            summed=not beside,
         )
         for i, start in enumerate(starts)
     ]
     nothing = batch.rows[:0]
-    weight = (num_entities - len(answers)) / max(len(drawn), 1)
+    others = num_entities if beside else num_entities - len(answers)
+    weight = others / max(len(drawn), 1)
     return blocks + [
         CandidateBlock(ids=ids, size=len(ids), rows=nothing, columns=nothing, weight=weight)
         for ids in (drawn[start : start + block] for start in range(0, len(drawn), block))

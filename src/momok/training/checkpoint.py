@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,19 +22,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from momok.errors import CheckpointError, StorageError
-from momok.model import ModalitySpec, MoMoK, MoMoKSpec
+from momok.model import MissingPolicy, ModalitySpec, MoMoK, MoMoKSpec
 from momok.storage import name_draft, settle_file, share_file
-from momok.training.optimizers import LazyAdam, state_of
-
-__all__ = [
-    "load_model",
-    "load_optimizer",
-    "load_prefixed",
-    "model_tensors",
-    "optimizer_tensors",
-    "read_checkpoint",
-    "write_checkpoint",
-]
+from momok.training.optimizers import Optimizers
 
 _KEY, _VERSION = "momok-checkpoint", 1
 
@@ -131,6 +121,8 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[MoMoK, d
     try:
         model = _empty_model(state["model"], tensors)
         model.load_state_dict(tensors, assign=True)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, RuntimeError, AssertionError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{path}: its tensors do not fit its sizes ({first})") from error
@@ -139,6 +131,11 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[MoMoK, d
 
 def _empty_model(spec: dict[str, Any], tensors: Mapping[str, Tensor]) -> MoMoK:
     """A model on the meta device: it has shapes and takes its tensors from the file."""
+    if any(modality["missing"] not in get_args(MissingPolicy) for modality in spec["modalities"]):
+        raise CheckpointError(
+            "its model leaves out missing features (masked) or learns a vector for them (learned), "
+            "which momok 0.1.0 reads and this version does not"
+        )
     modalities = tuple(ModalitySpec(**modality) for modality in spec["modalities"])
     dropouts = tuple(spec["decoder_dropouts"])
     sizes = MoMoKSpec(**{**spec, "modalities": modalities, "decoder_dropouts": dropouts})
@@ -191,20 +188,16 @@ def load_prefixed(module: nn.Module, path: Path, prefix: str) -> None:
         raise CheckpointError(f"{path}: {prefix} does not fit ({first})") from error
 
 
-def optimizer_tensors(
-    optimizer: torch.optim.Optimizer | LazyAdam, module: nn.Module, prefix: str
-) -> dict[str, Tensor]:
+def optimizer_tensors(optimizer: Optimizers, module: nn.Module, prefix: str) -> dict[str, Tensor]:
     """The optimiser's moments, by the names of the module's parameters."""
     return {
         f"{prefix}{name}/{key}": torch.as_tensor(value)
         for name, parameter in _optimised(module)
-        for key, value in state_of(optimizer, parameter).items()
+        for key, value in optimizer.state_of(parameter).items()
     }
 
 
-def load_optimizer(
-    optimizer: torch.optim.Optimizer | LazyAdam, module: nn.Module, path: Path, prefix: str
-) -> None:
+def load_optimizer(optimizer: Optimizers, module: nn.Module, path: Path, prefix: str) -> None:
     """Give an optimiser back the moments that ``optimizer_tensors`` saved.
 
     Raises:
@@ -218,7 +211,7 @@ def load_optimizer(
         if parameter is None or (value.ndim and value.shape != parameter.shape):
             raise CheckpointError(f"{path}: {prefix}{name} does not fit the model's parameters")
         # SparseAdam counts its steps in an int
-        state_of(optimizer, parameter)[key] = (
+        optimizer.state_of(parameter)[key] = (
             value.to(parameter.device) if value.is_floating_point() else int(value)
         )
 

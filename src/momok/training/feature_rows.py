@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.config import FeatureSettings
 from momok.errors import FeatureError
 from momok.graph import Features, l2_normalise, pool
 from momok.graph.reductions import Components, find_components
+from momok.settings import FeatureSettings
 
 __all__ = ["Preparation", "find_preparation"]
 

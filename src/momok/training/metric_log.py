@@ -1,32 +1,33 @@
-"""The losses of steps, read from the device some steps at a time.
-
-Reading a number from a GPU waits until it has done all that was asked of it.
-"""
+"""The losses of steps, read from the device some steps at a time, and TensorBoard's event files."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from momok.errors import MissingExtraError
 from momok.training.step import StepLosses
 
-__all__ = ["LossLedger"]
 
-
-class LossLedger:
+class PendingLosses:
     """Keeps the losses of steps until they are read.
 
+    Reading a number from a GPU waits until it has done all that was asked of it.
+
     Args:
-        look_every: after how many steps it is ``full``.
+        read_every: after how many steps it is ``full``.
 
     Attributes:
         last_task_loss: the sum over heads of the last step that was read; NaN before.
     """
 
-    def __init__(self, *, look_every: int) -> None:
-        self._look_every = look_every
+    def __init__(self, *, read_every: int) -> None:
+        self._read_every = read_every
         self._names: list[str] = []
         self._num_heads = 0
         self._kept: list[Tensor] = []
@@ -35,12 +36,14 @@ class LossLedger:
     @property
     def full(self) -> bool:
         """Whether it is time to read; after the first step it is, for something to show."""
-        return len(self._kept) >= self._look_every or math.isnan(self.last_task_loss)
+        return len(self._kept) >= self._read_every or math.isnan(self.last_task_loss)
 
     def add(self, losses: StepLosses) -> None:
         """Keep a step's losses where they are."""
         named = {f"loss/{head}": loss for head, loss in losses.per_head.items()}
         self._num_heads = len(named)
+        if losses.penalty is not None:
+            named["penalty"] = losses.penalty
         if losses.mutual_information is not None and losses.estimator is not None:
             named["mutual_information"] = losses.mutual_information
             named["estimator"] = losses.estimator
@@ -55,3 +58,38 @@ class LossLedger:
         self._kept.clear()
         self.last_task_loss = math.fsum(steps[-1][: self._num_heads])
         return [dict(zip(self._names, values, strict=True)) for values in steps]
+
+
+def require_tensorboard() -> None:
+    """Make sure that event files can be written.
+
+    Raises:
+        MissingExtraError: TensorBoard is not installed.
+    """
+    if find_spec("tensorboard") is None:
+        raise MissingExtraError("tensorboard", "tensorboard", "training.tensorboard")
+
+
+class EventFiles:
+    """Writes numbers to event files, or nowhere when it is not wanted."""
+
+    def __init__(self, folder: Path, *, wanted: bool) -> None:
+        self._writer = None
+        if wanted:
+            require_tensorboard()
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(folder))
+
+    def add(self, values: Mapping[str, float | None], epoch: int) -> None:
+        """Write the numbers of an epoch; those that do not exist are left out."""
+        if self._writer is None:
+            return
+        for name, value in values.items():
+            if value is not None:
+                self._writer.add_scalar(name, value, epoch)
+
+    def close(self) -> None:
+        """Write out what is buffered."""
+        if self._writer is not None:
+            self._writer.close()

@@ -1,44 +1,38 @@
-"""The 1-N loss over blocks of candidates, with its gradients, in one pass.
+"""The loss of a batch over blocks of candidates, with its gradients.
 
-Per head the loss is the mean over the B x N pairs of the binary cross-entropy of ``sigmoid(s)``
-against ``t = (1 - smoothing) y + 1/N``; the task loss is the sum over heads (Zhang et al. 2025,
-equation 11; label smoothing as in Balazevic et al. 2019).
+Per head the loss is one of ``LOSSES``; the task loss is the sum over heads. A block's candidates
+are encoded, scored and differentiated before the next block begins, so that neither the scores nor
+the candidate tower's intermediates ever exist for all entities. This is exact: the candidate tower
+has no statistics across entities.
 
-With logits, ``BCE = softplus(s) - t s`` and its derivative is ``sigmoid(s) - t``. The dense part
-of ``t`` is the constant 1/N; the positives are a sparse correction. One block of candidates needs
-its scores once: the loss and both gradients come from them while they are in cache, and nothing
-of size B x N is kept.
+A ``CellLoss`` (Zhang et al. 2025, equation 11; label smoothing as in Balazevic et al. 2019) takes
+one pass: the dense part of the targets is the constant 1/N and the answers are a sparse correction,
+so the loss and both gradients come from a block's scores while they are in cache. A ``RowLoss``
+takes a first pass over the blocks for the log-sum-exp of every query.
 
-A block's candidates are encoded, scored and differentiated before the next block begins, so the
-candidate tower's intermediates never exist for all entities either. This is exact: the candidate
-tower has no statistics across entities.
-
-Shapes: B queries, n candidates of a block, N entities in all, d width.
+Shapes: B queries, n candidates of a block, N entities in all, P answers of the batch, p of a block,
+d width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from momok.model import MoMoK
 from momok.model.precision import as_given, at_least_float32, matmul_dtype
-from momok.training.ballots import Ballot
 from momok.training.candidates import CandidateBlock
-from momok.training.kernels import BCE_EPSILON, LOG_FLOOR, Kernels, PlainKernels
-
-__all__ = ["LossForm", "TaskLoss", "backward_candidates"]
-
-LossForm = Literal["logits", "probabilities"]
-# ``logits`` is the exact loss. ``probabilities`` is what the published code computes: float32
-# sigmoid, then cross-entropy. It saturates: beyond s = 16.6 = ln 2^24 the probability rounds to
-# one, the cell costs 100 (1 - t) and has no gradient; below -27.6 the gradient fades.
+from momok.training.kernels import Kernels, PlainKernels
+from momok.training.losses import CellLoss, Logits, RowLoss
 
 _CELLS_IN_CACHE = 2**20  # scores at a time on a CPU: 2 MB in bfloat16, 4 MB in float32
+
+Penalty = Callable[[str, Tensor, slice], Tensor]
+"""``(head, vectors [p, d] of answers, which of the batch's answers)`` to a scalar."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +48,42 @@ class TaskLoss:
     query_gradients: dict[str, Tensor]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Encoded:
+    """A block's candidates, ready for the backward pass of their tower."""
+
+    block: CandidateBlock
+    first: int  # the number of its first answer among those of the batch
+    leaves: dict[str, Tensor]
+    vectors: dict[str, Tensor]
+    entities: dict[str, Tensor]
+    scores: dict[str, Tensor] = field(default_factory=dict)  # where they are kept
+
+    def backward(
+        self, model: MoMoK, gradients: Mapping[str, Tensor], penalty: Penalty | None
+    ) -> None:
+        """Send the gradients of the vectors, and those of a penalty, to the parameters."""
+        outputs = list(self.vectors.values())
+        upstream = [gradients[head] for head in self.vectors]
+        block = self.block
+        if penalty is not None and len(block.columns):
+            answers = slice(self.first, self.first + len(block.columns))
+            for head, entities in self.entities.items():
+                outputs.append(penalty(head, entities.index_select(0, block.columns), answers))
+                upstream.append(torch.ones_like(outputs[-1]))
+        torch.autograd.backward(outputs, upstream)
+        model.add_row_gradients(self.leaves, block.ids)
+
+
 def backward_candidates(
     model: MoMoK,
     query_vectors: Mapping[str, Tensor],
-    blocks: Iterable[CandidateBlock],
+    blocks: Sequence[CandidateBlock],
     *,
+    loss: type[CellLoss] | type[RowLoss] = Logits,
     smoothing: float = 0.1,
-    form: LossForm = "logits",
     kernels: Kernels | None = None,
-    ballots: Mapping[str, Ballot] | None = None,
+    penalty: Penalty | None = None,
 ) -> TaskLoss:
     """Score candidates for a batch and run the candidate tower's backward pass.
 
@@ -70,62 +91,83 @@ def backward_candidates(
     vectors are returned, for the caller to continue with.
 
     Args:
-        query_vectors: per head [B, d_head], of a head with a ballot [b, d_head]; not
-            differentiated here.
+        query_vectors: per head [B, d_head]; not differentiated here.
         blocks: the candidates, all or a sample; see ``momok.training.candidates``.
-        smoothing: positives count ``1 - smoothing``, and every pair ``1/N``.
-        form: see ``LossForm``.
+        loss: one of ``LOSSES``.
+        smoothing: of a ``CellLoss``; answers count ``1 - smoothing``, and every pair ``1/N``.
         kernels: plain ones when None.
-        ballots: of the masked heads. Their loss is the mean over the pairs on which they vote.
+        penalty: of the answers' vectors.
     """
-    kernels = kernels or PlainKernels(model)
-    first = next(iter(query_vectors.values()))
-    ballots = ballots or {}
-    scales = {
-        head: 1.0 / (ballots[head].pairs if head in ballots else len(q) * model.num_entities)
-        for head, q in query_vectors.items()
+    kernels = kernels or PlainKernels(model, loss)
+    if issubclass(loss, RowLoss):
+        return _backward_rows(
+            model, query_vectors, blocks, loss=loss, kernels=kernels, penalty=penalty
+        )
+    return _backward_cells(
+        model,
+        query_vectors,
+        blocks,
+        loss=loss,
+        smoothing=smoothing,
+        kernels=kernels,
+        penalty=penalty,
+    )
+
+
+def _encode(model: MoMoK, kernels: Kernels, block: CandidateBlock, first: int) -> _Encoded:
+    leaves = {
+        name: table.detach().requires_grad_(table.requires_grad)
+        for name, table in model.entity_rows(block.ids).items()
     }
+    vectors, entities = kernels.encode(leaves, block.ids)
+    return _Encoded(block=block, first=first, leaves=leaves, vectors=vectors, entities=entities)
+
+
+# -- losses of single pairs --------------------------------------------------------------------
+
+
+def _backward_cells(
+    model: MoMoK,
+    query_vectors: Mapping[str, Tensor],
+    blocks: Sequence[CandidateBlock],
+    *,
+    loss: type[CellLoss],
+    smoothing: float,
+    kernels: Kernels,
+    penalty: Penalty | None,
+) -> TaskLoss:
+    first = next(iter(query_vectors.values()))
+    scale = 1.0 / (len(first) * model.num_entities)
     vectors_of = {head: q.detach().to(matmul_dtype(q)) for head, q in query_vectors.items()}
     gradients = {
         head: torch.zeros_like(q, dtype=at_least_float32(q[:0]).dtype)
         for head, q in query_vectors.items()
     }
     losses = {head: first.new_zeros((), dtype=torch.float64) for head in query_vectors}
+    answers = 0
     for block in blocks:
-        leaves = {
-            name: table.detach().requires_grad_(table.requires_grad)
-            for name, table in model.entity_rows(block.ids).items()
-        }
-        candidates = kernels.encode(leaves, block.ids)
-        votes = model.votes(block.ids) if ballots else {}
-        upstream = []
-        for head, vectors in candidates.items():
-            given, part, chosen = vectors.detach(), block, None
-            if head in ballots:
-                chosen, part = ballots[head].restrict(block, votes[head])
-                given = given[chosen]
+        encoded = _encode(model, kernels, block, answers)
+        answers += len(block.columns)
+        upstream = {}
+        for head, vectors in encoded.vectors.items():
             with as_given(first):
                 cell = _block_gradients(
                     vectors_of[head],
-                    given.to(vectors_of[head].dtype),
-                    part,
+                    vectors.detach().to(vectors_of[head].dtype),
+                    block,
                     share=1.0 / model.num_entities,
                     positive=1.0 - smoothing,
                     offset=model.spec.score_offset,
-                    form=form,
+                    loss=loss,
                     kernels=kernels,
                 )
             losses[head].add_(cell.loss, alpha=block.weight)
             gradients[head].add_(cell.queries, alpha=block.weight)
-            gradient = cell.candidates.to(vectors.dtype).mul_(scales[head] * block.weight)
-            if chosen is not None:
-                gradient = torch.zeros_like(vectors).index_copy_(0, chosen, gradient)
-            upstream.append(gradient)
-        torch.autograd.backward(list(candidates.values()), upstream)
-        model.add_row_gradients(leaves, block.ids)
+            upstream[head] = cell.candidates.to(vectors.dtype).mul_(scale * block.weight)
+        encoded.backward(model, upstream, penalty)
     return TaskLoss(
-        per_head={head: loss * scales[head] for head, loss in losses.items()},
-        query_gradients={head: gradient.mul_(scales[head]) for head, gradient in gradients.items()},
+        per_head={head: value * scale for head, value in losses.items()},
+        query_gradients={head: gradient.mul_(scale) for head, gradient in gradients.items()},
     )
 
 
@@ -144,53 +186,162 @@ def _block_gradients(
     share: float,
     positive: float,
     offset: float,
-    form: LossForm,
+    loss: type[CellLoss],
     kernels: Kernels,
 ) -> _BlockGradients:
     """Loss and gradients of one block of one head, from scores ``q c^T + offset`` [B, n]."""
-    # the scores of the positives, in full precision
-    answers = (at_least_float32(q[block.rows]) * at_least_float32(c[block.columns])).sum(dim=1)
-    answers += offset
-    take = kernels.cross_entropy if form == "logits" else kernels.saturating_cross_entropy
-    loss, error = _score_in_tiles(q, c, lambda scores, slopes: take(scores, slopes, share, offset))
-    slope = torch.ones_like(answers)
-    if form == "probabilities":
-        gain, slope = _saturating_answers(answers)
-        loss += positive * gain
-    else:
-        loss -= positive * answers.sum(dtype=torch.float64)
+    answers = _score_pairs(q, c, block) + offset
+    slopes = q.new_empty(len(q), len(c))
+    total = q.new_zeros((), dtype=torch.float64)
+    for some, scores in _score_in_tiles(q, c):
+        total += kernels.cost(scores, slopes[some], share, offset)
+    gain, slope = loss.gain(answers)
+    total += positive * gain
     # each positive cell occurs once: queries of a batch are distinct and so are their answers
     cells = block.rows * len(c) + block.columns
-    error.view(-1).index_add_(0, cells, (-positive * slope).to(error.dtype))
-    return _BlockGradients(loss=loss, queries=at_least_float32(error @ c), candidates=error.T @ q)
+    slopes.view(-1).index_add_(0, cells, (positive * slope).to(slopes.dtype))
+    return _BlockGradients(
+        loss=total, queries=at_least_float32(slopes @ c), candidates=slopes.T @ q
+    )
 
 
-def _score_in_tiles(
-    q: Tensor, c: Tensor, take: Callable[[Tensor, Tensor], Tensor]
-) -> tuple[Tensor, Tensor]:
-    """The loss of all cells as if they were negatives, and its derivative by the score [B, n].
+# -- losses that need a sum over all candidates of a query --------------------------------------
 
-    A few queries at a time, so that their scores are still in a core's cache when they are read
-    again: twice as fast as the whole block at once (measured, 2048 candidates).
+
+def _backward_rows(
+    model: MoMoK,
+    query_vectors: Mapping[str, Tensor],
+    blocks: Sequence[CandidateBlock],
+    *,
+    loss: type[RowLoss],
+    kernels: Kernels,
+    penalty: Penalty | None,
+) -> TaskLoss:
+    first = next(iter(query_vectors.values()))
+    # a sample is encoded and scored once and kept; all entities are not, unless they are one block
+    keep = not loss.sees_answers or len(blocks) == 1
+    vectors_of = {head: q.detach().to(matmul_dtype(q)) for head, q in query_vectors.items()}
+    normalisers = {
+        head: at_least_float32(q[:0]).new_full((len(q),), -torch.inf)
+        for head, q in query_vectors.items()
+    }
+    scores_of: dict[str, list[Tensor]] = {head: [] for head in query_vectors}
+    kept: list[_Encoded] = []
+    rows = torch.cat([block.rows for block in blocks])
+    answers = 0
+    for block in blocks:
+        with torch.set_grad_enabled(keep):
+            encoded = _encode(model, kernels, block, answers)
+        answers += len(block.columns)
+        for head, q in vectors_of.items():
+            c = encoded.vectors[head].detach().to(q.dtype)
+            with as_given(first):
+                scores_of[head].append(_score_pairs(q, c, block))
+                if block.summed:
+                    _add_to_normaliser(normalisers[head], q, c, encoded, head, keep=keep)
+        if keep:
+            kept.append(encoded)
+    share = 1.0 / max(len(rows), 1)
+    losses, weights, slopes = {}, {}, {}
+    for head, normaliser in normalisers.items():
+        cost, by_normaliser, by_answer = loss.cost(normaliser[rows], torch.cat(scores_of[head]))
+        losses[head] = cost.sum(dtype=torch.float64) * share
+        weights[head] = torch.zeros_like(normaliser).index_add_(0, rows, by_normaliser) * share
+        slopes[head] = by_answer * share
+    gradients = {
+        head: torch.zeros_like(q, dtype=normalisers[head].dtype)
+        for head, q in query_vectors.items()
+    }
+    answers = 0
+    for number, block in enumerate(blocks):
+        encoded = kept[number] if keep else _encode(model, kernels, block, answers)
+        mine = slice(answers, answers + len(block.columns))
+        answers = mine.stop
+        upstream = {}
+        for head, q in vectors_of.items():
+            with as_given(first):
+                given = encoded.vectors[head]
+                upstream[head] = _row_gradients(
+                    q,
+                    given.detach().to(q.dtype),
+                    block,
+                    scores=encoded.scores.get(head),
+                    normaliser=normalisers[head] - math.log(block.weight),
+                    weights=weights[head],
+                    slopes=slopes[head][mine],
+                    into=gradients[head],
+                ).to(given.dtype)
+        encoded.backward(model, upstream, penalty)
+    return TaskLoss(per_head=losses, query_gradients=gradients)
+
+
+def _add_to_normaliser(
+    normaliser: Tensor, q: Tensor, c: Tensor, encoded: _Encoded, head: str, *, keep: bool
+) -> None:
+    """Add the block's candidates to the log-sum-exp of every query, [B]."""
+    if keep:
+        encoded.scores[head] = q @ c.T
+        tiles: Iterable[tuple[slice, Tensor]] = [(slice(0, len(q)), encoded.scores[head])]
+    else:
+        tiles = _score_in_tiles(q, c)
+    for some, scores in tiles:
+        found = torch.logsumexp(at_least_float32(scores), dim=1) + math.log(encoded.block.weight)
+        normaliser[some] = torch.logaddexp(normaliser[some], found)
+
+
+def _row_gradients(
+    q: Tensor,
+    c: Tensor,
+    block: CandidateBlock,
+    *,
+    scores: Tensor | None,
+    normaliser: Tensor,
+    weights: Tensor,
+    slopes: Tensor,
+    into: Tensor,
+) -> Tensor:
+    """The gradient by the block's candidates [n, d]; that by the queries is added to ``into``.
+
+    Args:
+        normaliser: [B] what ``exp`` of a score is divided by, as a logarithm.
+        weights: [B] the slope of the loss by it.
+        slopes: [p] the slopes by the scores of the block's answers themselves.
     """
-    slopes = q.new_empty(len(q), len(c))
-    loss = q.new_zeros((), dtype=torch.float64)
-    rows = max(1, min(len(q), _rows_in_cache(c)))  # no query at all: a head that nobody votes in
+    rows, columns = block.rows, block.columns
+    by_candidate = torch.zeros_like(c, dtype=into.dtype)
+    if block.summed:
+        whole = slice(0, len(q))
+        tiles = _score_in_tiles(q, c) if scores is None else iter([(whole, scores)])
+        for some, tile in tiles:
+            cells = at_least_float32(tile).sub_(normaliser[some, None]).exp_()
+            cells = cells.mul_(weights[some, None]).to(q.dtype)
+            into[some] += cells @ c
+            by_candidate += cells.T @ q[some]
+    if len(rows):
+        into.index_add_(0, rows, at_least_float32(c[columns]) * slopes.unsqueeze(1))
+        by_candidate.index_add_(0, columns, at_least_float32(q[rows]) * slopes.unsqueeze(1))
+    return by_candidate
+
+
+# -- scores ------------------------------------------------------------------------------------
+
+
+def _score_pairs(q: Tensor, c: Tensor, block: CandidateBlock) -> Tensor:
+    """The scores of the block's answers [p], without an offset, in full precision."""
+    return (at_least_float32(q[block.rows]) * at_least_float32(c[block.columns])).sum(dim=1)
+
+
+def _score_in_tiles(q: Tensor, c: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Scores [b, n] of a few queries at a time, in the same memory.
+
+    They are still in a core's cache when they are read again: twice as fast as the whole block at
+    once (measured, 2048 candidates).
+    """
+    rows = max(1, min(len(q), _rows_in_cache(c)))
     tile = q.new_empty(rows, len(c))
     for start in range(0, len(q), rows):
-        some = q[start : start + rows]
-        scores = torch.mm(some, c.T, out=tile[: len(some)])
-        loss += take(scores, slopes[start : start + rows])
-    return loss, slopes
-
-
-def _saturating_answers(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """What a target of one more changes at cells of these scores: the loss, and per cell the
-    derivative (one, or zero where float32 has saturated)."""
-    p = torch.sigmoid(scores)
-    yes, no = p.log().clamp_min(LOG_FLOOR), (1.0 - p).log().clamp_min(LOG_FLOOR)
-    variance = p * (1.0 - p)
-    return (no - yes).sum(dtype=torch.float64), variance / variance.clamp_min(BCE_EPSILON)
+        some = slice(start, min(start + rows, len(q)))
+        yield some, torch.mm(q[some], c.T, out=tile[: some.stop - start])
 
 
 def _rows_in_cache(c: Tensor) -> int:

@@ -1,20 +1,24 @@
-"""Adam over the model: dense, or touching only the table rows that a step used.
+"""Optimisers of the model: Adam or Adagrad, dense or only for the table rows that a step used.
 
-With a sample of candidates a step uses a few thousand rows of tables that may have millions; dense
-Adam would read and write all of them, moments included. ``torch.optim.SparseAdam`` updates the rows
-that have a gradient and leaves the others, moments included, as they are ("lazy" Adam).
+With a sample of candidates a step uses a few thousand rows of tables that may have millions.
+Adagrad leaves a row without a gradient as it is, so with sparse gradients it does the same and
+reads nothing else; dense Adam would move it, so there ``torch.optim.SparseAdam`` takes its place
+("lazy" Adam).
+
+Source: Kingma & Ba 2015 (arXiv:1412.6980); Duchi et al. 2011, "Adaptive Subgradient Methods for
+Online Learning and Stochastic Optimization".
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol, cast
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from momok.model import MoMoK
-
-__all__ = ["LazyAdam", "StepOptimizer", "build_optimizer", "state_of"]
+from momok.settings import TrainingSettings
 
 
 class StepOptimizer(Protocol):
@@ -27,55 +31,79 @@ class StepOptimizer(Protocol):
         """Update the parameters."""
 
 
-class LazyAdam:
-    """Adam for the weights, ``SparseAdam`` for the tables of entities; used like one optimiser."""
+class Optimizers:
+    """The optimiser of the tables and that of the rest, used like one.
 
-    def __init__(self, model: MoMoK, *, learning_rate: float, betas: tuple[float, float]) -> None:
-        tables = [t.weight for t in model.tables if isinstance(t.weight, nn.Parameter)]
-        for table in model.tables:
-            cast(Any, table).sparse_gradient = isinstance(table.weight, nn.Parameter)
-        rest = {id(table) for table in tables}
-        dense = [p for p in model.parameters() if p.requires_grad and id(p) not in rest]
-        self._dense = torch.optim.Adam(dense, lr=learning_rate, betas=betas, fused=True)
-        self._tables = torch.optim.SparseAdam(tables, lr=learning_rate, betas=betas)
+    Args:
+        parts: each with parameters of its own; ``sparse`` ones have their gradients dropped.
+    """
+
+    def __init__(self, parts: Sequence[torch.optim.Optimizer], sparse: Sequence[bool]) -> None:
+        self._parts = list(zip(parts, sparse, strict=True))
+        self._rates = [group["lr"] for group in self.param_groups]
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """Of both."""
-        return [*self._dense.param_groups, *self._tables.param_groups]
+        """Of all parts."""
+        return [group for part, _ in self._parts for group in part.param_groups]
+
+    def scale_rates(self, factor: float) -> None:
+        """Set every learning rate to ``factor`` times what it was at the start."""
+        for group, rate in zip(self.param_groups, self._rates, strict=True):
+            group["lr"] = rate * factor
 
     def state_of(self, parameter: Tensor) -> dict[str, Any]:
-        """The moments of a parameter and its count of steps; changes are kept."""
-        return state_of(self._tables if self._is_table(parameter) else self._dense, parameter)
-
-    def _is_table(self, parameter: Tensor) -> bool:
-        return any(parameter is table for table in self._tables.param_groups[0]["params"])
+        """What is remembered of a parameter, to be changed in place; may be empty at the start."""
+        for part, _ in self._parts:
+            if any(parameter is p for group in part.param_groups for p in group["params"]):
+                state: dict[str, Any] = part.state[parameter]
+                return state
+        raise KeyError("a parameter that is not trained")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Clear the gradients; those of the tables are dropped, since their rows change."""
-        self._dense.zero_grad(set_to_none=set_to_none)
-        self._tables.zero_grad(set_to_none=True)
+        """Clear the gradients; sparse ones are dropped, since their rows change."""
+        for part, sparse in self._parts:
+            part.zero_grad(set_to_none=set_to_none or sparse)
 
     def step(self) -> None:
-        """Update the weights, and the rows of the tables that have a gradient."""
-        self._dense.step()
-        self._tables.step()  # type: ignore[no-untyped-call]
+        """Update the parameters that have a gradient."""
+        quiet = torch.sparse.check_sparse_tensor_invariants(enable=False)  # type: ignore[no-untyped-call]
+        with quiet:  # else PyTorch warns
+            for part, _ in self._parts:
+                part.step()
 
 
-def state_of(optimizer: torch.optim.Optimizer | LazyAdam, parameter: Tensor) -> dict[str, Any]:
-    """What an optimiser remembers of a parameter; empty before its first step."""
-    if isinstance(optimizer, LazyAdam):
-        return optimizer.state_of(parameter)
-    state: dict[str, Any] = optimizer.state[parameter]
-    return state
+def build_optimizer(model: nn.Module, settings: TrainingSettings) -> Optimizers:
+    """The optimiser that ``settings`` describe, for a model or for CLUB networks."""
+    tables: list[nn.Parameter] = []
+    maps: list[nn.Parameter] = []
+    if isinstance(model, MoMoK):
+        for table in model.tables_by_name.values():
+            if settings.candidates == "sampled" and isinstance(table.weight, nn.Parameter):
+                table.sparse_gradient = True
+                tables.append(table.weight)
+            if table.spec.mapped and table.projection is not None:
+                maps.append(table.projection)
+    apart = {id(p) for p in (*tables, *maps)}
+    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in apart]
+    rate = settings.learning_rate
+    groups = [{"params": rest, "lr": rate}] if rest else []
+    if maps:
+        groups.append({"params": maps, "lr": rate * settings.map_learning_rate})
+    parts: list[torch.optim.Optimizer] = []
+    if groups:
+        parts.append(_build(groups, settings))
+    if tables:
+        parts.append(_build([{"params": tables, "lr": rate}], settings, sparse=True))
+    return Optimizers(parts, [False, True][-len(parts) :] if tables else [False])
 
 
-def build_optimizer(
-    model: MoMoK, *, learning_rate: float, beta2: float, lazy: bool
-) -> torch.optim.Optimizer | LazyAdam:
-    """Adam for a model; ``lazy`` updates only the table rows that a step used."""
-    betas = (0.9, beta2)
-    if lazy and any(isinstance(table.weight, nn.Parameter) for table in model.tables):
-        return LazyAdam(model, learning_rate=learning_rate, betas=betas)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    return torch.optim.Adam(parameters, lr=learning_rate, betas=betas, fused=True)
+def _build(
+    groups: list[dict[str, Any]], settings: TrainingSettings, *, sparse: bool = False
+) -> torch.optim.Optimizer:
+    if settings.optimizer == "adagrad":
+        return torch.optim.Adagrad(groups)
+    betas = (0.9, settings.beta2)
+    if sparse:
+        return torch.optim.SparseAdam(groups, betas=betas)
+    return torch.optim.Adam(groups, betas=betas, fused=True)

@@ -29,10 +29,11 @@ from typing import Any
 
 from safetensors.numpy import save as save_arrays
 
-from momok.config import RunConfig, validate_config
+from momok.config import validate_config
 from momok.errors import ConfigError, RunError
 from momok.evaluation import Evaluation
 from momok.graph import CATALOG, MultimodalGraph, load_graph, write_momok_folder
+from momok.settings import RunConfig
 from momok.storage import append_line, lock_file, settle_file, truncate_file, write_file
 
 __all__ = ["RunFolder"]
@@ -99,7 +100,7 @@ class RunFolder:
     def config(self) -> RunConfig:
         """The settings of the run."""
         try:
-            return validate_config(self._read_json("config.json"))
+            return validate_config(_translate_old(self._read_json("config.json")))
         except ConfigError as error:
             raise RunError(f"{self.path / 'config.json'}: {error}") from error
 
@@ -253,6 +254,17 @@ class RunFolder:
             if key not in value:
                 raise RunError(f"{path}: no {key!r} in it; it was changed after the run began")
         return value
+
+
+def _translate_old(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run of momok 0.1 as this version names them."""
+    model = config.get("model", {})
+    if "joint" in model:
+        model["heads"] = "all" if model.pop("joint") else "modalities"
+    features = [config.get("features", {}), *config.get("modality", {}).values()]
+    if any(section.get("missing") in ("masked", "learned") for section in features):
+        raise ConfigError("features.missing = masked or learned is read by momok 0.1.0 alone")
+    return config
 
 
 def _fill(

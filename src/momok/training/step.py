@@ -5,21 +5,21 @@ Shapes: B queries, K experts, d width of a modality.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from momok.model import ClubNetworks, MoMoK, group_by_relation
+from momok.model import ClubNetworks, MoMoK, Queries, group_by_relation
+from momok.model.grouped_product import RelationGroups
 from momok.runtime import upload
-from momok.training.ballots import Ballot
 from momok.training.candidates import all_candidates, sample_candidates
 from momok.training.kernels import Kernels
-from momok.training.objective import LossForm, backward_candidates
-from momok.training.optimizers import StepOptimizer
+from momok.training.losses import CellLoss, Logits, RowLoss
+from momok.training.objective import backward_candidates
+from momok.training.optimizers import Optimizers, StepOptimizer
 from momok.training.queries import QueryBatch
-
-__all__ = ["Disentanglement", "ExpertDraw", "StepLosses", "training_step"]
+from momok.training.regularisers import Regulariser
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Disentanglement:
     """ExID: the CLUB networks, their optimiser and the weight of their estimate."""
 
     clubs: ClubNetworks
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizers
     weight: float  # mu
 
 
@@ -37,11 +37,13 @@ class StepLosses:
 
     Args:
         per_head: the task loss of each head.
+        penalty: of the regulariser, weighted, over all heads; None without one.
         mutual_information: the CLUB estimate, before its weight; None without disentanglement.
         estimator: the CLUB networks' own loss.
     """
 
     per_head: dict[str, Tensor]
+    penalty: Tensor | None = None
     mutual_information: Tensor | None = None
     estimator: Tensor | None = None
 
@@ -74,6 +76,49 @@ def _draw_pair(experts: int, generator: torch.Generator) -> tuple[int, int]:
     return first, second
 
 
+class _Penalties:
+    """A regulariser over the facts of a batch: mean over facts, summed over heads.
+
+    The side of the queries is differentiated with the query tower, that of the answers with the
+    candidate tower (``objective.Penalty``); what both owe to the relations is collected here.
+    """
+
+    def __init__(
+        self,
+        model: MoMoK,
+        queries: Queries,
+        batch: QueryBatch,
+        groups: RelationGroups,
+        *,
+        regulariser: tuple[Regulariser, float],
+    ) -> None:
+        self._regulariser, self._decoders = regulariser[0], model.decoders_by_name
+        self._scale = regulariser[1] / max(len(batch.rows), 1)
+        self._relation_of = groups.place[batch.rows]  # [P]
+        self.relations = {
+            head: vectors.detach().requires_grad_() for head, vectors in queries.relations.items()
+        }
+        counts = torch.zeros(len(batch), device=batch.rows.device)
+        counts = counts.index_add_(0, batch.rows, torch.ones_like(batch.rows, dtype=counts.dtype))
+        of_queries = [
+            (counts * self._penalise(head, entities, queries.relations[head], groups.place)).sum()
+            for head, entities in queries.entities.items()
+        ]
+        self.of_queries = torch.stack(of_queries).sum() * self._scale
+        self.total = self.of_queries.detach().clone()
+
+    def _penalise(self, head: str, entities: Tensor, relations: Tensor, place: Tensor) -> Tensor:
+        # not by indexing, whose gradient adds in any order on several threads
+        return self._regulariser(self._decoders[head], entities, relations.index_select(0, place))
+
+    def of_answers(self, head: str, vectors: Tensor, answers: slice) -> Tensor:
+        """``objective.Penalty``."""
+        place = self._relation_of[answers]
+        penalty = self._penalise(head, vectors, self.relations[head], place).sum() * self._scale
+        self.total += penalty.detach()
+        return penalty
+
+
 def training_step(
     model: MoMoK,
     batch: QueryBatch,
@@ -82,7 +127,8 @@ def training_step(
     *,
     generator: torch.Generator,
     smoothing: float = 0.1,
-    form: LossForm = "logits",
+    loss: type[CellLoss] | type[RowLoss] = Logits,
+    regulariser: tuple[Regulariser, float] | None = None,
     block: int = 2048,
     negatives: int | None = None,
     kernels: Kernels | None = None,
@@ -91,68 +137,81 @@ def training_step(
     """Update the model on one batch, then the CLUB networks.
 
     Sizes are known on the host from the start and nothing is read back, so that a GPU is given its
-    work without a wait. Heads that abstain (missing features ``masked``) and the rows of lazy
-    updates are the exceptions: how many there are is found out on the device.
+    work without a wait; the rows of lazy updates are the exception.
 
     Args:
         batch: on the host, wherever the model is.
         disentanglement: None switches ExID off.
         generator: of the host; draws the sampled candidates, and the expert pairs and permutation
             when ``draw`` is None.
+        regulariser: and its weight.
         block: candidates at a time.
         negatives: how many candidates are drawn besides the answers; None takes all entities.
-        smoothing, form, kernels: see ``backward_candidates``.
+        smoothing, loss, kernels: see ``backward_candidates``.
     """
     device = model.device
     placed, groups = batch.to(device), group_by_relation(batch.relations).to(device)
-    model.release_core_gradients()
+    model.before_step()
     optimizer.zero_grad(set_to_none=False)  # fresh memory costs more than zeros
     rows = {
         name: table.detach().requires_grad_(table.requires_grad)
         for name, table in model.entity_rows(placed.heads).items()
     }
     queries = model.encode_queries(rows, placed.heads, placed.relations, groups)
+    penalties = None
+    if regulariser is not None:
+        penalties = _Penalties(model, queries, placed, groups, regulariser=regulariser)
     candidates = (
         all_candidates(batch, model.num_entities, block)
         if negatives is None
-        else sample_candidates(batch, model.num_entities, block, negatives, generator)
+        else sample_candidates(
+            batch,
+            model.num_entities,
+            block,
+            negatives,
+            generator,
+            beside=issubclass(loss, RowLoss) and not loss.sees_answers,
+        )
     )
     task = backward_candidates(
         model,
         queries.vectors,
         [candidate.to(device) for candidate in candidates],
         smoothing=smoothing,
-        form=form,
+        loss=loss,
         kernels=kernels,
-        ballots={
-            head: Ballot.of(model, head, voters, len(batch))
-            for head, voters in queries.voters.items()
-        },
+        penalty=None if penalties is None else penalties.of_answers,
     )
     outputs: list[Tensor] = list(queries.vectors.values())
-    gradients: list[Tensor] = [
+    gradients: list[Tensor | None] = [
         task.query_gradients[head].to(q.dtype) for head, q in queries.vectors.items()
     ]
+    if penalties is not None:
+        outputs.append(penalties.of_queries)
+        gradients.append(torch.ones_like(penalties.of_queries))
+        for head, relations in queries.relations.items():
+            if penalties.relations[head].grad is not None:
+                outputs.append(relations)
+                gradients.append(penalties.relations[head].grad)
     information = None
     if disentanglement is not None:
         if draw is None:
             draw = ExpertDraw.draw(model.spec.experts, len(batch), generator)
         information = disentanglement.clubs.estimate(
-            list(queries.expert_outputs.values()),
-            draw.pair,
-            upload(draw.permutation, device),
-            [queries.voters.get(name) for name in queries.expert_outputs],
+            list(queries.expert_outputs.values()), draw.pair, upload(draw.permutation, device)
         )
-        if information.requires_grad:  # else no modality has two entities in the batch
-            outputs.append(information)
-            gradients.append(torch.full_like(information, disentanglement.weight))
+        outputs.append(information)
+        gradients.append(torch.full_like(information, disentanglement.weight))
     torch.autograd.backward(outputs, gradients)
     model.add_row_gradients(rows, placed.heads)
     optimizer.step()
+    losses = StepLosses(
+        per_head=task.per_head, penalty=None if penalties is None else penalties.total
+    )
     if disentanglement is None or information is None or draw is None:
-        return StepLosses(per_head=task.per_head)
-    return StepLosses(
-        per_head=task.per_head,
+        return losses
+    return replace(
+        losses,
         mutual_information=information.detach(),
         estimator=_update_clubs(model, placed.heads, disentanglement, draw.estimator_pair),
     )
@@ -163,12 +222,9 @@ def _update_clubs(
 ) -> Tensor:
     """The CLUB networks' own step, on what the experts say after the model's step."""
     with torch.no_grad():
-        experts = model.expert_outputs(model.entity_rows(heads), heads)
-        votes = model.votes(heads)
-    outputs = [x[votes[name]] if name in votes else x for name, x in experts.items()]
+        outputs = model.expert_outputs(model.entity_rows(heads), heads)
     disentanglement.optimizer.zero_grad(set_to_none=True)  # the model's pass left gradients here
-    loss = disentanglement.clubs.loss(outputs, pair)
-    if loss.requires_grad:
-        loss.backward()  # type: ignore[no-untyped-call]
-        disentanglement.optimizer.step()
+    loss = disentanglement.clubs.loss(list(outputs.values()), pair)
+    loss.backward()  # type: ignore[no-untyped-call]
+    disentanglement.optimizer.step()
     return loss.detach()

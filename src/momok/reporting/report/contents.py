@@ -14,13 +14,13 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from momok.config import RunConfig
 from momok.errors import RunError
 from momok.evaluation import ANSWER, Evaluation, QueryRanks, Ranks
 from momok.graph import MultimodalGraph
 from momok.graph.triples import mark_unseen
 from momok.reporting.plots import choose_epoch
 from momok.reporting.report.format import Value, shorten
+from momok.settings import RunConfig
 from momok.training import RunFolder
 
 LONGEST_NAME = 60  # of a run, in letters

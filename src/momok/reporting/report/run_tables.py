@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup, escape
 
-from momok.config import FeatureSettings, list_settings, resolve_config
+from momok.config import list_settings, resolve_config
 from momok.evaluation import ANSWER, CARDINALITIES, classify_cardinality
 from momok.reporting.report.contents import RunContents, flatten_settings
 from momok.reporting.report.format import (
@@ -24,6 +24,7 @@ from momok.reporting.report.format import (
     seconds,
     show_setting,
 )
+from momok.settings import FeatureSettings
 
 MOST_RELATIONS = 100
 GROUPS: dict[str, tuple[str, Mapping[str, str]]] = {

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from momok.model import grouped_product as decoder_module
-from momok.model.grouped_product import TuckER, _CoreMemory, _GroupedProduct, group_by_relation
+from momok.model.decoders import TuckER
+from momok.model.grouped_product import CoreMemory, GroupedProduct, group_by_relation
 from momok.model.noise import Noise
 
 relations_of = st.lists(st.integers(0, 12), min_size=1, max_size=60)
@@ -71,9 +72,7 @@ def test_the_grouped_product_is_the_product_of_every_query(relations, masked) ->
     upstream = torch.randn(len(relations), 5, generator=torch.Generator().manual_seed(2)).double()
 
     bits = None if mask is None else -mask.long()
-    out = _GroupedProduct.apply(
-        x, table[groups.distinct] * scale, core, bits, groups, _CoreMemory()
-    )
+    out = GroupedProduct.apply(x, table[groups.distinct] * scale, core, bits, groups, CoreMemory())
     out.backward(upstream)
     gradients = [tensor.grad.clone() for tensor in (x, table, core)]
     for tensor in (x, table, core):
@@ -94,7 +93,7 @@ def test_the_gradient_of_the_core_is_added() -> None:
     x, table, core = draw([0, 1, 1])
     groups = group_by_relation(torch.tensor([0, 1, 1]))
     for times in (1, 2, 3):
-        out = _GroupedProduct.apply(x, table[groups.distinct], core, None, groups, _CoreMemory())
+        out = GroupedProduct.apply(x, table[groups.distinct], core, None, groups, CoreMemory())
         out.sum().backward()
         if times == 1:
             once = core.grad.clone()
@@ -105,13 +104,13 @@ def test_bfloat16_products_are_near() -> None:
     relations = [0, 1, 1, 2, 2, 2]
     groups = group_by_relation(torch.tensor(relations))
     x, table, core = (tensor.detach().float().requires_grad_() for tensor in draw(relations))
-    exact = _GroupedProduct.apply(x, table[groups.distinct], core, None, groups, _CoreMemory())
+    exact = GroupedProduct.apply(x, table[groups.distinct], core, None, groups, CoreMemory())
     exact.sum().backward()
     wanted = [tensor.grad.clone() for tensor in (x, table, core)]
     for tensor in (x, table, core):
         tensor.grad = None
-    near = _GroupedProduct.apply(
-        x.bfloat16(), table[groups.distinct], core, None, groups, _CoreMemory()
+    near = GroupedProduct.apply(
+        x.bfloat16(), table[groups.distinct], core, None, groups, CoreMemory()
     )
     assert near.dtype == torch.bfloat16
     near.float().sum().backward()
@@ -138,7 +137,7 @@ def test_query_vectors_are_those_of_the_equations(training) -> None:
     decoder, relations = build().train(training), [3, 0, 3, 5, 3, 0]
     x, table, _ = draw(relations)
     groups = group_by_relation(torch.tensor(relations))
-    found = decoder(x, table[groups.distinct], groups, Noise(torch.Generator()))
+    found = decoder.queries(x, table[groups.distinct], groups, Noise(torch.Generator()))
     decoder = build().train(training)
     normed = decoder.input_norm(x)
     rows = [
@@ -154,8 +153,8 @@ def test_dropout_of_relation_matrices_is_shared_within_a_relation() -> None:
     _, table, _ = draw(relations)
     same = torch.ones(3, 5, dtype=torch.float64)
     noise = Noise(torch.Generator().manual_seed(0))
-    dropped = decoder(same, table[groups.distinct], groups, noise)
-    plain = decoder(same, table[groups.distinct], groups, Noise(None))
+    dropped = decoder.queries(same, table[groups.distinct], groups, noise)
+    plain = decoder.queries(same, table[groups.distinct], groups, Noise(None))
     assert torch.equal(dropped[0], dropped[1])
     assert not torch.equal(dropped[0], plain[0])
     assert not torch.equal(dropped[2], plain[2])
@@ -165,30 +164,31 @@ def test_each_dropout_is_where_it_belongs() -> None:
     relations = [0, 1, 1, 2]
     groups = group_by_relation(torch.tensor(relations))
     x, table, _ = draw(relations)
-    plain = build().eval()(x, table[groups.distinct], groups, Noise(None))
+    plain = build().eval().queries(x, table[groups.distinct], groups, Noise(None))
     last = build((0.0, 0.0, 0.5)).eval()
-    out = last(x, table[groups.distinct], groups, Noise(torch.Generator().manual_seed(0)))
+    out = last.queries(x, table[groups.distinct], groups, Noise(torch.Generator().manual_seed(0)))
     kept = out != 0
     assert 0 < int(kept.sum()) < out.numel()
     torch.testing.assert_close(out[kept], 2 * plain[kept])
     for dropouts in ((0.5, 0.0, 0.0), (0.0, 0.5, 0.0)):
         noise = Noise(torch.Generator().manual_seed(0))
-        out = build(dropouts).eval()(x, table[groups.distinct], groups, noise)
+        out = build(dropouts).eval().queries(x, table[groups.distinct], groups, noise)
         assert bool((out != 0).all())
         assert not torch.allclose(out, plain)
 
 
 _CRASH = """
 import torch
-from momok.model.grouped_product import TuckER, group_by_relation
+from momok.model.decoders import TuckER
+from momok.model.grouped_product import group_by_relation
 from momok.model.noise import Noise
 
 width, relations = 256, torch.arange(24).repeat_interleave(2)
-decoder = TuckER(width, width).train()
+decoder = TuckER(width, width, dropouts=(0.3, 0.4, 0.5)).train()
 with torch.autocast("cpu", dtype=torch.bfloat16):
     vectors = torch.ones(24, width, requires_grad=True)
     noise = Noise(torch.Generator().manual_seed(0))
-    out = decoder(torch.randn(48, width), vectors, group_by_relation(relations), noise)
+    out = decoder.queries(torch.randn(48, width), vectors, group_by_relation(relations), noise)
 out.sum().backward()
 print(bool(vectors.grad.isfinite().all()))
 """
