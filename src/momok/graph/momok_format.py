@@ -16,9 +16,10 @@ Columns are separated by tabs and never quoted; only ``label`` is required. File
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,13 @@ from momok.graph.features import load_all_features, save_features
 from momok.graph.findings import Finding, FindingLog
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.lines import read_text
-from momok.graph.names import flatten, make_readable
+from momok.graph.names import make_readable
+from momok.graph.triples import Triples
 from momok.graph.vocabulary import Vocabulary
 from momok.storage import write_folder, write_through
 
 FORMAT, VERSION = "momok-graph", 1
+_BLOCK = 1 << 20  # facts written at once
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
@@ -171,9 +174,11 @@ def write_momok_folder(
         pictures = _copy_pictures(graph, draft) if with_features else ("",) * graph.num_entities
         _write_graph_json(graph, draft)
         _write_entities(graph, pictures, draft)
-        relations = zip(graph.relations.labels, graph.relation_names, strict=True)
-        _write_rows(draft / "relations.tsv", [("label", "name"), *relations])
-        _write_facts(graph, draft)
+        names = {"label": graph.relations.labels, "name": graph.relation_names}
+        write_table(draft / "relations.tsv", names)
+        entities, relations = graph.entities.labels, graph.relations.labels
+        for split in SPLIT_NAMES:
+            write_facts(draft / f"{split}.tsv", graph.facts(split), entities, relations)
         for features in graph.features.values() if with_features else ():
             save_features(draft / "features", features, graph.entities)
         for file in also:
@@ -194,16 +199,21 @@ def _check_labels(kind: str, labels: Sequence[str]) -> None:
 
 
 def _write_graph_json(graph: MultimodalGraph, folder: Path) -> None:
-    about = {
-        "format": FORMAT,
-        "version": VERSION,
-        "name": graph.name,
-        "description": graph.about,
-        "licence": graph.licence,
-        "split": graph.split,
-        "split_notes": graph.split_notes,
-    }
-    _write_text(folder / "graph.json", json.dumps(about, ensure_ascii=False, indent=2) + "\n")
+    write_about(
+        folder,
+        name=graph.name,
+        description=graph.about,
+        licence=graph.licence,
+        split=graph.split,
+        split_notes=graph.split_notes,
+    )
+
+
+def write_about(folder: Path, **about: object) -> None:
+    """Write ``graph.json``."""
+    about = {"format": FORMAT, "version": VERSION, **about}
+    text = json.dumps(about, ensure_ascii=False, indent=2) + "\n"
+    write_through(folder / "graph.json", text.encode("utf-8", "backslashreplace"))
 
 
 def _write_entities(graph: MultimodalGraph, pictures: Sequence[str], folder: Path) -> None:
@@ -215,31 +225,40 @@ def _write_entities(graph: MultimodalGraph, pictures: Sequence[str], folder: Pat
         "type": graph.entity_types,
         **graph.attributes,
     }
-    _write_rows(folder / "entities.tsv", [tuple(columns), *zip(*columns.values(), strict=True)])
+    write_table(folder / "entities.tsv", columns)
 
 
-def _write_facts(graph: MultimodalGraph, folder: Path) -> None:
-    entities = pl.Series(graph.entities.labels, dtype=pl.String)
-    relations = pl.Series(graph.relations.labels, dtype=pl.String)
-    for split in SPLIT_NAMES:
-        heads, kinds, tails = graph.facts(split).T
-        columns = {"head": entities[heads], "relation": relations[kinds], "tail": entities[tails]}
-        text = pl.DataFrame(columns).write_csv(
-            separator="\t", include_header=False, quote_style="never"
-        )
-        _write_text(folder / f"{split}.tsv", text)
+def write_table(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
+    """Write columns of texts under a header; tabs and line breaks in them become blanks."""
+    frame = pl.DataFrame({name: pl.Series(v, dtype=pl.String) for name, v in columns.items()})
+    tidy = frame.with_columns(pl.all().str.replace_all(r"[\t\r\n]+", " "))
+    _write_frames(path, [tidy], header=True)
 
 
-def _write_rows(path: Path, rows: Iterable[Sequence[str]]) -> None:
-    """Write rows of texts; tabs and line breaks in them become blanks (labels have none)."""
-    _write_text(path, "".join("\t".join(map(flatten, row)) + "\n" for row in rows))
+def write_facts(
+    path: Path, facts: Triples, entities: Sequence[str], relations: Sequence[str]
+) -> None:
+    """Write facts ``[n, 3]`` as labels, in blocks: nothing is made per fact in Python."""
+    ends, kinds = pl.Series(entities, dtype=pl.String), pl.Series(relations, dtype=pl.String)
+    blocks = (facts[start : start + _BLOCK].T for start in range(0, len(facts), _BLOCK))
+    frames = (
+        pl.DataFrame({"head": ends[head], "relation": kinds[relation], "tail": ends[tail]})
+        for head, relation, tail in blocks
+    )
+    _write_frames(path, frames, header=False)
 
 
-def _write_text(path: Path, text: str) -> None:
-    # A first label that begins with U+FEFF would be read as a byte order mark; a mark before it
-    # is what the reader takes off instead.
-    encoding = "utf-8-sig" if text.startswith("\ufeff") else "utf-8"
-    write_through(path, text.encode(encoding))
+def _write_frames(path: Path, frames: Iterable[pl.DataFrame], *, header: bool) -> None:
+    with path.open("wb") as file:
+        for number, frame in enumerate(frames):
+            if number == 0 and not header and frame.row(0)[0].startswith("\ufeff"):
+                # It would be read as a byte order mark: a mark before it is taken off instead.
+                file.write("\ufeff".encode())
+            frame.write_csv(
+                file, separator="\t", include_header=header and number == 0, quote_style="never"
+            )
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _copy_pictures(graph: MultimodalGraph, folder: Path) -> tuple[str, ...]:

@@ -1,9 +1,8 @@
-"""Writing what a source has as momok's folder, in blocks: nothing is made per fact in Python."""
+"""Writing what a source has as momok's folder."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 import shutil
@@ -11,19 +10,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-
 from momok.errors import DataError
 from momok.graph.entities_file import PICTURE_LINKS, PICTURE_SEPARATOR, write_numbers
 from momok.graph.findings import MAX_EXAMPLES, Finding
 from momok.graph.graph import SPLIT_NAMES
-from momok.graph.momok_format import FORMAT, VERSION
+from momok.graph.momok_format import write_about, write_facts, write_table
 from momok.graph.names import flatten
 from momok.graph.sources.pictures import is_ordinary_file
 from momok.graph.sources.raw import RawGraph
-from momok.storage import write_folder, write_through
+from momok.storage import write_folder
 
-_BLOCK = 1 << 20  # facts written at once
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
@@ -91,15 +87,16 @@ def write_raw_folder(
     with write_folder(folder, overwrite=overwrite) as draft:
         cells, written = _write_pictures(raw, draft, link_pictures, stage)
         stage("writing")
-        _write_about(raw, draft, split_notes)
+        recorded = {} if split_notes is None else {"split": "clean", "split_notes": split_notes}
+        write_about(draft, name=raw.name, description=raw.about, licence=raw.licence, **recorded)
         _write_entities(raw, cells, draft)
         names = {label: raw.names[label] for label in raw.relations if label in raw.names}
-        _write_table(
+        write_table(
             draft / "relations.tsv",
             {"label": raw.relations, "name": _column(raw.relations, names | raw.relation_names)},
         )
         for split in SPLIT_NAMES:
-            _write_facts(raw, split, draft)
+            write_facts(draft / f"{split}.tsv", raw.triples[split], raw.entities, raw.relations)
         known = set(raw.entities)
         write_numbers(
             draft,
@@ -111,19 +108,6 @@ def write_raw_folder(
         )
         _copy_features(raw, draft)
     return written
-
-
-def _write_about(raw: RawGraph, folder: Path, split_notes: Sequence[str] | None) -> None:
-    about = {
-        "format": FORMAT,
-        "version": VERSION,
-        "name": raw.name,
-        "description": raw.about,
-        "licence": raw.licence,
-    }
-    recorded = {} if split_notes is None else {"split": "clean", "split_notes": list(split_notes)}
-    text = json.dumps(about | recorded, ensure_ascii=False, indent=2) + "\n"
-    write_through(folder / "graph.json", text.encode("utf-8", "backslashreplace"))
 
 
 def _write_entities(raw: RawGraph, pictures: Mapping[str, str], folder: Path) -> None:
@@ -141,49 +125,11 @@ def _write_entities(raw: RawGraph, pictures: Mapping[str, str], folder: Path) ->
             while header in columns:  # a name of momok's own, or of a column like it
                 header = next(names)
             columns[header] = _column(raw.entities, values)
-    _write_table(folder / "entities.tsv", columns)
+    write_table(folder / "entities.tsv", columns)
 
 
 def _column(labels: Iterable[str], values: Mapping[str, str]) -> list[str]:
     return [values.get(label, "") for label in labels]
-
-
-def _write_table(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
-    """Write columns of texts under a header; tabs and line breaks in them become blanks."""
-    frame = pl.DataFrame({name: pl.Series(name, v, pl.String) for name, v in columns.items()})
-    others = [name for name in columns if name != "label"]
-    tidy = frame.with_columns(pl.col(others).str.replace_all(r"[\t\r\n]+", " "))
-    _write_frames(path, [tidy], header=True)
-
-
-def _write_facts(raw: RawGraph, split: str, folder: Path) -> None:
-    facts = raw.triples[split]
-    entities, relations = pl.Series(raw.entities), pl.Series(raw.relations)
-    blocks = (facts[start : start + _BLOCK] for start in range(0, len(facts), _BLOCK))
-    frames = (
-        pl.DataFrame(
-            {
-                "head": entities.gather(block[:, 0]),
-                "relation": relations.gather(block[:, 1]),
-                "tail": entities.gather(block[:, 2]),
-            }
-        )
-        for block in blocks
-    )
-    _write_frames(folder / f"{split}.tsv", frames, header=False)
-
-
-def _write_frames(path: Path, frames: Iterable[pl.DataFrame], *, header: bool) -> None:
-    with path.open("wb") as file:
-        for number, frame in enumerate(frames):
-            first = frame.row(0)[0] if number == 0 and len(frame) and not header else ""
-            if first.startswith("\ufeff"):  # would be read as a byte order mark: put one before it
-                file.write("\ufeff".encode())
-            frame.write_csv(
-                file, separator="\t", include_header=header and number == 0, quote_style="never"
-            )
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _write_pictures(
@@ -221,7 +167,7 @@ def _write_pictures(
             Finding("missing-picture", len(missing), said, tuple(missing[:MAX_EXAMPLES]))
         )
     if urls:
-        _write_table(
+        write_table(
             folder / PICTURE_LINKS, {"label": [x for x, _ in urls], "url": [u for _, u in urls]}
         )
         said = f"{len(urls):,} pictures are URLs: listed in {PICTURE_LINKS}, not fetched"
