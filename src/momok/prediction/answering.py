@@ -5,7 +5,9 @@ Shapes: B questions, k answers each, P answers in all, M modalities.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.evaluation.scoring import ANSWER, POOLING
-from momok.prediction.explanation import compute_modality_shares
+from momok.graph.fact_index import UNKNOWN
 from momok.prediction.results import Answers
 from momok.prediction.scorer import Ints, Scorer
 from momok.prediction.top_k import NOTHING, find_best
@@ -35,60 +37,69 @@ def find_answers(
         plausible: leave out answers that are not (``Scorer.train``).
     """
     queries = scorer.encode_queries(entities, relations)
-    vectors, attention = queries.vectors, scorer.candidates.attention
     nothing = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     hidden = scorer.known.lookup(entities, relations) if hide else nothing
     if plausible:
-        found = _find_plausible(scorer, vectors, entities, relations, k, hidden=hidden)
+        found = _find_plausible(scorer, queries.vectors, entities, relations, k, hidden=hidden)
     else:
         found = find_best(
-            vectors,
+            queries.vectors,
             scorer.candidates.vectors,
             k,
             hidden=hidden,
             memory_budget=scorer.memory_budget,
         )
-    rows, columns = (found != NOTHING).nonzero(as_tuple=True)
-    ids = found[rows, columns]
-    logits = scorer.score_pairs(vectors, rows, ids)
-    weights = None
-    if attention is not None and queries.attention is not None:
-        weights = (queries.attention[rows] + attention[ids]) / 2
-    shares = compute_modality_shares(logits, scorer.modalities, weights)  # [P, M]
-    probabilities = {head: torch.sigmoid(values) for head, values in logits.items()}
-    scores = POOLING.pool(logits)  # [P]
-
-    # Into [B, k], by the float64 scores; empty places stay at the end.
-    cells = rows.cpu().numpy(), columns.cpu().numpy()
-    shape = found.shape
-    table_ids = found.cpu().numpy()
-    table_scores = _scatter(scores, cells, shape, fill=-1.0)
-    order = np.lexsort((table_ids, -table_scores), axis=1)
-
-    def arrange(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.take_along_axis(values, order, axis=1)
-
-    ids_in_order = np.take_along_axis(table_ids, order, axis=1)
-    per_modality = [arrange(_scatter(part, cells, shape)) for part in shares.unbind(1)]
-    in_order = arrange(table_scores)
-    by_head = {h: arrange(_scatter(p, cells, shape)) for h, p in probabilities.items()}
+    rows = torch.arange(len(found), device=found.device).repeat_interleave(found.shape[1])
+    ids = found.view(-1).clamp(min=0)
+    scores = scorer.score_pairs(queries.vectors, rows, ids)
+    shares = scorer.compute_shares(scores, queries, rows, ids)
+    answers = sort_answers(found, scores, shares, gates=queries.gates, present=scorer.present)
+    known = scorer.known.find_splits(
+        entities[:, None], relations[:, None], np.maximum(answers.ids, 0)
+    )
     calibration = scorer.calibration
+    if calibration is None:
+        return replace(answers, known=known)
+    return replace(
+        answers,
+        known=known,
+        probabilities=calibration.apply(ANSWER, np.maximum(answers.scores, 0.0)),
+        head_probabilities={h: calibration.apply(h, p) for h, p in answers.heads.items()},
+    )
+
+
+def sort_answers(
+    found: Tensor,
+    scores: Mapping[str, Tensor],
+    shares: Tensor,
+    *,
+    gates: Mapping[str, Tensor],
+    present: Mapping[str, NDArray[np.bool_]],
+) -> Answers:
+    """Sort answers by their float64 scores, of equal ones the lower id first.
+
+    Args:
+        found: [B, k] ids, ``NOTHING`` in empty places.
+        scores: per head [B * k].
+        shares: [B * k, M].
+        gates: per modality [B, K], of the queries.
+        present: per modality [N].
+    """
+    ids = found.cpu().numpy()
+    pooled = POOLING.pool(scores).view(found.shape).cpu().numpy()
+    order = np.lexsort((ids, np.where(ids == NOTHING, np.inf, -pooled)), axis=1)
+
+    def sort(values: Tensor) -> NDArray[Any]:
+        return np.take_along_axis(values.view(found.shape).cpu().numpy(), order, axis=1)
+
     return Answers(
-        ids=ids_in_order,
-        scores=in_order,
-        known=scorer.known.find_splits(
-            entities[:, None], relations[:, None], np.maximum(ids_in_order, 0)
-        ),
-        heads=by_head,
-        shares=np.stack(per_modality, axis=2),
-        gates={name: gate.double().cpu().numpy() for name, gate in queries.gates.items()},
-        present=scorer.present,
-        probabilities=None
-        if calibration is None
-        else calibration.apply(ANSWER, np.maximum(in_order, 0.0)),
-        head_probabilities=None
-        if calibration is None
-        else {head: calibration.apply(head, values) for head, values in by_head.items()},
+        ids=sort(found),
+        scores=np.take_along_axis(pooled, order, axis=1),
+        known=np.full(ids.shape, UNKNOWN),
+        heads={head: sort(torch.sigmoid(values)) for head, values in scores.items()},
+        shares=np.stack([sort(part) for part in shares.T], axis=2),
+        gates={name: gate.double().cpu().numpy() for name, gate in gates.items()},
+        present=present,
     )
 
 
@@ -125,11 +136,3 @@ def _find_plausible(
         )
         found[torch.from_numpy(rows), : best.shape[1]] = best
     return found
-
-
-def _scatter(
-    values: Tensor, cells: tuple[Ints, Ints], shape: Sequence[int], fill: float = 0.0
-) -> NDArray[np.float64]:
-    table = np.full(tuple(shape), fill)
-    table[cells] = values.cpu().numpy()
-    return table

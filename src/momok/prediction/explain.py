@@ -17,6 +17,7 @@ from momok.evaluation.ranking import AnswerRanker, RankedQueries
 from momok.evaluation.scoring import ANSWER, POOLING
 from momok.graph import SPLIT_NAMES
 from momok.graph.fact_index import UNKNOWN
+from momok.model import JOINT
 from momok.model.tables import EntityTable
 from momok.prediction.evidence import SimilarityTable, Support, find_support
 from momok.prediction.expert_statistics import average_query_gates, count_queries
@@ -32,7 +33,6 @@ from momok.prediction.explanation import (
     SimilarEntity,
     SupportingFact,
     compute_head_shares,
-    compute_modality_shares,
 )
 from momok.prediction.questions import Side, describe_relation
 from momok.prediction.scorer import Encoded, Ints, Scorer
@@ -54,7 +54,8 @@ class Explainer:
         query = relation + (self._graph.num_relations if reverse else 0)
         encoded = self._scorer.encode_queries(_one(entity), _one(query))
         logits = self._scorer.score_pairs(encoded.vectors, _one(0), _one(answer))
-        fusion = self._weigh_modalities(encoded, answer)
+        place, id_ = (torch.tensor([i], device=self._model.device) for i in (0, answer))
+        [shares] = self._scorer.compute_shares(logits, encoded, place, id_)
         parts = self._describe_heads(logits)
         probability = float(POOLING.pool(logits))
         split = int(self._scorer.known.find_splits(_one(entity), _one(query), _one(answer))[0])
@@ -74,10 +75,10 @@ class Explainer:
             rank=rank,
             candidates=candidates,
             heads=parts,
-            modalities=self._describe_modalities(logits, fusion, head, tail),
+            modalities=self._describe_modalities(shares, head, tail),
             experts=self._describe_experts(encoded, query, answer),
             relation_queries=int(self._query_counts[query]),
-            fusion=fusion,
+            fusion=self._weigh_modalities(encoded, answer),
             evidence=self._find_evidence(head, relation, tail, limit),
             head_facts=support[0][0],
             tail_facts=support[1][0],
@@ -118,25 +119,17 @@ class Explainer:
         return int(ranks.optimistic[0]), self._graph.num_entities - others
 
     def _weigh_modalities(self, encoded: Encoded, answer: int) -> FusionWeights | None:
-        attention = self._scorer.candidates.attention
-        if encoded.attention is None or attention is None:
+        if JOINT not in self._model.heads:
             return None
         query, candidate = (
             dict(zip(self._model.modalities, weights.tolist(), strict=True))
-            for weights in (encoded.attention[0], attention[answer])
+            for weights in (encoded.attention[0], self._scorer.candidates.attention[answer])
         )
         return FusionWeights(query=query, candidate=candidate)
 
     def _describe_modalities(
-        self, logits: Mapping[str, Tensor], fusion: FusionWeights | None, head: int, tail: int
+        self, shares: Tensor, head: int, tail: int
     ) -> tuple[ModalityPart, ...]:
-        names = self._model.modalities
-        weights = None
-        if fusion is not None:
-            both = [[side[m] for m in names] for side in (fusion.query, fusion.candidate)]
-            weights = torch.tensor(both, dtype=torch.float64).mean(dim=0, keepdim=True)
-            weights = weights.to(self._model.device)
-        shares = compute_modality_shares(logits, names, weights)[0].tolist()
         present = self._scorer.present
         return tuple(
             ModalityPart(
@@ -145,7 +138,7 @@ class Explainer:
                 present_head=bool(present[name][head]),
                 present_tail=bool(present[name][tail]),
             )
-            for name, share in zip(names, shares, strict=True)
+            for name, share in zip(self._model.modalities, shares.tolist(), strict=True)
         )
 
     def _describe_experts(

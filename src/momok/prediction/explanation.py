@@ -38,27 +38,6 @@ from momok.graph import SplitName
 from momok.model import JOINT
 from momok.prediction.questions import Side, Thing
 
-__all__ = [
-    "Evidence",
-    "ExpertGates",
-    "ExplainedEntity",
-    "ExplainedFact",
-    "Explanation",
-    "FusionWeights",
-    "HeadPart",
-    "ModalityPart",
-    "Reason",
-    "SimilarEntity",
-    "SourceState",
-    "SourceStatus",
-    "SupportingFact",
-    "average_branches",
-    "compute_head_shares",
-    "compute_modality_shares",
-    "leading_expert",
-    "to_plain",
-]
-
 SourceStatus = Literal["found", "changed", "missing", "memory"]
 """What became of the graph a run was trained on: as it was; other facts or features now; not
 there or not readable; made in memory, so that there is no folder."""
@@ -280,45 +259,39 @@ def to_plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def average_branches(fusion_weights: Tensor | None) -> Tensor | None:
+def average_branches(fusion_weights: Tensor) -> Tensor:
     """The joint head's attention over modalities, [G, n, M] to [n, M]: float64, rows sum to one."""
-    if fusion_weights is None:
-        return None
     mean = fusion_weights.double().mean(dim=0)
     return mean / mean.sum(dim=1, keepdim=True)  # the softmax's sum is one in float32 only
 
 
-def compute_head_shares(logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def compute_head_shares(scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The part of every head in the sum of the probabilities: per head [P], sums to one.
 
     Args:
-        logits: per head [P], float64.
+        scores: per head [P], float64.
     """
     # As a softmax of log-probabilities: exact where every probability underflows to zero.
-    stacked = torch.stack([torch.nn.functional.logsigmoid(x) for x in logits.values()])
-    return dict(zip(logits, torch.softmax(stacked, dim=0), strict=True))
+    stacked = torch.stack([torch.nn.functional.logsigmoid(x) for x in scores.values()])
+    return dict(zip(scores, torch.softmax(stacked, dim=0), strict=True))
 
 
 def compute_modality_shares(
-    logits: Mapping[str, Tensor], modalities: Sequence[str], attention: Tensor | None
+    scores: Mapping[str, Tensor], modalities: Sequence[str], attention: Tensor
 ) -> Tensor:
-    """The part of every modality in the answer's score.
+    """The part of every modality in the answer.
 
     Args:
-        logits: per head [P], float64.
+        scores: per head [P], float64.
         modalities: names of the M modalities, each a head.
-        attention: [P, M] over modalities, of the joint head; None when there is none.
+        attention: [P, M] over modalities, of the joint head where there is one.
 
     Returns:
         [P, M], rows that sum to one.
     """
-    # As a softmax of log-probabilities: exact where every probability underflows to zero.
-    heads = torch.stack([torch.nn.functional.logsigmoid(logits[m]) for m in modalities], dim=1)
-    if attention is None:
-        return torch.softmax(heads, dim=1)
-    joint = torch.nn.functional.logsigmoid(logits[JOINT]).unsqueeze(1)
-    parts = torch.softmax(torch.cat([heads, joint], dim=1), dim=1)  # [P, M + 1]
-    return parts[:, :-1] + parts[:, -1:] * attention
+    parts = compute_head_shares(scores)
+    shares = torch.stack([parts[modality] for modality in modalities], dim=1)
+    return shares + parts[JOINT].unsqueeze(1) * attention if JOINT in parts else shares
 
 
 def leading_expert(gate: Sequence[float]) -> int:

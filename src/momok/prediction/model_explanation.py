@@ -19,18 +19,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.evaluation.scoring import QUERY_BATCH
-from momok.model import MoMoK
+from momok.model import JOINT, MoMoK
 from momok.model.experts import ExpertBank
 from momok.model.noise import Noise
 from momok.model.tables import EntityTable
 from momok.prediction.expert_statistics import compute_cka, compute_random_cka, count_queries
-from momok.prediction.explanation import compute_modality_shares
 from momok.prediction.predictor import Predictor
-from momok.prediction.questions import Side, Thing
+from momok.prediction.questions import Side, Thing, describe_relation
 from momok.progress import Progress, no_progress
 from momok.training import RunFolder
-
-__all__ = ["SIDES", "ModelExplanation", "explain_model"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -160,11 +157,10 @@ def explain_model(
     counts = count_queries(predictor.explainer.queries.relations, 2 * graph.num_relations)
     fusion, shares = _average_modalities(predictor, progress)
     modalities = list(enumerate(model.modalities))
-    labelled = zip(graph.relations.labels, graph.relation_names, strict=True)
     with torch.no_grad():
         return ModelExplanation(
             graph=graph.name,
-            relations=tuple(Thing(label, name) for label, name in labelled),
+            relations=tuple(describe_relation(graph, r) for r in range(graph.num_relations)),
             modalities=model.modalities,
             queries=_by_side(counts.numpy()),
             experts=gates,
@@ -183,24 +179,19 @@ def _average_modalities(predictor: Predictor, progress: Progress) -> tuple[Float
     Returns:
         [2R, M] each, NaN where a relation has no query; the first is None without a joint head.
     """
-    queries, modalities = predictor.explainer.queries, predictor.modalities
+    queries, scorer = predictor.explainer.queries, predictor.scorer
     relations = 2 * predictor.graph.num_relations
-    attention = torch.zeros(relations, len(modalities), dtype=torch.float64)
+    attention = torch.zeros(relations, len(scorer.modalities), dtype=torch.float64)
     shares = attention.clone()
     order = torch.argsort(queries.relations, stable=True)
-    scorer, candidates = predictor.scorer, predictor.scorer.candidates.attention
-    done, joint = 0, False
+    done = 0
     for chosen in torch.split(order, QUERY_BATCH):
         batch = queries.batch(chosen)
         encoded = scorer.encode_queries(batch.heads.numpy(), batch.relations.numpy())
-        placed = batch.to(scorer.model.device)
-        pair_weights = None
-        if encoded.attention is not None and candidates is not None:
-            joint = True
-            attention.index_add_(0, batch.relations, encoded.attention.cpu())
-            pair_weights = (encoded.attention[placed.rows] + candidates[placed.answers]) / 2
-        logits = scorer.score_pairs(encoded.vectors, placed.rows, placed.answers)
-        parts = compute_modality_shares(logits, modalities, pair_weights)  # [P, M]
+        attention.index_add_(0, batch.relations, encoded.attention.cpu())
+        pairs = batch.to(scorer.model.device)
+        scores = scorer.score_pairs(encoded.vectors, pairs.rows, pairs.answers)
+        parts = scorer.compute_shares(scores, encoded, pairs.rows, pairs.answers)  # [P, M]
         shares.index_add_(0, batch.relations[batch.rows], parts.cpu())
         done += len(chosen)
         progress("reading train queries", done, len(order))
@@ -209,7 +200,7 @@ def _average_modalities(predictor: Predictor, progress: Progress) -> tuple[Float
         0, queries.relations, queries.counts.double()
     )
     mean_shares = (shares / facts.unsqueeze(1)).numpy()
-    return (attention / per_query).numpy() if joint else None, mean_shares
+    return (attention / per_query).numpy() if JOINT in scorer.heads else None, mean_shares
 
 
 def _by_side(table: NDArray[Any]) -> dict[Side, Any]:

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from momok.graph import Features
 from momok.graph.triples import Triples
 
-__all__ = ["NeighbourVote", "Neighbours"]
-
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 FloatMatrix = NDArray[np.float32]

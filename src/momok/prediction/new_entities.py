@@ -20,14 +20,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
 from momok.encoders.reencode import Reencoder, find_kind
 from momok.errors import ConfigError, RunError
-from momok.evaluation.scoring import POOLING, score_pairs
+from momok.evaluation.scoring import score_pairs
 from momok.graph import Features, MultimodalGraph
-from momok.graph.fact_index import UNKNOWN
 from momok.model.new_entities import encode_new_queries
+from momok.prediction.answering import sort_answers
+from momok.prediction.explanation import compute_head_shares
 from momok.prediction.neighbours import Neighbours, NeighbourVote
 from momok.prediction.new_entity_rows import NewRows
 from momok.prediction.questions import (
@@ -40,7 +40,7 @@ from momok.prediction.questions import (
 )
 from momok.prediction.results import Answers, Predictions
 from momok.prediction.scorer import Scorer
-from momok.prediction.top_k import NOTHING, find_best
+from momok.prediction.top_k import find_best
 
 FloatMatrix = NDArray[np.float32]
 SIMILAR = "similar entities"
@@ -88,15 +88,13 @@ class NewPredictions(Predictions):
         remarks: tuple[str, ...],
         similar: NeighbourVote,
     ) -> None:
-        self._graph, self._answers, self._row = graph, answers, 0
-        self._count = answers.ids.shape[1]
-        self.question, self.remarks = question, remarks
-        self.query_present = {name: name in answers.gates for name in answers.present}
+        query_present = {name: name in answers.gates for name in answers.present}
+        super().__init__(graph, question, answers, 0, query_present)
+        self.remarks = remarks
         self.similar = [
             (describe_entity(graph, i), float(cosine))
             for i, cosine in zip(similar.similar, similar.similarities, strict=True)
         ]
-        self.experts = {name: gate[0].tolist() for name, gate in answers.gates.items()}
 
     def to_json(self) -> dict[str, Any]:
         """The plain form; ``new`` says that the entity asked about is none of the graph's."""
@@ -272,42 +270,35 @@ class NewEntities:
         voted = torch.from_numpy(similar.probabilities).to(device)
         candidates[SIMILAR] = torch.logit(voted, eps=_LEAST).float().unsqueeze(1)
         vectors[SIMILAR] = torch.ones(1, 1, device=device)
-        budget, nobody = scorer.memory_budget, np.empty(0, dtype=np.int64)
+        nobody = np.empty(0, dtype=np.int64)
         found = find_best(
             vectors,
             candidates,
             k,
             hidden=(nobody, nobody),
-            memory_budget=budget,
+            memory_budget=scorer.memory_budget,
             among=scorer.train.entities_of(relation) if plausible else None,
         )
-        ids = found[0][found[0] != NOTHING]  # [k]
-        said = score_pairs(vectors, candidates, torch.zeros_like(ids), ids, memory_budget=budget)
-        gates = {name: queries.gates[name].double().cpu().numpy() for name in rows}
-        return self._arrange(ids, said, gates)
-
-    def _arrange(
-        self, ids: Tensor, said: Mapping[str, Tensor], gates: dict[str, NDArray[np.float64]]
-    ) -> Answers:
-        """Answers [k] with the logits of the heads that vote, best first."""
-        model = self._scorer.model
-        scores, nothing = POOLING.pool(said), torch.zeros_like(next(iter(said.values())))
-        order = np.lexsort((ids.cpu().numpy(), -scores.cpu().numpy()))
-
-        def arrange(values: Tensor) -> NDArray[Any]:
-            return values.cpu().numpy()[None, order]
-
-        # What similar entities say is said by every modality in which they are similar.
-        parts = torch.softmax(torch.stack([logsigmoid(part) for part in said.values()], dim=1), 1)
-        own = dict(zip(said, parts.unbind(1), strict=True))
-        common = own.pop(SIMILAR) / len(own)
-        shares = [own[name] + common if name in own else nothing for name in model.modalities]
-        return Answers(
-            ids=arrange(ids),
-            scores=arrange(scores),
-            known=np.full((1, len(order)), UNKNOWN),
-            heads={head: arrange(torch.sigmoid(part)) for head, part in said.items()},
-            shares=arrange(torch.stack(shares, dim=1)),
-            gates=gates,
-            present=self._scorer.present,
+        scores = score_pairs(
+            vectors,
+            candidates,
+            torch.zeros_like(found[0]),
+            found[0],
+            memory_budget=scorer.memory_budget,
         )
+        return sort_answers(
+            found,
+            scores,
+            self._compute_shares(scores),
+            gates={name: queries.gates[name] for name in rows},
+            present=scorer.present,
+        )
+
+    def _compute_shares(self, scores: Mapping[str, Tensor]) -> Tensor:
+        """The part of every modality: [k, M]. What similar entities say is said by all that
+        they are similar in."""
+        own = compute_head_shares(scores)
+        common = own.pop(SIMILAR) / len(own)
+        nothing = torch.zeros_like(common)
+        shares = [own[m] + common if m in own else nothing for m in self._scorer.modalities]
+        return torch.stack(shares, dim=1)

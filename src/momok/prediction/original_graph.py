@@ -16,8 +16,6 @@ from momok.graph import Features, MultimodalGraph, load_graph
 from momok.prediction.explanation import SourceState, SourceStatus
 from momok.training import RunFolder
 
-__all__ = ["GraphSource", "find_source"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GraphSource:

@@ -141,8 +141,10 @@ class Predictor:
                 plausible=plausible,
             )
             for row, place in enumerate(chosen):
-                question = describe_question(self.graph, entities[place], relations[place])
-                results[place] = Predictions(self.graph, question, answers, row)
+                entity = int(entities[place])
+                question = describe_question(self.graph, entity, int(relations[place]))
+                present = {m: bool(has[entity]) for m, has in self.scorer.present.items()}
+                results[place] = Predictions(self.graph, question, answers, row, present)
             done += len(chosen)
             progress("answering questions", done, len(queries))
         return [result for result in results if result is not None]

@@ -5,7 +5,7 @@ Shapes: B questions, k answers each, H heads, M modalities, K experts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from momok.graph import SPLIT_NAMES, MultimodalGraph, SplitName
 from momok.graph.fact_index import UNKNOWN
 from momok.prediction.questions import Question
-
-__all__ = ["Answers", "FactScores", "Prediction", "Predictions"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -94,7 +92,7 @@ class Answers:
     heads: dict[str, Floats]
     shares: Floats
     gates: dict[str, Floats]
-    present: dict[str, NDArray[np.bool_]]
+    present: Mapping[str, NDArray[np.bool_]]
     probabilities: Floats | None = None
     head_probabilities: dict[str, Floats] | None = None
 
@@ -115,16 +113,13 @@ class Predictions(Sequence[Prediction]):
         question: Question,
         answers: Answers,
         row: int,
+        query_present: dict[str, bool],
     ) -> None:
         self._graph, self._answers, self._row = graph, answers, row
         self._count = int((answers.ids[row] >= 0).sum())
-        self.question = question
+        self.question, self.query_present = question, query_present
         self.experts: dict[str, list[float]] = {
             name: gate[row].tolist() for name, gate in answers.gates.items()
-        }
-        entity = graph.entities.index(question.entity.label)
-        self.query_present: dict[str, bool] = {
-            name: bool(present[entity]) for name, present in answers.present.items()
         }
 
     def __len__(self) -> int:

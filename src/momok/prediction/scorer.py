@@ -22,7 +22,7 @@ from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH,
 from momok.graph.fact_index import FactIndex
 from momok.model import Candidates, Queries
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration, load_calibration
-from momok.prediction.explanation import average_branches
+from momok.prediction.explanation import average_branches, compute_modality_shares
 from momok.prediction.original_graph import GraphSource, find_source
 from momok.training import RunFolder
 from momok.training.checkpoint import load_model
@@ -37,12 +37,12 @@ class Encoded:
     Attributes:
         vectors: per head [n, d], float32.
         gates: per modality [n, K], weights of its experts.
-        attention: [n, M] the joint head's, over modalities; None for a model without that head.
+        attention: [n, M] the joint head's, over modalities; zeros for a model without that head.
     """
 
     vectors: Mapping[str, Tensor]
     gates: Mapping[str, Tensor]
-    attention: Tensor | None
+    attention: Tensor
 
 
 class Scorer:
@@ -145,6 +145,20 @@ class Scorer:
             memory_budget=self.memory_budget,
         )
 
+    def compute_shares(
+        self, scores: Mapping[str, Tensor], queries: Encoded, rows: Tensor, ids: Tensor
+    ) -> Tensor:
+        """The part of every modality in the answers of pairs: [P, M], rows that sum to one.
+
+        Args:
+            scores: per head [P], of ``score_pairs``.
+            queries: what the pairs are of.
+            rows: [P] which query.
+            ids: [P] which candidate.
+        """
+        attention = (queries.attention[rows] + self.candidates.attention[ids]) / 2
+        return compute_modality_shares(scores, self.modalities, attention)
+
     @cached_property
     def source(self) -> GraphSource:
         """Features and pictures of the graph that the run was trained on, as far as they are."""
@@ -175,8 +189,14 @@ class Scorer:
         return Encoded(
             vectors=vectors,
             gates={name: gate.float() for name, gate in encoded.gates.items()},
-            attention=average_branches(encoded.fusion_weights),
+            attention=self._average_branches(encoded),
         )
+
+    def _average_branches(self, encoded: Queries | Candidates) -> Tensor:
+        if encoded.fusion_weights is not None:
+            return average_branches(encoded.fusion_weights)
+        vectors = encoded.vectors[self.heads[0]]
+        return vectors.new_zeros(len(vectors), len(self.modalities), dtype=torch.float64)
 
     def _check_sizes(self) -> None:
         has = self.graph.num_entities, self.graph.num_relations
