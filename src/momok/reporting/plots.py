@@ -165,7 +165,7 @@ def draw_curves(
     )
     scale_logarithmically(axes[0], "y")
     axes[0].set_title("Training loss")
-    axes[0].set_ylabel("cross-entropy per query and candidate")
+    axes[0].set_ylabel("loss per query and candidate")
     for panel, metric in zip(axes[1:], metrics, strict=True):
         numbers = [record["epoch"] for record in validations]
         lines = {

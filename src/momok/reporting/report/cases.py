@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from momok.evaluation import ANSWER
 from momok.prediction import Predictor
 from momok.reporting.report.contents import RunContents
-from momok.reporting.report.format import (
+from momok.reporting.report.formatting import (
     Number,
     name_entity,
     name_heads,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from momok.errors import RunError
 from momok.evaluation import ANSWER, paired_bootstrap
 from momok.reporting.report.contents import RunContents
-from momok.reporting.report.format import Value, shorten
+from momok.reporting.report.formatting import Value, shorten
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float, float]  # value, low, high
@@ -75,12 +75,13 @@ class Difference:
     """One group against the reference.
 
     Attributes:
-        group: which.
+        group, reference: which.
         metrics: by metric, the mean difference and its 95% interval, as shares.
         better, worse, equal: queries whose mean reciprocal rank is higher, lower, the same.
     """
 
     group: Group
+    reference: Group
     metrics: Mapping[str, Interval]
     better: int
     worse: int
@@ -154,6 +155,7 @@ def compare(groups: Sequence[Group]) -> list[Difference]:
         differences.append(
             Difference(
                 group=group,
+                reference=reference,
                 metrics={
                     metric: paired_bootstrap(
                         after[metric], before[metric], seed=SEED, samples=SAMPLES

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from momok.evaluation import ANSWER
 from momok.progress import Progress
 from momok.reporting.report.cases import Queries, write_question
 from momok.reporting.report.comparing import (
+    Difference,
     Group,
     check_comparable,
     compare,
@@ -19,7 +21,7 @@ from momok.reporting.report.comparing import (
     list_differing_settings,
 )
 from momok.reporting.report.contents import RunContents
-from momok.reporting.report.format import (
+from momok.reporting.report.formatting import (
     NONE,
     Cell,
     badge,
@@ -49,7 +51,6 @@ from momok.reporting.report.run_tables import (
 )
 from momok.reporting.style import fit_text, plot_style
 
-_LONGEST_NAME = 34
 _MOST_CHANGES = 3  # groups whose most different questions are listed
 _CHANGES = 6  # questions of each kind
 _METRICS = (("mrr",), ("hits", "1"), ("hits", "3"), ("hits", "10"))
@@ -74,27 +75,10 @@ def render_comparison(runs: Sequence[RunContents], plots: Path | None, progress:
     units = groups if len(groups) > 1 else [Group(name=run.name, runs=[run]) for run in runs]
     tested = [group for group in groups if group.tested]
     differences = compare(units)
-    first = runs[0]
     progress("drawing the figures", 2, 4)
-    names = [text for unit in units for text in (unit.name, *(run.name for run in unit.runs))]
-    with plot_style([*names, first.graph_name]):
-        charts = Charts(plots, f"{fit_text(first.graph_name, 24)}, {first.describe_test()}")
-        if tested:
-            for file, metric, path in (
-                ("mrr", "MRR", ("mrr",)),
-                ("hits-10", "Hits@10", ("hits", "10")),
-            ):
-                rows = [
-                    (_fit(group.name), [v.value for v in group.list_values(*path)])
-                    for group in tested
-                ]
-                charts.add(file, draw_runs(rows, metric))
-        if differences:
-            intervals = [(_fit(each.group.name), each.metrics) for each in differences]
-            charts.add("differences", draw_differences(intervals, _fit(units[0].name)))
-        _draw_training(runs, charts)
+    charts = _draw_charts(runs, tested, differences, plots)
     progress("writing the page", 3, 4)
-    setting_rows = list_setting_rows(runs)
+    differing, shared = list_setting_rows(runs)
     content = {
         "runs": runs,
         "units": units,
@@ -109,47 +93,50 @@ def render_comparison(runs: Sequence[RunContents], plots: Path | None, progress:
         "breakdown": list_breakdown(units),
         "relations": list_relation_rows(units),
         "most_relations": MOST_RELATIONS,
-        "differing": setting_rows[0],
-        "shared": setting_rows[1],
+        "differing": differing,
+        "shared": shared,
         "circumstances": list_circumstances(runs),
     }
-    subtitle: list[Cell] = [
-        name(f"graph {first.graph_name}"),
-        f"{first.data['split'].value} split",
-        write("{} runs", count(len(runs))),
-    ]
+    graph_name, split = runs[0].graph_name, runs[0].data["split"].value
+    subtitle: list[Cell] = [name(f"graph {graph_name}"), f"{split} split"]
+    subtitle.append(write("{} runs", count(len(runs))))
     if len(groups) > 1:
         subtitle.append(write("{} settings", count(len(groups))))
-    return render_page(
-        "comparison.html", f"{len(runs)} runs on {first.graph_name}", subtitle, content
-    )
+    return render_page("comparison.html", f"{len(runs)} runs on {graph_name}", subtitle, content)
 
 
-def _draw_training(runs: Sequence[RunContents], charts: Charts) -> None:
-    validations = [
-        (
-            _fit(run.name),
-            [record.value["epoch"] for record in run.validations],
-            [100 * (record.value["metrics"][ANSWER]["mrr"] or 0) for record in run.validations],
-        )
-        for run in runs
-    ]
-    losses = [
-        (
-            _fit(run.name),
-            [record.value["epoch"] for record in run.epochs],
-            [record.value["loss"] for record in run.epochs],
-        )
-        for run in runs
-    ]
-    if any(values for *_, values in validations):
-        charts.add("validation", draw_run_curves(validations, "MRR of the answer"))
-    if any(values for *_, values in losses):
-        charts.add("loss", draw_run_curves(losses, "loss, sum of the heads", loss=True))
-
-
-def _fit(text: str) -> str:
-    return fit_text(text, _LONGEST_NAME)
+def _draw_charts(
+    runs: Sequence[RunContents],
+    tested: Sequence[Group],
+    differences: Sequence[Difference],
+    plots: Path | None,
+) -> Charts:
+    names = [text for run in runs for text in (run.name, run.graph_name)]
+    with plot_style([*names, *(group.name for group in tested)]):
+        charts = Charts(plots, f"{fit_text(runs[0].graph_name, 24)}, {runs[0].describe_test()}")
+        for file, metric, *path in (("mrr", "MRR", "mrr"), ("hits-10", "Hits@10", "hits", "10")):
+            rows = [(each.name, [v.value for v in each.list_values(*path)]) for each in tested]
+            if rows:
+                charts.add(file, draw_runs(rows, metric))
+        if differences:
+            intervals = [(each.group.name, each.metrics) for each in differences]
+            charts.add("differences", draw_differences(intervals, differences[0].reference.name))
+        validations = {
+            run.name: {
+                record.value["epoch"]: 100 * (record.value["metrics"][ANSWER]["mrr"] or 0)
+                for record in run.validations
+            }
+            for run in runs
+        }
+        if any(validations.values()):
+            charts.add("validation", draw_run_curves(validations, "MRR of the answer"))
+        losses = {
+            run.name: {record.value["epoch"]: record.value["loss"] for record in run.epochs}
+            for run in runs
+        }
+        if any(losses.values()):
+            charts.add("loss", draw_run_curves(losses, "loss, sum of the heads", loss=True))
+    return charts
 
 
 def list_results(groups: Sequence[Group]) -> TableGroups:
@@ -209,6 +196,7 @@ def list_breakdown(units: Sequence[Group]) -> TableGroups:
     results = [run.result for unit in units for run in unit.tested]
     overall = ("by_tie_rule", "realistic")
     heads = name_heads(h for r in results for h in r["by_tie_rule"]["realistic"].value)
+    heads[ANSWER] = strong(heads.pop(ANSWER))
     rows = [_compare(units, shown, *overall, head) for head, shown in heads.items()]
     groups = [("Decision head", rows)]
     for field, (title, words) in GROUPS.items():
@@ -221,19 +209,20 @@ def list_breakdown(units: Sequence[Group]) -> TableGroups:
 
 def list_relation_rows(units: Sequence[Group]) -> list[list[Cell]]:
     """The answer's MRR by relation, one column per unit, the most frequent first."""
-    for run in (run for unit in units for run in unit.tested):
-        labels = run.graph.relations.labels
-        return [
-            _compare(
-                units,
-                name_relation(run.graph, relation.place),
-                "by_relation",
-                labels[relation.place],
-                ANSWER,
-            )
-            for relation in list_relations(run)
-        ]
-    return []
+    tested = [run for unit in units for run in unit.tested]
+    if not tested:
+        return []
+    graph = tested[0].graph
+    return [
+        _compare(
+            units,
+            name_relation(graph, relation.place),
+            "by_relation",
+            graph.relations.labels[relation.place],
+            ANSWER,
+        )
+        for relation in list_relations(tested[0])
+    ]
 
 
 def _compare(units: Sequence[Group], header: Cell, *path: str) -> list[Cell]:
@@ -286,6 +275,4 @@ def list_circumstances(runs: Sequence[RunContents]) -> list[list[Cell]]:
 
 
 def _show(value: Any) -> Cell:
-    return (
-        value if isinstance(value, str) and hasattr(value, "__html__") else name(value, longest=60)
-    )
+    return value if isinstance(value, Markup) else name(value, longest=60)

@@ -19,7 +19,7 @@ from momok.evaluation import ANSWER, Evaluation, QueryRanks, Ranks
 from momok.graph import MultimodalGraph
 from momok.graph.triples import mark_unseen
 from momok.reporting.plots import choose_epoch
-from momok.reporting.report.format import Value, shorten
+from momok.reporting.report.formatting import Value, shorten
 from momok.settings import RunConfig
 from momok.training import RunFolder
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from momok.evaluation import ANSWER
 from momok.reporting.report.comparing import Difference, Group
 from momok.reporting.report.contents import RunContents
-from momok.reporting.report.format import (
+from momok.reporting.report.formatting import (
     Cell,
     count,
     list_in_words,

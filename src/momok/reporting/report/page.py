@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 
 import momok
 from momok.reporting.plots import save_plot
-from momok.reporting.report import format as formats
-from momok.reporting.report.format import Cell, Number, clean
+from momok.reporting.report import formatting
+from momok.reporting.report.formatting import Cell, Number, clean
 from momok.reporting.style import COLOURS, PLOT_VARIABLES
 
 _SVG = "{http://www.w3.org/2000/svg}"
@@ -47,7 +47,7 @@ class Charts(dict[str, Chart]):
 
     Args:
         folder: where they are saved, or None.
-        about: the title of saved figures: which graph and split.
+        about: which graph and split: stands in the title of saved figures.
     """
 
     def __init__(self, folder: Path | None, about: str) -> None:
@@ -60,7 +60,7 @@ class Charts(dict[str, Chart]):
         self[name] = embed_figure(figure, name)
         if self._folder is not None:
             figure.set_layout_engine("constrained")  # the title takes room
-            save_plot(figure, self._folder / name, self._about)
+            save_plot(figure, self._folder / name, f"{name.capitalize()}: {self._about}")
 
 
 def embed_figure(figure: Figure, salt: str) -> Chart:
@@ -140,6 +140,6 @@ def _load_environment() -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.do"],
     )
-    environment.globals |= {name: getattr(formats, name) for name in _FORMATS}
+    environment.globals |= {name: getattr(formatting, name) for name in _FORMATS}
     environment.tests["numeric"] = lambda cell: isinstance(cell, Number)
     return environment

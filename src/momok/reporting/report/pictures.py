@@ -13,7 +13,7 @@ from momok.errors import MomokError
 from momok.graph import MultimodalGraph, load_graph
 from momok.graph.pictures import PictureError, ignore_picture_warnings, open_picture
 from momok.reporting.report.contents import RunContents
-from momok.reporting.report.format import name_entity, write
+from momok.reporting.report.formatting import name_entity, write
 
 _SIDE = 96  # pixels: shown at half of that, sharp on dense screens
 _QUALITY = 82

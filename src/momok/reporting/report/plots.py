@@ -19,6 +19,7 @@ from momok.reporting.style import (
     PAPER,
     add_legend,
     choose_colours,
+    fit_text,
     format_ticks,
     label_epochs,
     label_rows,
@@ -26,6 +27,8 @@ from momok.reporting.style import (
     plot_lines,
     scale_logarithmically,
 )
+
+_LONGEST_NAME = 34  # of a run
 
 
 def draw_ranks(ranks: QueryRanks, num_entities: int) -> Figure:
@@ -45,7 +48,7 @@ def draw_ranks(ranks: QueryRanks, num_entities: int) -> Figure:
     format_ticks(axes, "y")
     axes.grid(axis="x", visible=False)
     axes.set_xlabel(f"k, of {num_entities:,} entities")
-    axes.set_ylabel("queries with the answer among the first k")
+    axes.set_ylabel("answer among the first k")
     add_legend(figure)
     return figure
 
@@ -122,10 +125,10 @@ def draw_runs(groups: Sequence[tuple[str, Sequence[float]]], metric: str) -> Fig
             points, np.full(len(points), place), "o", color=HEAD_COLOURS["structure"],
             markersize=6, markeredgecolor=PAPER, markeredgewidth=0.6,
         )  # fmt: skip
-    label_rows(axes, [name for name, _ in groups])
+    label_rows(axes, [fit_text(name, _LONGEST_NAME) for name, _ in groups])
     axes.use_sticky_edges = False
     axes.margins(x=0.08)
-    axes.set_xlabel(f"test {metric}: runs (dots), mean (line), standard deviation (band)")
+    axes.set_xlabel(f"test {metric} of the runs, mean and standard deviation")
     format_ticks(axes, "x")
     return figure
 
@@ -146,29 +149,30 @@ def draw_differences(rows: Sequence[tuple[str, Mapping[str, Interval]]], referen
         axes.hlines(places, lows, highs, color=colour, linewidth=1.6)
         axes.plot(values, places, "o", color=colour, markersize=5.5, label=metric)
     axes.axvline(0, color=MUTED, linewidth=1.2, zorder=1)
-    label_rows(axes, [name for name, _ in rows])
-    axes.set_xlabel(f"percentage points above {reference}; 95% intervals")
+    label_rows(axes, [fit_text(name, _LONGEST_NAME) for name, _ in rows])
+    against = fit_text(reference, _LONGEST_NAME)
+    axes.set_xlabel(f"percentage points above {against}; 95% intervals")
     add_legend(figure)
     return figure
 
 
 def draw_run_curves(
-    runs: Sequence[tuple[str, Sequence[int], Sequence[float]]], label: str, *, loss: bool = False
+    runs: Mapping[str, Mapping[int, float]], label: str, *, loss: bool = False
 ) -> Figure:
     """Draw one line per run over the epochs.
 
     Args:
-        runs: (name, epochs, values); a run without values is left out.
+        runs: by name, the value of every epoch; a run without any is left out.
         label: of the vertical axis.
         loss: whether that axis is logarithmic; else it is in percent and begins at zero.
     """
     figure, axes = make_figure()
-    colours = choose_colours(name for name, *_ in runs)
-    for number, (name, epochs, values) in enumerate(runs):
-        if values:
+    for number, (name, colour) in enumerate(choose_colours(runs).items()):
+        if values := runs[name]:
             axes.plot(
-                epochs, values, ("-", "--", ":", "-.")[number // 6 % 4], color=colours[name],
-                linewidth=1.7, marker="o" if len(values) < 3 else None, label=name,
+                list(values), list(values.values()), ("-", "--", ":", "-.")[number // 6 % 4],
+                color=colour, linewidth=1.7, marker="o" if len(values) < 3 else None,
+                label=fit_text(name, _LONGEST_NAME),
             )  # fmt: skip
     label_epochs(axes)
     axes.set_ylabel(label)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,10 +25,10 @@ from momok.reporting.relation_plots import (
     draw_modalities,
     draw_relations,
 )
-from momok.reporting.report.cases import Case, find_cases
+from momok.reporting.report.cases import find_cases
 from momok.reporting.report.comparing import SAMPLES, SEED
 from momok.reporting.report.contents import RunContents
-from momok.reporting.report.format import (
+from momok.reporting.report.formatting import (
     Cell,
     Value,
     badge,
@@ -37,7 +37,7 @@ from momok.reporting.report.format import (
 )
 from momok.reporting.report.notices import list_notices
 from momok.reporting.report.page import Charts, render_page
-from momok.reporting.report.pictures import Pictures, find_pictures
+from momok.reporting.report.pictures import find_pictures
 from momok.reporting.report.plots import (
     draw_epoch_times,
     draw_ranks,
@@ -60,20 +60,7 @@ _LONGEST_GROUP_NAME = 34
 _ENOUGH_QUERIES = 20  # of a relation, to call it weak or strong
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelContents:
-    """What the checkpoint has for a report: single predictions with pictures."""
-
-    cases: Sequence[tuple[str, str, Sequence[Case]]]
-    pictures: Pictures
-
-
-def render_run(
-    run: RunContents,
-    plots: Path | None,
-    pictures: bool,
-    progress: Progress,
-) -> bytes:
+def render_run(run: RunContents, plots: Path | None, pictures: bool, progress: Progress) -> bytes:
     """Render the page of a run.
 
     Args:
@@ -165,7 +152,8 @@ def _fit_group(words: str, heads: Value) -> tuple[str, Mapping[str, Metrics]]:
     return f"{fit_text(words, _LONGEST_GROUP_NAME)}  ({metrics[ANSWER].count:,})", metrics
 
 
-def _read_model(run: RunContents, charts: Charts, pictures: bool) -> ModelContents | None:
+def _read_model(run: RunContents, charts: Charts, pictures: bool) -> dict[str, Any] | None:
+    """Draw what the checkpoint has learned, and find single predictions with pictures."""
     if not run.run.best_checkpoint.is_file():
         return None
     predictor = Predictor(run.run)
@@ -182,7 +170,7 @@ def _read_model(run: RunContents, charts: Charts, pictures: bool) -> ModelConten
             charts.add("reliability-top", figure)
     found = find_pictures(run, wanted=pictures)
     cases = find_cases(run, predictor, found) if run.ranks is not None else []
-    return ModelContents(cases=cases, pictures=found)
+    return {"cases": cases, "pictures": found}
 
 
 def load_outputs(run: RunContents) -> Value | None:
@@ -190,9 +178,8 @@ def load_outputs(run: RunContents) -> Value | None:
     if load_calibration(run.run) is None:  # and checks it
         return None
     file = "results/calibration.json"
-    return Value(json.loads((run.run.path / file).read_text(encoding="utf-8")), f"{file}#")[
-        "outputs"
-    ]
+    stored = json.loads((run.run.path / file).read_text(encoding="utf-8"))
+    return Value(stored, f"{file}#")["outputs"]
 
 
 def compute_interval(run: RunContents) -> tuple[float, float] | None:

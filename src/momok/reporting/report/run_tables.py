@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from momok.config import list_settings, resolve_config
 from momok.evaluation import ANSWER, CARDINALITIES, classify_cardinality
 from momok.reporting.report.contents import RunContents, flatten_settings
-from momok.reporting.report.format import (
+from momok.reporting.report.formatting import (
     Cell,
     Value,
     clean,

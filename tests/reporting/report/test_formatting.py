@@ -15,27 +15,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from momok.reporting.report import format as formats
-from momok.reporting.report.format import Value
+from momok.reporting.report import formatting
+from momok.reporting.report.formatting import Value
 from tests.reporting.report.pages import look_up
 
 
 @given(st.text(st.characters(codec=None), max_size=60))
 def test_any_text_is_fit_for_a_page(text: str) -> None:
-    cleaned = formats.clean(text)
+    cleaned = formatting.clean(text)
     cleaned.encode("utf-8")
     escaped = cleaned.replace("&", "&amp;").replace("<", "&lt;")
     document = f"<!DOCTYPE html><title>t</title><p>{escaped}</p>"
     html5lib.HTMLParser(strict=True).parse(document)
-    assert formats.clean(cleaned) == cleaned
-    assert len(formats.shorten(text, 20)) <= 20
+    assert formatting.clean(cleaned) == cleaned
+    assert len(formatting.shorten(text, 20)) <= 20
 
 
 def test_texts_keep_what_names_need() -> None:
     for name in ("中文", "العربية", "👩‍🚀", "Zoë", "हिन्दी"):
-        assert formats.clean(name) == name
-    assert formats.clean("a\tb\n c\x07") == "a b c\\x07"
-    assert formats.shorten("abcdefghij-klmnopqrst", 11) == "abcde…pqrst"
+        assert formatting.clean(name) == name
+    assert formatting.clean("a\tb\n c\x07") == "a b c\\x07"
+    assert formatting.shorten("abcdefghij-klmnopqrst", 11) == "abcde…pqrst"
 
 
 @given(st.lists(st.text(max_size=8), max_size=4))
@@ -58,39 +58,43 @@ def _text(shown: Markup) -> str:
 
 
 def test_numbers_are_written_as_people_read_them() -> None:
-    assert _text(formats.percent(0.34520516)) == "34.52"
-    assert formats.percent(None) is formats.percent(float("nan")) is formats.NONE
-    assert formats.percent(0.3452) == '<data value="0.3452">34.52</data>'
-    assert _text(formats.signed(-0.0123)) == "−1.23"
-    assert _text(formats.signed(-0.00001)) == "0.00"
-    assert _text(formats.count(12345)) == "12,345"
-    assert [_text(formats.rank(x)) for x in (3.0, 3.5, 1801.2793)] == ["3", "3.5", "1,801.3"]
-    shown = [_text(formats.seconds(x)) for x in (0.834, 12.64, 250, 7500)]
+    assert _text(formatting.percent(0.34520516)) == "34.52"
+    assert formatting.percent(None) is formatting.percent(float("nan")) is formatting.NONE
+    assert formatting.percent(0.3452) == '<data value="0.3452">34.52</data>'
+    assert _text(formatting.signed(-0.0123)) == "−1.23"
+    assert _text(formatting.signed(-0.00001)) == "0.00"
+    assert _text(formatting.count(12345)) == "12,345"
+    assert [_text(formatting.rank(x)) for x in (3.0, 3.5, 1801.2793)] == ["3", "3.5", "1,801.3"]
+    shown = [_text(formatting.seconds(x)) for x in (0.834, 12.64, 250, 7500)]
     assert shown == ["0.83 s", "12.6 s", "4 min 10 s", "2 h 05 min"]
-    assert formats.list_in_words(["a", "b", "c"]) == "a, b and c"
-    assert formats.list_in_words([1]) == "1"
+    assert formatting.list_in_words(["a", "b", "c"]) == "a, b and c"
+    assert formatting.list_in_words([1]) == "1"
 
 
 def test_a_number_says_where_it_was_read() -> None:
-    shown = formats.percent(Value({"a/b": 0.5}, "results/test.json#")["a/b"])
+    shown = formatting.percent(Value({"a/b": 0.5}, "results/test.json#")["a/b"])
     assert shown == '<data value="0.5" data-source="results/test.json#/a~1b">50.00</data>'
 
 
 def test_mean_and_standard_deviation() -> None:
     values = [0.1, 0.25, 0.4]
     mean, deviation = statistics.mean(values), statistics.stdev(values)
-    found = re.findall('value="([^"]+)"', formats.spread(values, formats.percent))
+    found = re.findall('value="([^"]+)"', formatting.spread(values, formatting.percent))
     assert [float(value) for value in found] == pytest.approx([mean, deviation])
-    assert formats.spread([0.3], formats.percent) == formats.percent(0.3)
-    assert formats.spread([], formats.percent) is formats.NONE
+    assert formatting.spread([0.3], formatting.percent) == formatting.percent(0.3)
+    assert formatting.spread([], formatting.percent) is formatting.NONE
 
 
 def test_whatever_is_written_is_escaped() -> None:
     hostile = '<script>"\x07'
     for shown in (
-        *(formats.name(hostile), formats.name("a", hostile), formats.code(hostile)),
-        *(formats.badge(hostile), formats.hint("a", hostile), formats.write("{}", hostile)),
-        *(formats.show_setting(Value(value, "")) for value in (hostile, [hostile])),
+        *(formatting.name(hostile), formatting.name("a", hostile), formatting.code(hostile)),
+        *(
+            formatting.badge(hostile),
+            formatting.hint("a", hostile),
+            formatting.write("{}", hostile),
+        ),
+        *(formatting.show_setting(Value(value, "")) for value in (hostile, [hostile])),
     ):
         assert "<script" not in shown
         assert "\x07" not in shown
