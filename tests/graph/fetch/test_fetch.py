@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
 import sys
 import zipfile
 
@@ -339,30 +338,6 @@ def test_no_archive_at_all(get_features):
 def test_a_page_that_asks_for_a_click_is_told_with_what_to_do(get_features):
     with pytest.raises(FetchError, match="a web page instead of the file; or get it by hand from"):
         get_features(b"<html>", kind="text/html")
-
-
-# --- the addresses
-
-
-def test_every_benchmark_has_its_five_files_at_fixed_addresses():
-    assert set(ORIGINS) == {entry.name for entry in CATALOG if not entry.bundled}
-    for graph in ORIGINS.values():
-        assert {file.name for file in graph.files} == set(FILES)
-        for file in graph.files:
-            assert file.url.startswith("https://raw.githubusercontent.com/zjukg/")
-            assert re.search(r"/[0-9a-f]{40}/", file.url)
-            assert (len(file.sha256), file.size > 0) == (64, True)
-            assert bool(file.written_sha256) == file.ids
-
-
-@pytest.mark.parametrize("name", ORIGINS)
-def test_sizes_and_hashes_are_those_of_the_benchmarks(benchmarks, name):
-    for file in ORIGINS[name].files:
-        content = (benchmarks / name / file.name).read_bytes()
-        if file.ids:
-            assert sha256(content) == file.written_sha256
-        else:
-            assert (len(content), sha256(content)) == (file.size, file.sha256)
 
 
 @pytest.mark.usefixtures("home")
