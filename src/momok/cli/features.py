@@ -69,9 +69,8 @@ def list_features(graph: str) -> None:
 @click.option("--modality", help="What the vectors are of, as in image; of published files known.")
 @click.option(
     "--order",
-    type=click.Choice(["entity2id", "labels", "keyed"]),
-    help="Whose row is whose: in the order of the graph's entities, as --labels lists them, or by "
-    "keys in the file. Needed where the file does not tell.",
+    type=click.Choice(["entity2id"]),
+    help="Rows are in the order of the graph's entities; needed where nothing names them.",
 )
 @click.option(
     "--labels",
@@ -97,7 +96,7 @@ def import_features(
     graph: str,
     file: Path,
     modality: str | None,
-    order: Literal["entity2id", "labels", "keyed"] | None,
+    order: Literal["entity2id"] | None,
     labels: Path | None,
     links: Path | None,
     zeros_absent: bool,
@@ -133,7 +132,7 @@ def import_features(
             file.expanduser(),
             entities,
             modality=modality,
-            order=order or ("labels" if labels else None),
+            order=order,
             labels=labels,
             links=links,
             zeros_absent=zeros_absent,

@@ -142,7 +142,7 @@ def test_labels_of_rows(tmp_path):
     (tmp_path / "rows.txt").write_text("<Ä>\nnobody\r\nA\n", encoding="utf-8")
     imported = read_features(
         *(tmp_path / "m.npy", ENTITIES),
-        modality="image", order="labels", labels=tmp_path / "rows.txt",
+        modality="image", labels=tmp_path / "rows.txt",
     )  # fmt: skip
     expected = np.zeros((5, 3))
     expected[3], expected[0] = MATRIX[0], MATRIX[2]
@@ -444,10 +444,9 @@ def test_files_that_are_wrong(tmp_path, name):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"order": "keyed"}, "matrix of 5 rows without keys"),
-        ({"order": "labels"}, "needs the file of labels"),
-        ({"order": "entity2id", "labels": Path("x")}, "goes with --order labels"),
-        ({"order": "labels", "labels": Path("gone.txt")}, "gone.txt: the file is missing"),
+        ({}, "matrix of 5 rows that nothing names"),
+        ({"order": "entity2id", "labels": Path("x")}, "give one of them"),
+        ({"labels": Path("gone.txt")}, "gone.txt: the file is missing"),
         ({"modality": "joint"}, "the model has a head of this name"),
         ({"modality": None}, "Give --modality"),
     ],
@@ -461,7 +460,7 @@ def test_options_that_do_not_fit(tmp_path, monkeypatch, options, message):
 
 def test_keys_need_no_order(tmp_path):
     (tmp_path / "v.pkl").write_bytes(pickle.dumps(BY_LABEL))
-    with pytest.raises(FeatureError, match="keys of their own; leave --order out"):
+    with pytest.raises(FeatureError, match="keys of their own; leave --order"):
         read_features(tmp_path / "v.pkl", ENTITIES, modality="image", order="entity2id")
 
 

@@ -32,7 +32,7 @@ from momok.graph.vocabulary import Vocabulary
 __all__ = ["FeatureImport", "Order", "read_features"]
 
 Order: TypeAlias = Literal["entity2id", "labels", "keyed"]
-"""How rows name their entity: by the graph's order of entities, by a list, or by keys."""
+"""How rows name their entity: in the graph's order of entities, by a list, or by keys."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def read_features(
     entities: Vocabulary,
     *,
     modality: str | None = None,
-    order: Order | None = None,
+    order: Literal["entity2id"] | None = None,
     labels: Path | None = None,
     links: Path | None = None,
     zeros_absent: bool = False,
@@ -70,9 +70,9 @@ def read_features(
         path: ``.npy .npz .pt .pth .bin .pkl .safetensors .h5 .csv .tsv .parquet``.
         entities: the entities of the graph, in its order.
         modality: its name; that of a published file is known.
-        order: how rows name their entity; may be left out where the file has keys, or is a
-            published one that is known by its name.
-        labels: for ``labels``: a file with the label of each row, or an entity2id.txt.
+        order: rows are in the order of the graph's entities; may be left out where the file has
+            labels for keys, or is a published one that is known by its name.
+        labels: a file with the label of each row, or an entity2id.txt.
         links: which key means which label, where keys are of another source.
         zeros_absent: vectors of zeros alone stand for entities without one.
         made_by: what made the vectors, for the manifest.
@@ -91,18 +91,18 @@ def read_features(
     if order is None:
         _check_graph(path, named_graph, graph_name)
     with open_vectors(path) as vectors:  # which puts the path before a message
-        order = _settle_order(vectors, order, labels, is_known=published is not None)
+        settled = _settle_order(vectors, order, labels, is_known=published is not None)
         assumed = list(vectors.notes)
         if published:
             assumed.insert(0, f"a file of {published.origin}: {published.about}")
-        if order == "entity2id":
+        if settled == "entity2id":
             first, last = entities.labels[0], entities.labels[-1]
             assumed.append(f"row 1 is {first!r}, row {len(entities):,} is {last!r}")
         prefix = published.key_prefix if published else ""
         if isinstance(vectors, RowVectors):
             found = _assign_rows(vectors, entities, labels)
         else:
-            found = _assign_keys(vectors, order, entities, links, prefix)
+            found = _assign_keys(vectors, settled, entities, links, prefix)
         matrix, present = found.matrix, found.present.copy()
         _check_values(found, entities)
         zeros = present & ~matrix.any(axis=1)
@@ -116,7 +116,7 @@ def read_features(
         modality=modality,
         width=matrix.shape[1],
         encoder=made_by or (f"published by {published.origin}" if published else "imported"),
-        settings={"file": path.name, "sha256": sha256, "order": order, "assumed": assumed},
+        settings={"file": path.name, "sha256": sha256, "order": settled, "assumed": assumed},
         created=date.today().isoformat(),
         counts={
             "entities": len(entities),
@@ -144,25 +144,21 @@ def _check_graph(path: Path, named: str, graph_name: str) -> None:
 
 
 def _settle_order(
-    vectors: Vectors, order: Order | None, labels: Path | None, *, is_known: bool
+    vectors: Vectors, order: str | None, labels: Path | None, *, is_known: bool
 ) -> Order:
     """Find how rows name their entity, or say what must be given."""
-    if order == "labels" and labels is None:
-        raise FeatureError("--order labels needs the file of labels: --labels FILE")
-    if labels is not None and order not in (None, "labels"):
-        raise FeatureError(f"a file of labels goes with --order labels, not {order}")
+    if order is not None and labels is not None:
+        raise FeatureError("rows are in the order of --order or of --labels; give one of them")
     if isinstance(vectors, KeyedVectors):
         numbers = any(isinstance(key, int) for key in vectors.keys)
-        if numbers and order != "entity2id":
+        if numbers and order is None:
             raise FeatureError(
                 "its keys are numbers; if they are ids of this graph's entities, say so with "
                 "--order entity2id"
             )
-        if not numbers and (order not in (None, "keyed") or labels is not None):
-            raise FeatureError("its rows have keys of their own; leave --order out")
+        if not numbers and (order is not None or labels is not None):
+            raise FeatureError("its rows have keys of their own; leave --order and --labels out")
         return "entity2id" if numbers else "keyed"
-    if order == "keyed":
-        raise FeatureError(f"is a matrix of {len(vectors.rows):,} rows without keys")
     if labels is not None:
         return "labels"
     if order is None and not is_known:
