@@ -9,13 +9,13 @@ import pytest
 from momok.serving import model_holder
 from momok.serving.metrics import Metrics
 from momok.serving.model_holder import ModelHolder
-from momok.serving.settings import Limits
+from momok.serving.settings import ServeSettings
 
 
 def test_a_reload_that_fails_in_any_way_changes_nothing(
     hostile_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    holder = ModelHolder(hostile_run, threads=1, limits=Limits(), metrics=Metrics())
+    holder = ModelHolder(ServeSettings(run=hostile_run, threads=1), Metrics())
     before = holder.current
 
     def run_out(*_: object) -> None:

@@ -207,7 +207,7 @@ def next_review(
     service: WithService, model: WithModel, asked: schemas.NextRequest
 ) -> schemas.NextReview:
     """The best new fact of a relation that nobody has decided or holds; kept for the reviewer."""
-    ranking = service.rank_queue(model, model.names.find_relation(asked.relation))
+    ranking = model.queue.rank(model.names.find_relation(asked.relation))
     if not ranking.done():
         return schemas.NextReview(review=None, ranking=True)
     review = service.store.lease(ranking.result(), asked.reviewer)

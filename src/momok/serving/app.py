@@ -7,12 +7,11 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Security
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
@@ -59,9 +58,10 @@ def create_app(settings: ServeSettings, service: Service | None = None) -> FastA
         MissingExtraError: the extra ``serve`` is not installed.
     """
     check_extra()
-    service = service or Service.open(settings)
+    service = service or Service(settings)
     app = FastAPI(
         title="momok",
+        summary="Predictions, explanations and reviews of a knowledge graph's missing facts.",
         version=momok.__version__,
         openapi_url="/api/v1/openapi.json",
         docs_url=None,  # its page loads scripts from elsewhere
@@ -70,7 +70,9 @@ def create_app(settings: ServeSettings, service: Service | None = None) -> FastA
     )
     app.state.service = service
     app.include_router(api.probes)
-    app.include_router(api.router)
+    # Access checks the token; this describes it where there is one.
+    scheme = [Security(HTTPBearer(auto_error=False))] if settings.token else []
+    app.include_router(api.router, dependencies=scheme)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     for kind, _, _ in _STATUSES:
@@ -78,7 +80,6 @@ def create_app(settings: ServeSettings, service: Service | None = None) -> FastA
     app.add_exception_handler(RequestValidationError, _answer_wrong_value)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(Exception, _answer_defect)
-    app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
     app.add_middleware(Access, settings=settings, secret=service.secret)
     app.add_middleware(CountRequests, metrics=service.metrics)
     return app
@@ -135,20 +136,3 @@ def _answer(request: Request, status: int, code: str, message: str) -> Response:
     if wants_page and not request.url.path.startswith("/api/"):
         return pages.error_page(request, status, message[:_SHOWN])
     return answer_error(status, code, message[:_SHOWN])
-
-
-def _describe(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document: the API and the probes, with how clients show the token."""
-    if app.openapi_schema is None:
-        document = get_openapi(
-            title="momok",
-            version=momok.__version__,
-            summary="Predictions, explanations and reviews of a knowledge graph's missing facts.",
-            routes=app.routes,
-        )
-        document.setdefault("components", {})["securitySchemes"] = {
-            "token": {"type": "http", "scheme": "bearer"}
-        }
-        document["security"] = [{"token": []}, {}]
-        app.openapi_schema = document
-    return app.openapi_schema

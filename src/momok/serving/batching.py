@@ -1,16 +1,15 @@
 """Single questions that arrive together are answered together.
 
-One thread takes all that waits, groups it, and asks the model once per group. Under load, groups
-form while the model works; alone, a question does not wait for others. The costs of a relation are
-shared by its questions, and rows of one product cost less than products of one row.
+While the model answers in a thread of its own, questions wait; then all of them are grouped, and
+the model is asked once per group. Alone, a question does not wait for others. The costs of a
+relation are shared by its questions, and rows of one product cost less than products of one row.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections import defaultdict, deque
-from concurrent.futures import Future
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -32,7 +31,7 @@ class _Waiting:
     k: int
     known: Known
     plausible: bool
-    future: Future[Predictions] = field(default_factory=Future)
+    future: asyncio.Future[Predictions] = field(default_factory=asyncio.Future)
 
     @property
     def group(self) -> tuple[Any, ...]:
@@ -43,17 +42,15 @@ class MicroBatcher:
     """Answers questions one by one for its callers, many at once for the model.
 
     Args:
-        limits: how much may wait, and how long.
+        limits: how long a question may wait.
         metrics: counts sizes of groups.
     """
 
     def __init__(self, limits: Limits, metrics: Metrics) -> None:
         self._limits, self._metrics = limits, metrics
-        self._waiting: deque[_Waiting] = deque()
-        self._wake = threading.Condition()
-        self._closed = False
-        self._thread = threading.Thread(target=self._work, name="momok-predict", daemon=True)
-        self._thread.start()
+        self._waiting: list[_Waiting] = []
+        self._work: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="momok-predict")
 
     async def ask(
         self,
@@ -74,51 +71,45 @@ class MicroBatcher:
             plausible: leave out what no such question has as an answer in train.
 
         Raises:
-            TimeoutError: too much waits already, or no answer in time.
+            TimeoutError: no answer in time.
             MomokError: the model cannot answer.
         """
         item = _Waiting(predictor, question, k, known, plausible)
-        with self._wake:
-            if self._closed or len(self._waiting) >= self._limits.waiting:
-                raise TimeoutError
-            self._waiting.append(item)
-            self._wake.notify()
-        return await asyncio.wait_for(asyncio.wrap_future(item.future), self._limits.answer_seconds)
+        self._waiting.append(item)
+        if self._work is None or self._work.done():
+            self._work = asyncio.create_task(self._answer_waiting())
+        return await asyncio.wait_for(item.future, self._limits.answer_seconds)
 
     def close(self) -> None:
-        """Answer what waits, then stop."""
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
-        self._thread.join()
+        """Stop; what has begun is finished."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def _work(self) -> None:
-        while True:
-            with self._wake:
-                self._wake.wait_for(lambda: self._waiting or self._closed)
-                if not self._waiting:
-                    return
-                taken = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
+    async def _answer_waiting(self) -> None:
+        while self._waiting:
+            taken, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
             groups: dict[tuple[Any, ...], list[_Waiting]] = defaultdict(list)
             for item in taken:
-                if item.future.set_running_or_notify_cancel():  # nobody waits for it any more
+                if not item.future.done():  # else nobody waits for it any more
                     groups[item.group].append(item)
             for group in groups.values():
-                self._answer(group)
+                await self._answer(group)
 
-    def _answer(self, group: list[_Waiting]) -> None:
+    async def _answer(self, group: list[_Waiting]) -> None:
         self._metrics.batch_size.observe(len(group))
-        first = group[0]
-        try:
-            answers = first.predictor.predict_many(
-                [item.question for item in group],
-                first.k,
-                known=first.known,
-                plausible=first.plausible,
+        first, questions = group[0], [item.question for item in group]
+
+        def predict() -> list[Predictions]:
+            return first.predictor.predict_many(
+                questions, first.k, known=first.known, plausible=first.plausible
             )
-        except BaseException as error:
+
+        try:
+            answers = await asyncio.get_running_loop().run_in_executor(self._thread, predict)
+        except Exception as error:
             for item in group:
-                item.future.set_exception(error)
+                if not item.future.done():
+                    item.future.set_exception(error)
             return
         for item, answer in zip(group, answers, strict=True):
-            item.future.set_result(answer)
+            if not item.future.done():
+                item.future.set_result(answer)

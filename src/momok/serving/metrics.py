@@ -58,7 +58,7 @@ class Metrics:
         self._load_seconds = Gauge(
             "momok_model_load_seconds", "How long the last load took.", registry=registry
         )
-        self._reload_failures = Counter(
+        self.reload_failures = Counter(
             "momok_model_reload_failures", "Checkpoints that could not be read.", registry=registry
         )
 
@@ -67,10 +67,6 @@ class Metrics:
         self._model.clear()
         self._model.labels(version).set(1)
         self._load_seconds.set(seconds)
-
-    def reload_failed(self) -> None:
-        """Count a checkpoint that could not be read."""
-        self._reload_failures.inc()
 
     def render(self) -> bytes:
         """In Prometheus' text format."""

@@ -27,7 +27,7 @@ from momok.serving.batching import MicroBatcher
 from momok.serving.entity_search import EntitySearch
 from momok.serving.metrics import Metrics
 from momok.serving.pictures import PictureShelf
-from momok.serving.settings import Limits
+from momok.serving.settings import ServeSettings
 from momok.serving.suggestions import ReviewQueue, RoleTable
 from momok.training import RunFolder
 
@@ -80,49 +80,38 @@ class ModelHolder:
     """Loads a run, answers from it in threads, and watches for a newer checkpoint.
 
     Args:
-        path: the run folder.
-        threads: of the arithmetic.
-        limits: how much may wait, and how long.
+        settings: which run, and how.
         metrics: where to count.
 
     Raises:
         MomokError: the run cannot be loaded.
     """
 
-    def __init__(self, path: Path, *, threads: int, limits: Limits, metrics: Metrics) -> None:
-        self._path, self._limits, self._metrics = path, limits, metrics
-        torch.set_num_threads(threads)
-        self._seen = _stamp(path)
-        self.current = _load(path, self._seen)
+    def __init__(self, settings: ServeSettings, metrics: Metrics) -> None:
+        self._path, self._limits, self._metrics = settings.run, settings.limits, metrics
+        torch.set_num_threads(settings.arithmetic_threads)
+        self._seen = _stamp(self._path)
+        self.current = _load(self._path, self._seen)
         metrics.model_loaded(self.current.version, self.current.loaded_seconds)
-        self.batcher = MicroBatcher(limits, metrics)
-        # One thread for explanations and pages, one for ranking queues, which takes long.
-        self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="momok-model")
-        self.queue_thread = ThreadPoolExecutor(1, thread_name_prefix="momok-queue")
-        self._waiting = 0
+        self.batcher = MicroBatcher(settings.limits, metrics)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="momok-model")
         self._reload_asked = asyncio.Event()
         self._lock = threading.Lock()
 
     def close(self) -> None:
         """Stop the threads; what has begun is finished."""
         self.batcher.close()
-        self._model_thread.shutdown(wait=True, cancel_futures=True)
-        self.queue_thread.shutdown(wait=True, cancel_futures=True)
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        self.current.queue.close()
 
     async def compute(self, work: Callable[[], Result]) -> Result:
-        """Run work that needs the model in its thread.
+        """Run work that needs the model, for explanations and pages, in its thread.
 
         Raises:
-            TimeoutError: too much waits already, or no answer in time.
+            TimeoutError: no answer in time.
         """
-        if self._waiting >= self._limits.connections:
-            raise TimeoutError
-        self._waiting += 1
-        try:
-            future = asyncio.get_running_loop().run_in_executor(self._model_thread, work)
-            return await asyncio.wait_for(future, self._limits.answer_seconds)
-        finally:
-            self._waiting -= 1
+        future = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await asyncio.wait_for(future, self._limits.answer_seconds)
 
     # -- newer checkpoints -----------------------------------------------------------------
 
@@ -149,7 +138,7 @@ class ModelHolder:
             try:
                 fresh = _load(self._path, stamp)
             except Exception as error:  # no memory beside the old one, say: that one goes on
-                self._metrics.reload_failed()
+                self._metrics.reload_failures.inc()
                 _log.error("the newer checkpoint is not served: %s", error)
                 return False
             self.current = fresh

@@ -44,7 +44,7 @@ def serve(settings: ServeSettings, *, ready: Callable[[str], None] | None = None
     """
     check_extra()
     with _bind(settings.host, settings.port) as listener:
-        service = Service.open(settings)
+        service = Service(settings)
         # A full collection would look through what stays anyway: 350,000 objects and 0.17 s with
         # MKG-Y, in the midst of requests (measured).
         gc.collect()

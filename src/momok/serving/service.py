@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
@@ -23,7 +21,7 @@ from momok.serving.metrics import Metrics
 from momok.serving.model_holder import ModelHolder, ServedModel
 from momok.serving.reviews import Decision, Fact, Review, ReviewConflictError, ReviewStore
 from momok.serving.settings import ServeSettings
-from momok.serving.suggestions import RankedFact, compute_probability
+from momok.serving.suggestions import compute_probability
 
 Result = TypeVar("Result")
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -36,7 +34,6 @@ MEDIA_TYPES: dict[ExportFormat, str] = {
 _ENDINGS: dict[ExportFormat, str] = {"tsv": "tsv", "ntriples": "nt"}
 
 
-@dataclass(frozen=True, kw_only=True)
 class Service:
     """The parts of a running server.
 
@@ -46,37 +43,16 @@ class Service:
         store: the decisions.
         secret: signs sessions; the same after a restart, so that open pages stay usable.
         metrics: counts.
+
+    Raises:
+        MomokError: the run cannot be loaded, or the review database cannot be used.
     """
 
-    settings: ServeSettings
-    holder: ModelHolder
-    store: ReviewStore
-    secret: str
-    metrics: Metrics
-
-    @staticmethod
-    def open(settings: ServeSettings) -> Service:
-        """Load the run and open the database.
-
-        Raises:
-            MomokError: one of them cannot be used.
-        """
-        metrics = Metrics()
-        holder = ModelHolder(
-            settings.run,
-            threads=settings.arithmetic_threads,
-            limits=settings.limits,
-            metrics=metrics,
-        )
-        try:
-            store = ReviewStore(settings.reviews_url, lease_seconds=settings.lease_seconds)
-            secret = store.load_secret()
-        except BaseException:
-            holder.close()
-            raise
-        return Service(
-            settings=settings, holder=holder, store=store, secret=secret, metrics=metrics
-        )
+    def __init__(self, settings: ServeSettings) -> None:
+        self.settings, self.metrics = settings, Metrics()
+        self.holder = ModelHolder(settings, self.metrics)
+        self.store = ReviewStore(settings.reviews_url, lease_seconds=settings.lease_seconds)
+        self.secret = self.store.load_secret()
 
     def close(self) -> None:
         """Stop the threads, then close the database."""
@@ -133,10 +109,6 @@ class Service:
         return answer
 
     # -- reviews ---------------------------------------------------------------------------
-
-    def rank_queue(self, model: ServedModel, relation: int) -> Future[list[RankedFact]]:
-        """The best new facts of a relation, now or later."""
-        return model.queue.rank(relation, self.holder.queue_thread)
 
     async def decide(self, model: ServedModel, asked: schemas.ReviewRequest) -> Review:
         """Write a decision down; answered only when it is on the disk.

@@ -35,7 +35,6 @@ class Limits:
         query: characters of what is searched for.
         page: rows of one page of a list.
         answer_seconds: until the model has answered; then 503.
-        waiting: questions that wait for the model; more get 503 at once.
         connections: open at once; more get 503.
     """
 
@@ -46,7 +45,6 @@ class Limits:
     query: int = 200
     page: int = 200
     answer_seconds: float = 30.0
-    waiting: int = 4096
     connections: int = 512
 
 

@@ -72,24 +72,22 @@ class ReviewQueue:
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="momok-queue")
         self._ranked: dict[int, Future[list[RankedFact]]] = {}
         self._lock = threading.Lock()
 
-    def rank(self, relation: int, thread: ThreadPoolExecutor) -> Future[list[RankedFact]]:
-        """The ranked facts of a relation, now or when ``thread`` has come to it."""
+    def close(self) -> None:
+        """Stop; what has begun is finished."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def rank(self, relation: int) -> Future[list[RankedFact]]:
+        """The ranked facts of a relation, now or later."""
         with self._lock:
             known = self._ranked.get(relation)
-            if known is None or _has_failed(known):
-                known = thread.submit(rank_new_facts, self._predictor, relation)
+            if known is None or (known.done() and known.exception() is not None):
+                known = self._thread.submit(rank_new_facts, self._predictor, relation)
                 self._ranked[relation] = known
             return known
-
-    def count_ranked(self, relation: int) -> int | None:
-        """How many facts were ranked; None where they are not ranked already."""
-        known = self._ranked.get(relation)
-        if known is None or not known.done() or _has_failed(known):
-            return None
-        return len(known.result())
 
 
 def rank_new_facts(predictor: Predictor, relation: int) -> list[RankedFact]:
@@ -112,7 +110,3 @@ def compute_probability(predictor: Predictor, fact: tuple[int, int, int]) -> flo
     if predictor.calibration is None:
         return lower
     return float(predictor.calibration.apply(PLAUSIBLE_FACT, lower))
-
-
-def _has_failed(ranking: Future[list[RankedFact]]) -> bool:
-    return ranking.done() and (ranking.cancelled() or ranking.exception() is not None)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from momok.serving.pages import browsing, login, reviewing
+from momok.serving.pages import browsing, reviewing
 from momok.serving.pages.rendering import error_page
 
 __all__ = ["error_page", "router"]
 
 router = APIRouter(include_in_schema=False)
-for _part in (login, browsing, reviewing):
-    router.include_router(_part.router)
+router.include_router(browsing.router)
+router.include_router(reviewing.router)

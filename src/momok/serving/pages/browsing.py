@@ -1,7 +1,8 @@
-"""The start page, search, an entity, why a fact is likely, pictures, and the page about the API."""
+"""The start page, search, an entity, why a fact is likely, pictures, the API's page, logging in."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from momok.graph import SPLIT_NAMES
+from momok.serving.access import begin_session, is_local_path, is_token
 from momok.serving.api import Label, WithModel, WithService
 from momok.serving.describe import (
     describe_details,
@@ -21,12 +23,13 @@ from momok.serving.describe import (
     list_relations,
 )
 from momok.serving.entity_search import make_reference
-from momok.serving.pages.rendering import redirect, render
+from momok.serving.pages.rendering import read_form, redirect, render
 from momok.serving.pictures import MEDIA_TYPE
 from momok.serving.schemas import Side
 from momok.serving.settings import Limits
 
 router = APIRouter()
+_FAILED_SECONDS = 1.0  # a wrong token waits
 _MOST_CONNECTED = 12  # entities on the start page
 _FACTS = 8  # of a relation, before "all"
 _ALL = 500
@@ -153,3 +156,33 @@ async def about_api(request: Request) -> Response:
     ]
     base = str(request.base_url).rstrip("/")
     return render(request, "api.html", operations=operations, base=base)
+
+
+@router.get("/login")
+async def login_form(request: Request, next: str = "/") -> Response:
+    """Ask for the token."""
+    return render(request, "login.html", next=_keep_local(next), wrong=False)
+
+
+@router.post("/login")
+async def login(request: Request, service: WithService) -> Response:
+    """Begin a session when the token is right."""
+    fields = await read_form(request)
+    place = _keep_local(fields.get("next", "/"))
+    if not is_token(fields.get("token", ""), service.settings.token):
+        await asyncio.sleep(_FAILED_SECONDS)
+        return render(request, "login.html", 401, next=place, wrong=True)
+    begin_session(request, trusted=True)
+    return redirect(place)
+
+
+@router.post("/logout")
+async def logout(request: Request) -> Response:
+    """End the session."""
+    await read_form(request)
+    request.session.clear()
+    return redirect("/login")
+
+
+def _keep_local(path: str) -> str:
+    return path if is_local_path(path) else "/"

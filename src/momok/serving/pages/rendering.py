@@ -1,4 +1,4 @@
-"""Templates, their filters and drawings, and forms."""
+"""Templates, their filters, and forms."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ _MOST_FIELDS = 20
 _YEAR = 365 * 24 * 3600
 _NAMED_COLOURS = ("structure", "image", "text", "joint")
 _FURTHER_COLOURS = 6  # of other modalities; experts are numbered
-_ARC_GAP = 0.8  # of 100, between two arcs
 
 
 def render(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -124,46 +123,17 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "arcs": draw_arcs,
         "colour": _colour_class,
         "entity_address": _entity_address,
         "initial": lambda name: name[:1].upper() or "·",
         "percent": _percent,
         "reference": make_reference,
         "shorten": _shorten,
-        "stack": stack_bar,
         "thousands": lambda number: f"{number:,}",
         "when": lambda moment: moment[:16].replace("T", " "),  # ISO 8601, to the minute
     }
     environment.globals |= {"static": _static, "why_address": _why_address}
     return environment
-
-
-# -- small drawings, as SVG; colours come from the style sheet -------------------------------
-
-
-def draw_arcs(shares: Mapping[str, float]) -> list[dict[str, str]]:
-    """A ring of circumference 100, from the top and clockwise: name, dashes, offset."""
-    total = sum(shares.values()) or 1.0
-    arcs, start = [], 0.0
-    for name, share in shares.items():
-        part = 100 * share / total
-        length = max(part - _ARC_GAP, 0.0) if len(shares) > 1 else part
-        dashes = f"{length:.2f} {100 - length:.2f}"
-        arcs.append({"name": name, "dashes": dashes, "offset": f"{25 - start:.2f}"})
-        start += part
-    return arcs
-
-
-def stack_bar(shares: Mapping[str, float], filled: float = 1.0) -> list[dict[str, str]]:
-    """A bar of width 100 of which ``filled`` is cut into shares: name, start, width."""
-    total = sum(shares.values()) or 1.0
-    pieces, start = [], 0.0
-    for name, share in shares.items():
-        width = 100 * min(filled, 1.0) * share / total
-        pieces.append({"name": name, "start": f"{start:.2f}", "width": f"{width:.2f}"})
-        start += width
-    return pieces
 
 
 def _colour_class(name: str, position: int = 0) -> str:
@@ -172,9 +142,6 @@ def _colour_class(name: str, position: int = 0) -> str:
         return f"c-{name}"
     number = re.search(r"\d+$", name)
     return f"c-{(int(number[0]) if number else position) % _FURTHER_COLOURS}"
-
-
-# -- texts and addresses ---------------------------------------------------------------------
 
 
 @cache

@@ -24,7 +24,7 @@ from momok.serving.pages.rendering import (
 )
 from momok.serving.reviews import Event, Review, ReviewConflictError
 from momok.serving.schemas import ReviewerRequest, ReviewRequest
-from momok.serving.service import ExportFormat, Service
+from momok.serving.service import Service
 from momok.serving.settings import Limits
 
 router = APIRouter()
@@ -44,24 +44,19 @@ async def review(
     relations = list_relations(model, await run_in_threadpool(service.store.count))
     by_facts = sorted(relations, key=lambda entry: -entry.facts)
     if not relation:
-        ranked_counts = {
-            entry.label: model.queue.count_ranked(number) for number, entry in enumerate(relations)
-        }
-        return render(request, "review_start.html", relations=by_facts, ranked=ranked_counts)
+        return render(request, "review_start.html", relations=by_facts)
     chosen = model.names.find_relation(relation)
-    reviewer = reviewer_name(request)
     values: dict[str, Any] = {
         "relation": relations[chosen],
         "relations": by_facts,
         "did": did if did in _OUTCOMES else "",
-        "latest": await run_in_threadpool(service.store.latest_event, reviewer),
     }
-    ranking = asyncio.wrap_future(service.rank_queue(model, chosen))
+    ranking = asyncio.wrap_future(model.queue.rank(chosen))
     try:
         ranked = await asyncio.wait_for(asyncio.shield(ranking), _PATIENCE)
     except TimeoutError:
         return render(request, "review_wait.html", **values)
-    offered = await run_in_threadpool(service.store.lease, ranked, reviewer)
+    offered = await run_in_threadpool(service.store.lease, ranked, reviewer_name(request))
     decided = relations[chosen].accepted + relations[chosen].rejected
     values["left"] = max(len(ranked) - decided, 0)
     card = None if offered is None else await _describe_card(service, model, offered)
@@ -125,12 +120,6 @@ def history(
         accepted=sum(states.get("accepted", 0) for states in decided),
         rejected=sum(states.get("rejected", 0) for states in decided),
     )
-
-
-@router.get("/export")
-def export(service: WithService, format: ExportFormat = "tsv") -> Response:
-    """The accepted facts as a file."""
-    return service.export_accepted(format)
 
 
 async def _describe_card(service: Service, model: ServedModel, offered: Review) -> dict[str, Any]:

@@ -41,14 +41,14 @@ facts = Table(
     Column("head", Text, nullable=False),
     Column("relation", Text, nullable=False),
     Column("tail", Text, nullable=False),
-    Column("state", String(16), nullable=False, index=True),
-    Column("version", Integer, nullable=False),
-    Column("reviewer", Text, nullable=False),
-    Column("note", Text, nullable=False),
+    Column("state", String(16), nullable=False, default="open", index=True),
+    Column("version", Integer, nullable=False, default=0),
+    Column("reviewer", Text, nullable=False, default=""),
+    Column("note", Text, nullable=False, default=""),
     Column("probability", Float(53), nullable=True),
     Column("changed", String(40), nullable=False),
-    Column("lease_holder", Text, nullable=False),
-    Column("lease_until", Float(53), nullable=False),  # seconds since 1970
+    Column("lease_holder", Text, nullable=False, default=""),
+    Column("lease_until", Float(53), nullable=False, default=0.0),  # seconds since 1970
 )
 
 events = Table(

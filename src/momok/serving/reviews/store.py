@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from momok.errors import StorageError
 from momok.serving.reviews.database import (
@@ -27,14 +27,7 @@ from momok.serving.reviews.database import (
     to_review,
 )
 from momok.serving.reviews.records import Decision, Event, Fact, Review, State, hash_fact
-from momok.serving.reviews.writing import (
-    MAX_KEYS,
-    decide,
-    find_facts,
-    lease,
-    renew,
-    undo,
-)
+from momok.serving.reviews.writing import decide, find_facts, lease, undo
 
 Result = TypeVar("Result")
 _ATTEMPTS = 6  # of a transaction that met another one
@@ -63,11 +56,10 @@ class ReviewStore:
         self.lease_seconds = lease_seconds
         self._engine = open_engine(url)
         try:
-            self._create_tables()
-        except SQLAlchemyError as error:
+            self._transact(metadata.create_all)
+        except StorageError:
             self._engine.dispose()
-            message = f"the review database cannot be used: {_shorten(error)}"
-            raise StorageError(message) from error
+            raise
 
     def close(self) -> None:
         """Close all connections."""
@@ -108,14 +100,7 @@ class ReviewStore:
             candidates: facts and their probabilities, best first.
             reviewer: who asks.
         """
-        wanted = frozenset(fact for fact, _ in candidates)
-        review = self._transact(lambda c: renew(c, wanted, reviewer, self.lease_seconds))
-        parts = (candidates[i : i + MAX_KEYS] for i in range(0, len(candidates), MAX_KEYS))
-        for part in parts:
-            if review is not None:
-                break
-            review = self._transact(lambda c, p=part: lease(c, p, reviewer, self.lease_seconds))  # type: ignore[misc]
-        return review
+        return self._transact(lambda c: lease(c, candidates, reviewer, self.lease_seconds))
 
     def release(self, reviewer: str) -> None:
         """Give back what a reviewer holds."""
@@ -182,11 +167,6 @@ class ReviewStore:
         rows, following = self._read_page(query, limit)
         return [to_event(row) for row in rows], following
 
-    def latest_event(self, reviewer: str) -> Event | None:
-        """What a reviewer did last."""
-        rows = self._read(_EVENTS.where(events.c.reviewer == reviewer).limit(1))
-        return to_event(rows[0]) if rows else None
-
     def iterate_accepted(self) -> Iterator[Review]:
         """All accepted facts, in the order they were first touched."""
         after: int | None = 0
@@ -207,17 +187,6 @@ class ReviewStore:
         return counts
 
     # -- the database ----------------------------------------------------------------------
-
-    def _create_tables(self) -> None:
-        """Make what is not there; another server may be making it at the same time."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                metadata.create_all(self._engine)
-                return
-            except DBAPIError:
-                if attempt == _ATTEMPTS - 1 or not self.ping():
-                    raise
-                time.sleep(0.05 * 2**attempt)
 
     def _read_page(
         self, query: sa.Select[Any], limit: int
@@ -253,12 +222,19 @@ class ReviewStore:
 
 
 def _is_passing(error: SQLAlchemyError) -> bool:
-    """Whether the same transaction may succeed later: a lock, a deadlock, a row just written."""
-    if isinstance(error, IntegrityError):
-        return True
+    """Whether the same transaction may succeed later: a lock, a deadlock, a row just written.
+
+    Or a table: another server may be making them at the same time.
+    """
     state = str(getattr(getattr(error, "orig", None), "sqlstate", "") or "")
     text = str(getattr(error, "orig", ""))
-    return state.startswith("40") or state == "55P03" or "locked" in text or "busy" in text
+    return (
+        isinstance(error, IntegrityError)
+        or state.startswith("40")
+        or state in ("55P03", "42P07", "42710")
+        or "locked" in text
+        or "busy" in text
+    )
 
 
 def _shorten(error: SQLAlchemyError) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from momok.serving.reviews.database import events, facts, skips, to_review
 from momok.serving.reviews.records import (
@@ -23,42 +24,14 @@ from momok.serving.reviews.records import (
 
 Row: TypeAlias = dict[str, Any]
 
-MAX_KEYS = 200  # in one statement; SQLite takes 999 variables
-
 _AFTER: dict[Action, State] = {"accept": "accepted", "reject": "rejected", "skip": "open"}
 _FREE: Row = {"lease_holder": "", "lease_until": 0.0}
 
 
 def find_facts(connection: sa.Connection, keys: Sequence[str]) -> dict[str, Row]:
     """Facts by their keys, those that there are."""
-    found: dict[str, Row] = {}
-    for start in range(0, len(keys), MAX_KEYS):
-        query = sa.select(facts).where(facts.c.key.in_(keys[start : start + MAX_KEYS]))
-        found |= {row["key"]: dict(row) for row in connection.execute(query).mappings()}
-    return found
-
-
-def renew(
-    connection: sa.Connection, wanted: Collection[Fact], reviewer: str, lease_seconds: float
-) -> Review | None:
-    """Give the wanted fact that the reviewer holds, of several the one given last."""
-    now = time.time()
-    held = connection.execute(
-        sa.select(facts)
-        .where(facts.c.lease_holder == reviewer, facts.c.lease_until >= now)
-        .where(facts.c.state == "open")
-        .order_by(facts.c.lease_until.desc())
-    ).mappings()
-    row = next((r for r in held if (r["head"], r["relation"], r["tail"]) in wanted), None)
-    if row is None:
-        return None
-    taken = connection.execute(
-        sa.update(facts)
-        .where(facts.c.id == row["id"], facts.c.version == row["version"])
-        .where(facts.c.lease_holder == reviewer)
-        .values(lease_until=now + lease_seconds)
-    )
-    return to_review(row) if taken.rowcount == 1 else None
+    found = connection.execute(sa.select(facts).where(facts.c.key.in_(keys))).mappings()
+    return {row["key"]: dict(row) for row in found}
 
 
 def lease(
@@ -67,21 +40,26 @@ def lease(
     reviewer: str,
     lease_seconds: float,
 ) -> Review | None:
-    """Give the first candidate that is free, see ``ReviewStore.lease``."""
+    """Give the candidate that the reviewer holds, else the first that is free.
+
+    See ``ReviewStore.lease``. Of several that the reviewer holds, it is the one given last.
+    """
     now = time.time()
-    keys = [hash_fact(fact) for fact, _ in candidates]
-    found = find_facts(connection, keys)
-    ids = [row["id"] for row in found.values()]
+    keys = {hash_fact(fact): (fact, probability) for fact, probability in candidates}
+    found = find_facts(connection, list(keys))
     mine = skips.c.reviewer_key == _hash_name(reviewer)
-    skipped = set(
-        connection.execute(sa.select(skips.c.fact).where(skips.c.fact.in_(ids), mine)).scalars()
-    )
-    for key, (fact, probability) in zip(keys, candidates, strict=True):
-        row = found.get(key)
-        if row is None:
-            row = _insert_fact(connection, fact, probability)
-        elif row["state"] != "open" or row["id"] in skipped:
+    skipped = set(connection.execute(sa.select(skips.c.fact).where(mine)).scalars())
+    opened = [row for row in found.values() if row["state"] == "open"]
+    held = [r for r in opened if r["lease_holder"] == reviewer and r["lease_until"] >= now]
+    held.sort(key=lambda row: -row["lease_until"])
+    closed = {key for key, row in found.items() if row["state"] != "open" or row["id"] in skipped}
+    for key in (*(row["key"] for row in held), *keys):
+        if key in closed:
             continue
+        try:
+            row = found.get(key) or _insert_fact(connection, *keys[key])
+        except IntegrityError:
+            continue  # another one was given it just now
         taken = connection.execute(
             sa.update(facts)
             .where(facts.c.id == row["id"], facts.c.state == "open")
@@ -185,23 +163,13 @@ def _find_request(connection: sa.Connection, decision: Decision) -> Review | Non
 
 
 def _insert_fact(connection: sa.Connection, fact: Fact, probability: float | None) -> Row:
-    row: Row = {
-        "key": hash_fact(fact),
-        "head": fact[0],
-        "relation": fact[1],
-        "tail": fact[2],
-        "state": "open",
-        "version": 0,
-        "reviewer": "",
-        "note": "",
-        "probability": probability,
-        "changed": _now(),
-        **_FREE,
-    }
-    # Where another one writes the same fact, this fails and the transaction is tried again.
-    inserted = connection.execute(sa.insert(facts).values(row))
+    head, relation, tail = fact
+    row: Row = {"key": hash_fact(fact), "head": head, "relation": relation, "tail": tail}
+    row |= {"probability": probability, "changed": _now()}
+    with connection.begin_nested():  # fails where another one has just written the same fact
+        inserted = connection.execute(sa.insert(facts).values(row))
     assert inserted.inserted_primary_key is not None
-    return row | {"id": inserted.inserted_primary_key[0]}
+    return _get_fact(connection, inserted.inserted_primary_key[0])
 
 
 def _insert_skip(connection: sa.Connection, fact: int, reviewer: str) -> None:
