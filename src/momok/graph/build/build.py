@@ -10,11 +10,10 @@ from momok.errors import DataError
 from momok.graph.build.steps import (
     Draft,
     add_reviews,
-    complete_splits,
     drop_redundant,
     report_leaks,
     report_overlaps,
-    split_draft,
+    split_facts,
     start_draft,
 )
 from momok.graph.build.write import Written, write_raw_folder
@@ -162,11 +161,9 @@ def _make_draft(
         redundant = find_redundant_relations(draft.distinct(), *draft.sizes)
     stage("splitting")
     groups = group_facts(draft.all_facts(), redundant, *draft.sizes)
+    split_facts(draft, groups, options.ratio, options.seed)
     if is_split:
-        complete_splits(draft, groups, options.ratio, options.seed)
         report_overlaps(draft)
-    else:
-        split_draft(draft, groups, options.ratio, options.seed)
     if reviews is not None:
         add_reviews(draft, reviews)
     report_leaks(draft, redundant)

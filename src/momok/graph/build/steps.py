@@ -16,7 +16,7 @@ from momok.graph.names import flatten
 from momok.graph.redundancy import RelationPair, group_facts
 from momok.graph.sources.raw import UNSPLIT, RawGraph, translate_ids
 from momok.graph.splits import hold_out
-from momok.graph.triples import Triples, encode_triples, is_member, mark_unseen
+from momok.graph.triples import Triples, encode_triples, first_occurrences, is_member, mark_unseen
 
 
 @dataclass
@@ -40,6 +40,14 @@ class Draft:
             said = f"{count:,} {message}"
             self.findings.append(Finding(kind, count, said, tuple(examples[:MAX_EXAMPLES])))
 
+    def report_facts(self, kind: str, facts: Triples, message: str) -> None:
+        """Note facts ``[n, 3]`` with something about them."""
+        shown = (
+            f"{self.entities[head]} | {self.relations[relation]} | {self.entities[tail]}"
+            for head, relation, tail in facts[:MAX_EXAMPLES]
+        )
+        self.report(kind, len(facts), message, list(shown))
+
     def all_facts(self) -> Triples:
         """Give the facts of all splits one after the other."""
         return np.concatenate(list(self.triples.values()))
@@ -49,12 +57,7 @@ class Draft:
         facts = self.all_facts()
         if len(self.triples) == 1:
             return facts
-        return facts[np.unique(encode_triples(facts, *self.sizes), return_index=True)[1]]
-
-    def show(self, fact: Sequence[int]) -> str:
-        """Give a fact in words."""
-        head, relation, tail = fact
-        return f"{self.entities[head]} | {self.relations[relation]} | {self.entities[tail]}"
+        return facts[first_occurrences(encode_triples(facts, *self.sizes))[0]]
 
 
 def start_draft(raw: RawGraph) -> Draft:
@@ -68,7 +71,7 @@ def start_draft(raw: RawGraph) -> Draft:
     draft.relations = _tidy_labels(draft, "relation", raw.relations)
     for split, triples in raw.triples.items():
         keys = encode_triples(triples, *draft.sizes)
-        kept = np.sort(np.unique(keys, return_index=True)[1])
+        kept, _ = first_occurrences(keys)
         where = "" if split == UNSPLIT else f" of {split}"
         draft.report("duplicate", len(keys) - len(kept), f"facts{where} are repeated; kept once")
         draft.triples[split] = triples if len(kept) == len(keys) else triples[kept]
@@ -142,68 +145,63 @@ def drop_redundant(draft: Draft, redundant: Sequence[RelationPair], *, keep_enti
     _drop_unused(draft, entities=not keep_entities)
 
 
-def split_draft(
+def split_facts(
     draft: Draft, groups: NDArray[np.int64], ratio: tuple[float, float, float], seed: int
 ) -> None:
-    """Split facts that their source does not split.
+    """Split facts that their source does not split, or draw the splits it lacks from train.
 
-    Raises:
-        DataError: no fact can be held out for validation or test.
-    """
-    facts = draft.triples.pop(UNSPLIT)
-    total = sum(ratio)
-    wanted = [max(1, round(len(facts) * share / total)) for share in ratio[1:]]
-    parts = hold_out(facts, groups, wanted, *draft.sizes, seed=seed)
-    sizes = np.bincount(parts, minlength=3)
-    if not sizes.all():
-        raise DataError(
-            f"{len(facts):,} facts cannot be split: validation and test get facts whose entities "
-            f"and relation have others in train, and there are {sizes[1:].sum()} such facts; "
-            f"give more facts, or splits of your own"
-        )
-    for part, split in enumerate(SPLIT_NAMES):
-        draft.triples[split] = facts[parts == part]
-    shares = "/".join(f"{share:g}" for share in ratio)
-    draft.split_notes.append(
-        f"split {shares} by seed {seed}: every entity and relation is in train, and facts "
-        f"that tell each other (reversed, or of inverse or duplicate relations) are in one split"
-    )
-    if sizes[1:].sum() < 0.99 * sum(wanted):
-        draft.split_notes.append(
-            f"validation and test have {sizes[1:].sum():,} facts instead of {sum(wanted):,}: the "
-            f"others are needed to show every entity and relation in train"
-        )
-
-
-def complete_splits(
-    draft: Draft, groups: NDArray[np.int64], ratio: tuple[float, float, float], seed: int
-) -> None:
-    """Keep the splits there are, and draw those that are missing from train.
+    Args:
+        draft: the graph.
+        groups: the group of every fact ``[n]``, in the order of ``draft.all_facts()``; facts of a
+            group stay in one split.
+        ratio: the shares of train, valid and test.
+        seed: of the draw.
 
     Raises:
         DataError: there is no train fact, or none can be held out.
     """
-    own = " and ".join(split for split in SPLIT_NAMES if split in draft.triples)
-    draft.split_notes.append(f"split as the source has it ({own})")
-    if not len(draft.triples["train"]):
-        raise DataError("the source has no train fact")
+    source, start = "train", 0
+    if UNSPLIT in draft.triples:
+        source = UNSPLIT
+        shares = "/".join(f"{share:g}" for share in ratio)
+        draft.split_notes.append(
+            f"split {shares} by seed {seed}: every entity and relation is in train, and facts "
+            f"that tell each other (reversed, or of inverse or duplicate relations) are in one "
+            f"split"
+        )
+    else:
+        own = " and ".join(split for split in SPLIT_NAMES if split in draft.triples)
+        draft.split_notes.append(f"split as the source has it ({own})")
+        names = list(draft.triples)
+        start = sum(len(draft.triples[name]) for name in names[: names.index("train")])
     missing = [split for split in SPLIT_NAMES[1:] if not len(draft.triples.get(split, ()))]
+    facts = draft.triples.pop(source) if missing else draft.triples[source]
+    if not len(facts):
+        raise DataError("the source has no train fact")
     if not missing:
         return
-    train = draft.triples["train"]
-    shares = dict(zip(SPLIT_NAMES, ratio, strict=True))
-    wanted = [max(1, round(len(train) * shares[s] / sum(ratio))) for s in missing]
-    start = list(draft.triples).index("train")
-    before = sum(len(facts) for facts in list(draft.triples.values())[:start])
-    parts = hold_out(train, groups[before : before + len(train)], wanted, *draft.sizes, seed=seed)
+    shares_of = dict(zip(SPLIT_NAMES, ratio, strict=True))
+    wanted = [max(1, round(len(facts) * shares_of[s] / sum(ratio))) for s in missing]
+    parts = hold_out(facts, groups[start : start + len(facts)], wanted, *draft.sizes, seed=seed)
+    sizes = np.bincount(parts, minlength=1 + len(missing))
+    if not sizes.all():
+        raise DataError(
+            f"{len(facts):,} facts cannot be split: {' and '.join(missing)} get facts whose "
+            f"entities and relation have others in train, and there are {sizes[1:].sum()} such "
+            f"facts; give more facts, or splits of your own"
+        )
     for part, split in enumerate(["train", *missing]):
-        draft.triples[split] = train[parts == part]
-        if not len(draft.triples[split]):
-            raise DataError(f"no {split} fact can be drawn from {len(train):,} train facts")
-    draft.split_notes.append(
-        f"{' and '.join(missing)} drawn from train by seed {seed}; every entity and "
-        f"relation keeps a train fact"
-    )
+        draft.triples[split] = facts[parts == part]
+    if source == "train":
+        draft.split_notes.append(
+            f"{' and '.join(missing)} drawn from train by seed {seed}; every entity and "
+            f"relation keeps a train fact"
+        )
+    if sizes[1:].sum() < 0.99 * sum(wanted):
+        draft.split_notes.append(
+            f"{' and '.join(missing)} have {sizes[1:].sum():,} facts instead of {sum(wanted):,}: "
+            f"the others are needed to show every entity and relation in train"
+        )
 
 
 def report_overlaps(draft: Draft) -> None:
@@ -212,23 +210,17 @@ def report_overlaps(draft: Draft) -> None:
         s: encode_triples(draft.triples[s], *draft.sizes) for s in SPLIT_NAMES
     }
     for split, other in (("valid", "train"), ("test", "train"), ("valid", "test")):
-        shared = is_member(keys[split], keys[other])
-        draft.report(
+        draft.report_facts(
             "overlap",
-            int(shared.sum()),
+            draft.triples[split][is_member(keys[split], keys[other])],
             f"{split} facts are in {other} too; kept, and mended when the graph is loaded "
             f"(data.split = clean)",
-            [draft.show(fact) for fact in draft.triples[split][shared][:MAX_EXAMPLES]],
         )
     for split in SPLIT_NAMES[1:]:
         facts = draft.triples[split]
-        unseen = mark_unseen(draft.triples["train"], facts, len(draft.entities))
-        draft.report(
-            "unseen-entity",
-            int(unseen.sum()),
-            f"{split} facts have an entity that is in no train fact",
-            [draft.show(fact) for fact in facts[unseen][:MAX_EXAMPLES]],
-        )
+        unseen = facts[mark_unseen(draft.triples["train"], facts, len(draft.entities))]
+        message = f"{split} facts have an entity that is in no train fact"
+        draft.report_facts("unseen-entity", unseen, message)
 
 
 def add_reviews(draft: Draft, reviews: RawGraph) -> None:
@@ -252,7 +244,7 @@ def add_reviews(draft: Draft, reviews: RawGraph) -> None:
     facts = np.concatenate(list(reviews.triples.values()))
     facts = np.stack([ends[facts[:, 0]], kinds[facts[:, 1]], ends[facts[:, 2]]], axis=1)
     keys = encode_triples(facts, *draft.sizes)
-    new = np.sort(np.unique(keys, return_index=True)[1])
+    new, _ = first_occurrences(keys)
     known = is_member(keys[new], encode_triples(draft.all_facts(), *draft.sizes))
     added = facts[new[~known]]
     draft.triples["train"] = np.concatenate([draft.triples["train"], added])
@@ -274,10 +266,9 @@ def report_leaks(draft: Draft, redundant: Sequence[RelationPair]) -> None:
         leaking = told[groups[start : start + len(part)]]
         leaking &= ~is_member(encode_triples(part, *draft.sizes), own)
         start += len(part)
-        draft.report(
+        draft.report_facts(
             "inverse-leak",
-            int(leaking.sum()),
+            part[leaking],
             f"{split} facts ({leaking.mean():.0%}) are told by a train fact: reversed, or of an "
             f"inverse or duplicate relation",
-            [draft.show(fact) for fact in part[leaking][:MAX_EXAMPLES]],
         )
