@@ -19,7 +19,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,7 @@ def write_momok_folder(
         _check_labels(kind, labels)
     overwrite = overwrite and (folder / "graph.json").is_file()
     with write_folder(folder, overwrite=overwrite) as draft:
-        pictures = _copy_pictures(graph, draft) if with_features else ("",) * graph.num_entities
+        pictures, _, _ = copy_pictures(graph.all_pictures if with_features else {}, draft)
         _write_graph_json(graph, draft)
         _write_entities(graph, pictures, draft)
         names = {"label": graph.relations.labels, "name": graph.relation_names}
@@ -216,12 +217,12 @@ def write_about(folder: Path, **about: object) -> None:
     write_through(folder / "graph.json", text.encode("utf-8", "backslashreplace"))
 
 
-def _write_entities(graph: MultimodalGraph, pictures: Sequence[str], folder: Path) -> None:
+def _write_entities(graph: MultimodalGraph, pictures: Mapping[int, str], folder: Path) -> None:
     columns: dict[str, Sequence[str]] = {
         "label": graph.entities.labels,
         "name": graph.entity_names,
         "description": graph.descriptions,
-        "picture": pictures,
+        "picture": [pictures.get(entity, "") for entity in range(graph.num_entities)],
         "type": graph.entity_types,
         **graph.attributes,
     }
@@ -261,17 +262,56 @@ def _write_frames(path: Path, frames: Iterable[pl.DataFrame], *, header: bool) -
         os.fsync(file.fileno())
 
 
-def _copy_pictures(graph: MultimodalGraph, folder: Path) -> tuple[str, ...]:
-    """Copy each picture file once, and give the paths in the folder for each entity."""
-    cells = [""] * graph.num_entities
+def copy_pictures(
+    pictures: Mapping[int, Iterable[Path]],
+    folder: Path,
+    *,
+    link: bool = False,
+    stage: Callable[[str], None] = lambda _: None,
+) -> tuple[dict[int, str], int, int]:
+    """Copy each picture file once into the folder ``pictures``.
+
+    Args:
+        pictures: files by entity id.
+        folder: the graph's folder.
+        link: use hard links where the file system can.
+        stage: is told how many are done.
+
+    Returns:
+        The cell of the column ``picture`` by entity id, the number of files, and how many of them
+        were linked.
+
+    Raises:
+        DataError: a file cannot be copied.
+    """
+    cells: dict[int, str] = {}
     copied: dict[Path, str] = {}
-    for entity, pictures in graph.all_pictures.items():
-        for number, picture in enumerate(pictures):
-            if picture not in copied:
-                suffix = picture.suffix if _SUFFIX.fullmatch(picture.suffix) else ""
+    linked = 0
+    for entity, files in pictures.items():
+        places = []
+        for number, file in enumerate(files):
+            if file not in copied:
+                suffix = file.suffix if _SUFFIX.fullmatch(file.suffix) else ""
                 place = f"{entity}_{number}" if number else str(entity)
-                copied[picture] = f"pictures/{place}{suffix}"
+                copied[file] = f"pictures/{place}{suffix}"
                 (folder / "pictures").mkdir(exist_ok=True)
-                shutil.copyfile(picture, folder / copied[picture])
-        cells[entity] = PICTURE_SEPARATOR.join(copied[picture] for picture in pictures)
-    return tuple(cells)
+                linked += _copy_or_link(file, folder / copied[file], link)
+                if len(copied) % 100 == 0:
+                    stage(f"pictures: {len(copied):,}")
+            places.append(copied[file])
+        if places:
+            cells[entity] = PICTURE_SEPARATOR.join(places)
+    return cells, len(copied), linked
+
+
+def _copy_or_link(source: Path, target: Path, link: bool) -> bool:
+    """Link or copy a picture; tells whether it was linked."""
+    if link:
+        with suppress(OSError):  # another file system, or one without links
+            os.link(os.path.realpath(source), target)
+            return True
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise DataError(f"{source}: the picture cannot be copied: {error.strerror}") from error
+    return False

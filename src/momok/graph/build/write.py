@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import itertools
-import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from momok.errors import DataError
-from momok.graph.entities_file import PICTURE_LINKS, PICTURE_SEPARATOR, write_numbers
-from momok.graph.findings import MAX_EXAMPLES, Finding
+from momok.graph.entities_file import PICTURE_LINKS, write_numbers
+from momok.graph.findings import Finding, FindingLog
 from momok.graph.graph import SPLIT_NAMES
-from momok.graph.momok_format import write_about, write_facts, write_table
+from momok.graph.momok_format import (
+    copy_pictures,
+    is_momok_folder,
+    write_about,
+    write_facts,
+    write_table,
+)
 from momok.graph.names import flatten
 from momok.graph.sources.pictures import is_ordinary_file
 from momok.graph.sources.raw import RawGraph
 from momok.storage import write_folder
-
-_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,14 @@ def check_target(folder: Path, *, overwrite: bool) -> None:
     Raises:
         DataError: something is there that is not to be replaced.
     """
-    if overwrite and folder.exists() and not (folder / "graph.json").is_file():
+    is_graph = is_momok_folder(folder)
+    if is_graph and not overwrite:
+        raise DataError(f"{folder}: is a graph already; --force replaces it")
+    if not is_graph and folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise DataError(
-            f"{folder}: is there already and is no graph of momok's; remove it or choose another "
+            f"{folder}: exists already and is no graph of momok's; remove it or choose another "
             f"folder"
         )
-    if not overwrite and (folder / "graph.json").is_file():
-        raise DataError(f"{folder}: is a graph already; --force replaces it")
-    if not overwrite and folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise DataError(f"{folder}: exists already; remove it or choose another folder")
 
 
 def write_raw_folder(
@@ -135,61 +136,28 @@ def _column(labels: Iterable[str], values: Mapping[str, str]) -> list[str]:
 def _write_pictures(
     raw: RawGraph, folder: Path, link: bool, stage: Callable[[str], None]
 ) -> tuple[dict[str, str], Written]:
-    """Copy or link each picture once under a name of our own; give the cells of the entities."""
-    cells: dict[str, str] = {}
-    done: dict[str, str] = {}
-    urls: list[tuple[str, str]] = []
+    """Copy or link the pictures that are files, and list the URLs; give the cells of entities."""
+    urls: dict[str, list[str]] = {"label": [], "url": []}
     missing: list[str] = []
-    linked = 0
-    for number, label in enumerate(raw.entities if raw.pictures else ()):
-        places = []
-        for position, path in enumerate(raw.pictures.get(label, ())):
+    files: dict[int, list[Path]] = {}
+    for entity, label in enumerate(raw.entities if raw.pictures else ()):
+        for path in raw.pictures.get(label, ()):
             if "://" in path:
-                urls.append((label, path))
-                continue
-            if path not in done and not is_ordinary_file(Path(path)):
+                urls["label"].append(label)
+                urls["url"].append(path)
+            elif is_ordinary_file(Path(path)):
+                files.setdefault(entity, []).append(Path(path))
+            else:
                 missing.append(f"{label}: {path}")
-                continue
-            if path not in done:
-                suffix = Path(path).suffix
-                place = f"{number}_{position}" if position else str(number)
-                done[path] = f"pictures/{place}{suffix if _SUFFIX.fullmatch(suffix) else ''}"
-                linked += _put_picture(Path(path), folder / done[path], link)
-                if len(done) % 100 == 0:
-                    stage(f"pictures: {len(done):,}")
-            places.append(done[path])
-        if places:
-            cells[label] = PICTURE_SEPARATOR.join(places)
-    findings = []
-    if missing:
-        said = f"{len(missing):,} picture files are missing"
-        findings.append(
-            Finding("missing-picture", len(missing), said, tuple(missing[:MAX_EXAMPLES]))
-        )
-    if urls:
-        write_table(
-            folder / PICTURE_LINKS, {"label": [x for x, _ in urls], "url": [u for _, u in urls]}
-        )
-        said = f"{len(urls):,} pictures are URLs: listed in {PICTURE_LINKS}, not fetched"
-        findings.append(Finding("picture-url", len(urls), said, ()))
-    return cells, Written(len(done), linked, len(cells), len(urls), tuple(findings))
-
-
-def _put_picture(source: Path, target: Path, link: bool) -> bool:
-    """Link or copy a picture; tells whether it was linked."""
-    target.parent.mkdir(exist_ok=True)
-    if link:
-        try:
-            os.link(os.path.realpath(source), target)
-        except OSError:  # another file system, or one without links
-            pass
-        else:
-            return True
-    try:
-        shutil.copyfile(source, target)
-    except OSError as error:
-        raise DataError(f"{source}: the picture cannot be copied: {error.strerror}") from error
-    return False
+    cells, count, linked = copy_pictures(files, folder, link=link, stage=stage)
+    log = FindingLog(folder, strict=False)
+    log.report("missing-picture", "picture files are missing", missing, len(missing))
+    if urls["url"]:
+        write_table(folder / PICTURE_LINKS, urls)
+    message = f"pictures are URLs: listed in {PICTURE_LINKS}, not fetched"
+    log.report("picture-url", message, (), len(urls["url"]))
+    written = Written(count, linked, len(cells), len(urls["url"]), tuple(log.findings))
+    return {raw.entities[entity]: cell for entity, cell in cells.items()}, written
 
 
 def _copy_features(raw: RawGraph, folder: Path) -> None:
