@@ -22,7 +22,7 @@ def test_every_setting_is_listed_with_its_explanation(invoke: Invoke) -> None:
     for name, _, explanation in list_settings():
         assert name in words
         assert explanation
-    assert "One of mean, zero, learned, random, masked." in " ".join(words)
+    assert "One of mean, zero, random." in " ".join(words)
 
 
 def test_json_has_the_values_of_the_preset(invoke: Invoke) -> None:

@@ -171,7 +171,7 @@ def test_json_of_a_model(run: RunFolder, predictor: Predictor) -> None:
 
 
 def test_one_expert_and_no_joint_head(tmp_path: Path) -> None:
-    settings = {"model__joint": False, "model__experts": 1, "training__epochs": 1}
+    settings = {"model__heads": "modalities", "model__experts": 1, "training__epochs": 1}
     run = train_small_run(tmp_path / "run", **settings)
     text = ask(run.path, *FACT).stdout
     assert "expert " not in text

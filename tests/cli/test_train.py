@@ -38,7 +38,7 @@ def test_train_prints_the_table_and_what_to_do_next(trained: tuple[Path, Result]
 def test_quiet_prints_the_run_folder_alone(invoke: Invoke, tmp_path: Path) -> None:
     settings = tmp_path / "tiny.toml"
     settings.write_text(
-        "[model]\nmodalities=['structure']\nstructure_width=4\nrelation_width=4\njoint=false\n"
+        "[model]\nmodalities=['structure']\nstructure_width=4\nrelation_width=4\nheads='modalities'\n"
         "[training]\nepochs=1\n[runtime]\nthreads=1\n"
     )
     folder = tmp_path / "quiet"
@@ -52,7 +52,12 @@ def test_quiet_prints_the_run_folder_alone(invoke: Invoke, tmp_path: Path) -> No
 def test_the_published_protocol_is_said_loudly(invoke: Invoke, tmp_path: Path) -> None:
     settings = ("model.structure_width=4", "model.relation_width=4", "training.epochs=2")
     modalities = "model.modalities=['structure']"
-    more = ("model.joint=false", "evaluation.protocol=published", modalities, "runtime.threads=1")
+    more = (
+        "model.heads=modalities",
+        "evaluation.protocol=published",
+        modalities,
+        "runtime.threads=1",
+    )
     pairs = [part for setting in (*settings, *more) for part in ("--set", setting)]
     result = invoke("train", "world", *pairs, "--run", tmp_path / "published")
     assert result.exit_code == 0, result.output
@@ -71,7 +76,7 @@ def test_the_published_protocol_is_said_loudly(invoke: Invoke, tmp_path: Path) -
         (["world", "--set", "epochs"], "expected section.key=value"),
         (["world", "--set", "model.modalities=['sound']"], "graph 'world' has structure"),
         (["world", "--seed", "-1"], "seed = -1"),
-        (["world", "--preset", "papre"], "choose default or paper"),
+        (["world", "--preset", "papre"], "choose one of default, paper"),
         (["world", "--config", "nowhere.toml"], "nowhere.toml: cannot be read"),
         (["world", "--config", __file__], "not valid TOML"),
     ],

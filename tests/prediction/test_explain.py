@@ -48,7 +48,7 @@ def plain_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
         valid=graph.valid,
         test=graph.test,
     )
-    settings = {"model__joint": False, "model__experts": 1, "training__epochs": 1}
+    settings = {"model__heads": "modalities", "model__experts": 1, "training__epochs": 1}
     return train_small_run(tmp_path_factory.mktemp("runs") / "plain", bare, **settings)
 
 

@@ -148,7 +148,7 @@ def test_the_plain_form(explained: ModelExplanation) -> None:
 
 
 def test_one_expert_no_joint_head_no_disentanglement(tmp_path: Path) -> None:
-    settings = {"model__experts": 1, "model__joint": False, "training__epochs": 1}
+    settings = {"model__experts": 1, "model__heads": "modalities", "training__epochs": 1}
     run = train_small(tmp_path / "run", build_graph(), **settings)
     explained = explain_model(run)
     assert explained.num_experts == 1

@@ -84,7 +84,7 @@ def test_process_settings_stay_as_they_were(small_run: RunFolder) -> None:
 def test_model_without_joint_head_and_with_one_expert(tmp_path: Path) -> None:
     run = train_small_run(
         tmp_path / "run",
-        model__joint=False,
+        model__heads="modalities",
         model__experts=1,
         model__modalities=["structure", "text"],
         training__epochs=1,

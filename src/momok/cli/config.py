@@ -21,7 +21,7 @@ _WIDTH = 88  # of comments in TOML
 
 @click.command("config")
 @click.argument("key", required=False)
-@click.option("--preset", metavar="NAME", help="Show the values of this preset: default or paper.")
+@click.option("--preset", metavar="NAME", help="Show the values of this preset [default].")
 @click.option("--toml", "as_toml", is_flag=True, help="As a commented file for train --config.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def command(key: str | None, preset: str | None, as_toml: bool, as_json: bool) -> None:

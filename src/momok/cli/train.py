@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 @click.command("train")
 @click.argument("graph")
-@click.option("--preset", metavar="NAME", help="Settings to begin with: default, paper [default].")
+@click.option(
+    "--preset",
+    metavar="NAME",
+    help="Settings to begin with: default, paper, tucker, distmult, complex, rotate [default].",
+)
 @click.option("--config", "file", metavar="FILE", help="A TOML file with settings.")
 @click.option(
     "--set",

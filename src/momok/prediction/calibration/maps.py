@@ -184,9 +184,10 @@ def _fit_isotonic(x: Floats, true: Floats, false: Floats) -> tuple[tuple[float, 
     weights[-1] += 0.5
     starts, means = pool_adjacent(trues / weights, weights)
     centres = np.add.reduceat(x * total, starts) / np.add.reduceat(total, starts)
+    centres = centres.clip(x[0], x[-1])  # a mean may be rounded out of its bin
     odds = compute_logits(means)
     slope = _TAIL_SLOPE * (odds[-1] - odds[0]) / max(centres[-1] - centres[0], 1e-9)
-    at = np.concatenate([x[:1], centres.clip(x[0], x[-1]), x[-1:]])
+    at = np.concatenate([x[:1], centres, x[-1:]])
     first, last = odds[0] - slope * (centres[0] - x[0]), odds[-1] + slope * (x[-1] - centres[-1])
     probabilities = _squash(_clip(np.array([first, *odds, last])))
     return tuple(zip(at.tolist(), probabilities.tolist(), strict=True))
