@@ -1,4 +1,4 @@
-"""Vectors that do not fit, from files that loading refuses and from memory."""
+"""Vectors and numbers that do not fit, from files that loading refuses and from memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from hypothesis.extra.numpy import arrays
 from safetensors.numpy import save_file
 
 from momok.graph.doctor import features as doctor_features
-from momok.graph.doctor.features import check_table, group_equal_rows, read_tables
+from momok.graph.doctor.features import (
+    check_numbers,
+    check_table,
+    group_equal_rows,
+    read_tables,
+)
 from momok.graph.doctor.report import Problem
 from tests.graph.small_graph import ENTITIES, as_features
 
@@ -156,3 +161,35 @@ def test_duplicate_groups_are_those_of_equality(vectors, block):
     equal = (vectors[:, None] == vectors[None]).all(axis=2)
     assert ((groups[:, None] == groups[None]) == equal).all()
     assert set(groups.tolist()) == set(range(groups.max() + 1))
+
+
+NUMBERS_HEADER = "entity\tattribute\tvalue\n"
+
+
+def test_no_numbers_are_nothing(tmp_path, small):
+    assert check_numbers(tmp_path, small) == ([], None)
+
+
+def test_sound_numbers_are_covered(tmp_path, small):
+    (tmp_path / "numbers.tsv").write_text(NUMBERS_HEADER + "France\tarea\t5\nEurope\tarea\t7\n")
+    found, has = check_numbers(tmp_path, small)
+    assert (found, has.tolist()) == ([], [True] + [False] * 5 + [True])
+
+
+@pytest.mark.parametrize("line", ["France\tarea\tnan\n", "France\tarea\n", "France\tarea\tx\n"])
+def test_numbers_that_cannot_be_read_are_an_error(tmp_path, small, line):
+    (tmp_path / "numbers.tsv").write_text(NUMBERS_HEADER + line)
+    [told], has = check_numbers(tmp_path, small)
+    assert (told.kind, told.severity, has) == ("unreadable-numbers", "error", None)
+    assert "numbers.tsv:2" in told.message
+
+
+def test_strangers_and_constants(tmp_path, small):
+    lines = "France\tarea\t5\nSpain\tarea\t5\nAtlantis\tdepth\t1\nFrance\tyear\t843\n"
+    (tmp_path / "numbers.tsv").write_text(NUMBERS_HEADER + lines)
+    found, has = check_numbers(tmp_path, small)
+    told = {a.kind: a for a in found}
+    assert told["unknown-numbers"].examples == ("Atlantis",)
+    assert (told["unknown-numbers"].count, told["unknown-numbers"].total) == (1, 3)
+    assert told["constant-number"].examples == ("area is 5",)
+    assert has.sum() == 2
