@@ -136,14 +136,10 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
     building = _read_build_options(given)
     check_target(out, overwrite=building.overwrite)
     with ProgressBar() as bar:
-
-        def stage(what: str) -> None:
-            bar.progress(what, 0, 0)
-
-        raw = read_sources(sources, options, stage=stage)
+        raw = read_sources(sources, options, progress=bar.progress)
         reviews = given["with_reviews"]
         accepted = read_facts_file(reviews, SourceOptions()) if reviews else None
-        report = build_graph(raw, out, building, reviews=accepted, stage=stage)
+        report = build_graph(raw, out, building, reviews=accepted, progress=bar.progress)
     _show(console(), report)
 
 

@@ -19,7 +19,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from momok.graph.lines import read_text
 from momok.graph.names import make_readable
 from momok.graph.triples import Triples
 from momok.graph.vocabulary import Vocabulary
+from momok.progress import Progress, no_progress
 from momok.storage import write_folder, write_through
 
 FORMAT, VERSION = "momok-graph", 1
@@ -267,7 +268,7 @@ def copy_pictures(
     folder: Path,
     *,
     link: bool = False,
-    stage: Callable[[str], None] = lambda _: None,
+    progress: Progress = no_progress,
 ) -> tuple[dict[int, str], int, int]:
     """Copy each picture file once into the folder ``pictures``.
 
@@ -275,7 +276,7 @@ def copy_pictures(
         pictures: files by entity id.
         folder: the graph's folder.
         link: use hard links where the file system can.
-        stage: is told how many are done.
+        progress: is told of what is done.
 
     Returns:
         The cell of the column ``picture`` by entity id, the number of files, and how many of them
@@ -297,7 +298,7 @@ def copy_pictures(
                 (folder / "pictures").mkdir(exist_ok=True)
                 linked += _copy_or_link(file, folder / copied[file], link)
                 if len(copied) % 100 == 0:
-                    stage(f"pictures: {len(copied):,}")
+                    progress("copying pictures", len(copied), 0)
             places.append(copied[file])
         if places:
             cells[entity] = PICTURE_SEPARATOR.join(places)

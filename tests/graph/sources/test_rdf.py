@@ -413,7 +413,7 @@ def test_malformed_lines_are_counted_with_their_place(tmp_path: Path) -> None:
         read_rdf(path, options=RdfOptions(strict=True))
 
 
-def test_progress_is_told(tmp_path: Path) -> None:
-    told: list[str] = []
-    read_rdf(write(tmp_path / "g.ttl", TURTLE), stage=told.append)
-    assert told == ["reading g.ttl: 27 statements"]
+def test_progress_is_reported(tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    read_rdf(write(tmp_path / "g.ttl", TURTLE), progress=lambda *step: told.append(step))
+    assert told == [("reading g.ttl", 27, 0)]

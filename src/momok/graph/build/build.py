@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,9 +21,7 @@ from momok.graph.graph import SPLIT_NAMES
 from momok.graph.redundancy import RelationPair, find_redundant_relations, group_facts
 from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.graph.triples import Triples
-
-Stage = Callable[[str], None]
-"""Is told what is being done."""
+from momok.progress import Progress, no_progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +94,7 @@ def build_graph(
     options: BuildOptions | None = None,
     *,
     reviews: RawGraph | None = None,
-    stage: Stage = lambda _: None,
+    progress: Progress = no_progress,
 ) -> BuildReport:
     """Write a source as momok's folder, which appears whole or not at all.
 
@@ -110,14 +107,14 @@ def build_graph(
         folder: the folder to write.
         options: how.
         reviews: facts that were accepted since; those that no split has join train.
-        stage: is told what is being done.
+        progress: is told of what is done.
 
     Raises:
         DataError: the folder exists, there are no or too few facts, or a label cannot be written.
         StorageError: the disk refused.
     """
     options = options or BuildOptions()
-    draft, redundant = _make_draft(raw, options, reviews, stage)
+    draft, redundant = _make_draft(raw, options, reviews, progress)
     name = options.name or raw.name or folder.resolve().name
     facts: dict[str, Triples] = {split: draft.triples[split] for split in SPLIT_NAMES}
     built = replace(
@@ -129,7 +126,7 @@ def build_graph(
         split_notes=_record_split(raw, draft),
         link_pictures=options.link_pictures,
         overwrite=options.overwrite,
-        stage=stage,
+        progress=progress,
     )
     return BuildReport(
         folder=folder,
@@ -148,18 +145,18 @@ def build_graph(
 
 
 def _make_draft(
-    raw: RawGraph, options: BuildOptions, reviews: RawGraph | None, stage: Stage
+    raw: RawGraph, options: BuildOptions, reviews: RawGraph | None, progress: Progress
 ) -> tuple[Draft, list[RelationPair]]:
     """Take a source's facts to splits, and find the relations that tell each other's."""
-    stage("dropping duplicates")
+    progress("dropping duplicates", 0, 0)
     draft = start_draft(raw)
     is_split = UNSPLIT not in draft.triples
-    stage("comparing relations")
+    progress("comparing relations", 0, 0)
     redundant = find_redundant_relations(draft.distinct(), *draft.sizes)
     if options.drop_inverse_leaks:
         drop_redundant(draft, redundant, keep_entities=is_split)
         redundant = find_redundant_relations(draft.distinct(), *draft.sizes)
-    stage("splitting")
+    progress("splitting", 0, 0)
     groups = group_facts(draft.all_facts(), redundant, *draft.sizes)
     split_facts(draft, groups, options.ratio, options.seed)
     if is_split:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from momok.graph.momok_format import (
 from momok.graph.names import flatten
 from momok.graph.sources.pictures import is_ordinary_file
 from momok.graph.sources.raw import RawGraph
+from momok.progress import Progress
 from momok.storage import write_folder
 
 
@@ -67,7 +68,7 @@ def write_raw_folder(
     split_notes: Sequence[str] | None,
     link_pictures: bool,
     overwrite: bool,
-    stage: Callable[[str], None],
+    progress: Progress,
 ) -> Written:
     """Write a graph with the splits train, valid and test; the folder appears when it is whole.
 
@@ -78,7 +79,7 @@ def write_raw_folder(
             source did, so that loading may mend it.
         link_pictures: use hard links where the file system can.
         overwrite: replace a folder of momok's format that is there already.
-        stage: is told what is being done.
+        progress: is told of what is done.
 
     Raises:
         DataError: the folder exists and is not to be replaced.
@@ -86,8 +87,8 @@ def write_raw_folder(
     """
     check_target(folder, overwrite=overwrite)
     with write_folder(folder, overwrite=overwrite) as draft:
-        cells, written = _write_pictures(raw, draft, link_pictures, stage)
-        stage("writing")
+        cells, written = _write_pictures(raw, draft, link_pictures, progress)
+        progress("writing", 0, 0)
         recorded = {} if split_notes is None else {"split": "clean", "split_notes": split_notes}
         write_about(draft, name=raw.name, description=raw.about, licence=raw.licence, **recorded)
         _write_entities(raw, cells, draft)
@@ -134,7 +135,7 @@ def _column(labels: Iterable[str], values: Mapping[str, str]) -> list[str]:
 
 
 def _write_pictures(
-    raw: RawGraph, folder: Path, link: bool, stage: Callable[[str], None]
+    raw: RawGraph, folder: Path, link: bool, progress: Progress
 ) -> tuple[dict[str, str], Written]:
     """Copy or link the pictures that are files, and list the URLs; give the cells of entities."""
     urls: dict[str, list[str]] = {"label": [], "url": []}
@@ -149,7 +150,7 @@ def _write_pictures(
                 files.setdefault(entity, []).append(Path(path))
             else:
                 missing.append(f"{label}: {path}")
-    cells, count, linked = copy_pictures(files, folder, link=link, stage=stage)
+    cells, count, linked = copy_pictures(files, folder, link=link, progress=progress)
     log = FindingLog(folder, strict=False)
     log.report("missing-picture", "picture files are missing", missing, len(missing))
     if urls["url"]:

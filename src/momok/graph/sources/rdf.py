@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -22,6 +21,7 @@ from momok.graph.sources.rdf_statements import (
     parse_statements,
     split_terms,
 )
+from momok.progress import Progress, no_progress
 
 _START = 4096  # bytes that a format is guessed from
 # Read as the first, and taken for the second by its start, a document is nothing odd.
@@ -36,7 +36,7 @@ def read_rdf(
     *,
     format: str | None = None,
     options: RdfOptions | None = None,
-    stage: Callable[[str], None] = lambda _: None,
+    progress: Progress = no_progress,
 ) -> RawGraph:
     """Read an RDF file; it may be compressed.
 
@@ -50,7 +50,7 @@ def read_rdf(
         path: the file.
         format: one of ``RDF_FORMATS``; None to tell it by the name.
         options: languages and meanings of properties.
-        stage: is told how far it is.
+        progress: is told of what is done.
 
     Raises:
         DataError: the file is missing, or its format cannot be told.
@@ -76,7 +76,7 @@ def read_rdf(
             faults.hint = (
                 f"; it is read as {chosen} and looks like {guessed}: say the format if that is it"
             )
-        collect_statements(file, chosen, collection, faults, stage)
+        collect_statements(file, chosen, collection, faults, progress)
     raw = build_raw_graph(collection, faults, lambda picture: _place_picture(path, picture))
     raw.notes.append(
         f"{path.name}: RDF, read as {chosen}: {collection.statements:,} statements, "
@@ -91,7 +91,7 @@ def collect_statements(
     format: str,
     collection: Collection,
     faults: FaultLog,
-    stage: Callable[[str], None] = lambda _: None,
+    progress: Progress = no_progress,
 ) -> None:
     """Read all statements of a document into a collection.
 
@@ -102,7 +102,7 @@ def collect_statements(
     for nquads in parse_statements(file, format, faults):
         if nquads:
             collection.add(*split_terms(nquads))
-            stage(f"reading {name}: {collection.statements:,} statements")
+            progress(f"reading {name}", collection.statements, 0)
 
 
 def _find_format(path: Path) -> str | None:

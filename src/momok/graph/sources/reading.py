@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,9 +29,9 @@ from momok.graph.sources.merging import merge_sources
 from momok.graph.sources.pictures import add_picture_folder, keep_inside
 from momok.graph.sources.raw import RawGraph, TableOptions
 from momok.graph.sources.rdf_options import RdfOptions
+from momok.progress import Progress, no_progress
 
 Part = tuple[SplitName | None, RawGraph]
-Stage = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def read_sources(
     sources: Sequence[str | Path],
     options: SourceOptions | None = None,
     *,
-    stage: Stage = lambda _: None,
+    progress: Progress = no_progress,
 ) -> RawGraph:
     """Read sources as one graph.
 
@@ -94,26 +94,26 @@ def read_sources(
     parts: list[Part] = []
     roots: list[Path] = []
     for path in paths:
-        parts += _read_source(path, options, stage)
+        parts += _read_source(path, options, progress)
         roots.append(path if path.is_dir() else path.parent)
     for split in SPLIT_NAMES:
         if split in options.splits:
             path = options.splits[split]
-            parts.append((split, read_facts_file(path, options, stage)))
+            parts.append((split, read_facts_file(path, options, progress)))
             roots.append(path.parent)
     if options.sparql is not None:
-        parts.append((None, _read_endpoint(options.sparql, options, stage)))
+        parts.append((None, _read_endpoint(options.sparql, options, progress)))
     if not parts:
         raise DataError("there is nothing to build from: name a file or folder, or give --train")
-    stage("merging")
+    progress("merging", 0, 0)
     raw = merge_sources(parts)
     entities, pictures = _find_beside(paths, options)
     if entities is not None:
-        stage(f"reading {entities.name}")
+        progress(f"reading {entities.name}", 0, 0)
         raw = add_entity_table(raw, entities, strict=options.table.strict)
         roots.append(entities.parent)
     if pictures is not None:
-        stage(f"looking at {pictures.name}")
+        progress(f"looking at {pictures.name}", 0, 0)
         raw = add_picture_folder(raw, pictures)
         roots.append(pictures)
     return keep_inside(raw, roots)
@@ -137,18 +137,18 @@ def _find_beside(paths: Sequence[Path], options: SourceOptions) -> tuple[Path | 
     return entities, pictures
 
 
-def _read_source(path: Path, options: SourceOptions, stage: Stage) -> list[Part]:
+def _read_source(path: Path, options: SourceOptions, progress: Progress) -> list[Part]:
     if not is_container(path):
-        return [(None, read_facts_file(path, options, stage))]
+        return [(None, read_facts_file(path, options, progress))]
     kind, why = (options.format, "as said") if options.format else detect_format(path)
-    stage(f"reading {path.name}")
+    progress(f"reading {path.name}", 0, 0)
     note = f"{path}: {why}"
     if kind == "splits":
         files = find_split_files(path)
         facts = find_facts(path) if not files else None
-        parts: list[Part] = [(s, read_facts_file(f, options, stage)) for s, f in files.items()]
+        parts: list[Part] = [(s, read_facts_file(f, options, progress)) for s, f in files.items()]
         if facts is not None:
-            parts = [(None, read_facts_file(facts, options, stage))]
+            parts = [(None, read_facts_file(facts, options, progress))]
         if not parts:
             raise DataError(
                 f"{path}: has no facts: expected files named train, valid and test, or one of facts"
@@ -172,7 +172,9 @@ def _read_folder(path: Path, kind: SourceFormat, *, strict: bool) -> RawGraph:
     return readers[kind](path, strict=strict)
 
 
-def read_facts_file(path: Path, options: SourceOptions, stage: Stage = lambda _: None) -> RawGraph:
+def read_facts_file(
+    path: Path, options: SourceOptions, progress: Progress = no_progress
+) -> RawGraph:
     """Read one file of facts.
 
     Raises:
@@ -181,18 +183,18 @@ def read_facts_file(path: Path, options: SourceOptions, stage: Stage = lambda _:
     """
     kind, _ = detect_format(path)
     kind = options.format if options.format not in (None, "splits") else kind
-    stage(f"reading {path.name}")
+    progress(f"reading {path.name}", 0, 0)
     if kind in ("table", "parquet"):
         return read_table(path, options.table)
     if kind == "rdf":
         from momok.graph.sources.rdf import read_rdf
 
         rdf = replace(options.rdf, strict=options.table.strict)
-        return read_rdf(path, options=rdf, stage=stage)
+        return read_rdf(path, options=rdf, progress=progress)
     raise DataError(f"{path}: is a file; the format {kind} is that of a folder")
 
 
-def _read_endpoint(source: SparqlSource, options: SourceOptions, stage: Stage) -> RawGraph:
+def _read_endpoint(source: SparqlSource, options: SourceOptions, progress: Progress) -> RawGraph:
     from momok.graph.sources.endpoint import RequestLimits
     from momok.graph.sources.sparql import read_sparql
 
@@ -202,7 +204,7 @@ def _read_endpoint(source: SparqlSource, options: SourceOptions, stage: Stage) -
         options=replace(options.rdf, strict=options.table.strict),
         page=source.page,
         limits=RequestLimits(silence=source.timeout),
-        stage=stage,
+        progress=progress,
     )
 
 

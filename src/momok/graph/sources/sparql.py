@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
 from itertools import islice
 from types import ModuleType
 from typing import Any
@@ -20,6 +19,7 @@ from momok.graph.sources.rdf_graph import build_raw_graph
 from momok.graph.sources.rdf_nesting import check_nesting
 from momok.graph.sources.rdf_options import RdfOptions
 from momok.graph.sources.rdf_statements import FaultLog, import_pyoxigraph, split_terms
+from momok.progress import Progress, no_progress
 
 COLUMNS = ("head", "relation", "tail")
 _ROWS = 100_000  # of a batch
@@ -87,7 +87,7 @@ def read_sparql(
     options: RdfOptions | None = None,
     page: int | None = None,
     limits: RequestLimits | None = None,
-    stage: Callable[[str], None] = lambda _: None,
+    progress: Progress = no_progress,
 ) -> RawGraph:
     """Read a graph from a SPARQL endpoint.
 
@@ -101,7 +101,7 @@ def read_sparql(
         page: rows asked for at once, where the endpoint does not give all; the query then has no
             LIMIT of its own, and should have an ORDER BY.
         limits: of time and size, for each page.
-        stage: is told how far it is.
+        progress: is told of what is done.
 
     Raises:
         DataError: the address or query is not one, or the endpoint refuses, fails or is silent.
@@ -120,8 +120,8 @@ def read_sparql(
     if page is None:
         endpoint.read(query)
     else:
-        _read_pages(endpoint, query, page, stage)
-    stage(f"reading {endpoint.host}: {collection.statements:,} statements")
+        _read_pages(endpoint, query, page, progress)
+    progress(f"reading {endpoint.host}", collection.statements, 0)
     note = f"{url}: {form}, {collection.statements:,} statements"
     if page and "ORDER" not in words:
         note += "; without ORDER BY, pages may repeat some and miss others"
@@ -136,7 +136,7 @@ def _take_address(picture: str) -> str | None:
     return picture if picture.startswith(("http://", "https://")) else None
 
 
-def _read_pages(endpoint: _Endpoint, query: str, page: int, stage: Callable[[str], None]) -> None:
+def _read_pages(endpoint: _Endpoint, query: str, page: int, progress: Progress) -> None:
     """Ask for page after page until one is empty: an endpoint may give less than was asked for."""
     offset, last = 0, b""
     while True:
@@ -150,7 +150,7 @@ def _read_pages(endpoint: _Endpoint, query: str, page: int, stage: Callable[[str
         last = digest
         # A row of CONSTRUCT makes several triples: how many rows there were is not known.
         offset += rows if endpoint.form == "SELECT" else page
-        stage(f"reading {endpoint.host}: {endpoint.collection.statements:,} statements")
+        progress(f"reading {endpoint.host}", endpoint.collection.statements, 0)
 
 
 class _Endpoint:
