@@ -58,13 +58,7 @@ def start_runtime(settings: RuntimeSettings) -> Runtime:
     Raises:
         ConfigError: a GPU was asked for and there is none.
     """
-    cuda = torch.cuda.is_available()
-    if settings.device == "cuda" and not cuda:
-        raise ConfigError(
-            "runtime.device = 'cuda': PyTorch sees no GPU here; set runtime.device=cpu or auto, "
-            "or install a PyTorch build for your GPU"
-        )
-    device = torch.device("cuda" if cuda and settings.device != "cpu" else "cpu")
+    device = find_device(settings.device, "runtime.device")
     threads = settings.threads or _asked_threads() or _usable_cores()
     torch.set_num_threads(threads)
     if device.type == "cpu":
@@ -77,6 +71,21 @@ def start_runtime(settings: RuntimeSettings) -> Runtime:
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 where float32 products remain
     return Runtime(device=device, precision=precision, threads=threads)
+
+
+def find_device(name: str, setting: str = "device") -> torch.device:
+    """Find the device of ``cpu``, ``cuda``, or ``auto``: a GPU if there is one.
+
+    Raises:
+        ConfigError: a GPU was asked for and there is none.
+    """
+    cuda = torch.cuda.is_available()
+    if name == "cuda" and not cuda:
+        raise ConfigError(
+            f"{setting} = 'cuda': PyTorch sees no GPU here; set {setting}=cpu or auto, or install "
+            f"a PyTorch build for your GPU"
+        )
+    return torch.device("cuda" if cuda and name != "cpu" else "cpu")
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.errors import ConfigError
-
 if TYPE_CHECKING:
     import torch
 
@@ -95,12 +93,6 @@ class EncoderContext:
         Raises:
             ConfigError: a GPU was asked for and PyTorch sees none.
         """
-        import torch
+        from momok.runtime import find_device  # which imports PyTorch
 
-        cuda = torch.cuda.is_available()
-        if self.device == "cuda" and not cuda:
-            raise ConfigError(
-                "device 'cuda': PyTorch sees no GPU here; choose cpu or auto, or install a PyTorch "
-                "build for your GPU"
-            )
-        return torch.device("cuda" if cuda and self.device != "cpu" else "cpu")
+        return find_device(self.device)

@@ -17,13 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from momok.errors import CheckpointError, ConfigError, RunError
+from momok.errors import CheckpointError, RunError
 from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH, score_pairs
 from momok.graph.fact_index import FactIndex
 from momok.model import Candidates, Queries
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration, load_calibration
 from momok.prediction.explanation import average_branches, compute_modality_shares
 from momok.prediction.original_graph import GraphSource, find_source
+from momok.runtime import find_device
 from momok.training import RunFolder
 from momok.training.checkpoint import load_model
 
@@ -85,7 +86,7 @@ class Scorer:
         self._moved_to = source
         self.run = run if isinstance(run, RunFolder) else RunFolder(run)
         self.graph = self.run.load_graph()
-        self.model, state = load_model(self.run.best_checkpoint, _choose_device(device))
+        self.model, state = load_model(self.run.best_checkpoint, find_device(device))
         self.selected: Mapping[str, Any] = state.get("selected", {})
         self.memory_budget = memory_budget
         self._check_sizes()
@@ -215,10 +216,3 @@ class Scorer:
             return None
         calibration.check_outputs([*self.heads, ANSWER, FACT, PLAUSIBLE_FACT], self.run)
         return calibration
-
-
-def _choose_device(device: str) -> torch.device:
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise ConfigError("device = 'cuda': PyTorch sees no GPU here; use 'auto' or 'cpu'")
-    return torch.device("cuda" if available and device != "cpu" else "cpu")
