@@ -32,8 +32,7 @@ from momok.graph.findings import FindingLog
 from momok.graph.graph import SPLIT_NAMES, SplitName
 from momok.graph.lines import read_lines
 from momok.graph.sources.fact_tables import read_table
-from momok.graph.sources.merging import merge_sources
-from momok.graph.sources.raw import UNSPLIT, RawGraph, TableOptions
+from momok.graph.sources.raw import UNSPLIT, RawGraph, TableOptions, merge_sources
 from momok.graph.sources.text_tables import LINE, LINE_TEXT, read_text_lines, read_text_table
 from momok.graph.triples import Triples
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from momok.errors import DataError
-from momok.graph.findings import MAX_EXAMPLES, Finding
+from momok.graph.findings import FindingLog
 from momok.graph.sources.raw import RawGraph
 
 PICTURE_SUFFIXES = frozenset(
@@ -54,19 +54,17 @@ def add_picture_folder(raw: RawGraph, folder: Path) -> RawGraph:
                 unmatched.append(file)
         elif str(file) not in pictures.setdefault(label, []):
             pictures[label].append(str(file))
-    findings = list(raw.findings)
+    log = FindingLog(folder, strict=False, findings=list(raw.findings))
     for kind, paths, what in (
         ("unknown-picture", unmatched, "are named like no entity; left out"),
         ("outside-picture", refused, "are links that lead out of it; not followed"),
     ):
-        if paths:
-            shown = tuple(str(path.relative_to(folder)) for path in sorted(paths)[:MAX_EXAMPLES])
-            said = f"{len(paths):,} pictures of {folder} {what}"
-            findings.append(Finding(kind, len(paths), said, shown))
+        places = (str(path.relative_to(folder)) for path in sorted(paths))
+        log.report(kind, f"pictures of {folder} {what}", places, len(paths))
     note = (
         f"{folder}: {len(files) - len(unmatched):,} of {len(files):,} pictures belong to entities"
     )
-    return replace(raw, pictures=pictures, findings=findings, notes=[*raw.notes, note])
+    return replace(raw, pictures=pictures, findings=log.findings, notes=[*raw.notes, note])
 
 
 def keep_inside(raw: RawGraph, roots: Iterable[Path]) -> RawGraph:
@@ -76,29 +74,21 @@ def keep_inside(raw: RawGraph, roots: Iterable[Path]) -> RawGraph:
     """
     inside = [Path(os.path.realpath(root)) for root in roots]
     outside: list[str] = []
-
-    def check(label: str, path: str) -> bool:
-        if "://" in path:
-            return True
-        real = Path(os.path.realpath(path)) if "\0" not in path else Path("/")
-        good = any(real.is_relative_to(root) for root in inside)
-        if not good:
-            outside.append(f"{label}: {path}")
-        return good
-
-    kept = {
-        label: [path for path in paths if check(label, path)]
-        for label, paths in raw.pictures.items()
-    }
-    if not outside:
-        return raw
-    said = (
-        f"{len(outside):,} pictures lie outside of the folders of the sources; left out "
-        f"(--pictures FOLDER says where pictures may be)"
+    pictures: dict[str, list[str]] = {}
+    for label, paths in raw.pictures.items():
+        for path in paths:
+            real = Path("/" if "\0" in path else os.path.realpath(path))
+            if "://" in path or any(real.is_relative_to(root) for root in inside):
+                pictures.setdefault(label, []).append(path)
+            else:
+                outside.append(f"{label}: {path}")
+    log = FindingLog(Path(), strict=False, findings=list(raw.findings))
+    message = (
+        "pictures lie outside of the folders of the sources; left out (--pictures FOLDER says "
+        "where pictures may be)"
     )
-    finding = Finding("outside-picture", len(outside), said, tuple(outside[:MAX_EXAMPLES]))
-    pictures = {label: paths for label, paths in kept.items() if paths}
-    return replace(raw, pictures=pictures, findings=[*raw.findings, finding])
+    log.report("outside-picture", message, outside, len(outside))
+    return replace(raw, pictures=pictures, findings=log.findings)
 
 
 def is_ordinary_file(path: Path) -> bool:

@@ -25,9 +25,8 @@ from momok.graph.sources.detection import (
 )
 from momok.graph.sources.entity_table import add_entity_table
 from momok.graph.sources.fact_tables import read_table
-from momok.graph.sources.merging import merge_sources
 from momok.graph.sources.pictures import add_picture_folder, keep_inside
-from momok.graph.sources.raw import RawGraph, TableOptions
+from momok.graph.sources.raw import RawGraph, TableOptions, merge_sources
 from momok.graph.sources.rdf_options import RdfOptions
 from momok.progress import Progress, no_progress
 
