@@ -19,10 +19,8 @@ _PROGRAM = """
 import sys, json
 from pathlib import Path
 from momok.serving import ServeSettings, serve
-from momok.serving.settings import Limits
 given = json.loads(sys.argv[1])
 given["run"] = Path(given["run"])
-given["limits"] = Limits(**given.get("limits", {}))
 serve(ServeSettings(**given), ready=lambda address: print(address, flush=True))
 """
 

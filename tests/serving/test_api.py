@@ -13,7 +13,6 @@ from momok.serving.batching import MicroBatcher
 from momok.serving.entity_search import make_reference
 from momok.serving.metrics import Metrics
 from momok.serving.service import Service
-from momok.serving.settings import Limits
 from tests.serving.served_run import LONG, LONG_CHINESE, NAMES, SCRIPT
 
 Serve = Callable[..., TestClient]
@@ -92,7 +91,7 @@ def test_questions_asked_at_once_are_answered_together_and_alike(service: Servic
             return predictor.predict_many(questions, k, **options)  # type: ignore[arg-type]
 
     counting = Counting()
-    batcher = MicroBatcher(Limits(), metrics)
+    batcher = MicroBatcher(30.0, metrics)
     questions = [(h, h % 3, None) if h % 2 else (None, h % 3, h) for h in range(30)]
 
     async def ask_all() -> list[object]:
@@ -119,7 +118,7 @@ def test_a_failing_question_fails_alone() -> None:
             raise RuntimeError("no")
 
     broken: Predictor = Broken()  # type: ignore[assignment]
-    batcher = MicroBatcher(Limits(), Metrics())
+    batcher = MicroBatcher(30.0, Metrics())
     with pytest.raises(RuntimeError, match="no"):
         asyncio.run(batcher.ask(broken, (0, 0, None), 1, known="mark"))
     with pytest.raises(RuntimeError, match="no"):
@@ -128,7 +127,7 @@ def test_a_failing_question_fails_alone() -> None:
 
 
 def test_when_too_much_waits_the_server_says_so(serve: Serve) -> None:
-    client = serve(limits=Limits(answer_seconds=0.0))
+    client = serve(answer_seconds=0.0)
     answer = client.post("/api/v1/predict", json={"head": "France", "relation": "borders"})
     assert (answer.status_code, error_of(answer)) == (503, "busy")
     assert answer.headers["retry-after"] == "1"

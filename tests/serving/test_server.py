@@ -34,8 +34,7 @@ HEAD = (
 @pytest.fixture(scope="module")
 def server(hostile_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
     reviews = f"sqlite:///{tmp_path_factory.mktemp('process') / 'reviews.sqlite'}"
-    limits = {"connections": 40}
-    with start_server(hostile_run, reviews=reviews, limits=limits) as server:
+    with start_server(hostile_run, reviews=reviews, connections=40) as server:
         yield server
 
 

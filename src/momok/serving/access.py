@@ -26,6 +26,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from momok.serving.schemas import MAX_BODY
 from momok.serving.settings import ServeSettings
 
 SECURITY_HEADERS = {
@@ -67,7 +68,7 @@ class Access:
     """Checks every request before the application sees it, and adds headers to every answer."""
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, secret: str) -> None:
-        self._app, self._token, self._max_body = app, settings.token, settings.limits.body
+        self._app, self._token = app, settings.token
         names = {"localhost", settings.host, socket.gethostname(), *settings.allowed_hosts}
         self._hosts = {name.casefold().rstrip(".") for name in names if name}
         key = hmac.digest(secret.encode(), settings.token.encode(), "sha256").hex()
@@ -102,7 +103,7 @@ class Access:
             has_token = check_token(request, self._token)
             if request.method not in _SAFE_METHODS and not has_token:
                 check_forgery(request)
-            receive = limit_body(request, receive, self._max_body)
+            receive = limit_body(request, receive, MAX_BODY)
         except AccessError as error:
             refusal = answer_error(error.status_code, error.code, error.detail)
             refusal.headers.update(error.headers or {})

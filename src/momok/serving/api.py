@@ -21,11 +21,18 @@ from momok.serving.describe import (
 )
 from momok.serving.model_holder import ServedModel
 from momok.serving.reviews import Review
-from momok.serving.schemas import ErrorAnswer, check_text
+from momok.serving.schemas import (
+    MAX_ANSWERS,
+    MAX_BODY,
+    MAX_PAGE,
+    MAX_QUERY,
+    MAX_QUESTIONS,
+    MAX_TEXT,
+    ErrorAnswer,
+    check_text,
+)
 from momok.serving.service import MEDIA_TYPES, ExportFormat, Service, resolve_question
-from momok.serving.settings import Limits
 
-_LIMITS = Limits()
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer, "description": text}
     for status, text in {
@@ -61,18 +68,18 @@ WithService = Annotated[Service, Depends(_get_service)]
 WithModel = Annotated[ServedModel, Depends(_get_model)]
 Label = Annotated[
     str,
-    Query(min_length=1, max_length=_LIMITS.text, description="An entity by label or name."),
+    Query(min_length=1, max_length=MAX_TEXT, description="An entity by label or name."),
     AfterValidator(check_text),
 ]
 Offset = Annotated[int, Query(ge=0, le=2**31 - 1)]
-Limit = Annotated[int, Query(ge=1, le=_LIMITS.page)]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 After = Annotated[int, Query(ge=0, le=2**62)]
 
 
 @router.get("", tags=["graph"], summary="What is served")
-async def about(service: WithService, model: WithModel) -> schemas.About:
+async def about(model: WithModel) -> schemas.About:
     """Name and sizes of the graph, version of the checkpoint, limits of the server."""
-    graph, limits = model.graph, service.settings.limits
+    graph = model.graph
     return schemas.About(
         name=graph.name,
         momok=momok.__version__,
@@ -83,7 +90,7 @@ async def about(service: WithService, model: WithModel) -> schemas.About:
         modalities=list(model.predictor.modalities),
         heads=list(model.predictor.heads),
         calibrated=model.calibrated,
-        limits={"k": limits.k, "batch": limits.batch, "body": limits.body},
+        limits={"k": MAX_ANSWERS, "batch": MAX_QUESTIONS, "body": MAX_BODY},
     )
 
 
@@ -91,7 +98,7 @@ async def about(service: WithService, model: WithModel) -> schemas.About:
 def search(
     model: WithModel,
     q: Annotated[
-        str, Query(max_length=_LIMITS.query, description="The beginning or a part of a name.")
+        str, Query(max_length=MAX_QUERY, description="The beginning or a part of a name.")
     ],
     limit: Annotated[int, Query(ge=1, le=50)] = 10,
 ) -> schemas.SearchAnswer:
@@ -183,7 +190,7 @@ def list_reviews(
     service: WithService,
     model: WithModel,
     state: Literal["open", "accepted", "rejected"] | None = None,
-    relation: Annotated[str | None, Query(max_length=_LIMITS.text)] = None,
+    relation: Annotated[str | None, Query(max_length=MAX_TEXT)] = None,
     after: After = 0,
     limit: Limit = 50,
 ) -> schemas.ReviewsAnswer:

@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 from momok.prediction import Predictions, Predictor
 from momok.prediction.predictor import Known
 from momok.serving.metrics import Metrics
-from momok.serving.settings import Limits
 
 Question: TypeAlias = tuple[int | None, int, int | None]
 """Ids of (head, relation, None) or (None, relation, tail)."""
@@ -42,12 +41,12 @@ class MicroBatcher:
     """Answers questions one by one for its callers, many at once for the model.
 
     Args:
-        limits: how long a question may wait.
+        answer_seconds: how long a question may take.
         metrics: counts sizes of groups.
     """
 
-    def __init__(self, limits: Limits, metrics: Metrics) -> None:
-        self._limits, self._metrics = limits, metrics
+    def __init__(self, answer_seconds: float, metrics: Metrics) -> None:
+        self._answer_seconds, self._metrics = answer_seconds, metrics
         self._waiting: list[_Waiting] = []
         self._work: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="momok-predict")
@@ -78,7 +77,7 @@ class MicroBatcher:
         self._waiting.append(item)
         if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._answer_waiting())
-        return await asyncio.wait_for(item.future, self._limits.answer_seconds)
+        return await asyncio.wait_for(item.future, self._answer_seconds)
 
     def close(self) -> None:
         """Stop; what has begun is finished."""

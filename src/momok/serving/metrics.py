@@ -55,18 +55,14 @@ class Metrics:
         self._model = Gauge(
             "momok_model_info", "1 for the checkpoint served.", ("version",), registry=registry
         )
-        self._load_seconds = Gauge(
-            "momok_model_load_seconds", "How long the last load took.", registry=registry
-        )
         self.reload_failures = Counter(
             "momok_model_reload_failures", "Checkpoints that could not be read.", registry=registry
         )
 
-    def model_loaded(self, version: str, seconds: float) -> None:
+    def set_model(self, version: str) -> None:
         """Say which checkpoint is served."""
         self._model.clear()
         self._model.labels(version).set(1)
-        self._load_seconds.set(seconds)
 
     def render(self) -> bytes:
         """In Prometheus' text format."""

@@ -10,7 +10,6 @@ import asyncio
 import gc
 import logging
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -47,7 +46,6 @@ class ServedModel:
         roles: which questions are worth asking about an entity.
         queue: new facts for people to look at.
         version: names the checkpoint, in 12 hex digits of its time and size.
-        loaded_seconds: how long loading took.
         answers: those that take long, as JSON, computed once; they end with the model.
     """
 
@@ -57,7 +55,6 @@ class ServedModel:
     roles: RoleTable
     queue: ReviewQueue
     version: str
-    loaded_seconds: float
     answers: LRUCache[tuple[Any, ...], bytes]
 
     @property
@@ -88,12 +85,12 @@ class ModelHolder:
     """
 
     def __init__(self, settings: ServeSettings, metrics: Metrics) -> None:
-        self._path, self._limits, self._metrics = settings.run, settings.limits, metrics
+        self._path, self._settings, self._metrics = settings.run, settings, metrics
         torch.set_num_threads(settings.arithmetic_threads)
         self._seen = _stamp(self._path)
         self.current = _load(self._path, self._seen)
-        metrics.model_loaded(self.current.version, self.current.loaded_seconds)
-        self.batcher = MicroBatcher(settings.limits, metrics)
+        metrics.set_model(self.current.version)
+        self.batcher = MicroBatcher(settings.answer_seconds, metrics)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="momok-model")
         self._reload_asked = asyncio.Event()
         self._lock = threading.Lock()
@@ -111,7 +108,7 @@ class ModelHolder:
             TimeoutError: no answer in time.
         """
         future = asyncio.get_running_loop().run_in_executor(self._thread, work)
-        return await asyncio.wait_for(future, self._limits.answer_seconds)
+        return await asyncio.wait_for(future, self._settings.answer_seconds)
 
     # -- newer checkpoints -----------------------------------------------------------------
 
@@ -142,7 +139,7 @@ class ModelHolder:
                 _log.error("the newer checkpoint is not served: %s", error)
                 return False
             self.current = fresh
-            self._metrics.model_loaded(fresh.version, fresh.loaded_seconds)
+            self._metrics.set_model(fresh.version)
             _log.info("serving checkpoint %s", fresh.version)
             gc.unfreeze()
             gc.collect()  # the old model is in cycles, and large
@@ -151,7 +148,6 @@ class ModelHolder:
 
 def _load(path: Path, stamp: tuple[int, ...]) -> ServedModel:
     """Read a run and make what every request needs."""
-    began = time.perf_counter()
     predictor = Predictor(RunFolder(path))
     predictor.predict_many([(0, 0, None)], k=1, known="hide", plausible=True)  # makes what is kept
     return ServedModel(
@@ -161,7 +157,6 @@ def _load(path: Path, stamp: tuple[int, ...]) -> ServedModel:
         roles=RoleTable(predictor.graph.fact_index),
         queue=ReviewQueue(predictor),
         version=format(abs(hash(stamp)) & (1 << 48) - 1, "012x"),
-        loaded_seconds=time.perf_counter() - began,
         answers=LRUCache(_ANSWERS_KEPT, getsizeof=len),
     )
 

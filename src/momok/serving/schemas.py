@@ -7,9 +7,13 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from momok.serving.reviews import Event, Review
-from momok.serving.settings import Limits
 
-_LIMITS = Limits()  # those of the document; a server may be stricter
+MAX_BODY = 1 << 20  # bytes of a request
+MAX_ANSWERS = 1000  # to one question
+MAX_QUESTIONS = 256  # of one request
+MAX_TEXT = 16_384  # characters of a label or a name
+MAX_QUERY = 200  # characters of what is searched for
+MAX_PAGE = 200  # rows of one page of a list
 
 
 def check_text(text: str) -> str:
@@ -25,11 +29,11 @@ def _check_name(text: str) -> str:
     return check_text(text.strip())
 
 
-Text = Annotated[str, Field(max_length=_LIMITS.text), AfterValidator(check_text)]
+Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(check_text)]
 Note = Annotated[str, Field(max_length=4000), AfterValidator(check_text)]
 Reviewer = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_check_name)]
 RequestName = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")]
-Count = Annotated[int, Field(ge=1, le=_LIMITS.k)]
+Count = Annotated[int, Field(ge=1, le=MAX_ANSWERS)]
 Side: TypeAlias = Literal["head", "tail"]
 Split: TypeAlias = Literal["train", "valid", "test"]
 
@@ -70,7 +74,7 @@ class PredictRequest(_PredictOptions, Question):
 class BatchRequest(_PredictOptions):
     """Many questions."""
 
-    questions: list[Question] = Field(min_length=1, max_length=_LIMITS.batch)
+    questions: list[Question] = Field(min_length=1, max_length=MAX_QUESTIONS)
 
 
 class FactRequest(_Request):

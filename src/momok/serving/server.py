@@ -18,16 +18,6 @@ from momok.serving.service import Service
 from momok.serving.settings import ServeSettings, check_extra
 
 _STOP_SECONDS = 20  # for requests under way, then they are cut off
-_LOG = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {
-        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-        "momok.serving": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-    },
-}
 
 
 def serve(settings: ServeSettings, *, ready: Callable[[str], None] | None = None) -> None:
@@ -43,6 +33,8 @@ def serve(settings: ServeSettings, *, ready: Callable[[str], None] | None = None
         MomokError: the run or the review database cannot be used, or the address is taken.
     """
     check_extra()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("momok.serving").setLevel(logging.INFO)
     with _bind(settings.host, settings.port) as listener:
         service = Service(settings)
         # A full collection would look through what stays anyway: 350,000 objects and 0.17 s with
@@ -55,11 +47,11 @@ def serve(settings: ServeSettings, *, ready: Callable[[str], None] | None = None
                 http="h11",
                 ws="none",
                 lifespan="on",
-                log_config=_LOG,
+                log_config=None,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
-                limit_concurrency=settings.limits.connections,
+                limit_concurrency=settings.connections,
                 timeout_graceful_shutdown=_STOP_SECONDS,
             )
         )
@@ -93,24 +85,18 @@ def _handle_signals(server: uvicorn.Server, service: Service) -> Iterator[None]:
 
 def _bind(host: str, port: int) -> socket.socket:
     """Take the address before the model is loaded: a taken one is said at once."""
+    address = host.strip("[]")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    dual = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
     try:
-        family, kind, _, _, address = socket.getaddrinfo(
-            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(1024)
-        except OSError:
-            listener.close()
-            raise
+        return socket.create_server(
+            (address, port), family=family, backlog=1024, dualstack_ipv6=dual
+        )
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
             f"{host}:{port}: cannot be served here: {reason}; choose another --host or --port"
         ) from error
-    return listener
 
 
 def _describe_address(listener: socket.socket) -> str:

@@ -1,10 +1,10 @@
-"""What a server is told when it starts, and its limits."""
+"""What a server is told when it starts."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,31 +24,6 @@ _MIN_TOKEN = 16  # characters; shorter ones can be guessed over the network
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """How much one client may ask for.
-
-    Attributes:
-        body: bytes of a request.
-        k: answers to one question.
-        batch: questions of one request.
-        text: characters of a label, a name or a note.
-        query: characters of what is searched for.
-        page: rows of one page of a list.
-        answer_seconds: until the model has answered; then 503.
-        connections: open at once; more get 503.
-    """
-
-    body: int = 1 << 20
-    k: int = 1000
-    batch: int = 256
-    text: int = 16_384
-    query: int = 200
-    page: int = 200
-    answer_seconds: float = 30.0
-    connections: int = 512
-
-
-@dataclass(frozen=True, kw_only=True)
 class ServeSettings:
     """How a run is served.
 
@@ -65,7 +40,8 @@ class ServeSettings:
         threads: of the arithmetic; 0 takes half of the cores, the rest serves HTTP.
         lease_seconds: how long a fact is kept for the reviewer that it was shown to.
         watch_seconds: how often to look for a newer checkpoint; 0 never does.
-        limits: how much one client may ask for.
+        answer_seconds: until the model has answered; then 503.
+        connections: open at once; more get 503.
 
     Raises:
         ConfigError: a value that cannot be, or an address that others reach without a token.
@@ -81,7 +57,8 @@ class ServeSettings:
     threads: int = 0
     lease_seconds: float = 300.0
     watch_seconds: float = 5.0
-    limits: Limits = field(default_factory=Limits)
+    answer_seconds: float = 30.0
+    connections: int = 512
 
     def __post_init__(self) -> None:
         """Check what can be checked without the run."""

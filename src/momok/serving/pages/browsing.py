@@ -25,8 +25,7 @@ from momok.serving.describe import (
 from momok.serving.entity_search import make_reference
 from momok.serving.pages.rendering import read_form, redirect, render
 from momok.serving.pictures import MEDIA_TYPE
-from momok.serving.schemas import Side
-from momok.serving.settings import Limits
+from momok.serving.schemas import MAX_QUERY, Side
 
 router = APIRouter()
 _FAILED_SECONDS = 1.0  # a wrong token waits
@@ -56,7 +55,7 @@ def start(request: Request, service: WithService, model: WithModel) -> Response:
 
 @router.get("/search")
 def search(
-    request: Request, model: WithModel, q: Annotated[str, Query(max_length=Limits().query)] = ""
+    request: Request, model: WithModel, q: Annotated[str, Query(max_length=MAX_QUERY)] = ""
 ) -> Response:
     """Entities by name; the only one that is exactly so named is shown at once."""
     hits = model.names.search(q, 50)

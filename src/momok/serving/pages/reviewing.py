@@ -23,9 +23,8 @@ from momok.serving.pages.rendering import (
     write_reviewer,
 )
 from momok.serving.reviews import Event, Review, ReviewConflictError
-from momok.serving.schemas import ReviewerRequest, ReviewRequest
+from momok.serving.schemas import MAX_TEXT, ReviewerRequest, ReviewRequest
 from momok.serving.service import Service
-from momok.serving.settings import Limits
 
 router = APIRouter()
 _OUTCOMES = ("accept", "reject", "skip", "undo", "conflict", "nothing")
@@ -37,7 +36,7 @@ async def review(
     request: Request,
     service: WithService,
     model: WithModel,
-    relation: Annotated[str, Query(max_length=Limits().text)] = "",
+    relation: Annotated[str, Query(max_length=MAX_TEXT)] = "",
     did: str = "",
 ) -> Response:
     """The next fact of a relation, with what speaks for it; without one, the relations."""
