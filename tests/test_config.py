@@ -105,7 +105,7 @@ def test_a_modality_inherits_the_settings_of_all() -> None:
         ("training.batch_size=1", "training.batch_size = 1"),
         ("training.learning_rate=nan", "training.learning_rate = nan"),
         ("training.learning_rate=inf", "training.learning_rate = inf"),
-        ("training.loss=hinge", "training.loss = 'hinge'"),
+        ("training.optimizer=sgd", "training.optimizer = 'sgd'"),
         ("model.query_dropout=1.0", "model.query_dropout = 1.0"),
         ("model.modalities=3", "model.modalities = 3"),
         ("features.pool_grid=[1,2,3]", "features.pool_grid = [1, 2, 3]"),

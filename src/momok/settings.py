@@ -7,6 +7,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
+def _named(default: str, *others: str) -> Any:
+    """A setting that names an entry of a dict, to which others may be added (docs/extending.md).
+
+    ``training.build.check_parts`` knows the dicts and checks it.
+    """
+    return Field(default=default, examples=[default, *others])
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
@@ -61,10 +69,10 @@ class ModelSettings(_Section):
     heads: Literal["all", "joint", "modalities"] = "all"
     """Which decision heads there are: one per modality and a joint one over the fused modalities
     (the paper), the joint one alone, or those of the modalities alone."""
-    decoder: Literal["tucker", "distmult", "complex", "rotate"] = "tucker"
+    decoder: str = _named("tucker", "distmult", "complex", "rotate")
     """How a head scores a fact. All but ``tucker`` (the paper) ignore ``relation_width`` and the
     three dropouts of the decoder but the first."""
-    fusion: Literal["mujod", "concat", "mean"] = "mujod"
+    fusion: str = _named("mujod", "concat", "mean")
     """How the modalities become the joint vector: attention in branches (the paper), a linear map
     of all side by side, or the mean of a linear map of each."""
     initial_scale: float = Field(default=0.0, ge=0.0)
@@ -126,12 +134,12 @@ class TrainingSettings(_Section):
     0.999 (the paper) remembers them for thousands of steps and learns little meanwhile."""
     label_smoothing: float = Field(default=0.1, ge=0.0, lt=1.0)
     """Positives count ``1 - label_smoothing``, and every pair ``1/N``."""
-    loss: Literal["logits", "probabilities", "softmax"] = "logits"
+    loss: str = _named("logits", "probabilities", "softmax")
     """``logits`` is the binary cross-entropy of every pair of query and entity; ``probabilities``
     is the published code's form of it, which saturates where float32 probabilities do (beyond a
     score of 16.6); ``softmax`` is the cross-entropy of each answer among all entities (with
     sampled candidates: among a sample that stands for all), without label smoothing."""
-    regulariser: Literal["none", "n3", "dura", "l2"] = "none"
+    regulariser: str = _named("none", "n3", "dura", "l2")
     """What keeps vectors short, per fact: the nuclear 3-norm, DURA (which also sees the products
     of entity and relation; not for ``tucker``), or squared lengths."""
     regularisation: float = Field(default=0.0, ge=0.0)

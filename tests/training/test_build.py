@@ -14,8 +14,11 @@ from momok.config import resolve_config
 from momok.errors import ConfigError, FeatureError
 from momok.graph import Features, l2_normalise, pool
 from momok.graph.reductions import find_components
-from momok.settings import RunConfig
-from momok.training.build import build_model, choose_modalities
+from momok.model import DECODERS, FUSIONS
+from momok.settings import PRESETS, ModelSettings, RunConfig, TrainingSettings
+from momok.training.build import build_model, check_parts, choose_modalities
+from momok.training.losses import LOSSES
+from momok.training.regularisers import REGULARISERS
 from tests.training.small_training import (
     build_graph,
     build_small,
@@ -27,6 +30,36 @@ from tests.training.small_training import (
 )
 
 GRAPH = build_graph()
+
+
+# -- decoders, fusions, losses and regularisers by name --------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("model.decoder", "rotat", "did you mean rotate"),
+        ("model.fusion", "conkat", "did you mean concat"),
+        ("training.loss", "sampled softmax", "did you mean softmax"),
+        ("training.regulariser", "xyz", "there are none, dura, n3, l2"),
+    ],
+)
+def test_a_part_that_is_not_there(setting, value, words) -> None:
+    with pytest.raises(ConfigError, match=f"{setting} = '{value}'.*{words}"):
+        check_parts(resolve_config(overrides={setting: value}))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_parts_of_the_presets_are_there(preset) -> None:
+    check_parts(resolve_config(preset))
+
+
+def test_the_settings_list_the_parts_that_there_are() -> None:
+    model, training = ModelSettings.model_fields, TrainingSettings.model_fields
+    assert set(model["decoder"].examples or ()) == set(DECODERS)
+    assert set(model["fusion"].examples or ()) == set(FUSIONS)
+    assert set(training["loss"].examples or ()) == set(LOSSES)
+    assert set(training["regulariser"].examples or ()) == {"none", *REGULARISERS}
 
 
 # -- which modalities ----------------------------------------------------------------------------

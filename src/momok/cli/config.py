@@ -58,8 +58,9 @@ def list_values(config: RunConfig) -> list[tuple[str, Any, str]]:
         section, _, key = name.rpartition(".")
         value = values[section][key] if section else values[key]
         described = getattr(config, section) if section else config
-        annotation = type(described).model_fields[key].annotation
-        choices = get_args(annotation) if get_origin(annotation) is Literal else ()
+        field = type(described).model_fields[key]
+        literal = get_origin(field.annotation) is Literal
+        choices = get_args(field.annotation) if literal else field.examples or ()
         also = f" One of {', '.join(choices)}." if choices else ""
         rows.append((name, value, explanation.replace("``", "`") + also))
     return rows

@@ -17,7 +17,7 @@ from momok.progress import Reporter, open_reporter
 from momok.runtime import Runtime, build_generator, describe_environment, start_runtime
 from momok.settings import RunConfig
 from momok.storage import remove_drafts
-from momok.training.build import build_model
+from momok.training.build import build_model, check_parts
 from momok.training.checkpoint import load_model
 from momok.training.metric_log import require_tensorboard
 from momok.training.run_folder import RunFolder
@@ -53,6 +53,7 @@ def train(
         raise RunError("train: give either a config or single settings, not both")
     if config is None:
         config = resolve_config(overrides={f"training.{k}": v for k, v in settings.items()})
+    check_parts(config)
     if not isinstance(graph, MultimodalGraph):
         graph = load_graph(graph, split=config.data.split)
     for split in SPLIT_NAMES:
@@ -136,6 +137,7 @@ def evaluate_run(
 def _restore(folder: RunFolder, reporter: Reporter) -> Trainer:
     """The trainer of a run as it was at its last checkpoint, or at the start."""
     config = folder.config
+    check_parts(config)
     runtime = start_runtime(config.runtime)
     graph = folder.load_graph()
     remove_drafts(folder.last_checkpoint.parent)

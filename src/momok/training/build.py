@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from momok.errors import ConfigError
 from momok.graph import MultimodalGraph
-from momok.model import DECODERS, JOINT, ModalitySpec, MoMoK, MoMoKSpec
+from momok.graph.names import suggest_near_misses
+from momok.model import DECODERS, FUSIONS, JOINT, ModalitySpec, MoMoK, MoMoKSpec
 from momok.settings import RunConfig
 from momok.training.feature_rows import find_preparation
+from momok.training.losses import LOSSES
+from momok.training.regularisers import REGULARISERS
 
 STRUCTURE = "structure"  # the modality without features
 _RESERVED = {JOINT, "answer"}  # names of heads that are no modality
@@ -77,6 +81,24 @@ def build_model(graph: MultimodalGraph, config: RunConfig, generator: torch.Gene
     )
     _check_widths(spec)
     return MoMoK(spec, features=features, present=present, generator=generator)
+
+
+def check_parts(config: RunConfig) -> None:
+    """Check that there is a decoder, a fusion, a loss and a regulariser of the names chosen.
+
+    Raises:
+        ConfigError: there is none; near misses are suggested.
+    """
+    chosen: tuple[tuple[str, str, Iterable[str]], ...] = (
+        ("model.decoder", config.model.decoder, DECODERS),
+        ("model.fusion", config.model.fusion, FUSIONS),
+        ("training.loss", config.training.loss, LOSSES),
+        ("training.regulariser", config.training.regulariser, ("none", *REGULARISERS)),
+    )
+    for setting, name, known in chosen:
+        if name not in known:
+            meant = suggest_near_misses(name, known) or f"; there are {', '.join(known)}"
+            raise ConfigError(f"{setting} = {name!r}: there is none of this name{meant}")
 
 
 def _check_widths(spec: MoMoKSpec) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from momok.errors import CheckpointError, StorageError
-from momok.model import MissingPolicy, ModalitySpec, MoMoK, MoMoKSpec
+from momok.model import DECODERS, FUSIONS, MissingPolicy, ModalitySpec, MoMoK, MoMoKSpec
 from momok.storage import name_draft, settle_file, share_file
 from momok.training.optimizers import Optimizers
 
@@ -136,6 +136,12 @@ def _empty_model(spec: dict[str, Any], tensors: Mapping[str, Tensor]) -> MoMoK:
             "its model leaves out missing features (masked) or learns a vector for them (learned), "
             "which momok 0.1.0 reads and this version does not"
         )
+    for part, known in (("decoder", DECODERS), ("fusion", FUSIONS)):
+        if part in spec and spec[part] not in known:
+            raise CheckpointError(
+                f"its model has the {part} {spec[part]!r}, which is none of {', '.join(known)}; "
+                "import the module that adds it first (docs/extending.md)"
+            )
     modalities = tuple(ModalitySpec(**modality) for modality in spec["modalities"])
     dropouts = tuple(spec["decoder_dropouts"])
     sizes = MoMoKSpec(**{**spec, "modalities": modalities, "decoder_dropouts": dropouts})

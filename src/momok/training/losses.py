@@ -181,13 +181,16 @@ LOSSES: dict[str, type[CellLoss] | type[RowLoss]] = {
     "logits": Logits,
     "probabilities": Probabilities,
     "softmax": Softmax,
-    "sampled softmax": SampledSoftmax,
 }
+"""By the value of ``training.loss``."""
+
+SAMPLED_LOSSES: dict[str, type[RowLoss]] = {"softmax": SampledSoftmax}
+"""Those that have another form where the candidates are a sample."""
 
 
 def choose_loss(name: str, *, sampled: bool) -> type[CellLoss] | type[RowLoss]:
     """The loss of a setting, in the form for all candidates or for a sample."""
-    return LOSSES["sampled softmax" if sampled and name == "softmax" else name]
+    return SAMPLED_LOSSES[name] if sampled and name in SAMPLED_LOSSES else LOSSES[name]
 
 
 def _log1p(e: Tensor) -> Tensor:
