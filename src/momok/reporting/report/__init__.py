@@ -51,10 +51,6 @@ def write_report(
     for module, package in _NEEDED.items():
         if find_spec(module) is None:
             raise MissingExtraError(package, "report", "a report")
-    from momok.reporting.report.comparison_page import render_comparison
-    from momok.reporting.report.contents import load_runs
-    from momok.reporting.report.run_page import render_run
-
     paths = [Path(run) for run in runs]
     if not paths:
         raise RunError("a report needs at least one run folder")
@@ -65,15 +61,19 @@ def write_report(
     else:
         target = Path(out or "momok-report.html")
         folder = target.with_name(f"{target.stem}-plots")
-    contents = []
-    for number, run in enumerate(load_runs(paths)):
-        contents.append(run)
-        progress(f"read {run.name}", number + 1, len(paths))
-    saved = folder if plots else None
-    page = (
-        render_run(contents[0], saved, pictures, progress)
-        if len(contents) == 1
-        else render_comparison(contents, saved, progress)
-    )
-    write_file(target, page)
+    write_file(target, _render(paths, folder if plots else None, pictures, progress))
     return target
+
+
+def _render(paths: Sequence[Path], plots: Path | None, pictures: bool, progress: Progress) -> bytes:
+    from momok.reporting.report.comparison_page import render_comparison
+    from momok.reporting.report.contents import load_runs
+    from momok.reporting.report.run_page import render_run
+
+    runs = []
+    for number, run in enumerate(load_runs(paths), start=1):
+        runs.append(run)
+        progress(f"read {run.name}", number, len(paths))
+    if len(runs) == 1:
+        return render_run(runs[0], plots, pictures, progress)
+    return render_comparison(runs, plots, progress)
