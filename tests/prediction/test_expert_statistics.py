@@ -13,7 +13,6 @@ from momok.prediction.expert_statistics import (
     average_query_gates,
     compute_cka,
     compute_random_cka,
-    count_queries,
 )
 from tests.model.small_model import build_model, build_spec
 
@@ -62,10 +61,6 @@ def test_a_gate_that_underflows_is_no_crash() -> None:
     zero, one = torch.zeros(2, dtype=torch.int64), torch.tensor([0, 1])
     found = average_query_gates({"text": gate}, tau, one, zero, 2)["text"]
     assert found[0].tolist() == pytest.approx([0.75, 0.25, 0.0])
-
-
-def test_queries_are_counted() -> None:
-    assert count_queries(RELATIONS, 6).tolist() == [2, 1, 0, 0, 3, 1]
 
 
 def gram_cka(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

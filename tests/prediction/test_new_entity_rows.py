@@ -18,7 +18,7 @@ def test_ridge_is_least_squares_with_rows_of_penalty(
     shape: tuple[int, int], strength: float
 ) -> None:
     x, y = draw(*shape) * np.linspace(1, 3, shape[1]) + 2, draw(shape[0], 4, seed=1)
-    weights, centre, shift = solve_ridge(x, y, strength)
+    [(weights, centre, shift)] = solve_ridge(x, y, [strength])
     centred = x - x.mean(axis=0)
     penalty = strength * np.square(centred).sum() / shape[1]  # n times the mean variance
     taller = np.vstack([centred, np.sqrt(penalty) * np.eye(shape[1])])

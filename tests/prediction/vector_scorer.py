@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.graph import MultimodalGraph, Vocabulary
-from momok.graph.fact_index import FactIndex
 from momok.prediction.calibration.record import Calibration
 from momok.prediction.scorer import Encoded
 
@@ -37,9 +36,6 @@ class VectorScorer:
         heads: int = 2,
     ) -> None:
         self.graph = graph
-        parts = [graph.train, graph.valid, graph.test]
-        self.train = FactIndex(parts[:1], graph.num_entities, graph.num_relations)
-        self.known = FactIndex(parts, graph.num_entities, graph.num_relations)
         self.heads = tuple(f"head {number}" for number in range(heads))
         self.memory_budget = 1 << 20
         self.model = SimpleNamespace(device=torch.device("cpu"))

@@ -23,7 +23,6 @@ from momok.evaluation.ranking import AnswerRanker, RankedQueries, Ranks, rank_in
 from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks
 from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH
 from momok.graph import MultimodalGraph
-from momok.graph.fact_index import FactIndex
 from momok.graph.triples import CARDINALITIES, classify_cardinality, mark_unseen
 from momok.model.towers import TwoTowerModel
 from momok.progress import Progress, no_progress
@@ -98,7 +97,6 @@ def _rank_facts(
 ) -> dict[str, Ranks]:
     """Return Ranks [2F] per head: the tail query of every fact, then the head query of every."""
     N, R = graph.num_entities, graph.num_relations
-    known = FactIndex((graph.train, graph.valid, graph.test), N, R)
     heads, relations, tails = facts.T
     # In order of relations: a model may share work between queries of one relation in a batch.
     keys, query_of_answer = np.unique(
@@ -111,7 +109,7 @@ def _rank_facts(
             {head: torch.cat([vectors[head] for vectors in encoded]) for head in model.heads},
             answers=answers,
             answer_rows=query_of_answer,
-            known=known.lookup(*_split_keys(keys, N)),
+            known=graph.fact_index.lookup(*_split_keys(keys, N)),
         )
         del encoded
         return _rank_parts(model, N, everything, memory_budget, progress)
@@ -126,7 +124,7 @@ def _rank_facts(
             {head: vectors[head] for head in model.heads},
             answers=answers[order[mine]],
             answer_rows=rows[mine] - first,
-            known=known.lookup(*_split_keys(batch, N)),
+            known=graph.fact_index.lookup(*_split_keys(batch, N)),
         )
 
         def tell(done: int, first: int = first) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -66,11 +67,6 @@ class RankedQueries:
     answers: Ints
     answer_rows: Ints
     known: tuple[Ints, Ints]
-
-    @property
-    def in_float32(self) -> dict[str, Tensor]:
-        """The vectors as they are multiplied."""
-        return {head: vectors.detach().float() for head, vectors in self.vectors.items()}
 
 
 @dataclass(frozen=True)
@@ -131,7 +127,11 @@ class AnswerRanker:
         rows = memory_budget // (_BYTES_PER_SCORE * max(self.num_candidates, 1))
         self.block_rows = min(max(rows, MIN_ROWS), _BLOCK_ROWS)
         self._scorer = BlockScorer()
-        self._tiles: tuple[Tensor, Tensor] | None = None
+        size = self.block_rows * self.num_candidates
+        if self.device.type == "cpu":
+            size = min(size, max(CPU_TILE, self.num_candidates))
+        # Flat memory of gathered rows and of flags.
+        self._tiles = torch.empty(size, device=self.device), torch.empty(size, device=self.device)
 
     def rank(
         self, queries: RankedQueries, progress: Callable[[int], None] = lambda _done: None
@@ -164,8 +164,7 @@ class AnswerRanker:
             answer itself counted once in the part where it is.
         """
         counts = np.zeros((len(queries.vectors) + 1, 2, len(queries.answers)), dtype=np.int64)
-        vectors = queries.in_float32
-        self._check_scores_finite(vectors)
+        vectors = self._prepare(queries.vectors)
         done = 0
         with full_precision():
             for block in self._plan(queries):
@@ -177,18 +176,66 @@ class AnswerRanker:
 
     def _rank_block(self, vectors: HeadVectors, block: _Block, targets: Tensor | None) -> Ints:
         """Return [heads + 1, 2, a], the counts of the block's answers."""
-        tiles = self._reserve_tiles()
         found: list[Tensor] = []
 
-        def compare(_head: str, costs: Tensor) -> None:
+        def compare(values: Tensor, *comparisons: Compare) -> None:
             wanted = None if targets is None else targets[len(found)]
-            found.append(_rank_against(costs, wanted, block, (torch.lt, torch.le), tiles))
+            found.append(self._compare(values, wanted, block, comparisons))
 
         chosen = {head: queries[block.queries] for head, queries in vectors.items()}
-        total = self._scorer.score(chosen, self._candidates, compare)
-        wanted = None if targets is None else targets[-1]
-        found.append(_rank_against(total, wanted, block, (torch.gt, torch.ge), tiles))
+        total = self._scorer.score(
+            chosen, self._candidates, lambda _head, costs: compare(costs, torch.lt, torch.le)
+        )
+        compare(total, torch.gt, torch.ge)
         return torch.stack(found).cpu().numpy()
+
+    def _compare(
+        self,
+        values: Tensor,
+        targets: Tensor | None,
+        block: _Block,
+        comparisons: tuple[Compare, ...],
+    ) -> Tensor:
+        """Return [2, a]: how many of ``values`` [b, N] are better than the targets [a], or as good.
+
+        ``comparisons`` say what is strictly better and what is at least as good. Without
+        ``targets`` the answers' own values are. Leaves NaN at the known answers that are not ranked
+        themselves.
+        """
+        flat = values.view(-1)
+        own = flat[block.answer_cells]
+        flat[block.known_cells] = torch.nan
+        filtered_itself = flat[block.answer_cells].isnan()
+        counts = self._count(values, own if targets is None else targets, block, comparisons)
+        # An answer that the filter does not have is still in its row, where it equals itself.
+        counts[1].index_add_(0, block.here, filtered_itself.long())
+        flat[block.answer_cells] = own
+        return counts
+
+    def _count(
+        self, values: Tensor, targets: Tensor, block: _Block, comparisons: tuple[Compare, ...]
+    ) -> Tensor:
+        """Return [2, a]: for how many values of its row each comparison with the target holds."""
+        width = values.shape[1]
+        gathered, all_flags = self._tiles
+        tile_rows = max(1, len(gathered) // width)
+        counts = torch.zeros(2, len(targets), dtype=torch.int64, device=values.device)
+        starts = [
+            *range(0, block.num_single, tile_rows),
+            *range(block.num_single, len(targets), tile_rows),
+        ]
+        for start, stop in pairwise([*starts, len(targets)]):
+            if stop <= block.num_single:
+                tile = values[start:stop]
+            else:
+                tile = gathered[: (stop - start) * width].view(stop - start, width)
+                torch.index_select(values, 0, block.answer_rows[start:stop], out=tile)
+            for part in torch.split(tile, _MAX_TILE_COLUMNS, dim=1):
+                flags = all_flags[: part.numel()].view(part.shape)
+                for count, compare in zip(counts, comparisons, strict=True):
+                    compare(part, targets[start:stop, None], out=flags)
+                    count[start:stop] += flags.sum(dim=1).long()
+        return counts
 
     def read(self, queries: RankedQueries, into: Tensor) -> None:
         """Write the negated scores of the answers that are among these candidates.
@@ -196,8 +243,7 @@ class AnswerRanker:
         From products of the shapes that ``count`` takes, so that they are the same to the bit.
         ``into`` is [heads, A]; columns of other answers stay.
         """
-        vectors = queries.in_float32
-        self._check_scores_finite(vectors)
+        vectors = self._prepare(queries.vectors)
         with full_precision():
             for block in self._plan(queries):
                 columns = self._move(block.answer_ids)[block.here]
@@ -207,8 +253,10 @@ class AnswerRanker:
                     )
                     into[row, columns] = costs.view(-1)[block.answer_cells]
 
-    def _check_scores_finite(self, vectors: HeadVectors) -> None:
-        for head, queries in vectors.items():
+    def _prepare(self, vectors: HeadVectors) -> dict[str, Tensor]:
+        """Check that scores will be finite; give the vectors in float32."""
+        prepared = {head: queries.detach().float() for head, queries in vectors.items()}
+        for head, queries in prepared.items():
             # Written so that NaN fails it.
             if not find_largest_norm(queries) * self._norms[head] < _LARGEST_SCORE:
                 raise TrainingError(
@@ -216,6 +264,7 @@ class AnswerRanker:
                     "or values that overflow, so ranks would mean nothing. Training diverged or "
                     "the checkpoint is damaged: use an earlier one or lower the learning rate"
                 )
+        return prepared
 
     def _plan(self, queries: RankedQueries) -> Iterator[_Block]:
         """Cut the queries into blocks, those with exactly one answer first.
@@ -253,18 +302,6 @@ class AnswerRanker:
                 answer_cells=self._move(cells),
                 known_cells=self._move(known_cells + known_columns[known_ids[theirs]]),
             )
-
-    def _reserve_tiles(self) -> tuple[Tensor, Tensor]:
-        """Flat memory of gathered rows and of flags, kept between blocks."""
-        if self._tiles is None:
-            size = self.block_rows * self.num_candidates
-            if self.device.type == "cpu":
-                size = min(size, max(CPU_TILE, self.num_candidates))
-            self._tiles = (
-                torch.empty(size, device=self.device),
-                torch.empty(size, device=self.device),
-            )
-        return self._tiles
 
     def _move(self, values: Ints) -> Tensor:
         return torch.from_numpy(values).to(self.device)
@@ -312,58 +349,3 @@ def _name_ranks(counts: Ints, heads: Iterable[str]) -> dict[str, Ranks]:
 def _sort_by_row(rows: Ints) -> tuple[Ints, Ints]:
     order = np.argsort(rows, kind="stable")
     return rows[order], order
-
-
-def _rank_against(
-    values: Tensor,
-    targets: Tensor | None,
-    block: _Block,
-    comparisons: tuple[Compare, Compare],
-    tiles: tuple[Tensor, Tensor],
-) -> Tensor:
-    """Return [2, a]: how many of ``values`` [b, N] are better than the targets [a], or as good.
-
-    ``comparisons`` say what is strictly better and what is at least as good. Without ``targets``
-    the answers' own values are. Leaves NaN at the known answers that are not ranked themselves.
-    """
-    flat = values.view(-1)
-    own = flat[block.answer_cells]
-    flat[block.known_cells] = torch.nan
-    filtered_itself = flat[block.answer_cells].isnan()
-    counts = _count(values, own if targets is None else targets, block, comparisons, tiles)
-    # An answer that the filter does not have is still in its row, where it equals itself.
-    counts[1].index_add_(0, block.here, filtered_itself.long())
-    flat[block.answer_cells] = own
-    return counts
-
-
-def _count(
-    values: Tensor,
-    targets: Tensor,
-    block: _Block,
-    comparisons: tuple[Compare, Compare],
-    tiles: tuple[Tensor, Tensor],
-) -> Tensor:
-    """Return [2, a]: for how many values of its row each comparison with the target holds."""
-    width = values.shape[1]
-    gathered, all_flags = tiles
-    tile_rows = max(1, len(gathered) // width)
-    counts = torch.zeros(2, len(targets), dtype=torch.int64, device=values.device)
-    ends = (block.num_single, len(targets))
-    ranges = [
-        (start, min(start + tile_rows, end))
-        for begin, end in zip((0, block.num_single), ends, strict=True)
-        for start in range(begin, end, tile_rows)
-    ]
-    for start, stop in ranges:
-        if stop <= block.num_single:
-            tile = values[start:stop]
-        else:
-            tile = gathered[: (stop - start) * width].view(stop - start, width)
-            torch.index_select(values, 0, block.answer_rows[start:stop], out=tile)
-        for part in torch.split(tile, _MAX_TILE_COLUMNS, dim=1):
-            flags = all_flags[: part.numel()].view(part.shape)
-            for count, compare in zip(counts, comparisons, strict=True):
-                compare(part, targets[start:stop, None], out=flags)
-                count[start:stop] += flags.sum(dim=1).long()
-    return counts

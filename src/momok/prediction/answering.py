@@ -34,11 +34,12 @@ def find_answers(
 
     Args:
         hide: leave out facts that the graph already has.
-        plausible: leave out answers that are not (``Scorer.train``).
+        plausible: leave out answers that are not: those that answer no query of the relation in
+            train, and the entity asked about unless the relation joins some entity to itself.
     """
     queries = scorer.encode_queries(entities, relations)
     nothing = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    hidden = scorer.known.lookup(entities, relations) if hide else nothing
+    hidden = scorer.graph.fact_index.lookup(entities, relations) if hide else nothing
     if plausible:
         found = _find_plausible(scorer, queries.vectors, entities, relations, k, hidden=hidden)
     else:
@@ -54,7 +55,7 @@ def find_answers(
     scores = scorer.score_pairs(queries.vectors, rows, ids)
     shares = scorer.compute_shares(scores, queries, rows, ids)
     answers = sort_answers(found, scores, shares, gates=queries.gates, present=scorer.present)
-    known = scorer.known.find_splits(
+    known = scorer.graph.fact_index.find_splits(
         entities[:, None], relations[:, None], np.maximum(answers.ids, 0)
     )
     calibration = scorer.calibration
@@ -113,7 +114,7 @@ def _find_plausible(
     hidden: tuple[Ints, Ints],
 ) -> Tensor:
     """``find_best`` among the plausible answers of each question, a relation at a time."""
-    train = scorer.train
+    train = scorer.graph.train_index
     found = torch.full(
         (len(entities), min(k, scorer.graph.num_entities)),
         NOTHING,

@@ -45,7 +45,7 @@ def average_query_gates(
         Per modality [2R, K] in float64; rows sum to one, those of relations without a query are
         NaN.
     """
-    counts = count_queries(relations, num_relations).double().unsqueeze(1)
+    counts = torch.bincount(relations, minlength=num_relations).unsqueeze(1)
     averages = {}
     for modality, gate in gates.items():
         logits = gate.double().log()  # [N, K]
@@ -58,11 +58,6 @@ def average_query_gates(
             total.index_add_(0, chosen, torch.softmax(block, dim=1))
         averages[modality] = total / counts
     return averages
-
-
-def count_queries(relations: Tensor, num_relations: int) -> Tensor:
-    """How many queries every relation has: [2R]."""
-    return torch.bincount(relations, minlength=num_relations)
 
 
 def compute_cka(outputs: Iterable[Tensor]) -> Tensor:

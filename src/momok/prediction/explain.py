@@ -20,7 +20,7 @@ from momok.graph.fact_index import UNKNOWN
 from momok.model import JOINT
 from momok.model.tables import EntityTable
 from momok.prediction.evidence import SimilarityTable, Support, find_support
-from momok.prediction.expert_statistics import average_query_gates, count_queries
+from momok.prediction.expert_statistics import average_query_gates
 from momok.prediction.explanation import (
     Evidence,
     ExpertGates,
@@ -54,11 +54,10 @@ class Explainer:
         query = relation + (self._graph.num_relations if reverse else 0)
         encoded = self._scorer.encode_queries(_one(entity), _one(query))
         logits = self._scorer.score_pairs(encoded.vectors, _one(0), _one(answer))
-        place, id_ = (torch.tensor([i], device=self._model.device) for i in (0, answer))
-        [shares] = self._scorer.compute_shares(logits, encoded, place, id_)
+        [shares] = self._scorer.compute_shares(logits, encoded, _one(0), _one(answer))
         parts = self._describe_heads(logits)
         probability = float(POOLING.pool(logits))
-        split = int(self._scorer.known.find_splits(_one(entity), _one(query), _one(answer))[0])
+        split = int(self._graph.fact_index.find_splits(_one(entity), _one(query), _one(answer))[0])
         rank, candidates = self._rank(encoded.vectors, entity, query, answer)
         support = [
             self._support(side, other, (head, relation, tail), limit)
@@ -77,7 +76,7 @@ class Explainer:
             heads=parts,
             modalities=self._describe_modalities(shares, head, tail),
             experts=self._describe_experts(encoded, query, answer),
-            relation_queries=int(self._query_counts[query]),
+            relation_queries=int(self.query_counts[query]),
             fusion=self._weigh_modalities(encoded, answer),
             evidence=self._find_evidence(head, relation, tail, limit),
             head_facts=support[0][0],
@@ -112,7 +111,7 @@ class Explainer:
         self, vectors: Mapping[str, Tensor], entity: int, query: int, answer: int
     ) -> tuple[int, int]:
         """The filtered rank of the answer, and among how many candidates."""
-        known = self._scorer.known.lookup(_one(entity), _one(query))
+        known = self._graph.fact_index.lookup(_one(entity), _one(query))
         queries = RankedQueries(vectors, answers=_one(answer), answer_rows=_one(0), known=known)
         ranks = AnswerRanker(self._scorer.candidates.vectors).rank(queries)[ANSWER]
         others = int((known[1] != answer).sum())
@@ -144,7 +143,7 @@ class Explainer:
     def _describe_experts(
         self, encoded: Encoded, query: int, answer: int
     ) -> dict[str, ExpertGates]:
-        averaged = bool(self._query_counts[query])
+        averaged = bool(self.query_counts[query])
         return {
             name: ExpertGates(
                 query_gates=tuple(gate[0].double().tolist()),
@@ -165,8 +164,8 @@ class Explainer:
     ) -> dict[str, Evidence]:
         """Per modality, the entities like one side that hold the relation to the other."""
         reverse = relation + self._graph.num_relations
-        _, heads = self._scorer.train.lookup(_one(tail), _one(reverse))
-        _, tails = self._scorer.train.lookup(_one(head), _one(relation))
+        _, heads = self._graph.train_index.lookup(_one(tail), _one(reverse))
+        _, tails = self._graph.train_index.lookup(_one(head), _one(relation))
         evidence = {}
         for modality in self._model.modalities:
             table = self._find_table(modality)
@@ -191,7 +190,7 @@ class Explainer:
     def _support(
         self, entity: int, other: int, fact: tuple[int, int, int], limit: int
     ) -> tuple[tuple[SupportingFact, ...], int]:
-        found, count = find_support(self._scorer.train, entity, other, fact, limit)
+        found, count = find_support(self._graph.train_index, entity, other, fact, limit)
         return tuple(map(self._describe_support, found)), count
 
     def _describe_support(self, support: Support) -> SupportingFact:
@@ -202,7 +201,7 @@ class Explainer:
         )
 
     def _describe_fact(self, row: int) -> ExplainedFact:
-        head, relation, tail = self._scorer.train.facts[row].tolist()
+        head, relation, tail = self._graph.train_index.facts[row].tolist()
         return ExplainedFact(
             head=self._describe_entity(head),
             relation=describe_relation(self._graph, relation),
@@ -255,9 +254,9 @@ class Explainer:
         return TrainingQueries(self._graph.train, self._graph.num_relations)
 
     @cached_property
-    def _query_counts(self) -> Ints:
-        counts = count_queries(self.queries.relations, 2 * self._graph.num_relations)
-        return cast(Ints, counts.numpy())
+    def query_counts(self) -> Tensor:
+        """How many train queries every relation has: [2R]."""
+        return torch.bincount(self.queries.relations, minlength=2 * self._graph.num_relations)
 
 
 def _one(value: int) -> Ints:

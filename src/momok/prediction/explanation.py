@@ -12,13 +12,8 @@ so it can be cut into the parts that its heads put in:
   section 3.2), averaged over its branches and over the two sides of the score, the query and the
   candidate. Without a joint head it is the share of the modality's own head.
 
-Shares of an answer sum to one. They say how the number came about, and no more than that:
-
-- not what would happen without the modality: heads are trained together, and often know the same;
-- not that the modality's raw data was used: vectors are trained with the facts, and an entity
-  without, say, a picture still has an image vector (``present`` says which entities have one);
-- not that the answer is likely: shares are relative, and those of a bad answer also sum to one;
-- attention says how much of a modality enters the joint vector, not which way it pulls the score.
+Shares of an answer sum to one. They say how the number came about, and no more than that; the page
+has what they do not mean.
 
 Shapes: P pairs of query and candidate, n rows, H heads, M modalities, K experts, G branches of
 the fusion.

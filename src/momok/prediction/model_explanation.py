@@ -23,7 +23,7 @@ from momok.model import JOINT, MoMoK
 from momok.model.experts import ExpertBank
 from momok.model.noise import Noise
 from momok.model.tables import EntityTable
-from momok.prediction.expert_statistics import compute_cka, compute_random_cka, count_queries
+from momok.prediction.expert_statistics import compute_cka, compute_random_cka
 from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Side, Thing, describe_relation
 from momok.progress import Progress, no_progress
@@ -154,7 +154,6 @@ def explain_model(
         modality: _by_side(average.cpu().numpy())
         for modality, average in predictor.explainer.average_gates.items()
     }
-    counts = count_queries(predictor.explainer.queries.relations, 2 * graph.num_relations)
     fusion, shares = _average_modalities(predictor, progress)
     modalities = list(enumerate(model.modalities))
     with torch.no_grad():
@@ -162,7 +161,7 @@ def explain_model(
             graph=graph.name,
             relations=tuple(describe_relation(graph, r) for r in range(graph.num_relations)),
             modalities=model.modalities,
-            queries=_by_side(counts.numpy()),
+            queries=_by_side(predictor.explainer.query_counts.numpy()),
             experts=gates,
             fusion=None if fusion is None else _by_side(fusion),
             shares=_by_side(shares),
@@ -195,7 +194,7 @@ def _average_modalities(predictor: Predictor, progress: Progress) -> tuple[Float
         shares.index_add_(0, batch.relations[batch.rows], parts.cpu())
         done += len(chosen)
         progress("reading train queries", done, len(order))
-    per_query = count_queries(queries.relations, relations).double().unsqueeze(1)
+    per_query = predictor.explainer.query_counts.double().unsqueeze(1)
     facts = torch.zeros_like(per_query[:, 0]).index_add_(
         0, queries.relations, queries.counts.double()
     )

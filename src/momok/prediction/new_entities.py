@@ -116,7 +116,7 @@ class NewEntities:
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
-        self._encoder = cache(self._build_encoder)
+        self._encoder = cache(lambda modality: Reencoder(self._features[modality].manifest))
 
     def answer(
         self,
@@ -144,13 +144,7 @@ class NewEntities:
             relation=describe_relation(graph, asked),
             asked="tail" if role == "head" else "head",
         )
-        return NewPredictions(
-            graph,
-            question,
-            answers,
-            remarks=remarks,
-            similar=similar,
-        )
+        return NewPredictions(graph, question, answers, remarks=remarks, similar=similar)
 
     # -- from what is given to vectors -----------------------------------------------------
 
@@ -215,9 +209,6 @@ class NewEntities:
         ]
         return f"give {', '.join(ways)}" if ways else "it knows structure alone; add features"
 
-    def _build_encoder(self, modality: str) -> Reencoder:
-        return Reencoder(self._features[modality].manifest)
-
     @cached_property
     def _features(self) -> dict[str, Features]:
         """Of the modalities of the model, in its order."""
@@ -277,7 +268,7 @@ class NewEntities:
             k,
             hidden=(nobody, nobody),
             memory_budget=scorer.memory_budget,
-            among=scorer.train.entities_of(relation) if plausible else None,
+            among=scorer.graph.train_index.entities_of(relation) if plausible else None,
         )
         scores = score_pairs(
             vectors,

@@ -148,47 +148,41 @@ def fit_row_map(
         for fold in range(_FOLDS):
             held, kept = folds == fold, folds != fold
             for place, (weights, centre, shift) in enumerate(
-                _solve(x[kept], moved[kept], strengths)
+                solve_ridge(x[kept], moved[kept], strengths)
             ):
                 wrong = (x[held] - centre) @ weights + shift - moved[held]
                 errors[place] += np.square(wrong).sum() / (n * f)
     best = int(errors.argmin())
-    if errors[best] >= identity_error:
-        nothing = np.zeros(f)
-        return RowMap(
-            weights=np.zeros((f, f)),
-            centre=nothing,
-            shift=nothing,
-            strength=None,
-            error=identity_error,
-            identity_error=identity_error,
-        )
-    weights, centre, shift = solve_ridge(x, moved, strengths[best])
+    strength: float | None = strengths[best]
+    error = float(errors[best])
+    if error < identity_error:
+        [(weights, centre, shift)] = solve_ridge(x, moved, [strengths[best]])
+    else:
+        strength, error = None, identity_error
+        weights, centre, shift = np.zeros((f, f)), np.zeros(f), np.zeros(f)
     return RowMap(
         weights=weights,
         centre=centre,
         shift=shift,
-        strength=strengths[best],
-        error=float(errors[best]),
+        strength=strength,
+        error=error,
         identity_error=identity_error,
     )
 
 
-def solve_ridge(x: Floats, y: Floats, strength: float) -> tuple[Floats, Floats, Floats]:
-    """The minimum of ``|(x - mean) W + b - y|² + strength * n * v * |W|²``, in closed form.
+def solve_ridge(
+    x: Floats, y: Floats, strengths: Sequence[float]
+) -> list[tuple[Floats, Floats, Floats]]:
+    """The minima of ``|(x - mean) W + b - y|² + strength * n * v * |W|²``, in closed form.
 
     Args:
         x: ``[n, f]``; v is the mean variance of its columns.
         y: ``[n, g]``.
+        strengths: of the penalty; one decomposition serves all.
 
     Returns:
-        W ``[f, g]``, the mean of x ``[f]``, and b ``[g]``, which is the mean of y.
+        For each strength W ``[f, g]``, the mean of x ``[f]``, and b ``[g]``, the mean of y.
     """
-    return _solve(x, y, [strength])[0]
-
-
-def _solve(x: Floats, y: Floats, strengths: Sequence[float]) -> list[tuple[Floats, Floats, Floats]]:
-    """The same for several strengths, with one decomposition."""
     centre, shift = x.mean(axis=0), y.mean(axis=0)
     centred = x - centre
     values, vectors = np.linalg.eigh(centred.T @ centred)

@@ -6,7 +6,7 @@ Shapes: B questions, k answers each, H heads, M modalities, K experts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, overload
 
 import numpy as np
@@ -56,18 +56,9 @@ class Prediction:
 
     def to_json(self) -> dict[str, Any]:
         """The plain form, without ``title``."""
-        return {
-            "rank": self.rank,
-            "label": self.label,
-            "name": self.name,
-            "score": self.score,
-            "known": self.known,
-            "heads": self.heads,
-            "shares": self.shares,
-            "present": self.present,
-            "probability": self.probability,
-            "head_probabilities": self.head_probabilities,
-        }
+        plain = asdict(self)
+        del plain["title"]
+        return plain
 
 
 @dataclass(frozen=True, kw_only=True)

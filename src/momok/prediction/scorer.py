@@ -19,7 +19,6 @@ from torch import Tensor
 
 from momok.errors import CheckpointError, RunError
 from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH, score_pairs
-from momok.graph.fact_index import FactIndex
 from momok.model import Candidates, Queries
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration, load_calibration
 from momok.prediction.explanation import average_branches, compute_modality_shares
@@ -147,7 +146,11 @@ class Scorer:
         )
 
     def compute_shares(
-        self, scores: Mapping[str, Tensor], queries: Encoded, rows: Tensor, ids: Tensor
+        self,
+        scores: Mapping[str, Tensor],
+        queries: Encoded,
+        rows: Tensor | Ints,
+        ids: Tensor | Ints,
     ) -> Tensor:
         """The part of every modality in the answers of pairs: [P, M], rows that sum to one.
 
@@ -164,20 +167,6 @@ class Scorer:
     def source(self) -> GraphSource:
         """Features and pictures of the graph that the run was trained on, as far as they are."""
         return find_source(self.run, self.graph, self._moved_to)
-
-    @property
-    def known(self) -> FactIndex:
-        """The facts of all splits, in the order of ``SPLIT_NAMES``."""
-        return self.graph.fact_index
-
-    @property
-    def train(self) -> FactIndex:
-        """The facts of train.
-
-        An answer is *plausible* if it answers a query of the relation in train, and is not the
-        entity asked about, unless the relation joins an entity to itself somewhere in train.
-        """
-        return self.graph.train_index
 
     def _collect(self, encoded: Queries | Candidates) -> Encoded:
         vectors = {head: encoded.vectors[head].float() for head in self.heads}

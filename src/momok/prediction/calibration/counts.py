@@ -166,7 +166,7 @@ def count_facts(
     N, R = scorer.graph.num_entities, scorer.graph.num_relations
     sample = min(cells // (2 * N * R), max(N // 8, _ENOUGH))
     result = {name: Counts.empty(held_out.folds) for name in (FACT, PLAUSIBLE_FACT)}
-    train = scorer.train
+    train = scorer.graph.train_index
     for relation in range(R):
         reverse = scorer.encode_relation(np.arange(N), relation + R)
         train_heads, train_tails = np.zeros((2, N), dtype=bool)

@@ -234,5 +234,5 @@ def _choose_entities(
     if not options.plausible:
         everything = np.arange(scorer.graph.num_entities)
         return everything, everything, True
-    train, reverse = scorer.train, relation + scorer.graph.num_relations
+    train, reverse = scorer.graph.train_index, relation + scorer.graph.num_relations
     return train.entities_of(reverse), train.entities_of(relation), train.has_loops(relation)

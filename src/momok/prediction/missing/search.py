@@ -183,7 +183,9 @@ class _Search:
     def search_rows(self, rows: slice) -> None:
         """Score what may be good enough of some of the heads, with all tails."""
         heads = self.heads[rows]
-        known_rows, known = self.scorer.known.lookup(heads, np.full(len(heads), self.relation))
+        known_rows, known = self.scorer.graph.fact_index.lookup(
+            heads, np.full(len(heads), self.relation)
+        )
         if not self.loops:
             known_rows = np.concatenate([known_rows, np.arange(len(heads))])
             known = np.concatenate([known, heads])
