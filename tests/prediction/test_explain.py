@@ -14,7 +14,7 @@ import torch
 from momok.errors import AmbiguousNameError, ConfigError, UnknownLabelError
 from momok.graph import MultimodalGraph, load_graph
 from momok.model import JOINT
-from momok.prediction import Explanation, Predictor
+from momok.prediction import Explanation, Predictor, explain_model
 from momok.training import RunFolder
 from tests.prediction.trained_run import train_small_run
 
@@ -333,3 +333,34 @@ def test_calibrated_numbers_are_those_of_the_run(
     assert explanation.calibrated == pytest.approx(2 * explanation.probability + 1)
     for part in explanation.heads:
         assert part.calibrated == pytest.approx(2 * part.probability)
+
+
+@pytest.mark.parametrize(
+    ("settings", "heads", "attention"),
+    [
+        ({"model__heads": "joint"}, ["joint"], True),
+        ({"model__experts": 0}, ["structure", "image", "text", "joint"], True),
+        ({"model__fusion": "mean", "model__decoder": "distmult"}, None, False),
+    ],
+    ids=str,
+)
+def test_parts_of_the_model_that_are_off(
+    tmp_path: Path, settings: dict[str, Any], heads: list[str] | None, attention: bool
+) -> None:
+    run = train_small_run(tmp_path / "run", training__epochs=1, **settings)
+    predictor = Predictor(run)
+    explanation = predictor.explain(*FACTS[0])
+    assert heads in (None, [part.name for part in explanation.heads])
+    assert explanation.probability == pytest.approx(
+        np.mean([part.probability for part in explanation.heads])
+    )
+    assert sum(part.share for part in explanation.modalities) == pytest.approx(1)
+    assert (explanation.fusion is not None) == attention
+    answer = predictor.predict(head=FACTS[0][0], relation=FACTS[0][1], k=1)[0]
+    assert sum(answer.shares.values()) == pytest.approx(1)
+    whole = explain_model(predictor)
+    assert whole.num_experts == len(explanation.experts["text"].query_gates)
+    assert (whole.fusion is not None) == attention
+    shares = whole.average_shares()[whole.list_relations()]
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    json.dumps([explanation.to_json(), whole.to_json()], allow_nan=False)

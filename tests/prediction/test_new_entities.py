@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,16 +133,23 @@ def test_a_text_alone_leaves_the_picture_without_a_vote(predictor: Predictor) ->
     assert "structure" not in plain["predictions"][0]["heads"]
 
 
-def test_masked_tables_answer_too(tmp_path: Path) -> None:
-    run = train_small_run(tmp_path / "run", features__missing="masked", training__epochs=1)
+@pytest.mark.parametrize(
+    ("settings", "heads"),
+    [({"model__heads": "joint"}, {"joint"}), ({"model__experts": 0}, {"image"})],
+    ids=str,
+)
+def test_a_joint_head_alone_and_no_experts(
+    tmp_path: Path, settings: dict[str, Any], heads: set[str]
+) -> None:
+    run = train_small_run(tmp_path / "run", training__epochs=1, **settings)
     vector = vectors_of(load_graph("world"), GERMANY)["image"]
     found = Predictor(run).predict_new(NewEntity(vectors={"image": vector}), relation="borders")
     assert len(found) == 10
-    by_presence = {answer.present["image"]: answer.heads["image"] for answer in found}
-    assert by_presence.get(False) is None
+    assert found.query_present == {"structure": False, "image": True, "text": False}
     for answer in found:
-        voted = [said for said in answer.heads.values() if said is not None]
-        assert answer.score == pytest.approx(np.mean(voted) if voted else 0.0, rel=1e-5)
+        assert set(answer.heads) == heads | {SIMILAR}
+        assert answer.score == pytest.approx(np.mean(list(answer.heads.values())), rel=1e-5)
+        assert answer.shares["image"] == pytest.approx(1)
 
 
 # -- what is refused -----------------------------------------------------------------------

@@ -17,7 +17,6 @@ from momok.evaluation.ranking import AnswerRanker, RankedQueries
 from momok.evaluation.scoring import ANSWER, POOLING
 from momok.graph import SPLIT_NAMES
 from momok.graph.fact_index import UNKNOWN
-from momok.model import JOINT
 from momok.model.tables import EntityTable
 from momok.prediction.evidence import SimilarityTable, Support, find_support
 from momok.prediction.expert_statistics import average_query_gates
@@ -118,7 +117,7 @@ class Explainer:
         return int(ranks.optimistic[0]), self._graph.num_entities - others
 
     def _weigh_modalities(self, encoded: Encoded, answer: int) -> FusionWeights | None:
-        if JOINT not in self._model.heads:
+        if not self._scorer.has_attention:
             return None
         query, candidate = (
             dict(zip(self._model.modalities, weights.tolist(), strict=True))

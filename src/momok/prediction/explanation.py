@@ -10,7 +10,8 @@ so it can be cut into the parts that its heads put in:
 - share of a modality: ``(p_m + p_joint * alpha_m) / sum_h p_h``. The joint head's part is dealt
   out by its attention ``alpha`` over modalities (MuJoD; Zhang et al. 2025, arXiv:2405.16869,
   section 3.2), averaged over its branches and over the two sides of the score, the query and the
-  candidate. Without a joint head it is the share of the modality's own head.
+  candidate; where the fusion has no attention, evenly. Without a joint head it is the share of the
+  modality's own head.
 
 Shares of an answer sum to one. They say how the number came about, and no more than that; the page
 has what they do not mean.
@@ -208,7 +209,7 @@ class Explanation(ExplainedFact):
         modalities: by modality.
         experts: by modality.
         relation_queries: how many train queries the relation has in this direction.
-        fusion: None for a model without the joint head.
+        fusion: None for a model without attention over modalities.
         evidence: by modality.
         head_facts, tail_facts: train facts about the two sides, most telling first, capped.
         head_fact_count, tail_fact_count: how many train facts there are about each.
@@ -278,15 +279,16 @@ def compute_modality_shares(
 
     Args:
         scores: per head [P], float64.
-        modalities: names of the M modalities, each a head.
+        modalities: names of the M modalities; those that are heads have a part of their own.
         attention: [P, M] over modalities, of the joint head where there is one.
 
     Returns:
         [P, M], rows that sum to one.
     """
     parts = compute_head_shares(scores)
-    shares = torch.stack([parts[modality] for modality in modalities], dim=1)
-    return shares + parts[JOINT].unsqueeze(1) * attention if JOINT in parts else shares
+    nothing = torch.zeros_like(next(iter(parts.values())))
+    own = torch.stack([parts.get(modality, nothing) for modality in modalities], dim=1)
+    return own + parts.get(JOINT, nothing).unsqueeze(1) * attention
 
 
 def leading_expert(gate: Sequence[float]) -> int:

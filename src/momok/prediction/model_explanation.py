@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.evaluation.scoring import QUERY_BATCH
-from momok.model import JOINT, MoMoK
-from momok.model.experts import ExpertBank
+from momok.model import MoMoK
 from momok.model.noise import Noise
-from momok.model.tables import EntityTable
 from momok.prediction.expert_statistics import compute_cka, compute_random_cka
 from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Side, Thing, describe_relation
@@ -155,7 +153,6 @@ def explain_model(
         for modality, average in predictor.explainer.average_gates.items()
     }
     fusion, shares = _average_modalities(predictor, progress)
-    modalities = list(enumerate(model.modalities))
     with torch.no_grad():
         return ModelExplanation(
             graph=graph.name,
@@ -165,8 +162,8 @@ def explain_model(
             experts=gates,
             fusion=None if fusion is None else _by_side(fusion),
             shares=_by_side(shares),
-            cka={m: compute_cka(_read_outputs(model, i)).numpy() for i, m in modalities},
-            random_cka={m: compute_random_cka(_read_vectors(model, i)) for i, m in modalities},
+            cka={m: compute_cka(_read_outputs(model, m)).numpy() for m in model.modalities},
+            random_cka={m: compute_random_cka(_read_vectors(model, m)) for m in model.modalities},
             mutual_information=_read_estimates(predictor.run),
         )
 
@@ -199,7 +196,7 @@ def _average_modalities(predictor: Predictor, progress: Progress) -> tuple[Float
         0, queries.relations, queries.counts.double()
     )
     mean_shares = (shares / facts.unsqueeze(1)).numpy()
-    return (attention / per_query).numpy() if JOINT in scorer.heads else None, mean_shares
+    return (attention / per_query).numpy() if scorer.has_attention else None, mean_shares
 
 
 def _by_side(table: NDArray[Any]) -> dict[Side, Any]:
@@ -207,16 +204,19 @@ def _by_side(table: NDArray[Any]) -> dict[Side, Any]:
     return dict(zip(SIDES, np.split(table, 2), strict=True))
 
 
-def _read_vectors(model: MoMoK, place: int) -> Iterator[Tensor]:
+def _read_vectors(model: MoMoK, modality: str) -> Iterator[Tensor]:
     """What the experts of a modality read of all entities: blocks [n, d]."""
-    table = cast(EntityTable, model.tables[place])
+    table = model.tables_by_name[modality]
     return iter(torch.split(table.vectors(table.rows()), _ENTITY_BLOCK))
 
 
-def _read_outputs(model: MoMoK, place: int) -> Iterator[Tensor]:
+def _read_outputs(model: MoMoK, modality: str) -> Iterator[Tensor]:
     """What the experts of a modality say of all entities: blocks [n, K, d]."""
-    bank = cast(ExpertBank, model.banks[place])
-    return (bank.outputs(block, Noise(None)) for block in _read_vectors(model, place))
+    bank = model.banks_by_name.get(modality)
+    return (
+        block.unsqueeze(1) if bank is None else bank.outputs(block, Noise(None))
+        for block in _read_vectors(model, modality)
+    )
 
 
 def _read_estimates(run: RunFolder) -> tuple[tuple[int, float], ...]:

@@ -2,8 +2,8 @@
 
 Its texts and pictures are encoded as those of the graph were, prepared as training prepared them,
 and put where rows of the model's tables would be. The heads of its modalities vote, and beside
-them the entities that are similar to it. Structure has no vote, nor has the joint head, which has
-learned to rely on it (docs/prediction.md has what was measured).
+them the entities that are similar to it. Structure has no vote, nor has the joint head where there
+are others: it has learned to rely on structure (docs/prediction.md has what was measured).
 
 Shapes: N entities, d numbers in a feature vector, f width of a table, k answers.
 """
@@ -25,6 +25,7 @@ from momok.encoders.reencode import Reencoder, find_kind
 from momok.errors import ConfigError, RunError
 from momok.evaluation.scoring import score_pairs
 from momok.graph import Features, MultimodalGraph
+from momok.model import JOINT
 from momok.model.new_entities import encode_new_queries
 from momok.prediction.answering import sort_answers
 from momok.prediction.explanation import compute_head_shares
@@ -255,8 +256,9 @@ class NewEntities:
             {name: torch.from_numpy(row).to(device) for name, row in rows.items()},
             torch.tensor([relation], device=device),
         )
-        vectors = {head: queries.vectors[head].float() for head in rows}
-        candidates = {head: scorer.candidates.vectors[head] for head in rows}
+        heads = [head for head in rows if head in scorer.heads] or [JOINT]
+        vectors = {head: queries.vectors[head].float() for head in heads}
+        candidates = {head: scorer.candidates.vectors[head] for head in heads}
         # A vote is logits; as a product, they are vectors of one number.
         voted = torch.from_numpy(similar.probabilities).to(device)
         candidates[SIMILAR] = torch.logit(voted, eps=_LEAST).float().unsqueeze(1)
@@ -280,16 +282,19 @@ class NewEntities:
         return sort_answers(
             found,
             scores,
-            self._compute_shares(scores),
-            gates={name: queries.gates[name] for name in rows},
+            self._compute_shares(scores, list(rows)),
+            gates={name: queries.gates.get(name, torch.ones(1, 1)) for name in rows},
             present=scorer.present,
         )
 
-    def _compute_shares(self, scores: Mapping[str, Tensor]) -> Tensor:
-        """The part of every modality: [k, M]. What similar entities say is said by all that
-        they are similar in."""
-        own = compute_head_shares(scores)
-        common = own.pop(SIMILAR) / len(own)
-        nothing = torch.zeros_like(common)
-        shares = [own[m] + common if m in own else nothing for m in self._scorer.modalities]
+    def _compute_shares(self, scores: Mapping[str, Tensor], known_by: Sequence[str]) -> Tensor:
+        """The part of every modality: [k, M]. Those that the entity is known by share out what
+        similar entities say, and the joint head where it is alone."""
+        parts = compute_head_shares(scores)
+        nothing = torch.zeros_like(parts[SIMILAR])
+        common = sum((parts[h] for h in (SIMILAR, JOINT) if h in parts), nothing) / len(known_by)
+        shares = [
+            parts.get(modality, nothing) + common if modality in known_by else nothing
+            for modality in self._scorer.modalities
+        ]
         return torch.stack(shares, dim=1)

@@ -20,6 +20,7 @@ from torch import Tensor
 from momok.errors import CheckpointError, RunError
 from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH, score_pairs
 from momok.model import Candidates, Queries
+from momok.model.fusions import ModalityFusion
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration, load_calibration
 from momok.prediction.explanation import average_branches, compute_modality_shares
 from momok.prediction.original_graph import GraphSource, find_source
@@ -36,8 +37,8 @@ class Encoded:
 
     Attributes:
         vectors: per head [n, d], float32.
-        gates: per modality [n, K], weights of its experts.
-        attention: [n, M] the joint head's, over modalities; zeros for a model without that head.
+        gates: per modality [n, K], weights of its experts; a model without any has one.
+        attention: [n, M] the joint head's, over modalities; even where it has none.
     """
 
     vectors: Mapping[str, Tensor]
@@ -93,6 +94,11 @@ class Scorer:
             self.candidates = self._collect(self.model.candidates())
         self.present = {m: p.cpu().numpy().astype(bool) for m, p in self.model.present.items()}
         self.calibration = self._load_calibration() if calibrated else None
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether there is a joint head with attention over modalities."""
+        return isinstance(self.model.entity_fusion, ModalityFusion)
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -178,15 +184,21 @@ class Scorer:
                 )
         return Encoded(
             vectors=vectors,
-            gates={name: gate.float() for name, gate in encoded.gates.items()},
+            gates=self._find_gates(encoded),
             attention=self._average_branches(encoded),
         )
+
+    def _find_gates(self, encoded: Queries | Candidates) -> dict[str, Tensor]:
+        if encoded.gates:
+            return {name: gate.float() for name, gate in encoded.gates.items()}
+        vectors = encoded.vectors[self.heads[0]]
+        return {name: vectors.new_ones(len(vectors), 1).float() for name in self.modalities}
 
     def _average_branches(self, encoded: Queries | Candidates) -> Tensor:
         if encoded.fusion_weights is not None:
             return average_branches(encoded.fusion_weights)
-        vectors = encoded.vectors[self.heads[0]]
-        return vectors.new_zeros(len(vectors), len(self.modalities), dtype=torch.float64)
+        vectors, count = encoded.vectors[self.heads[0]], len(self.modalities)
+        return vectors.new_full((len(vectors), count), 1 / count, dtype=torch.float64)
 
     def _check_sizes(self) -> None:
         has = self.graph.num_entities, self.graph.num_relations
