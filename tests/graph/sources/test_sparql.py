@@ -262,6 +262,15 @@ def stay_silent(handler: BaseHTTPRequestHandler) -> None:
     del handler
 
 
+def stop_midway(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/n-triples")
+    handler.end_headers()
+    handler.wfile.write(b"# silence\n")
+    handler.wfile.flush()
+    time.sleep(0.7)
+
+
 def drip(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.send_header("Content-Type", "application/n-triples")
@@ -311,6 +320,7 @@ FAULTS: dict[str, tuple[str, Reply, str]] = {
     "malformed triples": ("C", answer(NT + b"oops\n" + NT), r"/sparql:51: "),
     "bytes that are no UTF-8": ("C", answer(NT + b"\xff\n"), ":51: is not UTF-8"),
     "silence": ("C", stay_silent, "did not answer within 0.5 seconds"),
+    "silence midway": ("C", stop_midway, "ends early, after 10 bytes .0.5 seconds of silence"),
     "drops": ("C", drip, r"took more than 0\.8 seconds"),
     "too much": ("C", answer(NT * 50), "larger than 100,000 bytes"),
     "packed": ("C", answer(NT, Content_Encoding="gzip"), "packed with 'gzip'"),

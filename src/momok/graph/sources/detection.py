@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -28,8 +28,8 @@ _SPLITS: dict[str, SplitName] = {
     **{"valid": "valid", "validation": "valid", "val": "valid", "dev": "valid"},
     **{"test": "test", "testing": "test"},
 }
-_FACTS = ("facts", "triples", "graph", "edges", "kg", "statements")
-_ENTITIES = ("entities", "nodes", "items")
+FACTS = ("facts", "triples", "graph", "edges", "kg", "statements")
+ENTITIES = ("entities", "nodes", "items")
 _ZIP = b"PK\x03\x04"
 _PICTURES = ("pictures", "images", "photos")
 
@@ -66,7 +66,7 @@ def is_container(path: Path) -> bool:
 
 
 def _detect_archive(path: Path) -> tuple[SourceFormat, str]:
-    if find_split_files(path) or find_facts(path):
+    if find_split_files(path) or find_named(path, FACTS):
         return "splits", "an archive with files of facts"
     members = list_members(path)
     raise DataError(
@@ -83,7 +83,7 @@ def _detect_folder(path: Path) -> tuple[SourceFormat, str]:
         (is_pykeen_folder, "pykeen", "PyKEEN: numeric_triples.tsv.gz is there"),
         (is_benchmark_folder, "benchmark", "a published benchmark: entity2id.txt is there"),
         (find_split_files, "splits", "files named train, valid or test are there"),
-        (find_facts, "splits", "a file of facts is there"),
+        (lambda folder: find_named(folder, FACTS), "splits", "a file of facts is there"),
     )
     for test, kind, why in tests:
         if test(path):
@@ -104,7 +104,7 @@ def find_split_files(folder: Path) -> dict[SplitName, Path]:
     """
     found: dict[SplitName, Path] = {}
     for path in _list_files(folder):
-        split = _SPLITS.get(_bare_name(path).lower())
+        split = _SPLITS.get(_bare_name(path))
         if split is None:
             continue
         if split in found:
@@ -116,27 +116,17 @@ def find_split_files(folder: Path) -> dict[SplitName, Path]:
     return {split: found[split] for split in SPLIT_NAMES if split in found and "train" in found}
 
 
-def _find_named(folder: Path, names: tuple[str, ...]) -> Path | None:
-    """Find the one file of a folder that has one of these names, of any kind that is known.
+def find_named(folder: Path, names: Collection[str]) -> Path | None:
+    """Find the one file of a folder, of any kind that is known, with one of the names.
 
     Raises:
         DataError: several have.
     """
-    found = [path for path in _list_files(folder) if _bare_name(path).lower() in names]
+    found = [path for path in _list_files(folder) if _bare_name(path) in names]
     if len(found) > 1:
         shown = " and ".join(path.name for path in found[:3])
         raise DataError(f"{folder}: {shown} may be meant; name the files themselves")
     return found[0] if found else None
-
-
-def find_facts(folder: Path) -> Path | None:
-    """Find the file of facts of a folder without splits."""
-    return _find_named(folder, _FACTS)
-
-
-def find_entities(folder: Path) -> Path | None:
-    """Find the table of entities beside the facts."""
-    return _find_named(folder, _ENTITIES)
 
 
 def find_pictures(folder: Path) -> Path | None:
@@ -154,7 +144,7 @@ def _list_files(folder: Path) -> list[Path]:
 
 
 def _bare_name(path: Path) -> str:
-    return path.name.split(".", 1)[0]
+    return path.name.split(".", 1)[0].lower()
 
 
 def _is_known(path: Path) -> bool:

@@ -162,15 +162,17 @@ class _Content(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Buffer) -> int:
-        from urllib3.exceptions import HTTPError
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
 
         view = memoryview(buffer)
         try:
             data: bytes = self._raw.read1(len(view))
         except (HTTPError, OSError, ValueError) as error:
+            is_silent = isinstance(error, ReadTimeoutError)
+            reason = f"{self._limits.silence:g} seconds of silence" if is_silent else None
             raise DataError(
                 f"{self._url}: the answer ends early, after {self._count:,} bytes "
-                f"({_find_reason(error)}); ask again, or page by page"
+                f"({reason or _find_reason(error)}); ask again, or page by page"
             ) from None
         self._count += len(data)
         if time.monotonic() > self._deadline:

@@ -15,10 +15,11 @@ from momok.graph.momok_format import is_momok_folder, read_momok_folder
 from momok.graph.names import make_readable
 from momok.graph.sources import id_folders
 from momok.graph.sources.detection import (
+    ENTITIES,
+    FACTS,
     SourceFormat,
     detect_format,
-    find_entities,
-    find_facts,
+    find_named,
     find_pictures,
     find_split_files,
     is_container,
@@ -131,7 +132,7 @@ def _find_beside(paths: Sequence[Path], options: SourceOptions) -> tuple[Path | 
     if len(paths) == 1 and is_container(paths[0]) and (options.format or "splits") == "splits":
         kind, _ = detect_format(paths[0])
         if kind == "splits":
-            entities = entities or find_entities(paths[0])
+            entities = entities or find_named(paths[0], ENTITIES)
             pictures = pictures or find_pictures(paths[0])
     return entities, pictures
 
@@ -144,7 +145,7 @@ def _read_source(path: Path, options: SourceOptions, progress: Progress) -> list
     note = f"{path}: {why}"
     if kind == "splits":
         files = find_split_files(path)
-        facts = find_facts(path) if not files else None
+        facts = find_named(path, FACTS) if not files else None
         parts: list[Part] = [(s, read_facts_file(f, options, progress)) for s, f in files.items()]
         if facts is not None:
             parts = [(None, read_facts_file(facts, options, progress))]
