@@ -212,8 +212,5 @@ class Scorer:
 
     def _load_calibration(self) -> Calibration | None:
         """That of the checkpoint in use: one made before training went on is not for it."""
-        calibration = load_calibration(self.run)
-        if calibration is None or calibration.selected != self.selected:
-            return None
-        calibration.check_outputs([*self.heads, ANSWER, FACT, PLAUSIBLE_FACT], self.run)
-        return calibration
+        found = load_calibration(self.run, [*self.heads, ANSWER, FACT, PLAUSIBLE_FACT])
+        return found if found is not None and found.selected == self.selected else None

@@ -9,8 +9,15 @@ import pytest
 
 from momok.prediction.calibration.counts import BIN_LOGITS, Counts
 from momok.prediction.calibration.fit import EDGES, choose_map, compute_reliability
-from momok.prediction.calibration.maps import CalibrationMap, fit_map
-from tests.prediction.calibration.test_maps import DISTORTIONS, IDENTITY, distort, draw, sigmoid
+from momok.prediction.calibration.maps import fit_map
+from tests.prediction.calibration.test_maps import (
+    DISTORTIONS,
+    IDENTITY,
+    distort,
+    draw,
+    make_line,
+    sigmoid,
+)
 
 # -- choosing ------------------------------------------------------------------------------------
 
@@ -73,7 +80,7 @@ def test_reliability_against_plain_loops() -> None:
     generator = np.random.default_rng(9)
     true = generator.integers(0, 3, len(BIN_LOGITS)).astype(float)
     false = generator.integers(0, 4, len(BIN_LOGITS)).astype(float)
-    fitted = CalibrationMap(method="platt", parameters=(0.3, -1.0))
+    fitted = make_line(0.3, -1.0)
     result = compute_reliability(fitted, (true, false), (true, false))
 
     cases = []  # one (probability, is true) per candidate

@@ -13,7 +13,7 @@ import pytest
 from momok.errors import RunError
 from momok.prediction import Predictor
 from momok.prediction.calibration.fit import calibrate_run
-from momok.prediction.calibration.record import Calibration, load_calibration
+from momok.prediction.calibration.record import load_calibration
 from momok.training import RunFolder
 from tests.prediction.trained_run import train_small_run
 
@@ -37,19 +37,6 @@ def change(run: RunFolder, **values: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
-OLD = json.dumps(
-    {
-        **{"format": "momok-calibration", "version": 1, "about": {}, "selected": {}},
-        "outputs": {
-            "answer": {
-                "map": {"method": "beta", "parameters": [1.0, 2.0, 0.0], "knots": []},
-                **{"choices": {}, "raw": None, "calibrated": None},
-            }
-        },
-    }
-)
-
-
 def test_nothing_of_test_enters_the_maps(calibrated: RunFolder, tmp_path: Path) -> None:
     """With other test facts the maps are the same, and only the report differs."""
     copy = Path(shutil.copytree(calibrated.path, tmp_path / "run"))
@@ -68,7 +55,6 @@ def test_nothing_of_test_enters_the_maps(calibrated: RunFolder, tmp_path: Path) 
 def test_the_file_gives_back_what_was_fitted(calibrated: RunFolder) -> None:
     read = load_calibration(calibrated)
     assert read is not None
-    assert read == Calibration.from_json(json.loads(json.dumps(read.to_json())))
     heads = {"structure", "image", "text", "joint"}
     assert set(read.outputs) == heads | {"answer", "fact", "plausible_fact"}
     for output in read.outputs.values():
@@ -122,19 +108,24 @@ def test_the_calibration_of_another_checkpoint_is_not_used(run: RunFolder) -> No
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "JSONDecodeError"),
+        ("{", "Invalid JSON"),
         ("[]", "not a calibration"),
-        ('{"format": "momok-calibration", "version": 2}', "'version': 2}, expected"),
-        ('{"format": "momok-calibration", "version": 1}', "not a calibration"),
-        (OLD, r"method 'beta'.*; momok calibrate .* makes it again"),
+        ('{"format": "momok-calibration", "version": 1}', "version: Input should be 2"),
+        ('{"format": "momok-calibration", "version": 2}', "selected: Field required"),
+        (b"\xff", "Invalid JSON"),
     ],
 )
-def test_damaged_files_are_told_in_one_line(run: RunFolder, content: str, message: str) -> None:
+def test_damaged_files_are_told_in_one_line(
+    run: RunFolder, content: str | bytes, message: str
+) -> None:
     path = run.path / "results" / "calibration.json"
-    path.write_text(content)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(RunError, match=message) as error:
         Predictor(run)
-    assert str(path) in str(error.value)
+    line = str(error.value)
+    assert line.startswith(f"{path}: not a calibration")
+    assert line.endswith(f"momok calibrate {run.path} makes it again")
+    assert "\n" not in line
     calibrate_run(run)  # makes it again, whatever was there
     assert Predictor(run).calibration is not None
 
@@ -144,5 +135,5 @@ def test_a_missing_output_is_told(run: RunFolder) -> None:
     value = json.loads(path.read_text())
     del value["outputs"]["joint"]
     path.write_text(json.dumps(value))
-    with pytest.raises(RunError, match=r"no output 'joint'; momok calibrate"):
+    with pytest.raises(RunError, match=r"no output joint\); momok calibrate"):
         Predictor(run)

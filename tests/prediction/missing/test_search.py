@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.errors import ConfigError, UnknownLabelError
-from momok.prediction.calibration.maps import CalibrationMap
 from momok.prediction.calibration.record import FACT, CalibratedOutput, Calibration
 from momok.prediction.missing.facts import (
     BulkOptions,
@@ -20,6 +19,7 @@ from momok.prediction.missing.facts import (
 )
 from momok.prediction.missing.search import FoundFacts, find_new_facts
 from momok.prediction.scorer import Scorer
+from tests.prediction.calibration.test_maps import make_line
 from tests.prediction.vector_scorer import VectorScorer, draw_graph
 
 
@@ -38,7 +38,7 @@ def search_all(scorer: VectorScorer, relation: int) -> list[tuple[float, int, in
 
 
 def calibrate(scorer: VectorScorer, slope: float, shift: float) -> None:
-    fitted = CalibrationMap(method="platt", parameters=(slope, shift))
+    fitted = make_line(slope, shift)
     output = CalibratedOutput(map=fitted, choices={}, raw=None, calibrated=None)
     scorer.calibration = Calibration(outputs={FACT: output}, about={}, selected={})
 

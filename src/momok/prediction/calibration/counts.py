@@ -61,11 +61,6 @@ class Counts:
         self.true[fold] += weight * true
         self.false[fold] += weight * (_count_bins(logits) - true)
 
-    @property
-    def total(self) -> int:
-        """How many candidates were counted."""
-        return round(float(self.true.sum() + self.false.sum()))
-
     def merge(self) -> tuple[Floats, Floats]:
         """All folds together: (true [n], false [n])."""
         return self.true.sum(axis=0), self.false.sum(axis=0)
@@ -90,13 +85,21 @@ class HeldOut:
     @staticmethod
     def build(graph: MultimodalGraph, split: Literal["valid", "test"], folds: int) -> HeldOut:
         """Facts of a split that an earlier one has too are known, as some graphs are published."""
-        facts, known = graph.valid, [graph.train]
+        facts, earlier = graph.valid, [graph.train]
         if split == "test":
-            facts, known = graph.test, [graph.train, graph.valid]
+            facts, earlier = graph.test, [graph.train, graph.valid]
         sizes = graph.num_entities, graph.num_relations
-        index = FactIndex(known, *sizes)
-        new = index.find_rows(*facts.T) == UNKNOWN
-        return HeldOut(split, FactIndex([facts[new]], *sizes), index, folds)
+        known = FactIndex(earlier, *sizes)
+        new = facts[known.find_rows(*facts.T) == UNKNOWN]
+        return HeldOut(split, FactIndex([new], *sizes), known, folds)
+
+    def mark(self, entities: Ints, relations: Ints, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Which candidates are held-out answers of queries [B], and which known ones: [B, N]."""
+        marks = torch.zeros(2, len(entities), self.truth.num_entities, dtype=torch.bool)
+        for mark, facts in zip(marks, (self.truth, self.known), strict=True):
+            mark[*map(torch.from_numpy, facts.lookup(entities, relations))] = True
+        is_true, is_known = marks.to(device)
+        return is_true, is_known
 
 
 def count_questions(
@@ -110,34 +113,23 @@ def count_questions(
         For every head and ``answer``: counts of all candidates, and of the best candidate of every
         question, in one fold.
     """
-    N = scorer.graph.num_entities
-    truth, known = held_out.truth, held_out.known
-    fold_of = np.random.default_rng(SEED).permutation(len(truth.keys)) % held_out.folds
+    N, keys = scorer.graph.num_entities, held_out.truth.keys  # sorted by relation
     names = (*scorer.heads, ANSWER)
     every = {name: Counts.empty(held_out.folds) for name in names}
     best = {name: Counts.empty(1) for name in names}
-    blocks, done = BlockScorer(), 0
+    fold_of = np.random.default_rng(SEED).permutation(len(keys)) % held_out.folds
+    done = 0
     for fold in range(held_out.folds):
-        for keys in _batch(truth.keys[fold_of == fold], N):  # sorted by relation
-            relations, entities = np.divmod(keys, N)
-            queries = scorer.encode_queries(entities, relations).vectors
-            scores: dict[str, Tensor] = {}
-
-            def keep(head: str, costs: Tensor, scores: dict[str, Tensor] = scores) -> None:
-                scores[head] = -costs
-
-            with full_precision():
-                answers = blocks.answer(queries, scorer.candidates.vectors, keep)
-            scores[ANSWER] = torch.logit(answers)
-            is_true = _mark(truth, entities, relations, scores[ANSWER])
-            is_known = _mark(known, entities, relations, scores[ANSWER])
-            for name, logits in scores.items():
+        for batch in _batch(keys[fold_of == fold], N):
+            relations, entities = np.divmod(batch, N)
+            is_true, is_known = held_out.mark(entities, relations, scorer.model.device)
+            for name, logits in _score_questions(scorer, entities, relations):
                 logits[is_known] = -torch.inf
                 every[name].add(logits, is_true, fold)
                 largest, ids = logits.max(dim=1, keepdim=True)
                 best[name].add(largest, is_true.gather(1, ids), 0)
-            done += len(keys)
-            progress(f"calibrating: questions of {held_out.split}", done, len(truth.keys))
+            done += len(batch)
+            progress(f"calibrating: questions of {held_out.split}", done, len(keys))
     return every, best
 
 
@@ -177,8 +169,8 @@ def count_facts(
             for heads in _batch(chosen, N):
                 logits = _score_facts(scorer, heads, relation, reverse)
                 relations = np.full(len(heads), relation)
-                is_true = _mark(held_out.truth, heads, relations, logits)
-                logits[_mark(held_out.known, heads, relations, logits)] = -torch.inf
+                is_true, is_known = held_out.mark(heads, relations, logits.device)
+                logits[is_known] = -torch.inf
                 result[FACT].add(logits, is_true, fold, weight)
                 plausible = train_heads[heads, None] & train_tails
                 if not train.has_loops(relation):
@@ -206,6 +198,21 @@ def _sample_heads(
             yield heads[fold_of == fold], fold, weight
 
 
+def _score_questions(
+    scorer: Scorer, entities: Ints, relations: Ints
+) -> Iterator[tuple[str, Tensor]]:
+    """Logits [B, N] of every head and of the answer."""
+    queries, scores = scorer.encode_queries(entities, relations).vectors, {}
+
+    def keep(head: str, costs: Tensor) -> None:
+        scores[head] = -costs
+
+    with full_precision():
+        answers = BlockScorer().answer(queries, scorer.candidates.vectors, keep)
+    yield from scores.items()
+    yield ANSWER, torch.logit(answers)
+
+
 def _score_facts(scorer: Scorer, heads: Ints, relation: int, reverse: dict[str, Tensor]) -> Tensor:
     """Logits [B, N] of the facts of some heads of a relation with all tails."""
     candidates = scorer.candidates.vectors
@@ -221,14 +228,6 @@ def _batch(values: Ints, num_candidates: int) -> Iterator[Ints]:
     """Cut values into parts whose scores are few enough for the memory."""
     size = min(max(_CELLS_AT_ONCE // num_candidates, 1), QUERY_BATCH)
     return (values[start : start + size] for start in range(0, len(values), size))
-
-
-def _mark(facts: FactIndex, entities: Ints, relations: Ints, scores: Tensor) -> Tensor:
-    """Which candidates are answers in ``facts``, shaped as the scores: [B, N]."""
-    marks = torch.zeros_like(scores, dtype=torch.bool)
-    rows, ids = facts.lookup(entities, relations)
-    marks[torch.from_numpy(rows), torch.from_numpy(ids)] = True
-    return marks
 
 
 def _count_bins(logits: Tensor) -> Floats:

@@ -7,13 +7,13 @@ looked at afterwards, for the report only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.evaluation import ANSWER
 from momok.prediction.calibration.counts import (
     BIN_LOGITS,
     SEED,
@@ -22,7 +22,7 @@ from momok.prediction.calibration.counts import (
     count_facts,
     count_questions,
 )
-from momok.prediction.calibration.maps import METHODS, CalibrationMap, Method, fit_map
+from momok.prediction.calibration.maps import IDENTITY, METHODS, CalibrationMap, Method, fit_map
 from momok.prediction.calibration.record import (
     CalibratedOutput,
     Calibration,
@@ -52,30 +52,38 @@ def calibrate_run(run: RunFolder | str | Path, *, progress: Progress = no_progre
         MomokError: as ``Scorer``.
     """
     scorer = Scorer(run, calibrated=False)
-    valid, test = (
-        HeldOut.build(scorer.graph, "valid", FOLDS),
-        HeldOut.build(scorer.graph, "test", 1),
-    )
-    fitted, fitted_best = count_questions(scorer, valid, progress)
+    valid = HeldOut.build(scorer.graph, "valid", FOLDS)
+    test = HeldOut.build(scorer.graph, "test", 1)
+    fitted, _ = count_questions(scorer, valid, progress)
     judged, judged_best = count_questions(scorer, test, progress)
     fitted |= count_facts(scorer, valid, progress=progress)
     judged |= count_facts(scorer, test, progress=progress)
-    outputs = {
-        name: _calibrate_output(counts, judged[name], judged_best.get(name))
-        for name, counts in fitted.items()
-    }
     result = Calibration(
-        outputs=outputs,
+        outputs={
+            name: _calibrate_output(counts, judged[name], judged_best.get(name))
+            for name, counts in fitted.items()
+        },
         about={
             "folds": FOLDS,
             "seed": SEED,
-            "valid": {"facts": len(valid.truth.facts), "questions": fitted_best[ANSWER].total},
-            "test": {"facts": len(test.truth.facts), "questions": judged_best[ANSWER].total},
+            "valid": {"facts": len(valid.truth.facts), "questions": len(valid.truth.keys)},
+            "test": {"facts": len(test.truth.facts), "questions": len(test.truth.keys)},
         },
         selected=scorer.selected,  # of the model that was looked at: the file may be newer
     )
     result.save(scorer.run)
     return result
+
+
+def _calibrate_output(fit: Counts, test: Counts, best: Counts | None) -> CalibratedOutput:
+    chosen, losses = choose_map(fit)
+    raw = calibrated = None
+    if test.true.any():
+        top = None if best is None else best.merge()
+        raw, calibrated = (
+            compute_reliability(each, test.merge(), top) for each in (IDENTITY, chosen)
+        )
+    return CalibratedOutput(map=chosen, choices=losses, raw=raw, calibrated=calibrated)
 
 
 def choose_map(counts: Counts) -> tuple[CalibrationMap, dict[Method, float]]:
@@ -84,17 +92,13 @@ def choose_map(counts: Counts) -> tuple[CalibrationMap, dict[Method, float]]:
     With fewer than two folds that have a true candidate nothing can be learned: identity.
     """
     true, false = counts.merge()
-    folds = range(len(counts.true))
-    if sum(bool(counts.true[fold].any()) for fold in folds) < 2:
-        return CalibrationMap(method="identity"), {}
-    losses: dict[Method, float] = {}
+    if counts.true.any(axis=1).sum() < 2:
+        return IDENTITY, {}
+    losses = dict.fromkeys(METHODS, 0.0)
     for method in METHODS:
-        loss = 0.0
-        for fold in folds:
-            left, right = true - counts.true[fold], false - counts.false[fold]
-            held = counts.true[fold], counts.false[fold]
-            loss += compute_log_loss(fit_map(method, BIN_LOGITS, left, right), *held)
-        losses[method] = loss / float(true.sum())
+        for held_true, held_false in zip(counts.true, counts.false, strict=True):
+            fitted = fit_map(method, BIN_LOGITS, true - held_true, false - held_false)
+            losses[method] += compute_log_loss(fitted, held_true, held_false) / float(true.sum())
     best = min(METHODS, key=losses.__getitem__)
     return fit_map(best, BIN_LOGITS, true, false), losses
 
@@ -119,7 +123,7 @@ def compute_reliability(
     """
     bins = _fill_bins(calibration, *candidates)
     top = _fill_bins(calibration, *best) if best is not None else ()
-    shown = tuple(each for each in bins if each.low >= SHOWN)
+    shown = [each for each in bins if each.low >= SHOWN]
     return Reliability(
         log_loss=compute_log_loss(calibration, *candidates) / float(candidates[0].sum()),
         ece=_compute_ece(bins),
@@ -127,19 +131,6 @@ def compute_reliability(
         ece_top=None if best is None else _compute_ece(top),
         bins=bins,
         top_bins=top,
-    )
-
-
-def _calibrate_output(fit: Counts, test: Counts, best: Counts | None) -> CalibratedOutput:
-    chosen, losses = choose_map(fit)
-    if not test.true.any():
-        return CalibratedOutput(map=chosen, choices=losses, raw=None, calibrated=None)
-    top = None if best is None else best.merge()
-    return CalibratedOutput(
-        map=chosen,
-        choices=losses,
-        raw=compute_reliability(CalibrationMap(method="identity"), test.merge(), top),
-        calibrated=compute_reliability(chosen, test.merge(), top),
     )
 
 
@@ -167,9 +158,7 @@ def _fill_bins(
     )
 
 
-def _compute_ece(bins: tuple[ReliabilityBin, ...]) -> float:
+def _compute_ece(bins: Sequence[ReliabilityBin]) -> float:
     """Expected calibration error: Naeini et al. 2015, as in Guo et al. 2017, equation 3."""
     total = sum(each.count for each in bins)
-    if not total:
-        return 0.0
-    return sum(each.count * abs(each.predicted - each.observed) for each in bins) / total
+    return sum(each.count * abs(each.predicted - each.observed) / total for each in bins)

@@ -1,14 +1,14 @@
 """Monotone maps from a model's probability to a calibrated one, and how they are fitted.
 
-All maps work on log-odds ``x = ln(p / (1 - p))``, clipped to +-30 on both sides, so that no
-probability is exactly 0 or 1. None ever falls: which of two answers is the better one stays.
+A map is a rising line in pieces, from log-odds ``x = ln(p / (1 - p))`` to log-odds. It never falls,
+so that it does not change which of two answers is the better one, and both sides end at +-30, so
+that no probability is exactly 0 or 1.
 
 - ``identity``: the probability as it is;
-- ``platt``: sigmoid(a x + b), a >= 0 (Platt 1999, "Probabilistic Outputs for Support Vector
-  Machines");
-- ``isotonic``: the non-decreasing step function of highest likelihood (pool adjacent violators;
-  Ayer et al. 1955), with straight lines between the centres of its steps instead of the steps, so
-  that different scores get different probabilities.
+- ``platt``: one straight line, a x + b with a >= 0 (Platt 1999, "Probabilistic Outputs for Support
+  Vector Machines");
+- ``isotonic``: straight lines between the centres of the steps of isotonic regression (pool
+  adjacent violators; Ayer et al. 1955). The steps themselves would tie different scores.
 
 Shapes: n bins of logits, each with a number (or weight) of candidates that are true and of
 candidates that are not.
@@ -16,13 +16,13 @@ candidates that are not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from pydantic import FiniteFloat
 from torch.nn.functional import softplus
 
 from momok.errors import RunError
@@ -42,83 +42,43 @@ class CalibrationMap:
     """One fitted map.
 
     Attributes:
-        method: which of the three.
-        parameters: (a, b) for platt.
-        knots: for isotonic (logit, probability), both ascending; log-odds are linear between them.
+        method: how it was fitted.
+        knots: (raw, calibrated) log-odds at the ends of its pieces, rising; level outside.
 
     Raises:
-        RunError: it is none of these, or it falls somewhere.
+        RunError: it falls somewhere, or has no knots.
     """
 
     method: Method
-    parameters: tuple[float, ...] = ()
-    knots: tuple[tuple[float, float], ...] = ()
+    knots: tuple[tuple[FiniteFloat, FiniteFloat], ...]
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise RunError(f"method {self.method!r}: expected one of {', '.join(METHODS)}")
-        values = [*self.parameters, *(v for knot in self.knots for v in knot)]
-        if not np.isfinite(values).all():
-            raise RunError(f"{self.method}: numbers that are not finite")
-        if self.method == "platt" and (len(self.parameters) != 2 or self.parameters[0] < 0):
-            raise RunError(
-                f"platt: parameters {list(self.parameters)}; expected a slope of at least 0 and "
-                "a shift"
-            )
-        if self.method == "isotonic":
-            points = np.array(self.knots, dtype=np.float64)
-            if points.ndim != 2 or points.shape[1:] != (2,) or (np.diff(points, axis=0) < 0).any():
-                raise RunError("isotonic: expected knots [logit, probability] that never fall")
-            if points[0, 1] < 0 or points[-1, 1] > 1:
-                raise RunError("isotonic: a probability outside 0 to 1")
+        if not self.knots or (np.diff(self.knots, axis=0) < 0).any():
+            raise RunError(f"{self.method}: expected knots [raw, calibrated] that never fall")
 
     def apply_to_logits(self, logits: ArrayLike) -> Floats:
         """Calibrated probabilities of logits of any shape."""
-        x = _clip(np.asarray(logits, dtype=np.float64))
-        if self.method == "platt":
-            slope, shift = self.parameters
-            x = _clip(slope * x + shift)
-        elif self.method == "isotonic":
-            at, probabilities = np.array(self.knots, dtype=np.float64).T
-            x = np.interp(x, at, compute_logits(probabilities))
-        return _squash(x)
+        raw, calibrated = np.array(self.knots).T
+        x = np.interp(np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT), raw, calibrated)
+        return _compute_probabilities(x)
 
     def apply(self, probabilities: ArrayLike) -> Floats:
         """Calibrated probabilities of probabilities of any shape."""
-        return self.apply_to_logits(compute_logits(probabilities))
+        return self.apply_to_logits(_compute_logits(probabilities))
 
     def find_threshold(self, probability: float) -> float:
-        """The least raw probability that is calibrated to at least this one; above 1 if none is.
-
-        It is never above the exact one, and below it by rounding only.
-        """
-        low, high = -LOGIT_LIMIT, LOGIT_LIMIT
-        at_low, at_high = self.apply_to_logits([low, high])
-        if at_high < probability:
-            return np.inf
-        if at_low >= probability:
-            return 0.0
-        for _ in range(48):  # halvings of 60, down to rounding
-            middle = (low + high) / 2
-            reached = float(self.apply_to_logits(middle)) >= probability
-            low, high = (low, middle) if reached else (middle, high)
-        return float(_squash(np.array(low)))
-
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> CalibrationMap:
-        """Read the plain form, which ``dataclasses.asdict`` gives."""
-        return CalibrationMap(
-            method=value["method"],
-            parameters=tuple(value["parameters"]),
-            knots=tuple((logit, probability) for logit, probability in value["knots"]),
-        )
+        """The least raw probability that is calibrated to at least this one; above 1 if none is."""
+        raw, calibrated = np.array(self.knots).T
+        lowest, highest = np.clip(calibrated[[0, -1]], -LOGIT_LIMIT, LOGIT_LIMIT)
+        wanted = _compute_logits(probability)
+        if wanted <= lowest or wanted > highest:
+            return 0.0 if wanted <= lowest else np.inf
+        return float(_compute_probabilities(np.interp(wanted, calibrated, raw)))
 
 
-def compute_logits(probabilities: ArrayLike) -> Floats:
-    """ln(p / (1 - p)), clipped to the limit; 0 and 1 are allowed."""
-    p = np.asarray(probabilities, dtype=np.float64)
-    with np.errstate(divide="ignore"):
-        return _clip(np.log(p) - np.log1p(-p))
+IDENTITY = CalibrationMap(
+    method="identity", knots=((-LOGIT_LIMIT, -LOGIT_LIMIT), (LOGIT_LIMIT, LOGIT_LIMIT))
+)
 
 
 def fit_map(method: Method, logits: Floats, true: Floats, false: Floats) -> CalibrationMap:
@@ -131,16 +91,17 @@ def fit_map(method: Method, logits: Floats, true: Floats, false: Floats) -> Cali
         false: [n] how many are not.
     """
     used = true + false > 0
-    x, true, false = logits[used], true[used], false[used]
-    if method == "identity" or not len(x):
-        return CalibrationMap(method="identity")
-    if method == "platt":
-        return CalibrationMap(method="platt", parameters=_fit_platt(x, true, false))
-    return CalibrationMap(method="isotonic", knots=_fit_isotonic(x, true, false))
+    if method == "identity" or not used.any():
+        return IDENTITY
+    fit = _fit_platt if method == "platt" else _fit_isotonic
+    raw, calibrated = fit(logits[used], true[used], false[used])
+    return CalibrationMap(
+        method=method, knots=tuple(zip(raw.tolist(), calibrated.tolist(), strict=True))
+    )
 
 
-def _fit_platt(x: Floats, true: Floats, false: Floats) -> tuple[float, float]:
-    """Slope and shift of the least log-loss; a slope that would fall below 0 is held at 0.
+def _fit_platt(x: Floats, true: Floats, false: Floats) -> tuple[Floats, Floats]:
+    """The line of the least log-loss; a slope that would fall below 0 is held at 0.
 
     Targets are Platt's (section 2.2 of his paper): (n + 1) / (n + 2) for the n true candidates and
     1 / (m + 2) for the m others, so that separable data have a solution too.
@@ -168,11 +129,12 @@ def _fit_platt(x: Floats, true: Floats, false: Floats) -> tuple[float, float]:
     optimizer.step(compute_loss)  # type: ignore[no-untyped-call]
     slope, shift = line.tolist()
     if slope <= 0:
-        return 0.0, float(np.log(soft_true.sum() / soft_false.sum()))
-    return slope / scale, shift - slope * centre / scale
+        slope, shift = 0.0, float(np.log(soft_true.sum() / soft_false.sum()))
+    ends = np.array([-LOGIT_LIMIT, LOGIT_LIMIT])
+    return ends, slope * (ends - centre) / scale + shift
 
 
-def _fit_isotonic(x: Floats, true: Floats, false: Floats) -> tuple[tuple[float, float], ...]:
+def _fit_isotonic(x: Floats, true: Floats, false: Floats) -> tuple[Floats, Floats]:
     """The centres of the steps, and the ends of the data.
 
     Half a true candidate below all others and half a false one above keep it off 0 and 1.
@@ -185,12 +147,10 @@ def _fit_isotonic(x: Floats, true: Floats, false: Floats) -> tuple[tuple[float, 
     starts, means = pool_adjacent(trues / weights, weights)
     centres = np.add.reduceat(x * total, starts) / np.add.reduceat(total, starts)
     centres = centres.clip(x[0], x[-1])  # a mean may be rounded out of its bin
-    odds = compute_logits(means)
+    odds = _compute_logits(means)
     slope = _TAIL_SLOPE * (odds[-1] - odds[0]) / max(centres[-1] - centres[0], 1e-9)
-    at = np.concatenate([x[:1], centres, x[-1:]])
     first, last = odds[0] - slope * (centres[0] - x[0]), odds[-1] + slope * (x[-1] - centres[-1])
-    probabilities = _squash(_clip(np.array([first, *odds, last])))
-    return tuple(zip(at.tolist(), probabilities.tolist(), strict=True))
+    return np.concatenate([x[:1], centres, x[-1:]]), np.concatenate([[first], odds, [last]])
 
 
 def pool_adjacent(values: Floats, weights: Floats) -> tuple[NDArray[np.int64], Floats]:
@@ -203,25 +163,26 @@ def pool_adjacent(values: Floats, weights: Floats) -> tuple[NDArray[np.int64], F
     Returns:
         (starts [b], means [b]): where every block of equal result begins, and that result.
     """
-    starts: list[int] = []
-    means: list[float] = []
-    masses: list[float] = []
-    for position, (value, weight) in enumerate(zip(values, weights, strict=True)):
-        start, mean, mass = position, float(value), float(weight)
-        while means and means[-1] >= mean:  # bins, some thousand: a loop over them is cheap
-            mass_before = masses.pop()
-            mean = (means.pop() * mass_before + mean * mass) / (mass_before + mass)
+    blocks: list[tuple[int, float, float]] = []  # start, mean, weight
+    for place, (value, weight) in enumerate(zip(values.tolist(), weights.tolist(), strict=True)):
+        start, mean, mass = place, value, weight
+        while blocks and blocks[-1][1] >= mean:  # bins, some thousand: a loop over them is cheap
+            start, mean_before, mass_before = blocks.pop()
+            mean = (mean_before * mass_before + mean * mass) / (mass_before + mass)
             mass += mass_before
-            start = starts.pop()
-        starts.append(start)
-        means.append(mean)
-        masses.append(mass)
-    return np.array(starts, dtype=np.int64), np.array(means)
+        blocks.append((start, mean, mass))
+    starts, means, _ = zip(*blocks, strict=True)
+    return np.array(starts), np.array(means)
 
 
-def _squash(x: Floats) -> Floats:
-    return np.asarray(1.0 / (1.0 + np.exp(-x)), dtype=np.float64)
-
-
-def _clip(x: Floats) -> Floats:
+def _compute_logits(probabilities: ArrayLike) -> Floats:
+    """ln(p / (1 - p)), clipped to the limit; 0 and 1 are allowed."""
+    p = np.asarray(probabilities, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        x = np.log(p) - np.log1p(-p)
     return np.asarray(np.clip(x, -LOGIT_LIMIT, LOGIT_LIMIT), dtype=np.float64)
+
+
+def _compute_probabilities(logits: ArrayLike) -> Floats:
+    x = np.clip(np.asarray(logits, dtype=np.float64), -LOGIT_LIMIT, LOGIT_LIMIT)
+    return np.asarray(1.0 / (1.0 + np.exp(-x)), dtype=np.float64)

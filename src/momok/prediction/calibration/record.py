@@ -2,36 +2,30 @@
 
 The model's own numbers are sigmoids of scores that were trained against smoothed targets; they rank
 well and mean little. Calibration maps each to the share of candidates with that number that turned
-out to be true among held-out facts. What exactly is counted (``momok calibrate`` does it):
+out to be true among held-out facts:
 
-- For a decision head and for the ``answer`` (the mean over heads): take every question that
-  validation facts answer, and all N candidates of it but the known train facts. A candidate is true
-  if the fact is in validation. So the calibrated number is the *probability that a candidate with
-  this score is a held-out fact, for a question that has at least one held-out answer*.
-- For ``fact`` (the lower of the answers to a fact's two questions, which ranks facts over the whole
-  graph): take all facts (h, r, t) that are not in train, whether or not anything is missing there.
-  One is true if it is in validation. So it is the *probability that a fact which train does not
-  have, with this score, is one of those held out*.
-- For ``plausible_fact`` the same of facts whose head was a head of the relation in train, and whose
+- for a decision head and for the ``answer`` (the mean over heads), of the candidates of all
+  questions that validation facts answer, but known ones;
+- for ``fact`` (the lower of the answers to a fact's two questions, which ranks facts over the whole
+  graph), of all facts (h, r, t) that are not in train;
+- for ``plausible_fact``, of those facts whose head was a head of the relation in train and whose
   tail a tail of it; of an entity with itself only where train has such facts.
 
-Facts of test are treated as what they are when a model is used, facts nobody knows: they count as
-not true. Nothing of test enters the fit or the choice of the method; the probabilities are a little
-too low for it. The report on test leaves out the facts of train and validation.
-
-Shapes: n candidates, bins as in ``momok.prediction.calibration.maps``.
+Facts of test are treated as facts nobody knows: nothing of test enters the fit or the choice of the
+method. docs/prediction.md says what such a probability means, and what it does not mean.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from momok.errors import RunError
 from momok.prediction.calibration.maps import CalibrationMap, Method
@@ -42,7 +36,6 @@ Floats: TypeAlias = NDArray[np.float64]
 
 # Names of the score of a fact in both directions, beside those of the heads and "answer".
 FACT, PLAUSIBLE_FACT = "fact", "plausible_fact"
-_FORMAT = {"format": "momok-calibration", "version": 1}
 _FILE = "results/calibration.json"
 
 
@@ -100,7 +93,7 @@ class CalibratedOutput:
     """
 
     map: CalibrationMap
-    choices: Mapping[Method, float]
+    choices: dict[Method, float]
     raw: Reliability | None
     calibrated: Reliability | None
 
@@ -115,54 +108,19 @@ class Calibration:
         selected: which checkpoint: what it says of how it was chosen.
     """
 
-    outputs: Mapping[str, CalibratedOutput]
-    about: Mapping[str, Any]
+    format: Literal["momok-calibration"] = "momok-calibration"
+    version: Literal[2] = 2
     selected: Mapping[str, Any]
+    about: Mapping[str, Any]
+    outputs: Mapping[str, CalibratedOutput]
 
     def apply(self, name: str, probabilities: ArrayLike) -> Floats:
         """Calibrate raw probabilities, of any shape, by the output's name; their order is kept."""
         return self.outputs[name].map.apply(probabilities)
 
-    def check_outputs(self, names: Sequence[str], run: RunFolder) -> None:
-        """Check that nothing is missing.
-
-        Raises:
-            RunError: an output is.
-        """
-        for name in names:
-            if name not in self.outputs:
-                raise RunError(
-                    f"{run.path / _FILE}: has no output {name!r}; momok calibrate {run.path} makes "
-                    "it again"
-                )
-
     def to_json(self) -> dict[str, Any]:
         """The plain form."""
-        return {**_FORMAT, **asdict(self)}
-
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> Calibration:
-        """Read the plain form.
-
-        Raises:
-            RunError: it is of another version, or has maps that are none of ours.
-            Exception: KeyError, TypeError, ValueError or AttributeError where it is no such form.
-        """
-        found = {key: value.get(key) for key in _FORMAT}
-        if found != _FORMAT:
-            raise RunError(f"found {found}, expected {_FORMAT}")
-        outputs = {
-            name: CalibratedOutput(
-                map=CalibrationMap.from_json(output["map"]),
-                choices=dict(output["choices"]),
-                raw=_read_reliability(output["raw"]),
-                calibrated=_read_reliability(output["calibrated"]),
-            )
-            for name, output in value["outputs"].items()
-        }
-        return Calibration(
-            outputs=outputs, about=dict(value["about"]), selected=dict(value["selected"])
-        )
+        return asdict(self)
 
     def save(self, run: RunFolder) -> Path:
         """Write it into the run folder, whole or not at all; gives the path."""
@@ -172,29 +130,33 @@ class Calibration:
         return path
 
 
-def _read_reliability(value: Mapping[str, Any] | None) -> Reliability | None:
-    if value is None:
-        return None
-    bins = {
-        key: tuple(ReliabilityBin(**each) for each in value[key]) for key in ("bins", "top_bins")
-    }
-    return Reliability(**{**value, **bins})
-
-
-def load_calibration(run: RunFolder | str | Path) -> Calibration | None:
+def load_calibration(
+    run: RunFolder | str | Path, outputs: Collection[str] = ()
+) -> Calibration | None:
     """The calibration that ``momok calibrate`` left in a run folder; None where there is none.
 
+    Args:
+        run: the run folder.
+        outputs: names that it must have.
+
     Raises:
-        RunError: it is damaged or of another version, or there is no such run.
+        RunError: it is damaged, of another version or without an output, or there is no such run.
     """
     folder = run if isinstance(run, RunFolder) else RunFolder(run)
     path = folder.path / _FILE
     try:
-        return Calibration.from_json(json.loads(path.read_text(encoding="utf-8")))
+        calibration = TypeAdapter(Calibration).validate_json(path.read_bytes())
+        if missing := [name for name in outputs if name not in calibration.outputs]:
+            raise RunError(f"no output {', '.join(missing)}")
     except FileNotFoundError:
         return None
-    except (OSError, RunError, ValueError, TypeError, AttributeError, KeyError) as error:
-        what = error if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
-        raise RunError(
-            f"{path}: not a calibration ({what}); momok calibrate {folder.path} makes it again"
-        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = ": ".join([*map(str, first["loc"]), first["msg"]])
+    except (OSError, RunError) as error:
+        what = str(error)
+    else:
+        return calibration
+    raise RunError(
+        f"{path}: not a calibration ({what}); momok calibrate {folder.path} makes it again"
+    )

@@ -75,7 +75,7 @@ class BulkOptions:
         return None if scorer.calibration is None else scorer.calibration.apply(self.output, scores)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class NewFact:
     """A fact that the graph does not have.
 
@@ -126,27 +126,17 @@ def iterate_new_facts(
     """
     wanted = options or BulkOptions()
     wanted.check_calibrated(scorer)
-    ranked = rank_relations(
-        scorer,
-        resolve_relations(scorer.graph, relations),
-        wanted,
-        memory_budget=memory_budget,
-        progress=progress,
-    )
+    chosen = resolve_relations(scorer.graph, relations)
+    ranked = rank_relations(scorer, chosen, wanted, memory_budget=memory_budget, progress=progress)
     return (fact for found in ranked for fact in _list_facts(scorer, found, wanted))
 
 
 def _list_facts(scorer: Scorer, found: FoundFacts, options: BulkOptions) -> Iterator[NewFact]:
     calibrated = options.calibrate(scorer, found.scores)
-    for place in range(len(found)):
-        yield NewFact(
-            head=int(found.heads[place]),
-            relation=int(found.relations[place]),
-            tail=int(found.tails[place]),
-            tail_answer=float(found.tail_answers[place]),
-            head_answer=float(found.head_answers[place]),
-            probability=None if calibrated is None else float(calibrated[place]),
-        )
+    ids = (part.tolist() for part in (found.heads, found.relations, found.tails))
+    answers = found.tail_answers.tolist(), found.head_answers.tolist()
+    probabilities = [None] * len(found) if calibrated is None else calibrated.tolist()
+    return map(NewFact, *ids, *answers, probabilities)
 
 
 def resolve_relations(graph: MultimodalGraph, relations: Sequence[Name] | None) -> tuple[int, ...]:
@@ -165,8 +155,8 @@ def rank_relations(
     scorer: Scorer,
     relations: Sequence[int],
     options: BulkOptions,
-    *,
     finished: Collection[int] = (),
+    *,
     memory_budget: int | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[FoundFacts]:

@@ -18,6 +18,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,35 @@ def write_new_facts(
         raise ConfigError(f"top = {top}: expected at least 1 fact")
     chosen = resolve_relations(scorer.graph, relations)
     options.check_calibrated(scorer)
-    plan = _describe_plan(scorer, options)
+    with _open_folder(path, _describe_plan(scorer, options)) as folder:
+        found = {r: facts for r in chosen if (facts := _load_relation(folder, r)) is not None}
+        missing = [relation for relation in chosen if relation not in found]
+        ranked = rank_relations(
+            scorer, missing, options, list(found), memory_budget=memory_budget, progress=progress
+        )
+        for relation, facts in zip(missing, ranked, strict=True):
+            write_file(_locate(folder, relation), save_arrays(asdict(facts)))
+            found[relation] = facts
+        best = FoundFacts.concatenate(*found.values()).rank(top)
+        draft = folder / "output.partial"
+        blocks = _iterate_blocks(scorer, options, best)
+        write_facts(draft, ending, blocks, file_options or FileOptions())
+        settle_file(draft)
+        draft.replace(path)
+    return BulkSummary(
+        facts=len(best),
+        relations=len(chosen),
+        resumed=len(chosen) - len(missing),
+        pairs=sum(count_pairs(scorer, relation, options) for relation in missing),
+    )
+
+
+@contextmanager
+def _open_folder(path: Path, plan: bytes) -> Iterator[Path]:
+    """The folder of finished relations, for this process alone; removed when all went well.
+
+    What another attempt left in it is kept if it asked the same of the same model.
+    """
     folder = path.with_name(f".{path.name}.unfinished")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -111,38 +140,21 @@ def write_new_facts(
                 raise RunError(
                     f"{path}: another process is writing this file; wait for it or stop it"
                 )
-            _keep_if_same(folder, plan)
-            found = {r: facts for r in chosen if (facts := _load_relation(folder, r)) is not None}
-            missing = [relation for relation in chosen if relation not in found]
-            ranked = rank_relations(
-                scorer,
-                missing,
-                options,
-                finished=list(found),
-                memory_budget=memory_budget,
-                progress=progress,
-            )
-            for relation, facts in zip(missing, ranked, strict=True):
-                write_file(_locate(folder, relation), save_arrays(asdict(facts)))
-                found[relation] = facts
-            best = FoundFacts.concatenate(*found.values()).rank(top)
-            draft = folder / "output.partial"
-            blocks = _iterate_blocks(scorer, options, best)
-            write_facts(draft, ending, blocks, file_options or FileOptions())
-            settle_file(draft)
-            draft.replace(path)
+            said = folder / "plan.json"
+            if not said.is_file() or said.read_bytes() != plan:
+                said.unlink(missing_ok=True)  # first: a crash here leaves nothing that fits
+                for old in folder.glob("relation-*.bin"):
+                    old.unlink()
+                write_file(said, plan)
+            for draft in (*folder.glob("output.partial*"), *folder.glob(".*.partial")):
+                draft.unlink()
+            yield folder
     except OSError as error:
         raise StorageError(
             f"{path}: could not be written: {error.strerror or error}; finished relations are "
             f"kept in {folder} until the file is complete"
         ) from error
     shutil.rmtree(folder, ignore_errors=True)
-    return BulkSummary(
-        facts=len(best),
-        relations=len(chosen),
-        resumed=len(chosen) - len(missing),
-        pairs=sum(count_pairs(scorer, relation, options) for relation in missing),
-    )
 
 
 def _describe_plan(scorer: Scorer, options: BulkOptions) -> bytes:
@@ -158,18 +170,6 @@ def _describe_plan(scorer: Scorer, options: BulkOptions) -> bytes:
         "options": asdict(options),
     }
     return json.dumps(plan, sort_keys=True).encode() + b"\n"
-
-
-def _keep_if_same(folder: Path, plan: bytes) -> None:
-    """Keep what another attempt left if it asked the same of the same model."""
-    path = folder / "plan.json"
-    if not path.is_file() or path.read_bytes() != plan:
-        path.unlink(missing_ok=True)  # first, so that a crash here leaves nothing that fits
-        for old in folder.glob("relation-*.bin"):
-            old.unlink()
-        write_file(path, plan)
-    for draft in (*folder.glob("output.partial*"), *folder.glob(".*.partial")):
-        draft.unlink()
 
 
 def _load_relation(folder: Path, relation: int) -> FoundFacts | None:
