@@ -91,9 +91,10 @@ def test_the_bar_fits_into_eighty_columns() -> None:
     console, file = open_console(terminal=True, width=80)
     with ProgressBar(console) as bar:
         bar.progress("training: epoch 72/72, loss 0.0119, 12,345 queries/s", 30_000, 40_000)
+        bar.progress("training: epoch 72/72, loss 0.0119, 12,345 queries/s", 30_001, 40_000)
     frames = file.getvalue().replace("\r", "\n").splitlines()
     frame = next(line for line in frames if "training" in line)
-    for part in (" 75%", "eta", "epoch 72/72, loss 0.0119"):
+    for part in (" 75%", "0:00:00", "eta", "epoch 72/72, loss 0.0119"):
         assert part in frame
     assert len(Text.from_ansi(frame)) <= 80
 

@@ -19,7 +19,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as Bars
-from rich.table import Column
 from rich.text import Text
 
 from momok.console import error_console, make_printable
@@ -30,6 +29,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 What stands behind a colon may change as the work goes on: ``training: loss 0.0123``.
 """
 
+_BAR_AND_TIMES = 44  # columns of them, with the gaps between
 _LINE_EVERY = 30.0  # seconds between the lines that stand for a bar where there is no terminal
 
 
@@ -66,17 +66,12 @@ class ProgressBar(Reporter):
         self._tasks: dict[str, TaskID] = {}
         self._bars = Bars(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=16),
             TextColumn("{task.fields[share]}", markup=False),
             TimeElapsedColumn(),
             TextColumn("eta"),
             TimeRemainingColumn(),
-            TextColumn(
-                "{task.fields[note]}",
-                style="dim",
-                markup=False,
-                table_column=Column(no_wrap=True, overflow="ellipsis"),
-            ),
+            TextColumn("{task.fields[shown]}", style="dim", markup=False),
             console=self._console,
             transient=True,
         )
@@ -102,14 +97,20 @@ class ProgressBar(Reporter):
         name, _, note = map(make_printable, what.partition(": "))
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(
-                name, total=None, completed=done, share="", note=""
+                name, total=None, completed=done, share="", note="", shown=""
             )
         number = self._tasks[name]
         for task in self._bars.tasks:
             if task.visible != (task.id == number):
                 self._bars.update(task.id, visible=task.id == number)
         share = f"{done / total:4.0%}" if total else f"{done:,}" if done else ""
-        self._bars.update(number, completed=done, total=total or None, share=share, note=note)
+        shown = Text(note)  # cut, so that the bar and the times stay whole on narrow terminals
+        shown.truncate(
+            max(self._console.width - len(name) - _BAR_AND_TIMES, 0), overflow="ellipsis"
+        )
+        self._bars.update(
+            number, completed=done, total=total or None, share=share, note=note, shown=shown.plain
+        )
         if self._is_drawn:
             self._bars.start()
         elif time.monotonic() - self._last_line >= _LINE_EVERY:

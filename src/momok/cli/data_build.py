@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from momok.console import console, print_line
+
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Iterator
 
     from momok.graph.build.build import BuildOptions, BuildReport
     from momok.graph.sources.reading import SourceOptions, SparqlSource
 
-__all__ = ["command"]
-
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
-_FORMATS = (
-    *("table", "parquet", "rdf", "momok", "benchmark", "openke", "mygo", "pykeen", "splits"),
-)
+_FORMATS = ["table", "parquet", "rdf", "momok", "benchmark", "openke", "mygo", "pykeen", "splits"]
 _EXAMPLES = 3  # of a finding
 _PAIRS = 10  # of redundant relations
 
@@ -43,7 +41,7 @@ _PAIRS = 10  # of redundant relations
     "--format",
     "kind",
     type=click.Choice(_FORMATS),
-    help="What the sources are [told by their files].",
+    help="What the sources are [recognised by their files].",
 )
 @click.option(
     "--columns",
@@ -61,6 +59,7 @@ _PAIRS = 10  # of redundant relations
     "--language",
     "languages",
     multiple=True,
+    default=("en",),
     metavar="CODE",
     help="Language of names and texts in RDF; repeat it for a second choice [en].",
 )
@@ -92,7 +91,9 @@ _PAIRS = 10  # of redundant relations
     metavar="TRAIN/VALID/TEST",
     help="Shares of the splits, where the source has none [80/10/10].",
 )
-@click.option("--seed", default=0, metavar="N", help="Of the split [0].")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, metavar="N", help="Of the split [0]."
+)
 @click.option(
     "--drop-inverse-leaks",
     is_flag=True,
@@ -113,10 +114,10 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
     A SOURCE is a file of facts (CSV, TSV, Parquet or RDF; plain, gzip, zstd or zip), a folder
     (train/valid/test files, OpenKE, MyGO, a published benchmark, PyKEEN, momok's own), or the name
     of a graph. Several are one graph. Beside facts in a folder, a table 'entities' and a folder
-    'pictures' are found by themselves.
+    'pictures' are found.
 
     Splits that are there are kept. Otherwise every entity and relation gets a fact in train, and
-    facts that tell each other - reversed, or of inverse or duplicate relations - stay together.
+    facts that give each other away (reversed, or of inverse or duplicate relations) stay together.
 
     \b
     momok data build facts.csv --entities things.csv --pictures photos --out my-graph
@@ -126,21 +127,19 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
     momok data build --sparql http://localhost:7878/query --query @facts.rq --out my-graph
     momok data build world --with-reviews accepted.tsv --out world-reviewed
     """
-    from momok.console import console
     from momok.graph.build.build import build_graph
     from momok.graph.build.write import check_target
     from momok.graph.sources.reading import SourceOptions, read_facts_file, read_sources
     from momok.progress import ProgressBar
 
-    options = _read_source_options(given)
-    building = _read_build_options(given)
+    options, building = _read_source_options(given), _read_build_options(given)
     check_target(out, overwrite=building.overwrite)
     with ProgressBar() as bar:
         raw = read_sources(sources, options, progress=bar.progress)
         reviews = given["with_reviews"]
         accepted = read_facts_file(reviews, SourceOptions()) if reviews else None
         report = build_graph(raw, out, building, reviews=accepted, progress=bar.progress)
-    _show(console(), report)
+    _show(report)
 
 
 def _read_source_options(given: dict[str, Any]) -> SourceOptions:
@@ -148,21 +147,20 @@ def _read_source_options(given: dict[str, Any]) -> SourceOptions:
     from momok.graph.sources.rdf_options import RdfOptions
     from momok.graph.sources.reading import SourceOptions
 
-    table = TableOptions(
-        columns=_parse_columns(given["columns"]),
-        delimiter=_parse_delimiter(given["delimiter"]),
-        header=given["header"],
-        quotes=given["quotes"],
-        strict=given["strict"],
-    )
     return SourceOptions(
         format=given["kind"],
-        table=table,
+        table=TableOptions(
+            columns=_parse_columns(given["columns"]),
+            delimiter=_parse_delimiter(given["delimiter"]),
+            header=given["header"],
+            quotes=given["quotes"],
+            strict=given["strict"],
+        ),
         splits={s: given[s] for s in ("train", "valid", "test") if given[s] is not None},
         entities=given["entities"],
         pictures=given["pictures"],
         rdf=RdfOptions(
-            languages=given["languages"] or ("en",),
+            languages=given["languages"],
             types_as_facts=given["types_as_facts"],
             keep_blank_nodes=given["keep_blank_nodes"],
         ),
@@ -207,16 +205,13 @@ def _parse_delimiter(text: str | None) -> str | None:
 def _read_build_options(given: dict[str, Any]) -> BuildOptions:
     from momok.graph.build.build import BuildOptions
 
-    shares = given["ratio"].replace(":", "/").replace(",", "/").split("/")
     try:
-        train, valid, test = map(float, shares)
+        train, valid, test = map(float, re.split("[/:,]", given["ratio"]))
     except ValueError:
         raise click.UsageError(
             f"--ratio {given['ratio']!r}: expected the shares of train, valid and test, as in "
             f"80/10/10"
         ) from None
-    if not 0 <= given["seed"] < 2**32:
-        raise click.UsageError(f"--seed {given['seed']}: expected 0 to 4294967295")
     return BuildOptions(
         ratio=(train, valid, test),
         seed=given["seed"],
@@ -227,81 +222,67 @@ def _read_build_options(given: dict[str, Any]) -> BuildOptions:
     )
 
 
-def _show(out: Console, report: BuildReport) -> None:
-    from momok.console import make_printable
+def _show(report: BuildReport) -> None:
+    from momok.cli.views.parts import build_fields, format_percent
 
-    def say(text: str) -> None:
-        out.print(make_printable(text), soft_wrap=True)
-
-    for note in report.notes:
-        say(note)
-    for finding in report.findings:
-        say(f"{finding.kind}: {finding.message}")
-        for example in finding.examples[:_EXAMPLES]:
-            say(f"    {example}")
-    _show_redundant(say, report)
+    for line in (*report.notes, *_describe_findings(report), *_describe_redundant(report)):
+        print_line(line)
     for note in report.split_notes:
-        say(f"split: {note}")
-    _show_sizes(out, report)
-    _show_next(say, report)
+        print_line(f"split: {note}")
+    total = sum(report.split_sizes.values())
+    fields = [
+        ("entities", f"{report.num_entities:,}"),
+        ("relations", f"{report.num_relations:,}"),
+        *(
+            (f"{split} facts", f"{size:,} ({format_percent(size / total, 1)})")
+            for split, size in report.split_sizes.items()
+        ),
+        *(
+            (what, f"{count:,} ({count / report.num_entities:.0%} of the entities)")
+            for what, count in report.covered.items()
+            if count
+        ),
+    ]
+    console().print(build_fields(fields, title=report.name))
+    for line in _describe_next(report):
+        print_line(line)
 
 
-def _show_redundant(say: Callable[[str], None], report: BuildReport) -> None:
-    """Name the pairs of relations that tell each other's facts."""
+def _describe_findings(report: BuildReport) -> Iterator[str]:
+    for finding in report.findings:
+        yield f"{finding.kind}: {finding.message}"
+        yield from (f"    {example}" for example in finding.examples[:_EXAMPLES])
+
+
+def _describe_redundant(report: BuildReport) -> Iterator[str]:
+    """Name the pairs of relations of which one gives away the facts of the other."""
     words = {"inverse": "is the inverse of", "duplicate": "says the same as"}
     pairs = [pair for pair in report.redundant if pair.kind != "symmetric"]
-    symmetric = [pair for pair in report.redundant if pair.kind == "symmetric"]
+    symmetric = [report.labels[p.first] for p in report.redundant if p.kind == "symmetric"]
     for pair in pairs[:_PAIRS]:
         first, second = report.labels[pair.first], report.labels[pair.second]
-        say(
+        yield (
             f"leak: {second} {words[pair.kind]} {first} ({pair.second_share:.0%} of its facts, "
             f"{pair.first_share:.0%} of those of {first})"
         )
     if len(pairs) > _PAIRS:
-        say(f"leak: and {len(pairs) - _PAIRS:,} more such pairs of relations")
+        yield f"leak: and {len(pairs) - _PAIRS:,} more such pairs of relations"
     if pairs:
-        say("    --drop-inverse-leaks leaves the first of each pair out")
+        yield "    --drop-inverse-leaks leaves the first of each pair out"
     if symmetric:
-        shown = ", ".join(report.labels[pair.first] for pair in symmetric[:_PAIRS])
         more = f" and {len(symmetric) - _PAIRS:,} more" if len(symmetric) > _PAIRS else ""
-        say(f"symmetric relations: {shown}{more}")
+        yield f"symmetric relations: {', '.join(symmetric[:_PAIRS])}{more}"
 
 
-def _show_sizes(out: Console, report: BuildReport) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from momok.console import make_printable
-
-    table = Table(title=Text(make_printable(report.name), style="bold"), show_header=False)
-    table.add_column(style="dim")
-    table.add_column(justify="right")
-    table.add_column()
-    total = sum(report.split_sizes.values())
-    table.add_row("entities", f"{report.num_entities:,}", "")
-    table.add_row("relations", f"{report.num_relations:,}", "")
-    for split, size in report.split_sizes.items():
-        table.add_row(f"{split} facts", f"{size:,}", f"{size / total:.1%}")
-    for what, count in report.covered.items():
-        if not count:
-            continue
-        table.add_row(what, f"{count:,}", f"{count / report.num_entities:.0%} of the entities")
-    out.print(table)
-
-
-def _show_next(say: Callable[[str], None], report: BuildReport) -> None:
-    """Say where the graph is, and which commands come next."""
+def _describe_next(report: BuildReport) -> Iterator[str]:
+    """Where the graph is, and which commands come next."""
     folder = shlex.quote(str(report.folder))
     if report.written.pictures:
         linked = report.written.linked
         done = f"{report.written.pictures - linked:,} pictures copied"
-        say(done + (f", {linked:,} linked" if linked else ""))
-    say(f"The graph is in {report.folder}. Next:")
-    say(f"    momok data check {folder}")
-    covered = report.covered
-    say(f"    momok encode {folder} text")
-    if covered["pictures"]:
-        say(f"    momok encode {folder} image")
-    if covered["numbers"]:
-        say(f"    momok encode {folder} numeric")
-    say(f"    momok train {folder} --run {shlex.quote('runs/' + report.folder.resolve().name)}")
+        yield done + (f", {linked:,} linked" if linked else "")
+    yield f"The graph is in {report.folder}. Next:"
+    yield f"    momok data check {folder}"
+    kinds = {"text": 1, "image": report.covered["pictures"], "numeric": report.covered["numbers"]}
+    yield from (f"    momok encode {folder} {kind}" for kind, count in kinds.items() if count)
+    yield f"    momok train {folder} --run {shlex.quote('runs/' + report.folder.resolve().name)}"

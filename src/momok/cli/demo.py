@@ -128,24 +128,15 @@ def _build_row(question: Any, place: int, answer: Prediction) -> list[Any]:
 
 def _show_next(run: RunFolder) -> None:
     folder = quote_path(run.path)
-    sections = {
-        "Look at": {
-            f"{folder}/plots/curves.png": "losses, validation, the chosen epoch",
-            f"{folder}/plots/relations.png": "what it is good at, and what not",
-            f"{folder}/plots/heads.png": "every decision head against the answer",
-        },
-        "Ask it yourself": {
-            f"momok predict {folder} --head Brazil --relation borders": "known facts are marked",
-            f"momok predict {folder} --tail Euro --relation currency --known hide": "only new ones",
-        },
-        "Go on": {
-            f"momok evaluate {folder}": "by side, relation, modality, tie rule",
-            "momok config": "every setting, explained",
-            "momok train FOLDER": "a graph of your own (momok data info FOLDER looks at it)",
-        },
+    lines = {
+        f"ls {folder}/plots": "learning curves, decision heads, relations",
+        f"momok predict {folder} --head Brazil --relation borders": "known facts are marked",
+        f"momok predict {folder} --tail Euro --relation currency --known hide": "only new ones",
+        f"momok evaluate {folder}": "by side, relation, modality, tie rule",
+        "momok config": "every setting, explained",
+        "momok train FOLDER": "a graph of your own (momok data info FOLDER looks at it)",
     }
-    width = max(len(what) for lines in sections.values() for what in lines)
-    for section, lines in sections.items():
-        console().print(f"\n{section}:", style="bold")
-        for what, why in lines.items():
-            print_line(f"  {what:<{width}}  {why}")
+    console().print("\nWhat next:", style="bold")
+    for what, why in lines.items():
+        print_line(f"  # {why}")
+        print_line(f"  {what}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -92,18 +92,7 @@ def list_features(graph: str) -> None:
 )
 @click.option("--replace", is_flag=True, help="Replace a modality of this name.")
 def import_features(
-    *,
-    graph: str,
-    file: Path,
-    modality: str | None,
-    order: Literal["entity2id"] | None,
-    labels: Path | None,
-    links: Path | None,
-    zeros_absent: bool,
-    made_by: str,
-    half: bool,
-    out: Path | None,
-    replace: bool,
+    *, graph: str, file: Path, half: bool, out: Path | None, replace: bool, **options: Any
 ) -> None:
     """Bring vectors that exist already into a graph.
 
@@ -129,15 +118,7 @@ def import_features(
     with ProgressBar() as bar:
         bar.progress(f"reading {file.name}", 0, 0)
         imported = read_features(
-            file.expanduser(),
-            entities,
-            modality=modality,
-            order=order,
-            labels=labels,
-            links=links,
-            zeros_absent=zeros_absent,
-            made_by=made_by,
-            graph_name=read_name_of(folder),
+            file.expanduser(), entities, graph_name=read_name_of(folder), **options
         )
     place = folder / "features" / imported.features.manifest.modality
     if not replace and place.with_name(f"{place.name}.json").is_file():
@@ -150,24 +131,20 @@ def import_features(
 
 
 def _show(imported: FeatureImport, entities: int, place: Path) -> None:
-    """Say what was imported, what was assumed, and what fits nowhere."""
-
+    """Print what was imported, what was assumed, and what fits nowhere."""
     features = imported.features
-    present = int(features.present.sum())
-    lines = [f"assumed: {said}" for said in imported.assumed]
-    lines.append(
-        f"{present:,} of {entities:,} entities have a vector of {features.manifest.width:,} numbers"
-    )
+    present, width = int(features.present.sum()), features.manifest.width
+    for said in imported.assumed:
+        print_line(f"assumed: {said}")
+    print_line(f"{present:,} of {entities:,} entities have a vector of {width:,} numbers")
     if imported.averaged:
-        lines.append(f"{imported.averaged:,} vectors are the mean of several")
+        print_line(f"{imported.averaged:,} vectors are the mean of several")
     if imported.zero_rows:
-        lines.append(
+        print_line(
             f"{imported.zero_rows:,} vectors are all zeros and count as vectors; give "
             f"--zeros-absent if they stand for missing ones"
         )
     if features.unmatched:
         shown = ", ".join(features.unmatched[:_SHOWN])
-        lines.append(f"{len(features.unmatched):,} keys name no entity: {shown}")
-    lines.append(f"Written: {place}.safetensors")
-    for line in lines:
-        print_line(line)
+        print_line(f"{len(features.unmatched):,} keys name no entity: {shown}")
+    print_line(f"Written: {place}.safetensors")

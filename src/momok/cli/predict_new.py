@@ -132,8 +132,7 @@ def _read_vector(key: str, path: Path) -> Any:
     import numpy as np
 
     try:
-        with path.open("rb") as file:
-            vector = np.load(file, allow_pickle=False)
+        vector = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise FeatureError(
             f"{key}=@{path}: there is no such file; @ stands before the file of a vector"
@@ -142,8 +141,6 @@ def _read_vector(key: str, path: Path) -> Any:
         raise FeatureError(f"{key}=@{path}: is no .npy file of numbers ({error})") from error
     if not isinstance(vector, np.ndarray) or vector.dtype.kind not in "fiu":
         raise FeatureError(f"{key}=@{path}: is no .npy file of numbers")
-    if vector.ndim == 2 and len(vector) == 1:
-        vector = vector[0]
-    if vector.ndim != 1:
+    if vector.shape[:-1] not in {(), (1,)}:
         raise FeatureError(f"{key}=@{path}: shape {list(vector.shape)}, expected one vector [d]")
-    return vector
+    return vector.reshape(-1)

@@ -46,11 +46,7 @@ def build_heads_table(evaluation: Evaluation, graph_name: str) -> Table:
 
 
 def build_group_table(
-    title: str,
-    first: str,
-    groups: Iterable[tuple[str, Mapping[str, Metrics]]],
-    *,
-    width: int,
+    title: str, first: str, groups: Iterable[tuple[str, Mapping[str, Metrics]]], *, width: int
 ) -> Table:
     """One row per group: the answer's metrics, then the MRR of every head where there is room."""
     rows = [(name, heads) for name, heads in groups if heads[ANSWER].count]

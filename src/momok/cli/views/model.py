@@ -48,8 +48,7 @@ def show_model(explanation: ModelExplanation, *, width: int = 120) -> Group:
         Text(),
         _show_modalities(explanation, width),
         Text(
-            "share: part of the answer, over train facts; attention: of the joint head",
-            style="dim",
+            "share: part of the answer, over train facts; attention: of the joint head", style="dim"
         ),
         Text(),
         *_show_disentanglement(explanation),
