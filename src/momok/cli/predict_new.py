@@ -132,7 +132,8 @@ def _read_vector(key: str, path: Path) -> Any:
     import numpy as np
 
     try:
-        vector = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:  # by its name NumPy may leave it open
+            vector = np.load(file, allow_pickle=False)
     except FileNotFoundError:
         raise FeatureError(
             f"{key}=@{path}: there is no such file; @ stands before the file of a vector"
