@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import gzip
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pyoxigraph as ox
 import pytest
 from hypothesis import given, settings
@@ -18,7 +16,7 @@ from hypothesis import strategies as st
 from momok.errors import ConfigError, DataError, FormatError
 from momok.graph.sources import RawGraph, rdf_statements
 from momok.graph.sources.rdf import read_rdf
-from momok.graph.sources.rdf_literals import compute_decimal_years, parse_literals, unescape
+from momok.graph.sources.rdf_literals import unescape
 from momok.graph.sources.rdf_options import RdfOptions, rank_languages
 from momok.graph.sources.rdf_statements import guess_format, split_terms
 
@@ -256,48 +254,6 @@ def test_ranks_of_languages() -> None:
     assert sorted(ranks, key=lambda tag: ranks[tag]) == ["en", "en-us", "de", "", "xx"]
 
 
-# --- numbers and dates ---------------------------------------------------------------------------
-
-
-@given(st.lists(st.dates(), min_size=1))
-def test_decimal_years_agree_with_the_calendar(dates: list[datetime.date]) -> None:
-    found = compute_decimal_years(pl.Series([date.isoformat() for date in dates]))
-    for date, value in zip(dates, found, strict=True):
-        start, end = datetime.date(date.year, 1, 1), datetime.date(date.year, 12, 31)
-        share = (date - start).days / ((end - start).days + 1)
-        assert value == pytest.approx(date.year + share, abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("text", "datatype", "expected"),
-    [
-        ("42", "integer", 42.0),
-        (" +4.50 ", "decimal", 4.5),
-        ("-1.5E3", "double", -1500.0),
-        ("INF", "double", None),
-        ("NaN", "float", None),
-        ("1e999", "double", None),
-        ("9" * 400, "integer", None),
-        ("twelve", "integer", None),
-        ("", "integer", None),
-        ("1990-07-02T23:59:59Z", "dateTime", 1990 + 182 / 365),
-        ("1990-07-02+02:00", "date", 1990 + 182 / 365),
-        ("1990-07", "gYearMonth", 1990 + 181 / 365),
-        ("1990", "gYear", 1990.0),
-        ("1990-05:00", "gYear", 1990.0),
-        ("-13800000000", "gYear", -13.8e9),
-        ("1990-00-00T00:00:00Z", "dateTime", 1990.0),
-        ("1990-13-01", "date", None),
-        ("1990-01-32", "date", None),
-        ("9" * 30 + "-01-01", "date", None),
-        ("soon", "date", None),
-    ],
-)
-def test_literals_as_numbers(text: str, datatype: str, expected: float | None) -> None:
-    value = parse_literals(pl.Series([text]), pl.Series([XSD + datatype]))[0]
-    assert value is None if expected is None else value == pytest.approx(expected, abs=1e-9)
-
-
 # --- against the parser, statement by statement --------------------------------------------------
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
@@ -316,12 +272,6 @@ PROPERTIES = st.sampled_from(
 GRAPHS = st.sampled_from([ox.DefaultGraph(), ox.NamedNode(E + "g"), ox.BlankNode("g")])
 QUADS = st.builds(ox.Quad, st.one_of(NODES, BLANKS), PROPERTIES, st.one_of(NODES, BLANKS, LITERALS),
                   GRAPHS)  # fmt: skip
-
-
-@given(TEXT)
-def test_escapes_are_undone(text: str) -> None:
-    written = str(ox.Literal(text))
-    assert unescape(written[1:-1]) == text
 
 
 @given(st.lists(QUADS, max_size=20))

@@ -22,7 +22,9 @@ _YEAR = r"^([+-]?\d+)"
 _DATE = _YEAR + r"-(\d{2})(?:-(\d{2}))?"
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
-_DAYS_BEFORE = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)  # of a common year
+_MONTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # days, in a common year
+_DAYS_IN = dict(enumerate(_MONTHS, 1))
+_DAYS_BEFORE = {month: sum(_MONTHS[: month - 1]) for month in _DAYS_IN}
 
 
 def parse_literals(texts: pl.Series, datatypes: pl.Series) -> pl.Series:
@@ -49,13 +51,13 @@ def compute_decimal_years(dates: pl.Series) -> pl.Series:
         pl.col("date").str.extract(_DATE, group).cast(pl.Int64).fill_null(1).clip(lower_bound=1)
         for group in (2, 3)
     )
-    leap = (pl.col("year") % 4 == 0) & ((pl.col("year") % 100 != 0) | (pl.col("year") % 400 == 0))
-    before = pl.col("month").replace_strict(dict(enumerate(_DAYS_BEFORE, 1)), default=None)
-    days = before + pl.col("day") - 1 + (leap & (pl.col("month") > 2)).cast(pl.Int64)
-    length = pl.when(leap).then(366).otherwise(365)
-    valid = pl.when(pl.col("day") <= 31)
     parts = dates.alias("date").to_frame().select(year=year, month=month, day=day)
-    return parts.select(valid.then(pl.col("year") + days / length)).to_series()
+    leap = (pl.col("year") % 4 == 0) & ((pl.col("year") % 100 != 0) | (pl.col("year") % 400 == 0))
+    month, day = pl.col("month"), pl.col("day")
+    days = month.replace_strict(_DAYS_BEFORE, default=None) + (leap & (month > 2)) + day - 1
+    last = month.replace_strict(_DAYS_IN, default=None) + (leap & (month == 2))
+    length = pl.when(leap).then(366).otherwise(365)
+    return parts.select(pl.when(day <= last).then(pl.col("year") + days / length)).to_series()
 
 
 def unescape(text: str) -> str:
