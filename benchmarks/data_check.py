@@ -3,7 +3,7 @@
     python -m benchmarks.data_check --entities 1000000 --facts 5000000 --width 128
 
 Tails are drawn by a power law, as in real graphs; a tenth of the facts are the reverse of others;
-labels are URIs with escapes; one modality has random vectors for every entity. The examination runs
+labels are URIs with escapes; one modality has random vectors for every entity. The check runs
 in a process of its own, from the files on disk; processor seconds leave out what other processes
 took.
 """

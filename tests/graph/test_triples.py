@@ -13,6 +13,7 @@ from momok.graph.triples import (
     classify_cardinality,
     encode_triples,
     first_occurrences,
+    sort_unique,
 )
 from tests.graph.small_graph import as_triples
 
@@ -44,3 +45,9 @@ def test_cardinality_by_hand() -> None:
     )
     names = [CARDINALITIES[kind] for kind in classify_cardinality(train, 5, 5)]
     assert names == ["1-1", "1-N", "N-1", "N-N", "undefined"]
+
+
+@given(st.lists(st.integers(-5, 5)))
+def test_sorted_keys_once_each(values):
+    keys = np.array(values, dtype=np.int64)
+    assert sort_unique(keys).tolist() == sorted(set(values))

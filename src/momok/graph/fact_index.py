@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.errors import DataError
-from momok.graph.triples import Triples
+from momok.graph.triples import Triples, sort_unique
 
 Ints = NDArray[np.int64]
 
@@ -53,7 +53,7 @@ class FactIndex:
         parts = [np.asarray(split, dtype=np.int64).reshape(-1, 3) for split in splits]
         self.facts = np.concatenate(parts)
         self._ends = np.cumsum([len(part) for part in parts])
-        self._pairs = np.unique(self._number_pairs())
+        self._pairs = sort_unique(self._number_pairs())
         self.answers = self._pairs % num_entities
         self.keys, starts = np.unique(self._pairs // num_entities, return_index=True)
         self.offsets = np.append(starts, len(self._pairs)).astype(np.int64)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from momok.graph.doctor.report import MAX_EXAMPLES, Severity, format_count
 from momok.graph.graph import MultimodalGraph
 from momok.graph.pictures import open_picture
+from momok.graph.triples import sort_unique
 
 MAX_BITS = 3
 MAX_COLOUR = 6.0  # mean difference of the 8 x 8 colours, of 255
@@ -59,7 +60,7 @@ def find_duplicates(
         entities: the entity id ``[n]`` of each.
         graph: names the entities.
     """
-    keys = np.unique(groups * graph.num_entities + entities)  # each entity once in a group
+    keys = sort_unique(groups * graph.num_entities + entities)  # each entity once in a group
     groups, entities = np.divmod(keys, graph.num_entities)
     sizes = np.bincount(groups)
     shared = sizes > 1

@@ -12,6 +12,7 @@ from momok.graph.triples import (
     Triples,
     classify_cardinality,
     encode_triples,
+    sort_unique,
 )
 
 _MOST_TYPES = 8
@@ -56,7 +57,7 @@ def count_cardinalities(
 ) -> tuple[Cardinality, ...]:
     """Count the relations and distinct train facts of each cardinality (Bordes et al. 2013)."""
     kinds = classify_cardinality(train, num_entities, num_relations)
-    distinct = np.unique(encode_triples(train, num_entities, num_relations))
+    distinct = sort_unique(encode_triples(train, num_entities, num_relations))
     facts = np.bincount(distinct // num_entities % num_relations, minlength=num_relations)
     return tuple(
         Cardinality(
