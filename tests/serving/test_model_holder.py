@@ -22,7 +22,7 @@ def test_a_reload_that_fails_in_any_way_changes_nothing(
         raise RuntimeError("CUDA out of memory")
 
     with monkeypatch.context() as patch:
-        patch.setattr(model_holder, "_load", run_out)
+        patch.setattr(model_holder, "ServedModel", run_out)
         assert not holder.reload()
     assert holder.current is before
     assert holder.reload()

@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from momok.cli import main
-from momok.serving.reviews import ReviewStore
+from momok.serving.reviews.store import ReviewStore
 from tests.serving.real_server import RealServer, start_server
 from tests.serving.served_run import NAMES
 

@@ -17,6 +17,7 @@ import hmac
 import ipaddress
 import secrets
 import socket
+import time
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import MutableHeaders
@@ -26,6 +27,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from momok.serving.metrics import Metrics
 from momok.serving.schemas import MAX_BODY
 from momok.serving.settings import ServeSettings
 
@@ -65,10 +67,19 @@ class AccessError(HTTPException):
 
 
 class Access:
-    """Checks every request before the application sees it, and adds headers to every answer."""
+    """Checks and counts every request, and adds headers to every answer.
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings, secret: str) -> None:
-        self._app, self._token = app, settings.token
+    Args:
+        app: the application, which sees what was let in.
+        settings: the token, and the names of this server.
+        secret: signs sessions.
+        metrics: where to count.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, settings: ServeSettings, secret: str, metrics: Metrics
+    ) -> None:
+        self._app, self._token, self._metrics = app, settings.token, metrics
         names = {"localhost", settings.host, socket.gethostname(), *settings.allowed_hosts}
         self._hosts = {name.casefold().rstrip(".") for name in names if name}
         key = hmac.digest(secret.encode(), settings.token.encode(), "sha256").hex()
@@ -84,9 +95,12 @@ class Access:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        began, status = time.perf_counter(), 500
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 headers = MutableHeaders(scope=message)
                 fixed = scope["path"].startswith("/static/") and scope["query_string"]
                 for name, value in SECURITY_HEADERS.items():
@@ -94,7 +108,11 @@ class Access:
                 headers.setdefault("cache-control", _LONG_LIVED if fixed else "no-store")
             await send(message)
 
-        await self._sessions[scope["scheme"]](scope, receive, send_with_headers)
+        try:
+            with self._metrics.in_flight.track_inprogress():
+                await self._sessions[scope["scheme"]](scope, receive, send_with_headers)
+        finally:
+            self._metrics.count_request(scope, status, time.perf_counter() - began)
 
     async def _check(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)

@@ -20,35 +20,18 @@ from momok.serving.describe import (
     list_relations,
 )
 from momok.serving.model_holder import ServedModel
-from momok.serving.reviews import Review
-from momok.serving.schemas import (
-    MAX_ANSWERS,
-    MAX_BODY,
-    MAX_PAGE,
-    MAX_QUERY,
-    MAX_QUESTIONS,
-    MAX_TEXT,
-    ErrorAnswer,
-    check_text,
-)
+from momok.serving.reviews.records import Review
 from momok.serving.service import MEDIA_TYPES, ExportFormat, Service, resolve_question
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer, "description": text}
-    for status, text in {
-        400: "Not a request of this API",
-        401: "The token is missing or wrong",
-        403: "From another site, or without the form token",
-        404: "No such entity, relation or page",
-        413: "The request is too large",
-        415: "Not JSON",
-        421: "Not known under this host name",
-        422: "A value that cannot be, or a name that several share",
-        503: "Too much to do; try again",
-    }.items()
+    status: {"model": schemas.ErrorAnswer}
+    for status in (400, 401, 403, 404, 413, 415, 421, 422, 503)
 }
 _CONFLICT: dict[int | str, dict[str, Any]] = {
-    409: {"model": ErrorAnswer, "description": "Decided already, or changed since it was shown"}
+    409: {
+        "model": schemas.ErrorAnswer,
+        "description": "Decided already, or changed since it was shown",
+    }
 }
 router = APIRouter(prefix="/api/v1", responses=_ERRORS)
 probes = APIRouter(tags=["probes"])
@@ -68,11 +51,11 @@ WithService = Annotated[Service, Depends(_get_service)]
 WithModel = Annotated[ServedModel, Depends(_get_model)]
 Label = Annotated[
     str,
-    Query(min_length=1, max_length=MAX_TEXT, description="An entity by label or name."),
-    AfterValidator(check_text),
+    Query(min_length=1, max_length=schemas.MAX_TEXT, description="An entity by label or name."),
+    AfterValidator(schemas.check_text),
 ]
 Offset = Annotated[int, Query(ge=0, le=2**31 - 1)]
-Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+Limit = Annotated[int, Query(ge=1, le=schemas.MAX_PAGE)]
 After = Annotated[int, Query(ge=0, le=2**62)]
 
 
@@ -90,7 +73,7 @@ async def about(model: WithModel) -> schemas.About:
         modalities=list(model.predictor.modalities),
         heads=list(model.predictor.heads),
         calibrated=model.calibrated,
-        limits={"k": MAX_ANSWERS, "batch": MAX_QUESTIONS, "body": MAX_BODY},
+        limits={"k": schemas.MAX_ANSWERS, "batch": schemas.MAX_QUESTIONS, "body": schemas.MAX_BODY},
     )
 
 
@@ -98,7 +81,7 @@ async def about(model: WithModel) -> schemas.About:
 def search(
     model: WithModel,
     q: Annotated[
-        str, Query(max_length=MAX_QUERY, description="The beginning or a part of a name.")
+        str, Query(max_length=schemas.MAX_QUERY, description="The beginning or a part of a name.")
     ],
     limit: Annotated[int, Query(ge=1, le=50)] = 10,
 ) -> schemas.SearchAnswer:
@@ -190,7 +173,7 @@ def list_reviews(
     service: WithService,
     model: WithModel,
     state: Literal["open", "accepted", "rejected"] | None = None,
-    relation: Annotated[str | None, Query(max_length=MAX_TEXT)] = None,
+    relation: Annotated[str | None, Query(max_length=schemas.MAX_TEXT)] = None,
     after: After = 0,
     limit: Limit = 50,
 ) -> schemas.ReviewsAnswer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -25,8 +25,8 @@ from momok.errors import (
 )
 from momok.serving import api, pages
 from momok.serving.access import SECURITY_HEADERS, Access, answer_error
-from momok.serving.metrics import CountRequests
-from momok.serving.reviews import ReviewConflictError
+from momok.serving.pages.rendering import render
+from momok.serving.reviews.records import ReviewConflictError
 from momok.serving.service import Service
 from momok.serving.settings import ServeSettings, check_extra
 
@@ -40,10 +40,17 @@ _STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
     (AmbiguousNameError, 422, "ambiguous_name"),
     (ReviewConflictError, 409, "conflict"),
     (ConfigError, 422, "wrong_value"),
+    (RequestValidationError, 422, "wrong_value"),
     (StorageError, 503, "storage"),
     (MomokError, 503, "unavailable"),
     (TimeoutError, 503, "busy"),
+    (HTTPException, 400, "http"),
+    (Exception, 500, "defect"),
 )
+_MESSAGES = {
+    "busy": "too much to do just now; try again",
+    "defect": "this is a defect of the server; its log says more",
+}
 
 
 def create_app(settings: ServeSettings, service: Service | None = None) -> FastAPI:
@@ -77,11 +84,7 @@ def create_app(settings: ServeSettings, service: Service | None = None) -> FastA
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     for kind, _, _ in _STATUSES:
         app.add_exception_handler(kind, _answer_error)
-    app.add_exception_handler(RequestValidationError, _answer_wrong_value)
-    app.add_exception_handler(HTTPException, _answer_http_error)
-    app.add_exception_handler(Exception, _answer_defect)
-    app.add_middleware(Access, settings=settings, secret=service.secret)
-    app.add_middleware(CountRequests, metrics=service.metrics)
+    app.add_middleware(Access, settings=settings, secret=service.secret, metrics=service.metrics)
     return app
 
 
@@ -99,40 +102,27 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
+    """Say what went wrong: on a page to people, in JSON to programs."""
     status, code = next((s, c) for kind, s, c in _STATUSES if isinstance(error, kind))
-    message = "too much to do just now; try again" if code == "busy" else str(error)
-    if status >= 500:
+    message = _MESSAGES.get(code) or str(error)
+    headers: Mapping[str, str] = {}
+    if isinstance(error, HTTPException):
+        status, code = error.status_code, getattr(error, "code", code)
+        message, headers = str(error.detail), error.headers or {}
+    elif isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"] if isinstance(part, int | str))
+        message = f"{place}: {first['msg']}"
+    elif status == 503:
+        headers = {"retry-after": "1"}
         _log.warning("%s: %s", code, error)
-    answer = _answer(request, status, code, message)
-    if status == 503:
-        answer.headers["retry-after"] = "1"
+    elif status == 500:  # it is raised again and logged; Access adds no headers to this answer
+        headers = SECURITY_HEADERS
+    message = message[:_SHOWN]
+    answer: Response = answer_error(status, code, message)
+    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(
+        "/api/"
+    ):
+        answer = render(request, "error.html", status, code=status, message=message)
+    answer.headers.update(headers)
     return answer
-
-
-async def _answer_wrong_value(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if isinstance(part, int | str))
-    return _answer(request, 422, "wrong_value", f"{place}: {first['msg']}")
-
-
-async def _answer_http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    code = getattr(error, "code", "http")
-    answer = _answer(request, error.status_code, code, str(error.detail))
-    answer.headers.update(error.headers or {})
-    return answer
-
-
-async def _answer_defect(request: Request, error: Exception) -> Response:
-    del error  # raised again behind this answer, and logged there
-    answer = _answer(request, 500, "defect", "this is a defect of the server; its log says more")
-    answer.headers.update(SECURITY_HEADERS)  # made outside of what adds them to others
-    return answer
-
-
-def _answer(request: Request, status: int, code: str, message: str) -> Response:
-    wants_page = "text/html" in request.headers.get("accept", "")
-    if wants_page and not request.url.path.startswith("/api/"):
-        return pages.error_page(request, status, message[:_SHOWN])
-    return answer_error(status, code, message[:_SHOWN])

@@ -8,10 +8,8 @@ relation are shared by its questions, and rows of one product cost less than pro
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from momok.prediction import Predictions, Predictor
 from momok.prediction.predictor import Known
@@ -20,21 +18,12 @@ from momok.serving.metrics import Metrics
 Question: TypeAlias = tuple[int | None, int, int | None]
 """Ids of (head, relation, None) or (None, relation, tail)."""
 
+Options: TypeAlias = tuple[Predictor, int, Known, bool]
+"""The model, k, what becomes of known facts, and whether only plausible ones are wanted."""
+
+Asked: TypeAlias = tuple[Question, asyncio.Future[Predictions]]
+
 _MOST = 64  # questions that the model answers at once; bounds how long the next ones wait
-
-
-@dataclass(frozen=True)
-class _Waiting:
-    predictor: Predictor
-    question: Question
-    k: int
-    known: Known
-    plausible: bool
-    future: asyncio.Future[Predictions] = field(default_factory=asyncio.Future)
-
-    @property
-    def group(self) -> tuple[Any, ...]:
-        return id(self.predictor), self.k, self.known, self.plausible
 
 
 class MicroBatcher:
@@ -47,7 +36,7 @@ class MicroBatcher:
 
     def __init__(self, answer_seconds: float, metrics: Metrics) -> None:
         self._answer_seconds, self._metrics = answer_seconds, metrics
-        self._waiting: list[_Waiting] = []
+        self._waiting: dict[Options, list[Asked]] = {}
         self._work: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="momok-predict")
 
@@ -73,11 +62,11 @@ class MicroBatcher:
             TimeoutError: no answer in time.
             MomokError: the model cannot answer.
         """
-        item = _Waiting(predictor, question, k, known, plausible)
-        self._waiting.append(item)
+        future: asyncio.Future[Predictions] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault((predictor, k, known, plausible), []).append((question, future))
         if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._answer_waiting())
-        return await asyncio.wait_for(item.future, self._answer_seconds)
+        return await asyncio.wait_for(future, self._answer_seconds)
 
     def close(self) -> None:
         """Stop; what has begun is finished."""
@@ -85,30 +74,30 @@ class MicroBatcher:
 
     async def _answer_waiting(self) -> None:
         while self._waiting:
-            taken, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
-            groups: dict[tuple[Any, ...], list[_Waiting]] = defaultdict(list)
-            for item in taken:
-                if not item.future.done():  # else nobody waits for it any more
-                    groups[item.group].append(item)
-            for group in groups.values():
-                await self._answer(group)
+            options = next(iter(self._waiting))
+            asked = self._waiting.pop(options)
+            for start in range(0, len(asked), _MOST):
+                await self._answer(options, asked[start : start + _MOST])
 
-    async def _answer(self, group: list[_Waiting]) -> None:
-        self._metrics.batch_size.observe(len(group))
-        first, questions = group[0], [item.question for item in group]
+    async def _answer(self, options: Options, asked: list[Asked]) -> None:
+        asked = [(question, future) for question, future in asked if not future.done()]
+        self._metrics.batch_size.observe(len(asked))
+        predictor, k, known, plausible = options
+        questions = [question for question, _ in asked]
 
         def predict() -> list[Predictions]:
-            return first.predictor.predict_many(
-                questions, first.k, known=first.known, plausible=first.plausible
-            )
+            return predictor.predict_many(questions, k, known=known, plausible=plausible)
 
+        answers: list[Predictions] = []
+        failure: Exception | None = None
         try:
             answers = await asyncio.get_running_loop().run_in_executor(self._thread, predict)
         except Exception as error:
-            for item in group:
-                if not item.future.done():
-                    item.future.set_exception(error)
-            return
-        for item, answer in zip(group, answers, strict=True):
-            if not item.future.done():
-                item.future.set_result(answer)
+            failure = error
+        for number, (_, future) in enumerate(asked):
+            if future.done():  # nobody waits for it any more
+                continue
+            if failure is not None:
+                future.set_exception(failure)
+            else:
+                future.set_result(answers[number])

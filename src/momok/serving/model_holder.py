@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,27 +33,31 @@ _log = logging.getLogger("momok.serving")
 _ANSWERS_KEPT = 32 << 20  # bytes of answers
 
 
-@dataclass(eq=False)
 class ServedModel:
-    """One checkpoint and what is computed from it.
+    """One checkpoint and what is computed from it; all that every request needs is made at once.
 
     Attributes:
+        version: names the checkpoint, in 12 hex digits of its time and size.
         predictor: answers questions.
         names: finds entities and relations.
         pictures: those of the graph that the run was trained on, as far as they are there.
         roles: which questions are worth asking about an entity.
         queue: new facts for people to look at.
-        version: names the checkpoint, in 12 hex digits of its time and size.
         answers: those that take long, as JSON, computed once; they end with the model.
+
+    Raises:
+        MomokError: the run cannot be loaded.
     """
 
-    predictor: Predictor
-    names: EntitySearch
-    pictures: PictureShelf
-    roles: RoleTable
-    queue: ReviewQueue
-    version: str
-    answers: LRUCache[tuple[Any, ...], bytes]
+    def __init__(self, path: Path, stamp: tuple[int, ...]) -> None:
+        self.version = format(abs(hash(stamp)) & (1 << 48) - 1, "012x")
+        self.predictor = predictor = Predictor(RunFolder(path))
+        predictor.predict_many([(0, 0, None)], k=1, known="hide", plausible=True)  # fills caches
+        self.names = EntitySearch(predictor.graph)
+        self.pictures = PictureShelf.open(predictor)
+        self.roles = RoleTable(predictor.graph.fact_index)
+        self.queue = ReviewQueue(predictor)
+        self.answers: LRUCache[tuple[Any, ...], bytes] = LRUCache(_ANSWERS_KEPT, getsizeof=len)
 
     @property
     def graph(self) -> MultimodalGraph:
@@ -88,12 +90,11 @@ class ModelHolder:
         self._path, self._settings, self._metrics = settings.run, settings, metrics
         torch.set_num_threads(settings.arithmetic_threads)
         self._seen = _stamp(self._path)
-        self.current = _load(self._path, self._seen)
+        self.current = ServedModel(self._path, self._seen)
         metrics.set_model(self.current.version)
         self.batcher = MicroBatcher(settings.answer_seconds, metrics)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="momok-model")
         self._reload_asked = asyncio.Event()
-        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Stop the threads; what has begun is finished."""
@@ -129,36 +130,20 @@ class ModelHolder:
 
     def reload(self) -> bool:
         """Load the checkpoint that is there now; False where that fails and the old one stays."""
-        with self._lock:
-            stamp = _stamp(self._path)
-            self._seen = stamp  # also where it fails: until it changes again
-            try:
-                fresh = _load(self._path, stamp)
-            except Exception as error:  # no memory beside the old one, say: that one goes on
-                self._metrics.reload_failures.inc()
-                _log.error("the newer checkpoint is not served: %s", error)
-                return False
-            self.current = fresh
-            self._metrics.set_model(fresh.version)
-            _log.info("serving checkpoint %s", fresh.version)
-            gc.unfreeze()
-            gc.collect()  # the old model is in cycles, and large
-            return True
-
-
-def _load(path: Path, stamp: tuple[int, ...]) -> ServedModel:
-    """Read a run and make what every request needs."""
-    predictor = Predictor(RunFolder(path))
-    predictor.predict_many([(0, 0, None)], k=1, known="hide", plausible=True)  # makes what is kept
-    return ServedModel(
-        predictor=predictor,
-        names=EntitySearch(predictor.graph),
-        pictures=PictureShelf.open(predictor),
-        roles=RoleTable(predictor.graph.fact_index),
-        queue=ReviewQueue(predictor),
-        version=format(abs(hash(stamp)) & (1 << 48) - 1, "012x"),
-        answers=LRUCache(_ANSWERS_KEPT, getsizeof=len),
-    )
+        stamp = _stamp(self._path)
+        self._seen = stamp  # also where it fails: until it changes again
+        try:
+            fresh = ServedModel(self._path, stamp)
+        except Exception as error:  # no memory beside the old one, say: that one goes on
+            self._metrics.reload_failures.inc()
+            _log.error("the newer checkpoint is not served: %s", error)
+            return False
+        self.current = fresh
+        self._metrics.set_model(fresh.version)
+        _log.info("serving checkpoint %s", fresh.version)
+        gc.unfreeze()
+        gc.collect()  # the old model is in cycles, and large
+        return True
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

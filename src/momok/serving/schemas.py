@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from momok.serving.reviews import Event, Review
+from momok.serving.reviews.records import Event, Review
 
 MAX_BODY = 1 << 20  # bytes of a request
 MAX_ANSWERS = 1000  # to one question

@@ -19,7 +19,8 @@ from momok.serving.batching import Question
 from momok.serving.describe import describe_explanation, predict_facts
 from momok.serving.metrics import Metrics
 from momok.serving.model_holder import ModelHolder, ServedModel
-from momok.serving.reviews import Decision, Fact, Review, ReviewConflictError, ReviewStore
+from momok.serving.reviews.records import Decision, Fact, Review, ReviewConflictError
+from momok.serving.reviews.store import ReviewStore
 from momok.serving.settings import ServeSettings
 from momok.serving.suggestions import compute_probability
 

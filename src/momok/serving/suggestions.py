@@ -24,7 +24,7 @@ from momok.prediction import Predictor
 from momok.prediction.calibration.record import PLAUSIBLE_FACT
 from momok.prediction.missing.facts import BulkOptions, iterate_new_facts
 from momok.prediction.questions import Side
-from momok.serving.reviews import Fact
+from momok.serving.reviews.records import Fact
 
 RankedFact: TypeAlias = tuple[Fact, float]
 """Labels of a fact that the graph does not have, and how likely the model finds it."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from starlette.testclient import TestClient
 
-from momok.serving.reviews import Decision
+from momok.serving.reviews.records import Decision
 from momok.serving.service import Service
 from tests.serving.pages.parsed_page import check
 

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from momok.errors import ConfigError, StorageError
-from momok.serving.reviews import Decision, Fact, ReviewConflictError, ReviewStore
 from momok.serving.reviews.database import events, facts
+from momok.serving.reviews.records import Decision, Fact, ReviewConflictError
+from momok.serving.reviews.store import ReviewStore
 
 _numbers = itertools.count()
 

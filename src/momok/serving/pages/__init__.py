@@ -5,9 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from momok.serving.pages import browsing, reviewing
-from momok.serving.pages.rendering import error_page
 
-__all__ = ["error_page", "router"]
+__all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
 router.include_router(browsing.router)

@@ -57,11 +57,6 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
     return HTMLResponse(text.encode("utf-8", "replace"), status)
 
 
-def error_page(request: Request, status: int, message: str) -> Response:
-    """A page that says what went wrong."""
-    return render(request, "error.html", status, code=status, message=message)
-
-
 def redirect(path: str, **query: str) -> RedirectResponse:
     """Go on to another page, by GET."""
     return RedirectResponse(path + (f"?{urlencode(query)}" if query else ""), status_code=303)

@@ -22,7 +22,7 @@ from momok.serving.pages.rendering import (
     reviewer_name,
     write_reviewer,
 )
-from momok.serving.reviews import Event, Review, ReviewConflictError
+from momok.serving.reviews.records import Event, Review, ReviewConflictError
 from momok.serving.schemas import MAX_TEXT, ReviewerRequest, ReviewRequest
 from momok.serving.service import Service
 
