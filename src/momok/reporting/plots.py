@@ -43,7 +43,7 @@ _LONGEST_GRAPH_NAME = 24
 _NO_DATES: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}}
 _METRICS = ("MRR", "Hits@1", "Hits@3", "Hits@10")
 _GROUP = 0.84  # of the room of a metric that its bars take
-_MOST_NUMBERED = 5  # bars in a group; over more the numbers would overlap
+_MOST_NUMBERED = 9  # bars in a group; over more the numbers would overlap
 
 Record = Mapping[str, Any]
 
@@ -210,11 +210,11 @@ def draw_heads(evaluation: Evaluation) -> Figure:
         places = [group + (position + 0.5) * width - _GROUP / 2 for group in range(len(_METRICS))]
         bars = axes.bar(places, values, 0.92 * width, color=colour, label=head)
         if len(heads) <= _MOST_NUMBERED:
-            axes.bar_label(bars, fmt="%.1f", fontsize=7.5, padding=2, color=INK)
+            axes.bar_label(bars, fmt="%.1f", fontsize=7.5, padding=3, color=INK, rotation=90)
     axes.set_xticks(range(len(_METRICS)), list(_METRICS))
     axes.tick_params(axis="x", length=0, labelsize=10, labelcolor=INK)
     axes.grid(axis="x", visible=False)
-    axes.margins(x=0.02, y=0.1)
+    axes.margins(x=0.02, y=0.15)
     format_ticks(axes, "y")
     add_legend(figure)
     return figure

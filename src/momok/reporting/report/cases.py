@@ -195,7 +195,7 @@ def _build(
     calibration = predictor.calibration
 
     def show(head: str, probability: float, *, bar: bool = False) -> Number:
-        if calibration is not None and not np.isnan(probability):  # NaN: the head abstains
+        if calibration is not None:
             probability = float(calibration.apply(head, probability))
         return percent(probability, 1, unit="%" if bar else "", bar=bar)
 
