@@ -11,7 +11,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from momok.encoders.encoder import Encoder, EncoderContext, FloatMatrix, Kind
+from momok.encoders.encoder import (
+    NO_NUMBERS,
+    Encoder,
+    EncoderContext,
+    FloatMatrix,
+    Kind,
+    NumberTable,
+)
 from momok.encoders.entities import Problem, read_entities
 from momok.encoders.inputs import (
     Inputs,
@@ -98,15 +105,8 @@ def encode_modality(
             f"{manifest}: this modality is there already; replace it with --replace, or give the "
             f"new one another --name"
         )
-    entities = read_entities(folder)
-    context = EncoderContext(device=device, allow_download=allow_download)
-    if kind == "text":
-        inputs = read_text_inputs(entities, fields)
-    elif kind == "image":
-        inputs = read_picture_inputs(entities)
-    else:
-        inputs, numbers = read_numeric_inputs(entities)
-        context = EncoderContext(device=device, allow_download=allow_download, numbers=numbers)
+    inputs, numbers = _read_inputs(folder, kind, fields)
+    context = EncoderContext(device=device, allow_download=allow_download, numbers=numbers)
     return encode_inputs(
         inputs,
         build_encoder(kind, spec, context),
@@ -119,6 +119,15 @@ def encode_modality(
         limit=limit,
         progress=progress,
     )
+
+
+def _read_inputs(folder: Path, kind: Kind, fields: Sequence[str]) -> tuple[Inputs, NumberTable]:
+    entities = read_entities(folder)
+    if kind == "numeric":
+        return read_numeric_inputs(entities)
+    if kind == "text":
+        return read_text_inputs(entities, fields), NO_NUMBERS
+    return read_picture_inputs(entities), NO_NUMBERS
 
 
 def encode_inputs(
@@ -174,18 +183,13 @@ def encode_inputs(
             raise FeatureError(
                 f"nothing could be encoded: none of {len(unread):,} pictures can be read{example}"
             )
-        settings = {"spec": spec, **encoder.settings, **inputs.settings}
-        if inputs.kind != "image":  # those of pictures are of file times, which a copy changes
-            settings["inputs_sha256"] = inputs.fingerprint
-        if limit is not None:
-            settings["limit"] = limit
         manifest = FeatureManifest(
             modality=modality,
             width=encoder.width,
             encoder=encoder.name,
             encoder_version=encoder.version,
             weights=encoder.weights,
-            settings=settings,
+            settings=_describe_settings(inputs, encoder, spec, limit),
             created=finished.started,
             counts=_count(inputs, items, problems),
         )
@@ -194,6 +198,15 @@ def encode_inputs(
         save_features(folder / "features", features, Vocabulary(inputs.labels), half=half)
         finished.remove()
     return Encoding(features, problems, resumed)
+
+
+def _describe_settings(
+    inputs: Inputs, encoder: Encoder[Any], spec: str, limit: int | None
+) -> dict[str, Any]:
+    settings = {"spec": spec, **encoder.settings, **inputs.settings}
+    if inputs.kind != "image":  # those of pictures are of file times, which a copy changes
+        settings["inputs_sha256"] = inputs.fingerprint
+    return settings if limit is None else {**settings, "limit": limit}
 
 
 def _encode_parts(

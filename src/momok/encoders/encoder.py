@@ -73,6 +73,9 @@ class NumberTable:
     values: NDArray[np.float64]
 
 
+NO_NUMBERS = NumberTable((), np.empty((0, 0)))
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncoderContext:
     """What an encoder may be built with.
@@ -85,7 +88,7 @@ class EncoderContext:
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     allow_download: bool = False
-    numbers: NumberTable = NumberTable((), np.empty((0, 0), dtype=np.float64))
+    numbers: NumberTable = NO_NUMBERS
 
     def torch_device(self) -> torch.device:
         """Find the device.

@@ -24,7 +24,7 @@ from momok.graph.feature_import.matching import (
     read_labels,
     read_links,
 )
-from momok.graph.feature_import.published_files import recognise
+from momok.graph.feature_import.published_files import PublishedFile, recognise
 from momok.graph.feature_import.vectors import Key, KeyedVectors, RowVectors, Vectors
 from momok.graph.features import FeatureManifest, Features, check_modality_name
 from momok.graph.vocabulary import Vocabulary
@@ -92,29 +92,22 @@ def read_features(
         _check_graph(path, named_graph, graph_name)
     with open_vectors(path) as vectors:  # which puts the path before a message
         settled = _settle_order(vectors, order, labels, is_known=published is not None)
-        assumed = list(vectors.notes)
-        if published:
-            assumed.insert(0, f"a file of {published.origin}: {published.about}")
-        if settled == "entity2id":
-            first, last = entities.labels[0], entities.labels[-1]
-            assumed.append(f"row 1 is {first!r}, row {len(entities):,} is {last!r}")
+        assumed = _list_assumptions(vectors, published, settled, entities)
         prefix = published.key_prefix if published else ""
         if isinstance(vectors, RowVectors):
             found = _assign_rows(vectors, entities, labels)
         else:
             found = _assign_keys(vectors, settled, entities, links, prefix)
-        matrix, present = found.matrix, found.present.copy()
         _check_values(found, entities)
-        zeros = present & ~matrix.any(axis=1)
-        if zeros_absent:
-            present &= ~zeros
-            if not present.any():
-                raise FeatureError("all of its vectors are zeros")
+        zeros = found.present & ~found.matrix.any(axis=1)
+        present = found.present & ~zeros if zeros_absent else found.present
+        if not present.any():
+            raise FeatureError("all of its vectors are zeros")
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     manifest = FeatureManifest(
         modality=modality,
-        width=matrix.shape[1],
+        width=found.matrix.shape[1],
         encoder=made_by or (f"published by {published.origin}" if published else "imported"),
         settings={"file": path.name, "sha256": sha256, "order": settled, "assumed": assumed},
         created=date.today().isoformat(),
@@ -125,11 +118,24 @@ def read_features(
         },
     )
     return FeatureImport(
-        Features(matrix, present, manifest, found.unmatched),
+        Features(found.matrix, present, manifest, found.unmatched),
         tuple(assumed),
         0 if zeros_absent else int(zeros.sum()),
         found.averaged,
     )
+
+
+def _list_assumptions(
+    vectors: Vectors, published: PublishedFile | None, order: Order, entities: Vocabulary
+) -> list[str]:
+    """List what the file does not tell, in words."""
+    assumed = list(vectors.notes)
+    if published:
+        assumed.insert(0, f"a file of {published.origin}: {published.about}")
+    if order == "entity2id":
+        first, last = entities.labels[0], entities.labels[-1]
+        assumed.append(f"row 1 is {first!r}, row {len(entities):,} is {last!r}")
+    return assumed
 
 
 def _check_graph(path: Path, named: str, graph_name: str) -> None:
