@@ -78,6 +78,7 @@ _MAGIC: dict[str, re.Pattern[bytes]] = {
     "lz4": re.compile(rb"\x04\x22\x4d\x18"),
     "tar": re.compile(rb"(?s).{257}ustar"),
 }
+_CHUNK = 1 << 18  # bytes read at once
 _PEEK = 512  # bytes: past the magic of tar
 _SUFFIXES = (".gz", ".gzip", ".bz2", ".xz", ".zst", ".zstd")
 _LITTER = re.compile(r"(?:^|/)(?:__MACOSX/|\._|\.DS_Store$|Thumbs\.db$)")  # left by desktops
@@ -126,8 +127,8 @@ def open_source(path: Path, *, limits: Limits | None = None) -> Iterator[io.Buff
                 f"{path}: is a {kind} file, which is not read here; unpack it, or pack it with "
                 f"{', '.join(_OPENERS)} or zip"
             )
-        counted = _CountedStream(stack.enter_context(opened), path, kind, limits, size)
-        stream = io.BufferedReader(counted, 1 << 18)
+        packed = stack.enter_context(opened)
+        stream = _count_bytes(packed, f"{path}: the {kind} stream", size, limits)
         inner = _find_compression(stream)
         if inner is not None:
             raise FormatError(
@@ -254,31 +255,42 @@ def _choose_member(path: Path, archive: zipfile.ZipFile, member: str | None) -> 
     return infos[names[0]]
 
 
-class _CountedStream(io.RawIOBase):
-    """Counts what comes out of a compressed stream, and tells its faults in one line."""
+def _count_bytes(source: IO[bytes], name: str, size: int, limits: Limits) -> io.BufferedReader[Any]:
+    """Count what comes out of a compressed stream, and report its faults in one line."""
+    count = 0
 
-    def __init__(self, source: IO[bytes], path: Path, kind: str, limits: Limits, size: int) -> None:
-        self._source, self._name = source, f"{path}: the {kind} stream"
-        self._size, self._allowed = size, limits.allow(size)
-        self._count = 0
+    def read(most: int) -> bytes:
+        nonlocal count
+        try:
+            data = source.read(most)
+        except Exception as error:  # each format has errors of its own
+            fault = "ends early" if isinstance(error, EOFError) else f"is damaged ({error})"
+            raise FormatError(f"{name} {fault} after {count:,} bytes; get the file again") from None
+        count += len(data)
+        if count > limits.allow(size):
+            raise FormatError(
+                f"{name} unpacks to {count:,} bytes or more from {size:,}, as bombs do; if it is "
+                "no bomb, unpack it yourself"
+            )
+        return data
+
+    return open_function(read)
+
+
+def open_function(read: Callable[[int], bytes]) -> io.BufferedReader[Any]:
+    """Open a function as a file: it gives up to so many bytes at a call, and none at the end."""
+    return io.BufferedReader(_FunctionStream(read), _CHUNK)
+
+
+class _FunctionStream(io.RawIOBase):
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Buffer) -> int:
         view = memoryview(buffer)
-        try:
-            data = self._source.read(len(view))
-        except Exception as error:  # each format has errors of its own
-            fault = "ends early" if isinstance(error, EOFError) else f"is damaged ({error})"
-            raise FormatError(
-                f"{self._name} {fault} after {self._count:,} bytes; get the file again"
-            ) from None
-        self._count += len(data)
-        if self._count > self._allowed:
-            raise FormatError(
-                f"{self._name} unpacks to {self._count:,} bytes or more from {self._size:,}, as "
-                "bombs do; if it is no bomb, unpack it yourself"
-            )
+        data = self._read(len(view))
         view[: len(data)] = data
         return len(data)

@@ -10,15 +10,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from momok.errors import DataError, FormatError
 from momok.extras import import_extra
+from momok.graph.sources.compressed import open_function
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer  # type: ignore[attr-defined]  # Python 3.12
-
     import requests
 
 _LONGEST_GET = 2000  # characters of an address that all servers and proxies take
@@ -63,8 +62,11 @@ def check_address(url: str) -> None:
 @contextmanager
 def send_query(
     url: str, query: str, accept: str, limits: RequestLimits
-) -> Iterator[tuple[Mapping[str, str], _Content]]:
-    """Ask an endpoint a query (SPARQL 1.1 Protocol); give the headers and content of its answer.
+) -> Iterator[tuple[Mapping[str, str], io.BufferedReader[Any], hashlib.blake2b]]:
+    """Ask an endpoint a query (SPARQL 1.1 Protocol); give its answer.
+
+    Yields:
+        The headers, the content, and the hash of what was read of it.
 
     Raises:
         DataError: it cannot be reached, refuses, says an error, or is silent or slow.
@@ -92,7 +94,7 @@ def send_query(
             encoding = response.headers.get("Content-Encoding", "identity").lower()
             if encoding != "identity":
                 raise FormatError(f"{url}: answers packed with {encoding!r}, not as asked for")
-            yield response.headers, _Content(response, url, limits, deadline)
+            yield response.headers, *_read_content(response, url, limits, deadline)
 
 
 def _follow(session: requests.Session, url: str, query: str, timeout: float) -> requests.Response:
@@ -143,47 +145,36 @@ def _quote(response: requests.Response) -> str:
     return f": {words}" if words and not words.startswith("<") else ""
 
 
-class _Content(io.RawIOBase):
-    """The content of an answer, counted and timed.
+def _read_content(
+    response: requests.Response, url: str, limits: RequestLimits, deadline: float
+) -> tuple[io.BufferedReader[Any], hashlib.blake2b]:
+    """Open the content of an answer, counted and timed; also give the hash of what was read."""
+    from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-    Attributes:
-        hash: of what was read so far.
-    """
+    count, digest = 0, hashlib.blake2b()
 
-    def __init__(
-        self, response: requests.Response, url: str, limits: RequestLimits, deadline: float
-    ) -> None:
-        self.hash = hashlib.blake2b()
-        self._raw, self._url, self._limits = response.raw, url, limits
-        self._deadline = deadline
-        self._count = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Buffer) -> int:
-        from urllib3.exceptions import HTTPError, ReadTimeoutError
-
-        view = memoryview(buffer)
+    def read(most: int) -> bytes:
+        nonlocal count
         try:
-            data: bytes = self._raw.read1(len(view))
+            data: bytes = response.raw.read1(most)
         except (HTTPError, OSError, ValueError) as error:
             is_silent = isinstance(error, ReadTimeoutError)
-            reason = f"{self._limits.silence:g} seconds of silence" if is_silent else None
+            reason = f"{limits.silence:g} seconds of silence" if is_silent else _find_reason(error)
             raise DataError(
-                f"{self._url}: the answer ends early, after {self._count:,} bytes "
-                f"({reason or _find_reason(error)}); ask again, or page by page"
+                f"{url}: the answer ends early, after {count:,} bytes ({reason}); ask again, or "
+                "page by page"
             ) from None
-        self._count += len(data)
-        if time.monotonic() > self._deadline:
+        count += len(data)
+        if time.monotonic() > deadline:
             raise DataError(
-                f"{self._url}: the answer took more than {self._limits.seconds:g} seconds; ask for "
-                "less, or page by page"
+                f"{url}: the answer took more than {limits.seconds:g} seconds; ask for less, or "
+                "page by page"
             )
-        if self._count > self._limits.size:
+        if count > limits.size:
             raise FormatError(
-                f"{self._url}: the answer is larger than {self._limits.size:,} bytes; ask for less"
+                f"{url}: the answer is larger than {limits.size:,} bytes; ask for less"
             )
-        self.hash.update(data)
-        view[: len(data)] = data
-        return len(data)
+        digest.update(data)
+        return data
+
+    return open_function(read), digest

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Buffer  # type: ignore[attr-defined]  # Python 3.12
+from momok.graph.sources.compressed import open_function
 
-_CHUNK = 1 << 18  # bytes read at once
 MAX_QUOTED = 1000  # "<<" that may nest; at 20,000 the parser's stack ends
 _MAX_DEPTH = 256  # of JSON or XML; at 2000 the parser takes gigabytes
 _MAX_DOCUMENT = 128 << 20  # bytes of JSON-LD held as a whole, which takes 24 times as much memory
@@ -42,27 +40,18 @@ def check_nesting(file: BinaryIO, format_name: str, fail: Fail) -> io.BufferedRe
         "streaming-jsonld": _check_json,
         "rdfxml": _check_xml,
     }
-    return io.BufferedReader(_CheckedStream(file, makers[format_name](fail)), _CHUNK)
+    check = makers[format_name](fail)
+    is_ended = False
 
+    def read(most: int) -> bytes:
+        nonlocal is_ended
+        data = file.read(most)
+        if not is_ended:
+            check(data)
+        is_ended = not data
+        return data
 
-class _CheckedStream(io.RawIOBase):
-    """Shows what is read to a function, b"" at the end."""
-
-    def __init__(self, file: BinaryIO, check: Check) -> None:
-        self._file, self._check = file, check
-        self._ended = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Buffer) -> int:
-        view = memoryview(buffer)
-        data = self._file.read(len(view))
-        if not self._ended:
-            self._check(data)
-        self._ended = not data
-        view[: len(data)] = data
-        return len(data)
+    return open_function(read)
 
 
 def _check_turtle(fail: Fail) -> Check:

@@ -168,7 +168,7 @@ class _Endpoint:
         is_table = self.form == "SELECT"
         types = _TABLE_TYPES if is_table else _GRAPH_TYPES
         accept = ", ".join(f"{kind};q={1 - rank / 10:.1f}" for rank, kind in enumerate(types))
-        with send_query(self.url, text, accept, self._limits) as (headers, content):
+        with send_query(self.url, text, accept, self._limits) as (headers, stream, digest):
             media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
             kind = types.get(media_type)
             if kind is None:
@@ -176,7 +176,6 @@ class _Endpoint:
                     f"{self.url}: answers {media_type!r}, expected one of {', '.join(types)}; is "
                     "this the address of a SPARQL endpoint?"
                 )
-            stream = io.BufferedReader(content, 1 << 16)
             if is_table:
                 rows = self._read_table(stream, kind)
             else:
@@ -187,7 +186,7 @@ class _Endpoint:
         if limit.isdecimal() and rows >= int(limit) and not self.findings:
             message = f"{self.url}: gives at most {int(limit):,} rows, and gave {rows:,}: use pages"
             self.findings.append(Finding("cut-short", rows, message))
-        return rows, content.hash.digest()
+        return rows, digest.digest()
 
     def _read_table(self, stream: io.BufferedReader[Any], kind: str) -> int:
         ox = import_pyoxigraph()
