@@ -185,20 +185,21 @@ def fetch(name: str, features: bool) -> None:
     if entry is None:
         names = ", ".join(known.name for known in CATALOG if not known.bundled)
         raise DataError(f"there is no benchmark {name!r}; momok can fetch {names}")
-    with ProgressBar() as bar:
-        if not features or not is_benchmark_folder(list_places(entry)[0]):
+    if not features or not is_benchmark_folder(list_places(entry)[0]):
+        with ProgressBar() as bar:
             folder, fetched = fetch_graph(entry, bar.progress)
-            for part in fetched:
-                _print_fetched(part)
-            print_line(f"{entry.name} is in {folder}")
-        if features:
-            folder, archive, files = fetch_features(entry, bar.progress)
-            _print_fetched(archive)
-            for file in files:
-                path = shlex.quote(str(folder / file))
-                print_line(f"Next: momok features import {entry.name} {path}")
+        for part in fetched:
+            _print_fetched(part)
+        print_line(f"{entry.name} is in {folder}")
     if not features:
         print_line(f"Next: momok data check {entry.name}")
+        return
+    with ProgressBar() as bar:
+        folder, archive, files = fetch_features(entry, bar.progress)
+    _print_fetched(archive)
+    for file in files:
+        path = shlex.quote(str(folder / file))
+        print_line(f"Next: momok features import {entry.name} {path}")
 
 
 def _print_fetched(file: Fetched) -> None:

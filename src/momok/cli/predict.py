@@ -35,6 +35,14 @@ class _Predict(click.Command):
         return super().parse_args(ctx, args)
 
 
+plausible_option = click.option(
+    "--plausible",
+    is_flag=True,
+    help="Only entities that the relation has on that side in train; and no entity with itself, "
+    "unless it has such facts.",
+)
+
+
 def add_answer_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that predict and predict-new share."""
     for option in (
@@ -47,12 +55,7 @@ def add_answer_options(command: Callable[..., None]) -> Callable[..., None]:
             type=click.Choice(["table", "json", "csv"]),
             help="How to print [by the ending of --out, else table].",
         ),
-        click.option(
-            "--plausible",
-            is_flag=True,
-            help="Only entities that the relation has on that side in train; and no entity with "
-            "itself, unless it has such facts.",
-        ),
+        plausible_option,
         click.option(
             "-k",
             type=click.IntRange(min=1),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from momok.cli.predict import plausible_option
 from momok.console import error_console, make_printable
 
 if TYPE_CHECKING:
@@ -27,12 +28,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Only facts of this relation; may be repeated [all].",
 )
-@click.option(
-    "--plausible",
-    is_flag=True,
-    help="Only entities that the relation has on that side in train; and no entity with itself, "
-    "unless it has such facts.",
-)
+@plausible_option
 @click.option(
     "--per-relation",
     type=click.IntRange(min=1),
