@@ -176,10 +176,9 @@ class EntitySearch:
         """(name, entity, column), the best-known entities first; a name of an entity once."""
         order = np.argsort(-self._graph.fact_index.degrees, kind="stable")
         for entity in order.tolist():
-            names = {column[entity]: i for i, column in reversed(list(enumerate(self._columns)))}
-            for name, column in names.items():
-                if name:
-                    yield _spread(fold(name[:_LONGEST])), entity, column
+            names = [column[entity] for column in self._columns]
+            for name in dict.fromkeys(filter(None, names)):
+                yield _spread(fold(name[:_LONGEST])), entity, names.index(name)
 
 
 def _fold_part(text: str) -> str:

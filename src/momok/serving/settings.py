@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import sqlite3
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -101,7 +102,17 @@ def is_loopback(host: str) -> bool:
 
 
 def check_extra() -> None:
-    """Raise MissingExtraError when a package of the extra ``serve`` is not installed."""
+    """Check that the extra ``serve`` is installed, and that SQLite can index names.
+
+    Raises:
+        MissingExtraError: a package is not installed.
+        ConfigError: SQLite is too old.
+    """
     for module, package in _PACKAGES.items():
         if find_spec(module) is None:
             raise MissingExtraError(package, "serve", "momok serve")
+    if sqlite3.sqlite_version_info < (3, 34):
+        raise ConfigError(
+            "momok serve finds entities with SQLite 3.34 or newer; this Python has "
+            f"{sqlite3.sqlite_version}"
+        )
