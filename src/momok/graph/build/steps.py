@@ -1,4 +1,4 @@
-"""The steps from a source's facts to splits; see ``building.build_graph``."""
+"""The steps from a source's facts to splits; see ``build.build_graph``."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Draft:
     def report(self, kind: str, count: int, message: str, examples: Sequence[str] = ()) -> None:
         """Note what was found, if it was."""
         if count:
-            said = f"{count:,} {message}"
-            self.findings.append(Finding(kind, count, said, tuple(examples[:MAX_EXAMPLES])))
+            shown = tuple(examples[:MAX_EXAMPLES])
+            self.findings.append(Finding(kind, count, f"{count:,} {message}", shown))
 
     def report_facts(self, kind: str, facts: Triples, message: str) -> None:
         """Note facts ``[n, 3]`` with something about them."""
@@ -258,12 +258,12 @@ def report_leaks(draft: Draft, redundant: Sequence[RelationPair]) -> None:
     facts = np.concatenate([draft.triples[split] for split in SPLIT_NAMES])
     groups = group_facts(facts, redundant, *draft.sizes)
     start = len(draft.triples["train"])
-    told = np.zeros(groups.max() + 1, dtype=np.bool_)
-    told[groups[:start]] = True
+    in_train = np.zeros(groups.max() + 1, dtype=np.bool_)
+    in_train[groups[:start]] = True
     own = encode_triples(draft.triples["train"], *draft.sizes)
     for split in SPLIT_NAMES[1:]:
         part = draft.triples[split]
-        leaking = told[groups[start : start + len(part)]]
+        leaking = in_train[groups[start : start + len(part)]]
         leaking &= ~is_member(encode_triples(part, *draft.sizes), own)
         start += len(part)
         draft.report_facts(

@@ -98,9 +98,11 @@ class FaultLog:
     def _describe(self, line: int | None, fault: Exception | str) -> str:
         where = self.source if line is None else f"{self.source}:{line}"
         if isinstance(fault, SyntaxError):
-            message = _PLACE.sub("", fault.msg) + (f" (column {fault.offset})" * bool(fault.offset))
-            is_text = not message.startswith("Invalid UTF-8")
-            fault = message if is_text else "is not UTF-8; save the file as UTF-8"
+            message = _PLACE.sub("", fault.msg)
+            if fault.offset:
+                message += f" (column {fault.offset})"
+            is_utf8 = not message.startswith("Invalid UTF-8")
+            fault = message if is_utf8 else "is not UTF-8; save the file as UTF-8"
         elif isinstance(fault, MemoryError):
             fault = "has a term or comment of more than 16 MiB"
         return f"{where}: {' '.join(str(fault).split())}"
@@ -143,7 +145,7 @@ def parse_statements(
     ox = import_pyoxigraph()
     parser_format = getattr(ox.RdfFormat, _PARSERS[format_name])
 
-    def convert(text: bytes | BinaryIO) -> bytes:
+    def convert(text: bytes) -> bytes:
         statements = ox.parse(text, format=parser_format)
         quads: bytes = ox.serialize(statements, format=ox.RdfFormat.N_QUADS)
         return quads
