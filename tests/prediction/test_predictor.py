@@ -218,7 +218,7 @@ def test_predictions_are_a_sequence(predictor: Predictor) -> None:
     predictions = predictor.predict(**QUERIES[0], k=4)
     assert [p.label for p in predictions[1:3]] == [predictions[1].label, predictions[-2].label]
     assert list(predictions) == predictions[:]
-    with pytest.raises(IndexError, match="prediction 4 of 4"):
+    with pytest.raises(IndexError):
         predictions[4]
     assert repr(predictions).startswith("<Predictions France — borders → ?: ")
 

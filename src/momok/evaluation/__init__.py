@@ -11,8 +11,8 @@ from momok.evaluation.metrics import (
     compute_metrics,
     paired_bootstrap,
 )
-from momok.evaluation.ranking import AnswerRanker, RankedQueries, Ranks, rank_in_parts
-from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks
+from momok.evaluation.ranking import AnswerRanker, RankedQueries, rank_in_parts
+from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks, Ranks
 from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET
 from momok.graph.triples import CARDINALITIES, classify_cardinality
 

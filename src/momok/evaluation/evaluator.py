@@ -19,8 +19,8 @@ from torch import Tensor
 from momok.errors import ConfigError, DataError
 from momok.evaluation import results
 from momok.evaluation.metrics import Metrics, compute_grouped_metrics
-from momok.evaluation.ranking import AnswerRanker, RankedQueries, Ranks, rank_in_parts
-from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks
+from momok.evaluation.ranking import AnswerRanker, RankedQueries, rank_in_parts
+from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks, Ranks
 from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH
 from momok.graph import MultimodalGraph
 from momok.graph.triples import CARDINALITIES, classify_cardinality, mark_unseen

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.errors import TrainingError
+from momok.evaluation.results import Ranks
 from momok.evaluation.scoring import (
     ANSWER,
     CPU_TILE,
@@ -37,6 +38,7 @@ from momok.evaluation.scoring import (
 
 Ints = NDArray[np.int64]
 Compare = Callable[..., Tensor]
+Progress = Callable[[int], None]
 Parts = Callable[[], Iterable[tuple[int, HeadVectors]]]  # each time (first id, vectors)
 
 # Queries in a block. Larger products rank no faster (measured from 128 to 1024 rows), smaller ones
@@ -67,24 +69,6 @@ class RankedQueries:
     answers: Ints
     answer_rows: Ints
     known: tuple[Ints, Ints]
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """Filtered ranks [A] of true answers, by tie rule.
-
-    ``optimistic`` (int64): one more than the candidates that score strictly higher.
-    ``pessimistic`` (int64): the same and the other candidates that score exactly as high.
-    ``realistic`` (float64): their mean, the expected rank when ties are in random order.
-    """
-
-    optimistic: Ints
-    pessimistic: Ints
-
-    @property
-    def realistic(self) -> NDArray[np.float64]:
-        """The mean of the optimistic and the pessimistic rank."""
-        return (self.optimistic + self.pessimistic) / 2.0
 
 
 @dataclass(frozen=True)
@@ -134,7 +118,7 @@ class AnswerRanker:
         self._tiles = torch.empty(size, device=self.device), torch.empty(size, device=self.device)
 
     def rank(
-        self, queries: RankedQueries, progress: Callable[[int], None] = lambda _done: None
+        self, queries: RankedQueries, progress: Progress = lambda _done: None
     ) -> dict[str, Ranks]:
         """Rank every answer among the candidates that are not known answers of its query.
 
@@ -149,7 +133,7 @@ class AnswerRanker:
         queries: RankedQueries,
         *,
         targets: Tensor | None = None,
-        progress: Callable[[int], None] = lambda _done: None,
+        progress: Progress = lambda _done: None,
     ) -> Ints:
         """Count the candidates that come before the answers: see ``rank``.
 

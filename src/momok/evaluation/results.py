@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from momok.errors import RunError
 from momok.evaluation.metrics import Metrics
-from momok.evaluation.ranking import Ranks
 from momok.evaluation.scoring import ANSWER
 
 Split = Literal["valid", "test"]
@@ -26,6 +25,24 @@ _VERSION = 1
 _SIMPLE = ("split", "protocol", "num_facts", "num_queries", "num_unseen_facts")
 _BY_GROUP = ("by_tie_rule", "by_side", "by_relation", "by_cardinality", "by_seen")
 _BY_NESTED_GROUP = ("by_relation_and_side", "by_cardinality_and_side", "by_presence")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Filtered ranks [A] of true answers, by tie rule.
+
+    ``optimistic`` (int64): one more than the candidates that score strictly higher.
+    ``pessimistic`` (int64): the same and the other candidates that score exactly as high.
+    ``realistic`` (float64): their mean, the expected rank when ties are in random order.
+    """
+
+    optimistic: NDArray[np.int64]
+    pessimistic: NDArray[np.int64]
+
+    @property
+    def realistic(self) -> NDArray[np.float64]:
+        """The mean of the optimistic and the pessimistic rank."""
+        return (self.optimistic + self.pessimistic) / 2.0
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ Shapes: N entities, R relations (2R with reciprocals), M modalities, K experts, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
-from typing import cast
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -17,7 +16,6 @@ from momok.evaluation.ranking import AnswerRanker, RankedQueries
 from momok.evaluation.scoring import ANSWER, POOLING
 from momok.graph import SPLIT_NAMES
 from momok.graph.fact_index import UNKNOWN
-from momok.model.tables import EntityTable
 from momok.prediction.evidence import SimilarityTable, Support, find_support
 from momok.prediction.expert_statistics import average_query_gates
 from momok.prediction.explanation import (
@@ -44,7 +42,7 @@ class Explainer:
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
         self._graph, self._model = scorer.graph, scorer.model
-        self._similarities: dict[str, SimilarityTable] = {}
+        self._find_table = cache(self._build_table)
 
     def explain(self, head: int, relation: int, tail: int, asked: Side, limit: int) -> Explanation:
         """Explain one fact, by ids; ``limit`` is the length of every list."""
@@ -217,17 +215,11 @@ class Explainer:
 
     # -- made once per run -----------------------------------------------------------------
 
-    def _find_table(self, modality: str) -> SimilarityTable:
-        if modality not in self._similarities:
-            self._similarities[modality] = self._build_table(modality)
-        return self._similarities[modality]
-
     def _build_table(self, modality: str) -> SimilarityTable:
         given = self._scorer.source.features.get(modality)
         if given is not None:
             return SimilarityTable(vectors="features", matrix=given.matrix, present=given.present)
-        place = self._model.modalities.index(modality)
-        table = cast(EntityTable, self._model.tables[place])
+        table = self._model.tables_by_name[modality]
         with torch.no_grad():
             trained = table.vectors(table.rows()).float().cpu().numpy()
         return SimilarityTable(

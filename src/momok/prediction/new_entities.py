@@ -178,31 +178,29 @@ class NewEntities:
         if not vectors:
             raise ConfigError(
                 f"nothing is known of the new entity that the model of {self._scorer.run.path} "
-                f"has learned from: {self._say_what_goes(kinds)}"
+                f"has learned from: {self._list_inputs(kinds)}"
             )
         return vectors, tuple(remarks)
 
     def _check(self, entity: NewEntity, kinds: Mapping[str, str | None]) -> None:
         """Refuse what the run has no modality for, before anything is encoded."""
         where = self._scorer.run.path
-        for name in entity.vectors:
-            if name not in kinds:
-                raise ConfigError(
-                    f"{where}: the model has no modality {name!r} with features; "
-                    f"{self._say_what_goes(kinds)}"
-                )
+        for name in entity.vectors.keys() - kinds:
+            raise ConfigError(
+                f"{where}: the model has no modality {name!r} with features; "
+                f"{self._list_inputs(kinds)}"
+            )
         for given, kind, what in (
             (entity.text.strip(), "text", "a text"),
             (entity.pictures, "image", "a picture"),
         ):
-            others = [name for name, its in kinds.items() if its == kind]
-            if given and not others:
+            if given and kind not in kinds.values():
                 raise ConfigError(
                     f"{where}: {what} was given, and the model has no modality that is encoded "
-                    f"from such; {self._say_what_goes(kinds)}"
+                    f"from such; {self._list_inputs(kinds)}"
                 )
 
-    def _say_what_goes(self, kinds: Mapping[str, str | None]) -> str:
+    def _list_inputs(self, kinds: Mapping[str, str | None]) -> str:
         takes = {"text": "name= or text=", "image": "image="}
         ways = [
             f"{takes[kind]} for {name}" if kind in takes else f"{name}=@vector.npy"

@@ -5,9 +5,9 @@ Shapes: B questions, k answers each, H heads, M modalities, K experts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +88,7 @@ class Answers:
     head_probabilities: dict[str, Floats] | None = None
 
 
-class Predictions(Sequence[Prediction]):
+class Predictions(list[Prediction]):
     """The answers to one question, best first.
 
     Attributes:
@@ -106,30 +106,12 @@ class Predictions(Sequence[Prediction]):
         row: int,
         query_present: dict[str, bool],
     ) -> None:
-        self._graph, self._answers, self._row = graph, answers, row
-        self._count = int((answers.ids[row] >= 0).sum())
+        count = int((answers.ids[row] >= 0).sum())
+        super().__init__(_build_prediction(graph, answers, row, place) for place in range(count))
         self.question, self.query_present = question, query_present
         self.experts: dict[str, list[float]] = {
             name: gate[row].tolist() for name, gate in answers.gates.items()
         }
-
-    def __len__(self) -> int:
-        return self._count
-
-    @overload
-    def __getitem__(self, index: int) -> Prediction: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Prediction]: ...
-    def __getitem__(self, index: int | slice) -> Prediction | list[Prediction]:
-        if isinstance(index, slice):
-            return [self._build(i) for i in range(self._count)[index]]
-        try:
-            return self._build(range(self._count)[index])
-        except IndexError:
-            raise IndexError(f"prediction {index} of {self._count}") from None
-
-    def __iter__(self) -> Iterator[Prediction]:
-        return map(self._build, range(self._count))
 
     def __repr__(self) -> str:
         best = ", ".join(f"{p.name} {p.score:.3f}" for p in self[:3])
@@ -143,26 +125,27 @@ class Predictions(Sequence[Prediction]):
             "predictions": [prediction.to_json() for prediction in self],
         }
 
-    def _build(self, column: int) -> Prediction:
-        answers, cell = self._answers, (self._row, column)
-        entity, split = int(answers.ids[cell]), int(answers.known[cell])
-        shares = answers.shares[cell].tolist()
-        calibrated, by_head = answers.probabilities, answers.head_probabilities
-        return Prediction(
-            rank=column + 1,
-            label=self._graph.entities.labels[entity],
-            name=self._graph.entity_names[entity],
-            title=self._graph.title(entity),
-            score=float(answers.scores[cell]),
-            known=None if split == UNKNOWN else SPLIT_NAMES[split],
-            heads={head: float(values[cell]) for head, values in answers.heads.items()},
-            shares=dict(zip(answers.present, shares, strict=True)),
-            present={name: bool(values[entity]) for name, values in answers.present.items()},
-            probability=None if calibrated is None else float(calibrated[cell]),
-            head_probabilities=None
-            if by_head is None
-            else {head: float(values[cell]) for head, values in by_head.items()},
-        )
+
+def _build_prediction(graph: MultimodalGraph, answers: Answers, row: int, place: int) -> Prediction:
+    cell = row, place
+    entity, split = int(answers.ids[cell]), int(answers.known[cell])
+    shares = answers.shares[cell].tolist()
+    calibrated, by_head = answers.probabilities, answers.head_probabilities
+    return Prediction(
+        rank=place + 1,
+        label=graph.entities.labels[entity],
+        name=graph.entity_names[entity],
+        title=graph.title(entity),
+        score=float(answers.scores[cell]),
+        known=None if split == UNKNOWN else SPLIT_NAMES[split],
+        heads={head: float(values[cell]) for head, values in answers.heads.items()},
+        shares=dict(zip(answers.present, shares, strict=True)),
+        present={name: bool(values[entity]) for name, values in answers.present.items()},
+        probability=None if calibrated is None else float(calibrated[cell]),
+        head_probabilities=None
+        if by_head is None
+        else {head: float(values[cell]) for head, values in by_head.items()},
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

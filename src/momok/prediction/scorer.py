@@ -62,6 +62,8 @@ class Scorer:
         graph: the facts and names that the run was trained on.
         model: the model, in evaluation mode.
         selected: which epoch its checkpoint is of, and by what it was chosen.
+        heads, modalities: names of its decision heads and of its modalities.
+        has_attention: whether there is a joint head with attention over modalities.
         candidates: all entities, encoded.
         present: per modality [N], which entities have features of it.
         calibration: what ``momok calibrate`` found for this checkpoint; None where it has not.
@@ -88,27 +90,14 @@ class Scorer:
         self.graph = self.run.load_graph()
         self.model, state = load_model(self.run.best_checkpoint, find_device(device))
         self.selected: Mapping[str, Any] = state.get("selected", {})
+        self.heads, self.modalities = self.model.heads, self.model.modalities
+        self.has_attention = isinstance(self.model.entity_fusion, ModalityFusion)
         self.memory_budget = memory_budget
         self._check_sizes()
         with torch.no_grad():
             self.candidates = self._collect(self.model.candidates())
         self.present = {m: p.cpu().numpy().astype(bool) for m, p in self.model.present.items()}
         self.calibration = self._load_calibration() if calibrated else None
-
-    @property
-    def has_attention(self) -> bool:
-        """Whether there is a joint head with attention over modalities."""
-        return isinstance(self.model.entity_fusion, ModalityFusion)
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        """Names of the decision heads."""
-        return self.model.heads
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """Names of the modalities."""
-        return self.model.modalities
 
     @torch.no_grad()
     def encode_queries(self, entities: Ints, relations: Ints) -> Encoded:
