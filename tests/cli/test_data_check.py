@@ -42,7 +42,7 @@ def test_the_world_is_clean(invoke: Invoke) -> None:
         "N-N",
         "128-255",
         "near-identical-pictures",
-        "mend",
+        "fix  ",
         "0 errors",
     ):
         assert words in result.stdout

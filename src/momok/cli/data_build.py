@@ -92,7 +92,11 @@ _PAIRS = 10  # of redundant relations
     help="Shares of the splits, where the source has none [80/10/10].",
 )
 @click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, metavar="N", help="Of the split [0]."
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    metavar="N",
+    help="Random seed of the split [0].",
 )
 @click.option(
     "--drop-inverse-leaks",

@@ -19,7 +19,10 @@ _DEFAULT = ("head", "ties", "side", "cardinality", "seen")
 @click.command("evaluate")
 @click.argument("run")
 @click.option(
-    "--split", type=click.Choice(["valid", "test"]), default="test", help="Which facts [test]."
+    "--split",
+    type=click.Choice(["valid", "test"]),
+    default="test",
+    help="Which facts to rank [test].",
 )
 @click.option(
     "--protocol",

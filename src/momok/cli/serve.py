@@ -25,7 +25,7 @@ from momok.console import print_line
     envvar="MOMOK_TOKEN",
     default="",
     metavar="TOKEN",
-    help="What clients must show; better by the variable MOMOK_TOKEN, which others cannot list.",
+    help="The token that clients must send; better set as MOMOK_TOKEN, which others cannot list.",
 )
 @click.option("--insecure", is_flag=True, help="Listen beyond this machine without a token.")
 @click.option(
@@ -63,7 +63,7 @@ def command(run: str, **options: Any) -> None:
     \b
     On this machine, at http://127.0.0.1:8000:
       momok serve RUN
-    For others, who must show a token:
+    For others, who must send a token:
       MOMOK_TOKEN=$(openssl rand -hex 24) momok serve RUN --host 0.0.0.0
     Decisions of several servers in one PostgreSQL database:
       momok serve RUN --reviews postgresql+psycopg://curator@db/reviews

@@ -99,5 +99,5 @@ def _build_details(problem: Problem) -> Table:
         if len(text) > _EXAMPLE_WIDTH:
             text = f"{text[:_EXAMPLE_WIDTH]}…"
         table.add_row("" if number else "e.g.", text)
-    table.add_row("mend", make_printable(problem.remedy))
+    table.add_row("fix", make_printable(problem.remedy))
     return table
