@@ -85,12 +85,11 @@ class HeldOut:
     @staticmethod
     def build(graph: MultimodalGraph, split: Literal["valid", "test"], folds: int) -> HeldOut:
         """Facts of a split that an earlier one has too are known, as some graphs are published."""
-        facts, earlier = graph.valid, [graph.train]
-        if split == "test":
-            facts, earlier = graph.test, [graph.train, graph.valid]
+        splits = [graph.train, graph.valid, graph.test]
+        place = 1 if split == "valid" else 2
         sizes = graph.num_entities, graph.num_relations
-        known = FactIndex(earlier, *sizes)
-        new = facts[known.find_rows(*facts.T) == UNKNOWN]
+        known = FactIndex(splits[:place], *sizes)
+        new = splits[place][known.find_rows(*splits[place].T) == UNKNOWN]
         return HeldOut(split, FactIndex([new], *sizes), known, folds)
 
     def mark(self, entities: Ints, relations: Ints, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -113,23 +112,20 @@ def count_questions(
         For every head and ``answer``: counts of all candidates, and of the best candidate of every
         question, in one fold.
     """
-    N, keys = scorer.graph.num_entities, held_out.truth.keys  # sorted by relation
-    names = (*scorer.heads, ANSWER)
+    names, keys = (*scorer.heads, ANSWER), held_out.truth.keys  # sorted by relation
     every = {name: Counts.empty(held_out.folds) for name in names}
     best = {name: Counts.empty(1) for name in names}
-    fold_of = np.random.default_rng(SEED).permutation(len(keys)) % held_out.folds
     done = 0
-    for fold in range(held_out.folds):
-        for batch in _batch(keys[fold_of == fold], N):
-            relations, entities = np.divmod(batch, N)
-            is_true, is_known = held_out.mark(entities, relations, scorer.model.device)
-            for name, logits in _score_questions(scorer, entities, relations):
-                logits[is_known] = -torch.inf
-                every[name].add(logits, is_true, fold)
-                largest, ids = logits.max(dim=1, keepdim=True)
-                best[name].add(largest, is_true.gather(1, ids), 0)
-            done += len(batch)
-            progress(f"calibrating: questions of {held_out.split}", done, len(keys))
+    for batch, fold in _deal(keys, held_out, np.random.default_rng(SEED)):
+        relations, entities = np.divmod(batch, scorer.graph.num_entities)
+        is_true, is_known = held_out.mark(entities, relations, scorer.model.device)
+        for name, logits in _score_questions(scorer, entities, relations):
+            logits[is_known] = -torch.inf
+            every[name].add(logits, is_true, fold)
+            largest, ids = logits.max(dim=1, keepdim=True)
+            best[name].add(largest, is_true.gather(1, ids), 0)
+        done += len(batch)
+        progress(f"calibrating: questions of {held_out.split}", done, len(keys))
     return every, best
 
 
@@ -156,7 +152,7 @@ def count_facts(
         Counts of ``FACT`` and of ``PLAUSIBLE_FACT``.
     """
     N, R = scorer.graph.num_entities, scorer.graph.num_relations
-    sample = min(cells // (2 * N * R), max(N // 8, _ENOUGH))
+    sample = max(min(cells // (2 * N * R), max(N // 8, _ENOUGH)), _MIN_SAMPLE)
     result = {name: Counts.empty(held_out.folds) for name in (FACT, PLAUSIBLE_FACT)}
     train = scorer.graph.train_index
     for relation in range(R):
@@ -164,19 +160,17 @@ def count_facts(
         train_heads, train_tails = np.zeros((2, N), dtype=bool)
         train_heads[train.entities_of(relation + R)] = True
         train_tails[train.entities_of(relation)] = True
-        groups = _sample_heads(held_out, relation, train_heads, max(sample, _MIN_SAMPLE))
-        for chosen, fold, weight in groups:
-            for heads in _batch(chosen, N):
-                logits = _score_facts(scorer, heads, relation, reverse)
-                relations = np.full(len(heads), relation)
-                is_true, is_known = held_out.mark(heads, relations, logits.device)
-                logits[is_known] = -torch.inf
-                result[FACT].add(logits, is_true, fold, weight)
-                plausible = train_heads[heads, None] & train_tails
-                if not train.has_loops(relation):
-                    plausible[np.arange(len(heads)), heads] = False
-                logits[torch.from_numpy(~plausible).to(logits.device)] = -torch.inf
-                result[PLAUSIBLE_FACT].add(logits, is_true, fold, weight)
+        for heads, fold, weight in _sample_heads(held_out, relation, train_heads, sample):
+            logits = _score_facts(scorer, heads, relation, reverse)
+            relations = np.full(len(heads), relation)
+            is_true, is_known = held_out.mark(heads, relations, logits.device)
+            logits[is_known] = -torch.inf
+            result[FACT].add(logits, is_true, fold, weight)
+            plausible = train_heads[heads, None] & train_tails
+            if not train.has_loops(relation):
+                plausible[np.arange(len(heads)), heads] = False
+            logits[torch.from_numpy(~plausible).to(logits.device)] = -torch.inf
+            result[PLAUSIBLE_FACT].add(logits, is_true, fold, weight)
         progress(f"calibrating: facts of {held_out.split}", relation + 1, R)
     return result
 
@@ -184,7 +178,7 @@ def count_facts(
 def _sample_heads(
     held_out: HeldOut, relation: int, in_train: NDArray[np.bool_], sample: int
 ) -> Iterator[tuple[Ints, int, float]]:
-    """(heads, fold, weight): those with held-out facts, and samples of the rest of both kinds."""
+    """(heads, fold, weight): all with held-out facts, samples of those in train and of the rest."""
     random = np.random.default_rng([SEED, relation])
     certain = held_out.truth.entities_of(relation + held_out.truth.num_relations)
     groups = [(certain, 1.0)]
@@ -192,10 +186,21 @@ def _sample_heads(
         rest = np.setdiff1d(kind.nonzero()[0], certain, assume_unique=True)
         chosen = np.sort(random.choice(rest, min(sample, len(rest)), replace=False))
         groups.append((chosen, len(rest) / max(len(chosen), 1)))
-    for heads, weight in groups:
-        fold_of = random.permutation(len(heads)) % held_out.folds
-        for fold in range(held_out.folds):
-            yield heads[fold_of == fold], fold, weight
+    for group, weight in groups:
+        for heads, fold in _deal(group, held_out, random):
+            yield heads, fold, weight
+
+
+def _deal(
+    items: Ints, held_out: HeldOut, random: np.random.Generator
+) -> Iterator[tuple[Ints, int]]:
+    """(items, fold): a random fold for each, few enough together for the memory of their scores."""
+    size = min(max(_CELLS_AT_ONCE // held_out.truth.num_entities, 1), QUERY_BATCH)
+    fold_of = random.permutation(len(items)) % held_out.folds
+    for fold in range(held_out.folds):
+        mine = items[fold_of == fold]
+        for start in range(0, len(mine), size):
+            yield mine[start : start + size], fold
 
 
 def _score_questions(
@@ -222,12 +227,6 @@ def _score_facts(scorer: Scorer, heads: Ints, relation: int, reverse: dict[str, 
         tail = BlockScorer().answer(forward, candidates)
         head = BlockScorer().answer(reverse, {h: vectors[ids] for h, vectors in candidates.items()})
     return torch.logit(torch.minimum(tail, head.T))
-
-
-def _batch(values: Ints, num_candidates: int) -> Iterator[Ints]:
-    """Cut values into parts whose scores are few enough for the memory."""
-    size = min(max(_CELLS_AT_ONCE // num_candidates, 1), QUERY_BATCH)
-    return (values[start : start + size] for start in range(0, len(values), size))
 
 
 def _count_bins(logits: Tensor) -> Floats:

@@ -140,12 +140,7 @@ def _list_facts(scorer: Scorer, found: FoundFacts, options: BulkOptions) -> Iter
 
 
 def resolve_relations(graph: MultimodalGraph, relations: Sequence[Name] | None) -> tuple[int, ...]:
-    """Ids of relations given by label, name or id, each once, ascending; None gives all.
-
-    Raises:
-        UnknownLabelError: no such relation; near misses are suggested.
-        AmbiguousNameError: several share the name.
-    """
+    """Ids of relations given by label, name or id, each once, ascending; None gives all."""
     if relations is None:
         return tuple(range(graph.num_relations))
     return tuple(sorted({graph.find_relation(relation) for relation in relations}))

@@ -110,7 +110,7 @@ def write_new_facts(
             scorer, missing, options, list(found), memory_budget=memory_budget, progress=progress
         )
         for relation, facts in zip(missing, ranked, strict=True):
-            write_file(_locate(folder, relation), save_arrays(asdict(facts)))
+            write_file(folder / f"relation-{relation}.bin", save_arrays(asdict(facts)))
             found[relation] = facts
         best = FoundFacts.concatenate(*found.values()).rank(top)
         draft = folder / "output.partial"
@@ -175,13 +175,9 @@ def _describe_plan(scorer: Scorer, options: BulkOptions) -> bytes:
 def _load_relation(folder: Path, relation: int) -> FoundFacts | None:
     """The facts of a finished relation; None where it is not, or its file cannot be read."""
     try:
-        return FoundFacts(**load_arrays(_locate(folder, relation).read_bytes()))
+        return FoundFacts(**load_arrays((folder / f"relation-{relation}.bin").read_bytes()))
     except (OSError, SafetensorError, TypeError):
         return None
-
-
-def _locate(folder: Path, relation: int) -> Path:
-    return folder / f"relation-{relation}.bin"
 
 
 def _iterate_blocks(
