@@ -42,7 +42,7 @@ def full_precision() -> Iterator[None]:
 
 def train(device: str, kernels: type[Kernels], form: str) -> tuple[MoMoK, list[dict[str, float]]]:
     """Five steps without noise."""
-    model = build(missing="mean").float().to(device)
+    model = build().float().to(device)
     clubs = ClubNetworks([m.width for m in model.spec.modalities]).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2, fused=True)
     club_optimizer = torch.optim.Adam(clubs.parameters(), lr=1e-2, fused=True)

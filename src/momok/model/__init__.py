@@ -4,8 +4,9 @@ from momok.model.decoders import DECODERS
 from momok.model.disentanglement import ClubNetworks
 from momok.model.fusions import FUSIONS
 from momok.model.grouped_product import group_by_relation
-from momok.model.momok import JOINT, MoMoK, MoMoKSpec
+from momok.model.momok import MoMoK
 from momok.model.noise import DrawnNoise
+from momok.model.spec import JOINT, MoMoKSpec
 from momok.model.tables import MissingPolicy, ModalitySpec
 from momok.model.towers import Candidates, Queries
 

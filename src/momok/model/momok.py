@@ -3,81 +3,32 @@
 Source: Zhang et al. 2025, "Multiple Heads are Better than One: Mixture of Modality Knowledge
 Experts for Entity Representation Learning" (arXiv:2405.16869).
 
-Shapes: B queries, N entities, n of them as candidates, R relations (2R with reciprocals), U
-distinct relations in a batch, M modalities, K experts, G branches of the joint head, d_m width
-of modality m.
+Shapes: as in ``momok.model.towers``; R relations (2R with reciprocals).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import replace
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from momok.model.decoders import DECODERS, Decoder, Dropouts
+from momok.model.decoders import DECODERS, Decoder
 from momok.model.experts import ExpertBank
 from momok.model.fusions import FUSIONS, Fusion
 from momok.model.grouped_product import RelationGroups, group_by_relation
 from momok.model.noise import Noise
-from momok.model.tables import EntityTable, ModalitySpec, draw_vectors
+from momok.model.spec import JOINT, MoMoKSpec
+from momok.model.tables import EntityTable, draw_vectors
 from momok.model.towers import Candidates, Queries
-
-JOINT = "joint"  # the name of the joint decision head
 
 _BLOCK = 1024  # entities encoded at a time where no gradient is wanted
 
+_Encoded = TypeVar("_Encoded", Queries, Candidates)
+
 Rows = Mapping[str, Tensor]  # modality -> stored table rows [n, f_m]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MoMoKSpec:
-    """Every size and switch of a model; enough to build it empty and fill it from a checkpoint.
-
-    Args:
-        num_entities: N.
-        num_relations: R, without reciprocals.
-        modalities: in order; structure is the one without features.
-        decoder: one of ``DECODERS``, for all heads.
-        fusion: one of ``FUSIONS``.
-        modality_heads: whether every modality has a decision head of its own.
-        relation_width: of the relation vectors of the modality heads, where the decoder lets
-            them differ from the entities'.
-        joint_width: of the joint head; None leaves the joint head out.
-        branches: G of the joint head.
-        experts: K per modality; with 0 there are no experts, gates or temperatures.
-        relation_temperature: whether a query's gate is sharpened or flattened by its relation.
-        gate_noise: whether gates are noisy in training.
-        expert_dropout, fusion_dropout, decoder_dropouts: probabilities, as in the paper.
-        initial_scale: standard deviation of entity and relation vectors; 0 draws as the paper.
-        score_offset: what every score is raised by; none in the paper.
-    """
-
-    num_entities: int
-    num_relations: int
-    modalities: tuple[ModalitySpec, ...]
-    decoder: str = "tucker"
-    fusion: str = "mujod"
-    modality_heads: bool = True
-    relation_width: int = 256
-    joint_width: int | None = 256
-    branches: int = 2
-    experts: int = 3
-    relation_temperature: bool = True
-    gate_noise: bool = True
-    expert_dropout: float = 0.0
-    fusion_dropout: float = 0.2
-    decoder_dropouts: Dropouts = (0.3, 0.4, 0.5)
-    initial_scale: float = 0.0
-    score_offset: float = 0.0
-
-    @property
-    def head_widths(self) -> dict[str, int]:
-        """Per decision head the width of its entity vectors: modalities in order, then joint."""
-        widths = {m.name: m.width for m in self.modalities} if self.modality_heads else {}
-        return widths if self.joint_width is None else {**widths, JOINT: self.joint_width}
 
 
 class MoMoK(nn.Module):
@@ -151,17 +102,11 @@ class MoMoK(nn.Module):
     def _build_fusion(
         self, widths: list[int], width: int | None, generator: torch.Generator | None
     ) -> Fusion | None:
+        spec, kind = self.spec, FUSIONS[self.spec.fusion]
         if width is None:
             return None
-        return FUSIONS[self.spec.fusion](
-            widths,
-            width,
-            branches=self.spec.branches,
-            dropout=self.spec.fusion_dropout,
-            generator=generator,
-        )
-
-    # -- names and sizes -------------------------------------------------------------------
+        sizes = {"branches": spec.branches, "dropout": spec.fusion_dropout}
+        return kind(widths, width, **sizes, generator=generator)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -211,14 +156,12 @@ class MoMoK(nn.Module):
     def _noise(self) -> Noise:
         return Noise(self.noise_generator if self.training else None)
 
-    # -- the two towers --------------------------------------------------------------------
-
     def queries(self, heads: Tensor, relations: Tensor) -> Queries:
         """The query tower, for entity ids ``heads`` [B] and relation ids ``relations`` [B].
 
         With an offset of scores, vectors have a column more than those of ``encode_queries``.
         """
-        return self.widen_queries(self.encode_queries(self.entity_rows(heads), heads, relations))
+        return self.widen(self.encode_queries(self.entity_rows(heads), heads, relations))
 
     def candidates(self, entity_ids: Tensor | slice | None = None) -> Candidates:
         """The candidate tower, for the entities asked for (None: all N, in order).
@@ -230,12 +173,7 @@ class MoMoK(nn.Module):
             first, end, _ = (entity_ids or slice(None)).indices(self.num_entities)
             if end - first > _BLOCK or entity_ids is None:
                 return self._candidates_in_blocks(first, end)
-        return self._candidate_block(entity_ids)
-
-    def _candidate_block(self, entity_ids: Tensor | slice | None) -> Candidates:
-        return self.widen_candidates(
-            self.encode_candidates(self.entity_rows(entity_ids), entity_ids)
-        )
+        return self.widen(self.encode_candidates(self.entity_rows(entity_ids), entity_ids))
 
     def _candidates_in_blocks(self, first: int, stop: int) -> Candidates:
         """Entities ``first`` to ``stop``, with the memory of experts and fusion for one block.
@@ -247,12 +185,12 @@ class MoMoK(nn.Module):
         for block in range(first, stop, _BLOCK):
             end = min(block + _BLOCK, stop)
             part = slice(max(end - _BLOCK, first), end)
-            piece = self._candidate_block(part)
-            named = [(("vectors", name), x) for name, x in piece.vectors.items()]
-            named += [(("gates", name), x) for name, x in piece.gates.items()]
+            piece = self.widen(self.encode_candidates(self.entity_rows(part), part))
+            named = {("vectors", name): x for name, x in piece.vectors.items()}
+            named |= {("gates", name): x for name, x in piece.gates.items()}
             if piece.fusion_weights is not None:
-                named.append((("fusion", JOINT), piece.fusion_weights.transpose(0, 1)))
-            for key, rows in named:
+                named["fusion", JOINT] = piece.fusion_weights.transpose(0, 1)
+            for key, rows in named.items():
                 if key not in found:
                     found[key] = rows.new_empty(stop - first, *rows.shape[1:])
                 found[key][part.start - first : part.stop - first] = rows
@@ -263,27 +201,25 @@ class MoMoK(nn.Module):
             fusion_weights=None if weights is None else weights.transpose(0, 1),
         )
 
-    def widen_queries(self, encoded: Queries) -> Queries:
-        """What ``encode_queries`` gave, with the scores' offset in the vectors."""
-        if not self.spec.score_offset:
+    def widen(self, encoded: _Encoded) -> _Encoded:
+        """What a tower gave, with the scores' offset in a column of its vectors."""
+        offset = self.spec.score_offset
+        if not offset:
             return encoded
-        return replace(encoded, vectors=_add_column(encoded.vectors, 1.0))
-
-    def widen_candidates(self, encoded: Candidates) -> Candidates:
-        """The same of what ``encode_candidates`` gave."""
-        if not self.spec.score_offset:
-            return encoded
-        return replace(encoded, vectors=_add_column(encoded.vectors, self.spec.score_offset))
+        value = 1.0 if isinstance(encoded, Queries) else offset
+        wide = {
+            head: torch.cat([x, x.new_full((len(x), 1), value)], dim=1)
+            for head, x in encoded.vectors.items()
+        }
+        return replace(encoded, vectors=wide)
 
     def score(self, heads: Tensor, relations: Tensor) -> dict[str, Tensor]:
         """Scores of all entities: per head [B, N]. The plain form, for small graphs and tests."""
         queries, candidates = self.queries(heads, relations).vectors, self.candidates().vectors
         return {head: queries[head] @ candidates[head].T for head in self.heads}
 
-    # -- the same, from table rows that the caller holds (training takes their gradients) ----
-
     def entity_rows(self, ids: Tensor | slice | None = None) -> dict[str, Tensor]:
-        """Stored table rows per modality: [n, f_m]."""
+        """Stored table rows per modality, [n, f_m]: training holds them for their gradients."""
         return {name: table.rows(ids) for name, table in self.tables_by_name.items()}
 
     def add_row_gradients(self, rows: Rows, ids: Tensor | slice) -> None:
@@ -332,22 +268,11 @@ class MoMoK(nn.Module):
         if self.temperature is not None:
             # not by indexing, whose gradient adds in any order on several threads
             temperature = torch.sigmoid(self.temperature.index_select(0, relations))
-        vectors = dict(entities)
-        gates: dict[str, Tensor] = {}
-        outputs: dict[str, Tensor] = {}
-        for name, bank in self.banks_by_name.items():
-            if name in entities:
-                gates[name] = bank.gate(entities[name], noise, temperature)
-                outputs[name] = bank.outputs(entities[name], noise)
-                vectors[name] = bank.mix(outputs[name], gates[name])
+        vectors, gates, outputs, fusion_weights = self._mix(entities, noise, temperature)
         groups = groups or group_by_relation(relations)
         of_modality = [table[groups.distinct] for table in self.relations]  # M x [U, d_r]
         relation_vectors = dict(zip(self.modalities, of_modality, strict=True))
-        fusion_weights = None
-        if self.entity_fusion is not None and self.relation_fusion is not None:
-            vectors[JOINT], fusion_weights = self.entity_fusion(
-                [vectors.get(name) for name in self.modalities], noise
-            )
+        if self.relation_fusion is not None:
             relation_vectors[JOINT] = self.relation_fusion(of_modality, noise)[0]
         decoders = {h: d for h, d in self.decoders_by_name.items() if h in vectors}
         return Queries(
@@ -361,6 +286,30 @@ class MoMoK(nn.Module):
             expert_outputs=outputs,
             fusion_weights=fusion_weights,
         )
+
+    def _mix(
+        self, entities: Rows, noise: Noise, temperature: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor], Tensor | None]:
+        """Vectors per modality and of the joint head; gates and outputs of the experts; attention.
+
+        Args:
+            entities: what the experts see, per modality that is there.
+            temperature: [n] what the gates' logits are divided by, of queries.
+        """
+        vectors = dict(entities)
+        gates: dict[str, Tensor] = {}
+        outputs: dict[str, Tensor] = {}
+        for name, bank in self.banks_by_name.items():
+            if name in entities:
+                gates[name] = bank.gate(entities[name], noise, temperature)
+                outputs[name] = bank.outputs(entities[name], noise)
+                vectors[name] = bank.mix(outputs[name], gates[name])
+        attention = None
+        if self.entity_fusion is not None:
+            vectors[JOINT], attention = self.entity_fusion(
+                [vectors.get(name) for name in self.modalities], noise
+            )
+        return vectors, gates, outputs, attention
 
     def draw_candidate_noise(self, rows: int) -> list[Tensor]:
         """What ``encode_candidates`` would draw for this many entities, in order: a tape."""
@@ -388,17 +337,7 @@ class MoMoK(nn.Module):
 
     def encode_candidate_vectors(self, entities: Rows, noise: Noise) -> Candidates:
         """The candidate tower over what the experts see of entities: see the query tower's."""
-        vectors = dict(entities)
-        gates: dict[str, Tensor] = {}
-        for name, bank in self.banks_by_name.items():
-            if name in entities:
-                gates[name] = bank.gate(entities[name], noise)
-                vectors[name] = bank.mix(bank.outputs(entities[name], noise), gates[name])
-        fusion_weights = None
-        if self.entity_fusion is not None:
-            vectors[JOINT], fusion_weights = self.entity_fusion(
-                [vectors.get(name) for name in self.modalities], noise
-            )
+        vectors, gates, _, fusion_weights = self._mix(entities, noise)
         decoders = {h: d for h, d in self.decoders_by_name.items() if h in vectors}
         return Candidates(
             vectors={h: decoder.candidates(vectors[h]) for h, decoder in decoders.items()},
@@ -414,9 +353,3 @@ class MoMoK(nn.Module):
             name: bank.outputs(tables[name].vectors(rows[name], ids), self._noise)
             for name, bank in self.banks_by_name.items()
         }
-
-
-def _add_column(vectors: Mapping[str, Tensor], value: float) -> dict[str, Tensor]:
-    return {
-        head: torch.cat([x, x.new_full((len(x), 1), value)], dim=1) for head, x in vectors.items()
-    }

@@ -28,14 +28,12 @@ def encode_new_queries(model: MoMoK, rows: Mapping[str, Tensor], relations: Tens
         vectors of the heads of these modalities and the joint one, as wide as those of
         ``MoMoK.candidates``.
     """
-    return model.widen_queries(model.encode_query_vectors(_project(model, rows), relations))
+    return model.widen(model.encode_query_vectors(_project(model, rows), relations))
 
 
 def encode_new_candidates(model: MoMoK, rows: Mapping[str, Tensor]) -> Candidates:
     """The candidate tower for new entities, in evaluation mode: see ``encode_new_queries``."""
-    return model.widen_candidates(
-        model.encode_candidate_vectors(_project(model, rows), Noise(None))
-    )
+    return model.widen(model.encode_candidate_vectors(_project(model, rows), Noise(None)))
 
 
 def _project(model: MoMoK, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:

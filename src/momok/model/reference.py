@@ -19,7 +19,8 @@ from torch import Tensor
 
 from momok.errors import CheckpointError
 from momok.model.disentanglement import ClubNetworks
-from momok.model.momok import MoMoK, MoMoKSpec
+from momok.model.momok import MoMoK
+from momok.model.spec import MoMoKSpec
 from momok.model.tables import ModalitySpec
 
 MODALITIES = ("structure", "image", "text")

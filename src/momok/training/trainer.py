@@ -7,10 +7,7 @@ batches come from the host, with a generator of its own (see ``training_step`` f
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from types import FrameType, TracebackType
 from typing import Any
 
 from torch import Tensor
@@ -24,6 +21,7 @@ from momok.runtime import Runtime, give_memory_back
 from momok.settings import RunConfig, TrainingSettings
 from momok.training.candidates import choose_block
 from momok.training.checkpoint import model_tensors, write_checkpoint
+from momok.training.interruption import Interruption
 from momok.training.kernels import Kernels, PlainKernels, choose_kernels, score_flops
 from momok.training.losses import choose_loss
 from momok.training.metric_log import EventFiles, PendingLosses
@@ -328,31 +326,3 @@ class Trainer:
                 "the best so far; restore it from a copy or train again"
             )
         self.run.rewind_log(position.log_size)
-
-
-class Interruption:
-    """While it is entered, SIGINT and SIGTERM ask for a stop; a second SIGINT stops at once."""
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Interruption:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        if self.requested and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.requested = True
