@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from momok.cli import main
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-PAGES = sorted([CHECKOUT / "README.md", *(CHECKOUT / "docs").glob("*.md")])
+PAGES = sorted([*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").glob("*.md")])
 
 
 def blocks(page: Path, language: str) -> list[str]:

@@ -1,8 +1,8 @@
 """The model: sizes and tensors in, vectors out. No data set, no path, no command line."""
 
-from momok.model.decoders import DECODERS
+from momok.model.decoders import DECODERS, Decoder
 from momok.model.disentanglement import ClubNetworks
-from momok.model.fusions import FUSIONS
+from momok.model.fusions import FUSIONS, Fusion
 from momok.model.grouped_product import group_by_relation
 from momok.model.momok import MoMoK
 from momok.model.noise import DrawnNoise
@@ -16,7 +16,9 @@ __all__ = [
     "JOINT",
     "Candidates",
     "ClubNetworks",
+    "Decoder",
     "DrawnNoise",
+    "Fusion",
     "MissingPolicy",
     "MoMoK",
     "MoMoKSpec",

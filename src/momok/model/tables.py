@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 MissingPolicy = Literal["mean", "zero", "random"]
+"""What stands for the features of an entity that has none: see ``FeatureSettings.missing``."""
 
 
 @dataclass(frozen=True, kw_only=True)

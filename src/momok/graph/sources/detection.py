@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
 
 from momok.errors import DataError
-from momok.graph.benchmark_format import is_benchmark_folder
 from momok.graph.graph import SPLIT_NAMES, SplitName
-from momok.graph.momok_format import is_momok_folder
 from momok.graph.sources.compressed import is_member, list_members, name_content
-from momok.graph.sources.id_folders import is_mygo_folder, is_openke_folder, is_pykeen_folder
-
-SourceFormat: TypeAlias = Literal[
-    "table", "parquet", "rdf", "momok", "benchmark", "openke", "mygo", "pykeen", "splits"
-]
-FORMATS: tuple[SourceFormat, ...] = get_args(SourceFormat)
+from momok.graph.sources.folder_formats import FOLDER_FORMATS
 
 _RDF = (".nt", ".ttl", ".rdf", ".owl", ".xml", ".jsonld", ".json", ".nq", ".trig", ".n3")
 _PARQUET = (".parquet", ".pq")
@@ -34,7 +26,7 @@ _ZIP = b"PK\x03\x04"
 _PICTURES = ("pictures", "images", "photos")
 
 
-def detect_format(path: Path) -> tuple[SourceFormat, str]:
+def detect_format(path: Path) -> tuple[str, str]:
     """Tell the format of a source, and why it is taken for it.
 
     Raises:
@@ -65,7 +57,7 @@ def is_container(path: Path) -> bool:
     return is_zip and len(list_members(path)) > 1
 
 
-def _detect_archive(path: Path) -> tuple[SourceFormat, str]:
+def _detect_archive(path: Path) -> tuple[str, str]:
     if find_split_files(path) or find_named(path, FACTS):
         return "splits", "an archive with files of facts"
     members = list_members(path)
@@ -75,19 +67,14 @@ def _detect_archive(path: Path) -> tuple[SourceFormat, str]:
     )
 
 
-def _detect_folder(path: Path) -> tuple[SourceFormat, str]:
-    tests: tuple[tuple[Callable[[Path], object], SourceFormat, str], ...] = (
-        (is_momok_folder, "momok", "momok's own folder: graph.json is there"),
-        (is_openke_folder, "openke", "OpenKE: train2id.txt is there"),
-        (is_mygo_folder, "mygo", "MyGO: entities.txt and train.txt are there"),
-        (is_pykeen_folder, "pykeen", "PyKEEN: numeric_triples.tsv.gz is there"),
-        (is_benchmark_folder, "benchmark", "a published benchmark: entity2id.txt is there"),
-        (find_split_files, "splits", "files named train, valid or test are there"),
-        (lambda folder: find_named(folder, FACTS), "splits", "a file of facts is there"),
-    )
-    for test, kind, why in tests:
-        if test(path):
-            return kind, why
+def _detect_folder(path: Path) -> tuple[str, str]:
+    for kind, known in FOLDER_FORMATS.items():
+        if known.recognise(path):
+            return kind, known.because
+    if find_split_files(path):
+        return "splits", "files named train, valid or test are there"
+    if find_named(path, FACTS):
+        return "splits", "a file of facts is there"
     present = sorted(entry.name for entry in path.iterdir())[:8]
     raise DataError(
         f"{path}: holds no graph that is known here: neither train, valid and test files, nor a "

@@ -7,17 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from momok.errors import DataError
-from momok.graph.benchmark_format import read_benchmark_folder
 from momok.graph.catalog import find_entry, find_folder
-from momok.graph.entities_file import read_numbers
-from momok.graph.graph import SPLIT_NAMES, MultimodalGraph, SplitName
-from momok.graph.momok_format import is_momok_folder, read_momok_folder
-from momok.graph.names import make_readable
-from momok.graph.sources import id_folders
+from momok.graph.graph import SPLIT_NAMES, SplitName
 from momok.graph.sources.detection import (
     ENTITIES,
     FACTS,
-    SourceFormat,
     detect_format,
     find_named,
     find_pictures,
@@ -26,6 +20,7 @@ from momok.graph.sources.detection import (
 )
 from momok.graph.sources.entity_table import add_entity_table
 from momok.graph.sources.fact_tables import read_table
+from momok.graph.sources.folder_formats import FOLDER_FORMATS
 from momok.graph.sources.pictures import add_picture_folder, keep_inside
 from momok.graph.sources.raw import RawGraph, TableOptions, merge_sources
 from momok.graph.sources.rdf_options import RdfOptions
@@ -65,7 +60,7 @@ class SourceOptions:
         sparql: an endpoint to read besides.
     """
 
-    format: SourceFormat | None = None
+    format: str | None = None
     table: TableOptions = field(default_factory=TableOptions)
     splits: Mapping[SplitName, Path] = field(default_factory=dict)
     entities: Path | None = None
@@ -159,17 +154,10 @@ def _read_source(path: Path, options: SourceOptions, progress: Progress) -> list
     return [(first, replace(raw, notes=[note, *raw.notes])), *parts[1:]]
 
 
-def _read_folder(path: Path, kind: SourceFormat, *, strict: bool) -> RawGraph:
-    readers = {
-        "momok": read_folder,
-        "benchmark": read_folder,
-        "openke": id_folders.read_openke,
-        "mygo": id_folders.read_mygo,
-        "pykeen": id_folders.read_pykeen_folder,
-    }
-    if kind not in readers:
+def _read_folder(path: Path, kind: str, *, strict: bool) -> RawGraph:
+    if kind not in FOLDER_FORMATS:
         raise DataError(f"{path}: is a folder; the format {kind} is that of a file")
-    return readers[kind](path, strict=strict)
+    return FOLDER_FORMATS[kind].read(path, strict=strict)
 
 
 def read_facts_file(
@@ -206,52 +194,3 @@ def _read_endpoint(source: SparqlSource, options: SourceOptions, progress: Progr
         limits=RequestLimits(silence=source.timeout),
         progress=progress,
     )
-
-
-# Findings on the splits, which building looks at again, and one on a record that it rewrites.
-_COUNTED_LATER = ("overlap", "unseen-entity", "recorded-split")
-
-
-def read_folder(path: Path, *, strict: bool = False) -> RawGraph:
-    """Read a benchmark folder (MoMoK, MMRNS and others of its kind) or momok's own.
-
-    Raises:
-        DataError, FormatError, FeatureError: see ``read_benchmark_folder``, ``read_momok_folder``.
-    """
-    own = is_momok_folder(path)
-    read = read_momok_folder if own else read_benchmark_folder
-    graph = read(path, strict=strict)
-    features = path / "features"
-    recorded = any(finding.kind == "recorded-split" for finding in graph.findings)
-    return RawGraph(
-        entities=list(graph.entities.labels),
-        relations=list(graph.relations.labels),
-        triples={split: graph.facts(split) for split in SPLIT_NAMES},
-        names=_given_names(graph.entities.labels, graph.entity_names),
-        relation_names=_given_names(graph.relations.labels, graph.relation_names),
-        descriptions=_given(graph, graph.descriptions),
-        types=_given(graph, graph.entity_types),
-        pictures={
-            graph.entities.labels[entity]: [str(path.resolve()) for path in several]
-            for entity, several in graph.all_pictures.items()
-        },
-        numbers=read_numbers(path) if own else {},
-        attributes={name: _given(graph, values) for name, values in graph.attributes.items()},
-        findings=[finding for finding in graph.findings if finding.kind not in _COUNTED_LATER],
-        features=features if features.is_dir() else None,
-        split_notes=list(graph.split_notes) if recorded and graph.split == "clean" else None,
-        name=graph.name,
-        about=graph.about,
-        licence=graph.licence,
-    )
-
-
-def _given(graph: MultimodalGraph, values: tuple[str, ...]) -> dict[str, str]:
-    return {
-        label: value for label, value in zip(graph.entities.labels, values, strict=True) if value
-    }
-
-
-def _given_names(labels: tuple[str, ...], names: tuple[str, ...]) -> dict[str, str]:
-    pairs = zip(labels, names, strict=True)
-    return {label: name for label, name in pairs if name != make_readable(label)}
