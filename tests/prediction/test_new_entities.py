@@ -107,7 +107,7 @@ def test_the_vectors_of_a_known_entity_give_what_its_own_heads_say(frozen: Predi
         queries = frozen.scorer.encode_queries(
             np.array([row]), np.array([relation + asked])
         ).vectors
-        similar = frozen.new_entities.similar_to(vectors_of(world, GERMANY), relation + asked)
+        similar = frozen.new_entities.neighbours.vote(vectors_of(world, GERMANY), relation + asked)
         for answer in found[:20]:
             expected = similar.probabilities[world.entities.index(answer.label)]
             assert answer.heads[SIMILAR] == pytest.approx(max(expected, 1e-12), rel=1e-4)

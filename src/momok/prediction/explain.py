@@ -5,7 +5,7 @@ Shapes: N entities, R relations (2R with reciprocals), M modalities, K experts, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 
 import numpy as np
@@ -16,7 +16,7 @@ from momok.evaluation.ranking import AnswerRanker, RankedQueries
 from momok.evaluation.scoring import ANSWER, POOLING
 from momok.graph import SPLIT_NAMES
 from momok.graph.fact_index import UNKNOWN
-from momok.prediction.evidence import SimilarityTable, Support, find_support
+from momok.prediction.evidence import SimilarityTable, find_support
 from momok.prediction.expert_statistics import average_query_gates
 from momok.prediction.explanation import (
     Evidence,
@@ -50,10 +50,9 @@ class Explainer:
         entity, answer = (tail, head) if reverse else (head, tail)
         query = relation + (self._graph.num_relations if reverse else 0)
         encoded = self._scorer.encode_queries(_one(entity), _one(query))
-        logits = self._scorer.score_pairs(encoded.vectors, _one(0), _one(answer))
-        [shares] = self._scorer.compute_shares(logits, encoded, _one(0), _one(answer))
-        parts = self._describe_heads(logits)
-        probability = float(POOLING.pool(logits))
+        scores = self._scorer.score_pairs(encoded.vectors, _one(0), _one(answer))
+        [shares] = self._scorer.compute_shares(scores, encoded, _one(0), _one(answer))
+        probability = float(POOLING.pool(scores))
         split = int(self._graph.fact_index.find_splits(_one(entity), _one(query), _one(answer))[0])
         rank, candidates = self._rank(encoded.vectors, entity, query, answer)
         support = [
@@ -70,7 +69,7 @@ class Explainer:
             calibrated=self._calibrate(ANSWER, probability),
             rank=rank,
             candidates=candidates,
-            heads=parts,
+            heads=tuple(self._describe_heads(scores)),
             modalities=self._describe_modalities(shares, head, tail),
             experts=self._describe_experts(encoded, query, answer),
             relation_queries=int(self.query_counts[query]),
@@ -85,20 +84,16 @@ class Explainer:
 
     # -- the number and its parts ----------------------------------------------------------
 
-    def _describe_heads(self, logits: Mapping[str, Tensor]) -> tuple[HeadPart, ...]:
-        shares = compute_head_shares(logits)
-        parts = []
-        for head, logit in logits.items():
-            probability = float(torch.sigmoid(logit))
-            parts.append(
-                HeadPart(
-                    name=head,
-                    probability=probability,
-                    calibrated=self._calibrate(head, probability),
-                    share=float(shares[head]),
-                )
+    def _describe_heads(self, scores: Mapping[str, Tensor]) -> Iterator[HeadPart]:
+        shares = compute_head_shares(scores)
+        for head, score in scores.items():
+            probability = float(torch.sigmoid(score))
+            yield HeadPart(
+                name=head,
+                probability=probability,
+                calibrated=self._calibrate(head, probability),
+                share=float(shares[head]),
             )
-        return tuple(parts)
 
     def _calibrate(self, name: str, probability: float) -> float | None:
         calibration = self._scorer.calibration
@@ -188,14 +183,14 @@ class Explainer:
         self, entity: int, other: int, fact: tuple[int, int, int], limit: int
     ) -> tuple[tuple[SupportingFact, ...], int]:
         found, count = find_support(self._graph.train_index, entity, other, fact, limit)
-        return tuple(map(self._describe_support, found)), count
-
-    def _describe_support(self, support: Support) -> SupportingFact:
-        fact = self._describe_fact(support.fact)
-        via = None if support.via is None else self._describe_fact(support.via)
-        return SupportingFact(
-            head=fact.head, relation=fact.relation, tail=fact.tail, reason=support.reason, via=via
-        )
+        return tuple(
+            SupportingFact(
+                **vars(self._describe_fact(support.fact)),
+                reason=support.reason,
+                via=None if support.via is None else self._describe_fact(support.via),
+            )
+            for support in found
+        ), count
 
     def _describe_fact(self, row: int) -> ExplainedFact:
         head, relation, tail = self._graph.train_index.facts[row].tolist()

@@ -138,7 +138,7 @@ class NewEntities:
         vectors, remarks = self.encode(entity)
         rows = {name: self._rows.make(name, vector[None]) for name, vector in vectors.items()}
         reverse = graph.num_relations if role == "tail" else 0
-        similar = self.similar_to(vectors, asked + reverse)
+        similar = self.neighbours.vote(vectors, asked + reverse)
         answers = self._search(rows, similar, asked + reverse, k, plausible)
         question = Question(
             entity=Thing("", entity.name.strip() or _UNNAMED),
@@ -227,12 +227,9 @@ class NewEntities:
         graph, config = scorer.graph, scorer.run.config
         return NewRows(self._features, graph.train, config, scorer.model)
 
-    def similar_to(self, vectors: Mapping[str, FloatMatrix], relation: int) -> NeighbourVote:
-        """What entities with similar feature vectors answer; relation up to 2R - 1."""
-        return self._neighbours.vote(vectors, relation)
-
     @cached_property
-    def _neighbours(self) -> Neighbours:
+    def neighbours(self) -> Neighbours:
+        """What entities with similar feature vectors answer."""
         graph = self._scorer.graph
         return Neighbours(self._features, graph.train, graph.num_relations)
 
