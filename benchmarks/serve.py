@@ -145,17 +145,6 @@ def start(run: Path, threads: int, reviews: Path) -> tuple[subprocess.Popen[str]
     return process, port, time.perf_counter() - began
 
 
-def read_load_seconds(port: int) -> float:
-    """How long the server took to load the run, after its imports."""
-    from urllib.request import urlopen
-
-    with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-        for line in answer.read().decode().splitlines():
-            if line.startswith("momok_model_load_seconds "):
-                return float(line.split()[1])
-    return float("nan")
-
-
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Serve the run, ask, and say what was seen."""
     import tempfile
@@ -169,7 +158,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             began, used = time.perf_counter(), read_cpu(process.pid)
             tally = asyncio.run(load.run(options.clients, options.requests, options.k))
             seconds, used = time.perf_counter() - began, read_cpu(process.pid) - used
-            loaded = read_load_seconds(port)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=60)
@@ -193,7 +181,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "memory_mib_early": early,
         "memory_mib_late": late,
         "memory_mib": tally.memory,
-        "load_seconds": loaded,
         "ready_seconds": ready,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
@@ -32,6 +33,7 @@ MEDIA_TYPES: dict[ExportFormat, str] = {
     "tsv": "text/tab-separated-values; charset=utf-8",
     "ntriples": "application/n-triples; charset=utf-8",
 }
+_LINES_AT_ONCE = 500
 _ENDINGS: dict[ExportFormat, str] = {"tsv": "tsv", "ntriples": "nt"}
 
 
@@ -156,8 +158,9 @@ class Service:
         write = to_tsv if form == "tsv" else to_ntriples
         name = re.sub(r"[^A-Za-z0-9._-]", "-", self.model.graph.name) or "graph"
         disposition = f'attachment; filename="{name}-accepted.{_ENDINGS[form]}"'
+        lines = write(review.fact for review in self.store.iterate_accepted())
         return StreamingResponse(
-            write(review.fact for review in self.store.iterate_accepted()),
+            iter(lambda: "".join(islice(lines, _LINES_AT_ONCE)), ""),
             media_type=MEDIA_TYPES[form],
             headers={"content-disposition": disposition},
         )
