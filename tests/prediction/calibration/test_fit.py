@@ -73,6 +73,17 @@ def test_a_steep_map_of_few_logits_costs_no_infinite_loss() -> None:
     assert np.isfinite([judged.log_loss, judged.ece, judged.ece_shown]).all()
 
 
+def test_weights_that_do_not_add_up_exactly_leave_no_negative_counts() -> None:
+    counts = Counts.empty(5)
+    counts.true[:, [1000, 2000]] = 3
+    counts.false[:, 1000] = [0.1, 0.2, 0.3, 0.7, 1.1]
+    counts.false[2, 2000] = 0.1  # alone in its bin: nothing but rounding is left without its fold
+    counts.false[:, 1500] = 1e9 / 3
+    chosen, losses = choose_map(counts)
+    assert np.isfinite(list(losses.values())).all()
+    assert np.isfinite(np.array(chosen.knots)).all()
+
+
 # -- judging -------------------------------------------------------------------------------------
 
 

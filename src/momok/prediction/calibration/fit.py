@@ -95,10 +95,15 @@ def choose_map(counts: Counts) -> tuple[CalibrationMap, dict[Method, float]]:
     if counts.true.any(axis=1).sum() < 2:
         return IDENTITY, {}
     losses = dict.fromkeys(METHODS, 0.0)
-    for method in METHODS:
-        for held_true, held_false in zip(counts.true, counts.false, strict=True):
-            fitted = fit_map(method, BIN_LOGITS, true - held_true, false - held_false)
-            losses[method] += compute_log_loss(fitted, held_true, held_false) / float(true.sum())
+    for fold in range(len(counts.true)):
+        # Summed, not subtracted from the whole: weighted counts would be rounded below zero.
+        rest_true, rest_false = (
+            np.delete(part, fold, axis=0).sum(axis=0) for part in (counts.true, counts.false)
+        )
+        for method in METHODS:
+            fitted = fit_map(method, BIN_LOGITS, rest_true, rest_false)
+            loss = compute_log_loss(fitted, counts.true[fold], counts.false[fold])
+            losses[method] += loss / float(true.sum())
     best = min(METHODS, key=losses.__getitem__)
     return fit_map(best, BIN_LOGITS, true, false), losses
 
