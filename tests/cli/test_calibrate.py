@@ -24,6 +24,9 @@ def test_the_table_shows_every_output(invoke: Invoke, run: Path) -> None:
     (run / "results" / "calibration.json").unlink()
     result = invoke("calibrate", run)
     assert result.exit_code == 0, result.output
+    narrow = invoke("calibrate", run, columns=80).stdout
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert all(f" {head} " in narrow for head in ("structure", "joint", "answer"))
     calibration = load_calibration(run)
     assert calibration is not None
     for name, output in calibration.outputs.items():

@@ -46,8 +46,8 @@ def _build_table(calibration: Calibration) -> Table:
     from momok.cli.views.parts import build_table
 
     table = build_table(
-        *("output", "method", "log-loss\nraw", "\ncalibrated", "ECE\nraw", "\ncalibrated"),
-        *("ECE of the best\nraw", "\ncalibrated"),
+        *("output", "method", "log-loss\nbefore", "\nafter", "ECE\nbefore", "\nafter"),
+        *("ECE, best\nbefore", "\nafter"),
         text=2,
         title="Calibration: fitted on validation, judged on test",
     )

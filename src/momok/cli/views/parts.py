@@ -13,6 +13,7 @@ from rich.text import Text
 from momok.console import make_printable
 
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
+_NARROWEST = 9  # columns of text, where there is little room
 _SHADES = "█▓▒░"  # so that the parts of a bar differ without colours too
 
 
@@ -35,7 +36,7 @@ def build_table(
     described = [
         column
         if isinstance(column, Column)
-        else Column(column, overflow="fold")
+        else Column(column, overflow="fold", min_width=_NARROWEST)
         if number < text
         else Column(column, justify="right" if column else "left", no_wrap=True)
         for number, column in enumerate(columns)
