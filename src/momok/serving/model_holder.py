@@ -39,6 +39,8 @@ class ServedModel:
     Attributes:
         version: names the checkpoint, in 12 hex digits of its time and size.
         predictor: answers questions.
+        graph: the one that the run was trained on.
+        calibrated: whether answers have calibrated probabilities.
         names: finds entities and relations.
         pictures: those of the graph that the run was trained on, as far as they are there.
         roles: which questions are worth asking about an entity.
@@ -53,26 +55,18 @@ class ServedModel:
         self.version = format(abs(hash(stamp)) & (1 << 48) - 1, "012x")
         self.predictor = predictor = Predictor(RunFolder(path))
         predictor.predict_many([(0, 0, None)], k=1, known="hide", plausible=True)  # fills caches
-        self.names = EntitySearch(predictor.graph)
+        self.graph: MultimodalGraph = predictor.graph
+        self.calibrated = predictor.calibration is not None
+        self.names = EntitySearch(self.graph)
         self.pictures = PictureShelf.open(predictor)
-        self.roles = RoleTable(predictor.graph.fact_index)
+        self.roles = RoleTable(self.graph.fact_index)
         self.queue = ReviewQueue(predictor)
         self.answers: LRUCache[tuple[Any, ...], bytes] = LRUCache(_ANSWERS_KEPT, getsizeof=len)
-
-    @property
-    def graph(self) -> MultimodalGraph:
-        """The graph that the run was trained on."""
-        return self.predictor.graph
 
     def list_best_known(self, count: int) -> list[int]:
         """Entities with many facts, those with a picture first."""
         order = np.argsort(-self.graph.fact_index.degrees, kind="stable")[: 50 * count].tolist()
         return sorted(order, key=lambda entity: entity not in self.pictures)[:count]
-
-    @property
-    def calibrated(self) -> bool:
-        """Whether answers have calibrated probabilities."""
-        return self.predictor.calibration is not None
 
 
 class ModelHolder:

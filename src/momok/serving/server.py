@@ -57,7 +57,8 @@ def serve(settings: ServeSettings, *, ready: Callable[[str], None] | None = None
         )
         with _handle_signals(server, service):
             if ready is not None:
-                ready(_describe_address(listener))
+                host, port = listener.getsockname()[:2]
+                ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
             server.run(sockets=[listener])
 
 
@@ -97,8 +98,3 @@ def _bind(host: str, port: int) -> socket.socket:
         raise ConfigError(
             f"{host}:{port}: cannot be served here: {reason}; choose another --host or --port"
         ) from error
-
-
-def _describe_address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
