@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from benchmarks.plain import DropoutRates, PlainMoMoK, PlainSizes
@@ -297,3 +299,20 @@ def test_a_learned_projection_in_bfloat16(experts) -> None:
     assert projection is not None
     assert projection.grad is not None
     assert projection.grad.isfinite().all()
+
+
+def test_scores_of_a_softmax_are_log_probabilities_outside_training() -> None:
+    spec = build_spec(decoder="complex", experts=0, joint_width=8, widths={"structure": 6, "b": 4})
+    raw, model = build_model(spec), build_model(replace(spec, softmax=True))
+    heads, relations = torch.arange(9), torch.arange(9) % 6
+    for head, scores in model.score(heads, relations).items():
+        expected = torch.log_softmax(raw.score(heads, relations)[head], dim=1)
+        torch.testing.assert_close(scores, expected)
+    with torch.no_grad():  # what was kept of the candidates is forgotten with the weights
+        model.tables[0].weight.mul_(2.0)
+    assert torch.allclose(
+        model.train().eval().score(heads, relations)["structure"].exp().sum(dim=1),
+        torch.ones(9).double(),
+    )
+    wide = model.train().queries(heads, relations).vectors["structure"]
+    assert wide.shape == (9, 6)

@@ -8,20 +8,18 @@ Shapes: as in ``momok.model.towers``; R relations (2R with reciprocals).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from momok.model.decoders import DECODERS, Decoder
-from momok.model.experts import ExpertBank
-from momok.model.fusions import FUSIONS, Fusion
 from momok.model.grouped_product import RelationGroups, group_by_relation
 from momok.model.noise import Noise
+from momok.model.normalisers import Normalisers
+from momok.model.parts import ModelParts
 from momok.model.spec import JOINT, MoMoKSpec
-from momok.model.tables import EntityTable, draw_vectors
 from momok.model.towers import Candidates, Queries
 
 _BLOCK = 1024  # entities encoded at a time where no gradient is wanted
@@ -31,15 +29,8 @@ _Encoded = TypeVar("_Encoded", Queries, Candidates)
 Rows = Mapping[str, Tensor]  # modality -> stored table rows [n, f_m]
 
 
-class MoMoK(nn.Module):
-    """Mixture of modality knowledge experts.
-
-    Args:
-        spec: sizes and switches.
-        features: per modality [N, f_m]; a modality without features (structure) has none.
-        present: per modality [N], which entities have features.
-        generator: of the initial weights; None uses PyTorch's global one.
-    """
+class MoMoK(ModelParts):
+    """Mixture of modality knowledge experts; built as ``ModelParts``."""
 
     def __init__(
         self,
@@ -49,108 +40,9 @@ class MoMoK(nn.Module):
         present: Mapping[str, Tensor] | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
-        self.spec = spec
+        super().__init__(spec, features=features, present=present, generator=generator)
         self.noise_generator: torch.Generator | None = None  # set by training
-        features, present = features or {}, present or {}
-        relations = 2 * spec.num_relations
-        widths = [modality.width for modality in spec.modalities]
-        self.tables = nn.ModuleList(
-            EntityTable(
-                modality,
-                spec.num_entities,
-                features=features.get(modality.name),
-                present=present.get(modality.name),
-                scale=spec.initial_scale,
-                generator=generator,
-            )
-            for modality in spec.modalities
-        )
-        self.banks = nn.ModuleList(
-            ExpertBank(
-                width,
-                spec.experts,
-                dropout=spec.expert_dropout,
-                noisy=spec.gate_noise,
-                generator=generator,
-            )
-            for width in (widths if spec.experts else ())
-        )
-        kind = DECODERS[spec.decoder]
-        relation_widths = [kind.choose_relation_width(w, spec.relation_width) for w in widths]
-        self.relations = nn.ParameterList(
-            draw_vectors(torch.empty(relations, width), spec.initial_scale, generator)
-            for width in relation_widths
-        )
-        self.temperature = None  # tau, one number per relation
-        if spec.experts and spec.relation_temperature:
-            self.temperature = nn.Parameter(torch.randn(relations, generator=generator))
-        decoders = list(zip(widths, relation_widths, strict=True)) if spec.modality_heads else []
-        joint_relation = 0
-        if spec.joint_width is not None:
-            joint_relation = kind.choose_relation_width(spec.joint_width, spec.joint_width)
-            decoders.append((spec.joint_width, joint_relation))
-        self.decoders = nn.ModuleList(
-            kind(width, relation, dropouts=spec.decoder_dropouts, generator=generator)
-            for width, relation in decoders
-        )
-        self.entity_fusion = self._build_fusion(widths, spec.joint_width, generator)
-        self.relation_fusion = self._build_fusion(
-            relation_widths, spec.joint_width and joint_relation, generator
-        )
-
-    def _build_fusion(
-        self, widths: list[int], width: int | None, generator: torch.Generator | None
-    ) -> Fusion | None:
-        spec, kind = self.spec, FUSIONS[self.spec.fusion]
-        if width is None:
-            return None
-        sizes = {"branches": spec.branches, "dropout": spec.fusion_dropout}
-        return kind(widths, width, **sizes, generator=generator)
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """Names of the modalities, in order."""
-        return tuple(modality.name for modality in self.spec.modalities)
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        """Names of the decision heads: the modalities, then ``joint``, as far as they are on."""
-        return tuple(self.spec.head_widths)
-
-    @property
-    def num_entities(self) -> int:
-        return self.spec.num_entities
-
-    @property
-    def num_relations(self) -> int:
-        """R, without reciprocals: relation ids 0 to 2R - 1 are accepted, r + R is r reversed."""
-        return self.spec.num_relations
-
-    @property
-    def present(self) -> dict[str, Tensor]:
-        """Per modality [N], which entities have it (structure: all)."""
-        return {name: table.present for name, table in self.tables_by_name.items()}
-
-    @property
-    def device(self) -> torch.device:
-        """Where the parameters lie."""
-        return next(self.parameters()).device
-
-    @property
-    def tables_by_name(self) -> dict[str, EntityTable]:
-        """Per modality its table of entity vectors."""
-        return dict(zip(self.modalities, cast(Iterable[EntityTable], self.tables), strict=True))
-
-    @property
-    def banks_by_name(self) -> dict[str, ExpertBank]:
-        """Per modality its experts; empty without experts."""
-        return dict(zip(self.modalities, cast(Iterable[ExpertBank], self.banks), strict=False))
-
-    @property
-    def decoders_by_name(self) -> dict[str, Decoder]:
-        """Per head its decoder."""
-        return dict(zip(self.heads, cast(Iterable[Decoder], self.decoders), strict=True))
+        self._normalisers = Normalisers(self._encode_everything)
 
     @property
     def _noise(self) -> Noise:
@@ -202,16 +94,33 @@ class MoMoK(nn.Module):
         )
 
     def widen(self, encoded: _Encoded) -> _Encoded:
-        """What a tower gave, with the scores' offset in a column of its vectors."""
-        offset = self.spec.score_offset
-        if not offset:
+        """What a tower gave, with what else belongs to a score in a column of its vectors.
+
+        That is the offset of all scores, or what makes them log-probabilities.
+        """
+        offset, normalised = self.spec.score_offset, self.spec.softmax and not self.training
+        if not offset and not normalised:
             return encoded
-        value = 1.0 if isinstance(encoded, Queries) else offset
+        of_query = isinstance(encoded, Queries)
+        columns = dict.fromkeys(encoded.vectors, 1.0 if of_query or normalised else offset)
         wide = {
-            head: torch.cat([x, x.new_full((len(x), 1), value)], dim=1)
+            head: torch.cat([x, x.new_full((len(x), 1), columns[head])], dim=1)
             for head, x in encoded.vectors.items()
         }
+        if of_query and normalised:
+            with torch.no_grad():
+                for head, x in encoded.vectors.items():
+                    wide[head][:, -1] = -self._normalisers.compute(head, x)
         return replace(encoded, vectors=wide)
+
+    def train(self, mode: bool = True) -> MoMoK:
+        """Switch between training and evaluation; what is kept of all candidates is forgotten."""
+        self._normalisers = Normalisers(self._encode_everything)
+        return super().train(mode)
+
+    def _encode_everything(self) -> dict[str, Tensor]:
+        """The candidates' vectors of all entities, without the column of ``widen``."""
+        return {head: x[:, :-1] for head, x in self.candidates().vectors.items()}
 
     def score(self, heads: Tensor, relations: Tensor) -> dict[str, Tensor]:
         """Scores of all entities: per head [B, N]. The plain form, for small graphs and tests."""

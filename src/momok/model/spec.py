@@ -34,6 +34,8 @@ class MoMoKSpec:
         expert_dropout, fusion_dropout, decoder_dropouts: probabilities, as in the paper.
         initial_scale: standard deviation of entity and relation vectors; 0 draws as the paper.
         score_offset: what every score is raised by; none in the paper.
+        softmax: whether scores are compared within a query alone, as a softmax trains them. Outside
+            training they are then log-probabilities among all entities.
     """
 
     num_entities: int
@@ -53,6 +55,7 @@ class MoMoKSpec:
     decoder_dropouts: Dropouts = (0.3, 0.4, 0.5)
     initial_scale: float = 0.0
     score_offset: float = 0.0
+    softmax: bool = False
 
     @property
     def head_widths(self) -> dict[str, int]:

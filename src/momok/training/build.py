@@ -76,6 +76,7 @@ def build_model(graph: MultimodalGraph, config: RunConfig, generator: torch.Gene
             settings.relation_dropout,
             settings.query_dropout,
         ),
+        softmax=config.training.loss == "softmax",
         initial_scale=settings.initial_scale,
         score_offset=-math.log(graph.num_entities) if settings.score_prior else 0.0,
     )
