@@ -34,7 +34,7 @@ def test_the_pretrained_network_knows_what_it_sees():
     data = pytest.importorskip("skimage.data", reason="the extra 'image' is not installed")
     from PIL import Image
 
-    from momok.encoders.efficientnet import prepare_picture
+    from momok.encoders.picture_encoders import prepare_picture
 
     encoder = build_encoder("image", "efficientnet-lite0", CPU)
     for name, classes in (("chelsea", {281, 282, 285}), ("coffee", {967, 968})):  # of ImageNet

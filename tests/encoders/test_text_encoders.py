@@ -55,7 +55,7 @@ def test_pooling_by_hand(model_folder, pooling):
 
 
 def test_padding_on_the_left_changes_nothing():
-    from momok.encoders.language import pool_tokens
+    from momok.encoders.text_encoders import pool_tokens
 
     rng = torch.Generator().manual_seed(0)
     states = torch.randn(1, 4, 3, generator=rng)

@@ -125,12 +125,14 @@ class EncoderEntry:
 
 
 BUILT_IN: tuple[EncoderEntry, ...] = (
-    EncoderEntry("use", "text", "universal:UniversalEncoder", "use"),
-    EncoderEntry("sentence-transformers", "text", "sentences:SentenceEncoder", "text"),
-    EncoderEntry("transformers", "text", "language:LanguageEncoder", "text"),
-    EncoderEntry("descriptor", "image", "descriptor:DescriptorEncoder", "image"),
-    EncoderEntry("efficientnet-lite0", "image", "efficientnet:EfficientNetEncoder", "efficientnet"),
-    EncoderEntry("transformers", "image", "vision:VisionEncoder", "vision"),
+    EncoderEntry("use", "text", "text_encoders:UniversalEncoder", "use"),
+    EncoderEntry("sentence-transformers", "text", "text_encoders:SentenceEncoder", "text"),
+    EncoderEntry("transformers", "text", "text_encoders:LanguageEncoder", "text"),
+    EncoderEntry("descriptor", "image", "picture_encoders:DescriptorEncoder", "image"),
+    EncoderEntry(
+        "efficientnet-lite0", "image", "picture_encoders:EfficientNetEncoder", "efficientnet"
+    ),
+    EncoderEntry("transformers", "image", "picture_encoders:VisionEncoder", "vision"),
     EncoderEntry("quantile", "numeric", "scaling:build"),
     EncoderEntry("log", "numeric", "scaling:build"),
 )
