@@ -61,6 +61,14 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_exist(page: Path) -> None:
+    """Python files that a page names, from the package, a folder of it, or the checkout."""
+    roots = (CHECKOUT, CHECKOUT / "src", CHECKOUT / "src" / "momok")
+    for name in re.findall(r"`((?:[\w-]+/)+[\w*-]+\.py)`", page.read_text(encoding="utf-8")):
+        assert any(list(root.glob(name)) for root in roots), f"{page.name}: {name}"
+
+
 def test_the_file_tree_is_that_of_the_checkout() -> None:
     text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     tree = text.split("src/momok/\n", 1)[1].split("```", 1)[0]

@@ -34,14 +34,14 @@ _LINE_EVERY = 30.0  # seconds between the lines that stand for a bar where there
 
 
 def no_progress(what: str, done: int, total: int) -> None:
-    """Say nothing."""
+    """Do nothing."""
 
 
 class Reporter:
-    """Is told what happens in a run; this one tells nobody. Derive from it for one of your own."""
+    """Receives what happens in a run; this one ignores it. Derive from it for one of your own."""
 
     def say(self, text: str) -> None:
-        """Tell a line worth reading."""
+        """Take a line worth reading."""
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Take a step of training or ranking; see ``Progress``."""

@@ -156,9 +156,9 @@ def read_picture_inputs(entities: Entities) -> Inputs:
     """
     pictures, missing = entities.find_pictures()
     if not pictures:
-        said = f"; {len(missing):,} are named and not there" if missing else ""
+        absent = f"; {len(missing):,} are named and not there" if missing else ""
         raise FeatureError(
-            f"{entities.folder}: no entity has a picture{said}; name the files in the column "
+            f"{entities.folder}: no entity has a picture{absent}; name the files in the column "
             f"picture of entities.tsv, several with | between them"
         )
     rows = sorted(pictures)

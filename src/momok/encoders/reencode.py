@@ -76,7 +76,7 @@ class Reencoder:
 
         Args:
             name: its name, "" where there is none.
-            text: what else is said of it.
+            text: a longer text about it.
 
         Raises:
             FeatureError: there is nothing to encode.

@@ -177,9 +177,9 @@ def _build(
     except (AttributeError, TypeError, OSError, ValueError, KeyError) as error:
         if not spec.target:
             raise
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FeatureError(
-            f"encoder {spec.text!r}: cannot be used to encode {kind}: {said}"
+            f"encoder {spec.text!r}: cannot be used to encode {kind}: {reason}"
         ) from error
 
 

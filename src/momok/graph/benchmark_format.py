@@ -25,7 +25,7 @@ from momok.graph.vocabulary import Vocabulary
 
 
 def is_benchmark_folder(path: Path) -> bool:
-    """Tell a benchmark folder by its list of entities."""
+    """Whether a folder is a published benchmark, by its list of entities."""
     return (path / "entity2id.txt").is_file()
 
 

@@ -140,11 +140,11 @@ def _require_folder(entry: CatalogEntry) -> Path:
     folder = find_folder(entry)
     if folder is not None:
         return folder
-    looked = list_places(entry)
+    places = list_places(entry)
     if entry.bundled:
-        raise DataError(f"{looked[0]}: the bundled graph is missing; install momok again")
+        raise DataError(f"{places[0]}: the bundled graph is missing; install momok again")
     raise DataError(
-        f"{entry.name} is not on this machine (looked in {', '.join(map(str, looked))}); "
+        f"{entry.name} is not on this machine (looked in {', '.join(map(str, places))}); "
         f"momok data fetch {entry.name} gets it from {entry.origin}; where it is elsewhere, set "
         f"{DATA_VARIABLE} to the folder that holds the folder {entry.name}"
     )

@@ -237,8 +237,8 @@ def _report_overlaps(indexed: Mapping[SplitName, _IndexedSplit], log: FindingLog
 
 
 def _describe_empty(split: str, path: Path, log: FindingLog) -> str:
-    said = f"{path}: the {split} split is empty; it needs at least one fact"
+    message = f"{path}: the {split} split is empty; it needs at least one fact"
     causes = [f for f in log.findings if path.name in f.message]
     if causes:
-        return f"{said} ({causes[0].message}; {causes[0].examples[0]})"
-    return said
+        return f"{message} ({causes[0].message}; {causes[0].examples[0]})"
+    return message

@@ -45,7 +45,7 @@ _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
 def is_momok_folder(path: Path) -> bool:
-    """Tell momok's own folder by its ``graph.json``."""
+    """Whether a folder is one of momok's own, by its ``graph.json``."""
     return (path / "graph.json").is_file()
 
 
@@ -83,8 +83,10 @@ def read_momok_folder(
     pictures = read_pictures(path, table, log) if modalities else {}
     features = load_all_features(path / "features", entities, log) if modalities else {}
     if "split" in about:
-        said = f"graph.json records the split as {about['split']}: its facts are left as they are"
-        log.findings.append(Finding("recorded-split", 1, said))
+        message = (
+            f"graph.json records the split as {about['split']}: its facts are left as they are"
+        )
+        log.findings.append(Finding("recorded-split", 1, message))
     return MultimodalGraph(
         name=about.get("name") or path.resolve().name,
         entities=entities,

@@ -87,8 +87,8 @@ def open_picture(
         except UnidentifiedImageError:
             raise PictureError("in no picture format that can be read") from None
         except Exception as error:  # decoders of broken files raise whatever they meet
-            said = " ".join(str(error).split()) or type(error).__name__
-            raise PictureError(f"corrupt or truncated: {said[:160]}") from error
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise PictureError(f"corrupt or truncated: {reason[:160]}") from error
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The clean split: nothing that is asked was told, and the published test facts are asked.
+"""The clean split: no fact is in two splits, and test stays as published.
 
 Published splits have faults: DB15K's validation facts are nearly all train or test facts too,
 KVC16K has test facts in train. A model chosen on such a validation split is chosen for its

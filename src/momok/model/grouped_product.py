@@ -39,7 +39,7 @@ class RelationGroups:
     rows: int
 
     def to(self, device: torch.device) -> RelationGroups:
-        """The same with its tensors on ``device``."""
+        """These groups with their tensors on ``device``."""
         return replace(
             self,
             distinct=upload(self.distinct, device),

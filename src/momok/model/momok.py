@@ -245,7 +245,7 @@ class MoMoK(ModelParts):
         return self.encode_candidate_vectors(entities, self._noise if noise is None else noise)
 
     def encode_candidate_vectors(self, entities: Rows, noise: Noise) -> Candidates:
-        """The candidate tower over what the experts see of entities: see the query tower's."""
+        """The candidate tower over what the experts see of entities: per modality [n, d_m]."""
         vectors, gates, _, fusion_weights = self._mix(entities, noise)
         decoders = {h: d for h, d in self.decoders_by_name.items() if h in vectors}
         return Candidates(

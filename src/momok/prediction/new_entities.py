@@ -210,7 +210,7 @@ class NewEntities:
 
     @cached_property
     def _features(self) -> dict[str, Features]:
-        """Of the modalities of the model, in its order."""
+        """The features of the model's modalities, in its order."""
         scorer = self._scorer
         state = scorer.source.state
         if state.status != "found":

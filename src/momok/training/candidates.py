@@ -45,7 +45,7 @@ class CandidateBlock:
     summed: bool = True
 
     def to(self, device: torch.device) -> CandidateBlock:
-        """The same with its tensors on ``device``."""
+        """This block with its tensors on ``device``."""
         return replace(
             self,
             ids=self.ids if isinstance(self.ids, slice) else upload(self.ids, device),

@@ -30,7 +30,7 @@ Vectors = dict[str, Tensor]  # per head [n, d]
 
 
 class Kernels(Protocol):
-    """What a step is made of."""
+    """The two inner loops of a training step."""
 
     compiled: bool
 
@@ -64,7 +64,7 @@ class PlainKernels:
 
 
 class CompiledKernels:
-    """The same, compiled; sizes are symbols, so that every block is served by one compilation."""
+    """The same operations, compiled once for blocks of all sizes: sizes are symbols."""
 
     compiled = True
 

@@ -64,7 +64,7 @@ class CellLoss:
 
 
 class Logits(CellLoss):
-    """Of the scores: ``softplus(s) - t s``."""
+    """Cross-entropy of the scores: ``softplus(s) - t s``."""
 
     @staticmethod
     def cost(scores: Tensor, slopes: Tensor, share: float, offset: float) -> Tensor:
@@ -94,7 +94,7 @@ class Logits(CellLoss):
 
 
 class Probabilities(CellLoss):
-    """Of float32 probabilities, as the published code computes it.
+    """Cross-entropy of float32 probabilities, as the published code computes it.
 
     It saturates: beyond s = 16.6 = ln 2^24 the probability rounds to one, the pair costs
     100 (1 - t) and has no slope; below -27.6 the slope fades.
@@ -111,7 +111,7 @@ class Probabilities(CellLoss):
 
     @staticmethod
     def fused_cost(scores: Tensor, slopes: Tensor, share: float, offset: float) -> Tensor:
-        """With the exponential as its only dear function.
+        """With the exponential as its only slow function.
 
         It saturates where ``cost`` does, and has its slopes. The loss of the other pairs has no
         rounding of ``1 - p`` in it, by which the two differ.
@@ -194,7 +194,7 @@ def choose_loss(name: str, *, sampled: bool) -> type[CellLoss] | type[RowLoss]:
 
 
 def _log1p(e: Tensor) -> Tensor:
-    """Of ``0 <= e <= 1``."""
+    """``log(1 + e)`` for ``0 <= e <= 1``."""
     by_e = torch.full_like(e, _LOG1P[-1])
     for coefficient in _LOG1P[-2::-1]:
         by_e = by_e * e + coefficient
@@ -202,6 +202,6 @@ def _log1p(e: Tensor) -> Tensor:
 
 
 def _sigmoid(x: Tensor, e: Tensor) -> Tensor:
-    """From ``e = exp(-|x|)``."""
+    """The sigmoid of ``x``, given ``e = exp(-|x|)``."""
     larger = 1.0 / (1.0 + e)
     return torch.where(x >= 0, larger, e * larger)

@@ -25,7 +25,7 @@ class StepOptimizer(Protocol):
     """What a training step needs of an optimiser: PyTorch's own have it."""
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Clear the gradients."""
+        """Clear the gradients of all parameters."""
 
     def step(self) -> Any:
         """Update the parameters."""
@@ -44,7 +44,7 @@ class Optimizers:
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """Of all parts."""
+        """The parameter groups of all parts."""
         return [group for part, _ in self._parts for group in part.param_groups]
 
     def scale_rates(self, factor: float) -> None:

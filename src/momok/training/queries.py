@@ -41,7 +41,7 @@ class QueryBatch:
         return len(self.heads)
 
     def to(self, device: torch.device) -> QueryBatch:
-        """The same on ``device``."""
+        """This batch with its tensors on ``device``."""
         return QueryBatch(
             heads=upload(self.heads, device),
             relations=upload(self.relations, device),

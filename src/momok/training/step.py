@@ -112,7 +112,7 @@ class _Penalties:
         return self._regulariser(self._decoders[head], entities, relations.index_select(0, place))
 
     def of_answers(self, head: str, vectors: Tensor, answers: slice) -> Tensor:
-        """``objective.Penalty``."""
+        """The penalty of answers, as ``objective.Penalty`` describes it."""
         place = self._relation_of[answers]
         penalty = self._penalise(head, vectors, self.relations[head], place).sum() * self._scale
         self.total += penalty.detach()

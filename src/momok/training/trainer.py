@@ -137,7 +137,7 @@ class Trainer:
         self._set_learning_rate()
         order = self._epoch_order()
         started, first = time.perf_counter(), state.batch
-        looked, queries, speed = started, 0, 0.0
+        since, queries, speed = started, 0, 0.0
         for batch in self.queries.batches(order, settings.batch_size, start=state.batch):
             with self.runtime.autocast():
                 losses = training_step(
@@ -159,7 +159,7 @@ class Trainer:
             if self.losses.full:  # then all steps so far are done, on a GPU too
                 self._account()
                 now = time.perf_counter()
-                looked, queries, speed = now, 0, queries / (now - looked)
+                since, queries, speed = now, 0, queries / (now - since)
             self._report_step(speed)
             if interruption.requested:
                 self._account()
@@ -195,7 +195,7 @@ class Trainer:
         return order
 
     def _account(self) -> None:
-        """Add the losses of the steps since the last look to the epoch's sums.
+        """Add the losses of the steps since the last time to the epoch's sums.
 
         Raises:
             TrainingError: one is not finite.

@@ -31,7 +31,7 @@ class Draft:
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """N and R."""
+        """How many entities and relations there are."""
         return len(self.entities), len(self.relations)
 
     def report(self, kind: str, count: int, message: str, examples: Sequence[str] = ()) -> None:

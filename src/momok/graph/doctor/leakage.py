@@ -100,8 +100,8 @@ def find_leaks(train: Triples, facts: Triples, rules: list[Rule]) -> dict[str, N
         schema = {"body": pl.Int64, "relation": pl.Int64}
         known = pl.LazyFrame(pairs, schema=schema, orient="row")
         asked = _make_table(facts).with_row_index("row")
-        told = _join(asked, _make_table(train), turned=kind != "duplicate")
-        rows = told.join(known, on=["body", "relation"], how="semi").select("row").unique()
+        given = _join(asked, _make_table(train), turned=kind != "duplicate")
+        rows = given.join(known, on=["body", "relation"], how="semi").select("row").unique()
         marks[kind][rows.collect(engine="streaming")["row"].to_numpy()] = True
     return marks
 

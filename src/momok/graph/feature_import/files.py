@@ -47,8 +47,8 @@ def open_vectors(path: Path) -> Iterator[Vectors]:
         else:
             yield reader(path)
     except FeatureError as error:
-        said = str(error)
-        raise (error if str(path) in said else FeatureError(f"{path}: {said}")) from None
+        reason = str(error)
+        raise (error if str(path) in reason else FeatureError(f"{path}: {reason}")) from None
     except (ValueError, TypeError, OverflowError, RuntimeError) as error:
         raise FeatureError(f"{path}: holds what cannot be used: {_first_line(error)}") from error
     except MemoryError:

@@ -87,16 +87,16 @@ def _explain_faults() -> Iterator[None]:
         raise
     except Exception as error:
         # PyTorch's own reason stands at the end of its advice.
-        said = str(error).rpartition("WeightsUnpickler error: ")[2]
-        named = re.search(r"unsupported global:? (?:GLOBAL )?(\S+)", said, re.IGNORECASE)
+        reason = str(error).rpartition("WeightsUnpickler error: ")[2]
+        named = re.search(r"unsupported global:? (?:GLOBAL )?(\S+)", reason, re.IGNORECASE)
         if named or isinstance(error, RefusedError):
-            held = ascii(named[1] if named else said)[1:-1]  # a name may hold anything
+            held = ascii(named[1] if named else reason)[1:-1]  # a name may hold anything
             raise FeatureError(
                 f"is refused: it holds {held[:200]}, which is neither an array nor a plain "
                 f"container of labels and numbers; opening it could run code"
             ) from None
-        said = said.strip().splitlines()[0][:160] if said.strip() else type(error).__name__
-        raise FeatureError(f"is corrupt or no pickle: {said}") from error
+        reason = reason.strip().splitlines()[0][:160] if reason.strip() else type(error).__name__
+        raise FeatureError(f"is corrupt or no pickle: {reason}") from error
 
 
 def _check_archive(path: Path) -> None:

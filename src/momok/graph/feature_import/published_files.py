@@ -1,6 +1,6 @@
 """The feature files that papers of this field publish, known by their names.
 
-What is assumed of them is said to the user, since nothing in the files tells it.
+What is assumed of them is printed, since nothing in the files confirms it.
 """
 
 from __future__ import annotations

@@ -78,8 +78,8 @@ def read_parquet(path: Path) -> Vectors:
     except FeatureError:
         raise
     except Exception as error:  # polars has no common base for what a broken file raises
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FeatureError(f"is corrupt or no Parquet file: {said[:160]}") from error
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise FeatureError(f"is corrupt or no Parquet file: {reason[:160]}") from error
     label = _find_label_column(frame)
     numbers = frame.drop(label) if label is not None else frame
     labels = frame[label].cast(pl.String).to_list() if label is not None else None

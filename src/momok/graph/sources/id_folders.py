@@ -49,17 +49,17 @@ _TOLERATED = 0.5  # of the lines may be unusable; with more, the file is somethi
 
 
 def is_openke_folder(path: Path) -> bool:
-    """Tell an OpenKE folder by its train facts."""
+    """Whether a folder is of OpenKE, by its train facts."""
     return (path / "train2id.txt").is_file()
 
 
 def is_mygo_folder(path: Path) -> bool:
-    """Tell a MyGO folder by its list of entities."""
+    """Whether a folder is of MyGO, by its list of entities."""
     return (path / "entities.txt").is_file() and (path / "train.txt").is_file()
 
 
 def is_pykeen_folder(path: Path) -> bool:
-    """Tell the folder of a factory or a data set."""
+    """Whether a folder is of PyKEEN: of a factory or a data set."""
     return any((folder / _PYKEEN_TRIPLES).is_file() for folder in (path, path / "training"))
 
 

@@ -1,7 +1,7 @@
-"""RDF looked over on its way to the parser, for what the parser would not survive.
+"""RDF that the parser would not survive, refused on its way there.
 
-That is nesting without end (its memory grows with the square of the depth, or its stack ends), XML
-entities that multiply, and JSON-LD too large to be held as a whole.
+That is nesting without end (the parser's memory grows with the square of the depth, or its stack
+ends), XML entities that multiply, and JSON-LD too large to be held as a whole.
 """
 
 from __future__ import annotations
