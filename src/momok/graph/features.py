@@ -157,35 +157,74 @@ def load_features(folder: Path, modality: str, entities: Vocabulary) -> Features
         FeatureError: a file is missing, corrupt, or a pickle; rows, widths or labels contradict
             each other; no row names an entity; a present value is NaN or infinite.
     """
+    rows = load_rows(folder, modality, entities)
+    matched = rows.entities >= 0
+    if not matched.any():
+        example = f" (the first is {rows.labels[0]!r})" if rows.labels else ""
+        raise FeatureError(
+            f"{folder / modality}.safetensors: none of its {len(rows.labels)} rows{example} names "
+            f"an entity of the graph, such as {entities.labels[0]!r}; rows are matched by entity "
+            f"label"
+        )
+    used = np.flatnonzero(matched & rows.present)
+    vectors, owners = rows.vectors[used], rows.entities[used]
+    bad = _find_non_finite(vectors)
+    if len(bad):
+        row = used[bad[0]]
+        raise FeatureError(
+            f"{folder / modality}.safetensors: the vector of {rows.labels[row]!r} (row {row}) "
+            f"holds NaN or infinity ({len(bad)} such rows); mark such rows absent or encode them "
+            f"again"
+        )
+    matrix = np.zeros((len(entities), rows.manifest.width), dtype=np.float32)
+    matrix[owners] = vectors
+    mask = np.zeros(len(entities), dtype=np.bool_)
+    mask[owners] = True
+    return Features(matrix, mask, rows.manifest, rows.unmatched)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureRows:
+    """The rows of a modality as they lie on disk.
+
+    Attributes:
+        manifest: where the vectors come from.
+        labels: the label of each row.
+        entities: entity id of each row ``[n]``, -1 where the label names none.
+        vectors: ``[n, d]``, float16 or float32; values are not checked.
+        present: rows ``[n]`` that stand for something.
+    """
+
+    manifest: FeatureManifest
+    labels: list[str]
+    entities: NDArray[np.int64]
+    vectors: NDArray[Any]
+    present: BoolVector
+
+    @property
+    def unmatched(self) -> tuple[str, ...]:
+        """The labels that name no entity."""
+        return tuple(self.labels[row] for row in np.flatnonzero(self.entities < 0))
+
+
+def load_rows(folder: Path, modality: str, entities: Vocabulary) -> FeatureRows:
+    """Read a modality as it is.
+
+    Raises:
+        FeatureError: a file is missing, corrupt, or a pickle; rows, widths or labels contradict
+            each other.
+    """
     check_modality_name(modality)
-    path, manifest_path = folder / f"{modality}.safetensors", folder / f"{modality}.json"
-    manifest, labels, sha256 = read_manifest(manifest_path, modality)
-    vectors, present = read_tensors(path, sha256)
+    path = folder / f"{modality}.safetensors"
+    manifest, labels, sha256 = _read_manifest(folder / f"{modality}.json", modality)
+    vectors, present = _read_tensors(path, sha256)
     if vectors.shape != (len(labels), manifest.width):
         raise FeatureError(
-            f"{path}: {vectors.shape[0]} vectors of width {vectors.shape[1]}, but "
-            f"{manifest_path.name} says {len(labels)} rows of width {manifest.width}"
+            f"{path}: {vectors.shape[0]:,} vectors of width {vectors.shape[1]:,}, but "
+            f"{modality}.json says {len(labels):,} rows of width {manifest.width:,}"
         )
     ids = np.array([entities.ids.get(label, -1) for label in labels], dtype=np.int64)
-    matched = ids >= 0
-    if not matched.any():
-        example = f" (the first is {labels[0]!r})" if labels else ""
-        raise FeatureError(
-            f"{path}: none of its {len(labels)} rows{example} names an entity of the graph, such "
-            f"as {entities.labels[0]!r}; rows are matched by entity label"
-        )
-    used = np.flatnonzero(matched & present)
-    bad = used[_find_non_finite(vectors[used])]
-    if len(bad):
-        raise FeatureError(
-            f"{path}: the vector of {labels[bad[0]]!r} (row {bad[0]}) holds NaN or infinity "
-            f"({len(bad)} such rows); mark such rows absent or encode them again"
-        )
-    matrix = np.zeros((len(entities), manifest.width), dtype=np.float32)
-    matrix[ids[used]] = vectors[used]
-    mask = np.zeros(len(entities), dtype=np.bool_)
-    mask[ids[used]] = True
-    return Features(matrix, mask, manifest, tuple(labels[i] for i in np.flatnonzero(~matched)))
+    return FeatureRows(manifest, labels, ids, vectors, present)
 
 
 def save_features(
@@ -234,12 +273,8 @@ def _find_non_finite(matrix: NDArray[Any]) -> NDArray[np.intp]:
     return np.flatnonzero(~np.isfinite(matrix).all(axis=1))
 
 
-def read_manifest(path: Path, modality: str) -> tuple[FeatureManifest, list[str], str | None]:
-    """Read a manifest: where the vectors come from, the row labels, the sha256 of the tensors.
-
-    Raises:
-        FeatureError: it is missing or malformed, or names a row twice.
-    """
+def _read_manifest(path: Path, modality: str) -> tuple[FeatureManifest, list[str], str | None]:
+    """Read where the vectors come from, the labels of rows, the sha256 of the tensors."""
     if not path.is_file():
         _refuse_pickle_beside(path.with_suffix(".safetensors"))
         raise FeatureError(
@@ -263,12 +298,8 @@ def read_manifest(path: Path, modality: str) -> tuple[FeatureManifest, list[str]
     return manifest, _check_labels(path, read["labels"]), read.get("sha256")
 
 
-def read_tensors(path: Path, sha256: str | None) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Read vectors ``[n, d]`` (float16 or float32) and presence ``[n]``.
-
-    Raises:
-        FeatureError: the file is missing, corrupt or a pickle, or the tensors are of other shapes.
-    """
+def _read_tensors(path: Path, sha256: str | None) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Read vectors ``[n, d]`` (float16 or float32) and presence ``[n]``."""
     if not path.is_file():
         _refuse_pickle_beside(path)
         raise FeatureError(f"{path}: the vectors are missing")

@@ -16,9 +16,10 @@ from safetensors.numpy import save_file
 from momok.graph.doctor import features as doctor_features
 from momok.graph.doctor.features import (
     check_numbers,
-    check_table,
+    check_rows,
     group_equal_rows,
-    read_tables,
+    mark_covered,
+    read_rows,
 )
 from momok.graph.doctor.report import Problem
 from tests.graph.small_graph import ENTITIES, as_features
@@ -39,8 +40,12 @@ def write(folder, vectors, labels=ENTITIES, present=None, **changes):
 
 def examine(folder, graph) -> dict[str, Problem]:
     found = []
-    for table in read_tables(folder, graph):
-        found += [table] if isinstance(table, Problem) else check_table(table, graph)
+    for table in read_rows(folder, graph):
+        found += (
+            [table]
+            if isinstance(table, Problem)
+            else check_rows(table, graph, mark_covered(table, graph))
+        )
     kinds = [a.kind for a in found]
     assert len(set(kinds)) == len(kinds)
     return {a.kind: a for a in found}

@@ -13,7 +13,7 @@ from PIL import Image
 from momok.graph import MultimodalGraph, Vocabulary
 from momok.graph.doctor import look_alikes
 from momok.graph.doctor.look_alikes import (
-    find_duplicates,
+    count_duplicates,
     group_alike,
     hash_picture,
     join_pairs,
@@ -39,25 +39,26 @@ def test_groups_of_several_entities(pairs):
         members[group].add(entity)
     shared = {group: sorted(found) for group, found in members.items() if len(found) > 1}
     groups, entities = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    duplicates = find_duplicates(groups, entities, GRAPH)
-    if not shared:
-        assert duplicates is None
-        return
-    assert duplicates is not None
-    assert duplicates.count == len({entity for found in shared.values() for entity in found})
-    largest = max(map(len, shared.values()))
-    assert (
-        duplicates.extent
-        == f"{len(shared)} group{'s'[: len(shared) > 1]}, the largest of {largest}"
-    )
-    ranked = sorted(shared, key=lambda group: (-len(shared[group]), group))
-    assert duplicates.examples == tuple(
-        " = ".join(f"e{entity}" for entity in shared[group][:3])
-        + (f" and {len(shared[group]) - 3} more" if len(shared[group]) > 3 else "")
-        for group in ranked[:5]
-    )
-    assert duplicates.grade(10 * duplicates.count) == "warning"
-    assert duplicates.grade(10 * duplicates.count + 1) == "note"
+    count = len({entity for found in shared.values() for entity in found})
+    texts = {"unit": "vectors", "what": "({})", "effect": "", "remedy": ""}
+    for total, severity in ((10 * count, "warning"), (10 * count + 1, "note")):
+        problems = list(
+            count_duplicates(groups, entities, GRAPH, "features", "kind", total=total, **texts)
+        )
+        if not shared:
+            assert problems == []
+            continue
+        [duplicates] = problems
+        assert (duplicates.count, duplicates.severity) == (count, severity)
+        largest = max(map(len, shared.values()))
+        extent = f"{len(shared)} group{'s'[: len(shared) > 1]}, the largest of {largest}"
+        assert duplicates.message.endswith(f"({extent})")
+        ranked = sorted(shared, key=lambda group: (-len(shared[group]), group))
+        assert duplicates.examples == tuple(
+            " = ".join(f"e{entity}" for entity in shared[group][:3])
+            + (f" and {len(shared[group]) - 3} more" if len(shared[group]) > 3 else "")
+            for group in ranked[:5]
+        )
 
 
 @pytest.fixture

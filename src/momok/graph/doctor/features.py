@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -12,66 +11,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.errors import DataError, FeatureError
-from momok.graph.doctor.look_alikes import find_duplicates
-from momok.graph.doctor.overview import code_types
-from momok.graph.doctor.report import MAX_EXAMPLES, Problem, Severity, count_problem
+from momok.graph.doctor.look_alikes import count_duplicates
+from momok.graph.doctor.report import Problem, Severity, code_types, count_problem
 from momok.graph.entities_file import NUMBERS_FILE, read_numbers
-from momok.graph.features import list_modalities, read_manifest, read_tensors
+from momok.graph.features import FeatureRows, list_modalities, load_rows
 from momok.graph.graph import MultimodalGraph
 
 _BLOCK = 1 << 22  # numbers looked at once: 16 MB of float32
 
 
-@dataclass(frozen=True, eq=False)
-class VectorTable:
-    """The vectors of a modality as they lie on disk or in memory.
-
-    Attributes:
-        modality: its name.
-        vectors: ``[n, d]``, float16 or float32, not yet checked.
-        present: rows ``[n]`` that stand for something.
-        entities: entity id of each row ``[n]``, -1 where the label is unknown.
-        unknown: the first labels that are no entities.
-    """
-
-    modality: str
-    vectors: NDArray[Any]
-    present: NDArray[np.bool_]
-    entities: NDArray[np.int64]
-    unknown: tuple[str, ...] = ()
-
-    def covered(self, num_entities: int) -> NDArray[np.bool_]:
-        """Mark the entities ``[N]`` that have a vector."""
-        has = np.zeros(num_entities, dtype=np.bool_)
-        has[self.entities[self.present & (self.entities >= 0)]] = True
-        return has
-
-
-def read_tables(folder: Path | None, graph: MultimodalGraph) -> Iterator[VectorTable | Problem]:
+def read_rows(folder: Path | None, graph: MultimodalGraph) -> Iterator[FeatureRows | Problem]:
     """Read each modality of a folder ``features`` as it is; what cannot be read is a problem.
 
     Without a folder, the features that the graph holds are taken.
     """
     if folder is None:
-        everyone = np.arange(graph.num_entities)
-        for modality, features in graph.features.items():
-            yield VectorTable(
-                modality, features.matrix, features.present, everyone, features.unmatched
+        for features in graph.features.values():
+            ids = np.flatnonzero(features.present)
+            lost = features.unmatched
+            yield FeatureRows(
+                manifest=features.manifest,
+                labels=[*(graph.entities.labels[i] for i in ids), *lost],
+                entities=np.append(ids, [-1] * len(lost)).astype(np.int64),
+                vectors=features.matrix[ids],
+                present=np.arange(len(ids) + len(lost)) < len(ids),
             )
         return
     for modality in list_modalities(folder):
         try:
-            yield _read_table(folder, modality, graph)
+            yield load_rows(folder, modality, graph.entities)
         except FeatureError as error:
-            yield Problem(
-                check="features",
-                kind="unreadable-features",
-                severity="error",
-                count=1,
-                unit="modalities",
-                message=str(error),
+            yield _describe_unreadable(
+                *("unreadable-features", "modalities", error),
                 effect="momok refuses to load the graph while this stands in its folder",
-                impact=1.0,
                 remedy=(
                     "momok encode makes it again, momok features import reads vectors of other "
                     "formats; or move the files out of the folder features"
@@ -79,34 +51,101 @@ def read_tables(folder: Path | None, graph: MultimodalGraph) -> Iterator[VectorT
             )
 
 
-def _read_table(folder: Path, modality: str, graph: MultimodalGraph) -> VectorTable:
-    path = folder / f"{modality}.safetensors"
-    manifest, labels, sha256 = read_manifest(folder / f"{modality}.json", modality)
-    vectors, present = read_tensors(path, sha256)
-    if vectors.shape != (len(labels), manifest.width):
-        raise FeatureError(
-            f"{path}: {vectors.shape[0]:,} vectors of width {vectors.shape[1]:,}, but "
-            f"{modality}.json says {len(labels):,} rows of width {manifest.width:,}"
-        )
-    entities = np.array([graph.entities.ids.get(label, -1) for label in labels], dtype=np.int64)
-    unknown = tuple(labels[i] for i in np.flatnonzero(entities < 0))
-    return VectorTable(modality, vectors, present, entities, unknown)
+def _describe_unreadable(
+    kind: str, unit: str, error: Exception, *, effect: str, remedy: str
+) -> Problem:
+    return Problem(
+        check="features",
+        kind=kind,
+        severity="error",
+        count=1,
+        unit=unit,
+        message=str(error),
+        effect=effect,
+        impact=1.0,
+        remedy=remedy,
+    )
 
 
-def check_table(table: VectorTable, graph: MultimodalGraph) -> Iterator[Problem]:
-    """Check one modality: its rows, its values, its columns."""
-    has = table.covered(graph.num_entities)
-    yield from _check_unknown(table, int(has.sum()))
-    yield from _check_missing(table, graph, has)
+def mark_covered(rows: FeatureRows, graph: MultimodalGraph) -> NDArray[np.bool_]:
+    """Mark the entities ``[N]`` that have a vector."""
+    has = np.zeros(graph.num_entities, dtype=np.bool_)
+    has[rows.entities[rows.present & (rows.entities >= 0)]] = True
+    return has
+
+
+def check_rows(
+    table: FeatureRows, graph: MultimodalGraph, has: NDArray[np.bool_]
+) -> Iterator[Problem]:
+    """Check one modality: its rows, its values, its columns.
+
+    Args:
+        table: the modality.
+        graph: the graph.
+        has: which entities have a vector ``[N]``.
+    """
+    modality = table.manifest.modality
+    yield from count_problem(
+        *("features", "unknown-rows", "warning" if has.any() else "error"),
+        subject=modality,
+        count=len(table.unmatched),
+        total=len(table.entities),
+        unit="rows",
+        what="name no entity of the graph",
+        effect=(
+            "these vectors are not used; where labels were changed, entities lost theirs"
+            if has.any()
+            else "no vector belongs to an entity: momok refuses to load the graph"
+        ),
+        examples=table.unmatched,
+        remedy="momok encode makes the modality again for the present labels",
+    )
+    yield from _check_missing(modality, graph, has)
     rows = np.flatnonzero(table.present & (table.entities >= 0))
     if not len(rows):
         return
     bad, zero, low, high = _scan(table.vectors, rows)
-    yield from _describe_rows(table, graph, rows[bad], len(rows), "not-finite")
-    yield from _describe_rows(table, graph, rows[zero], len(rows), "zero-vector")
-    yield from _check_columns(table, low, high, len(rows))
+    for marks, (kind, severity, what, effect, remedy) in zip((bad, zero), _FAULTS, strict=True):
+        yield from count_problem(
+            *("features", kind, severity),
+            subject=modality,
+            count=int(marks.sum()),
+            total=len(rows),
+            unit="vectors",
+            what=what,
+            effect=effect,
+            examples=(table.labels[row] for row in rows[marks]),
+            remedy=remedy,
+        )
+    if len(rows) >= 2:
+        yield from _check_columns(modality, low, high)
     sound = rows[~(bad | zero)]
-    yield from _check_duplicates(table, graph, sound, len(rows))
+    yield from count_duplicates(
+        group_equal_rows(table.vectors, sound),
+        table.entities[sound],
+        graph,
+        *("features", "duplicate-vector"),
+        subject=modality,
+        total=len(rows),
+        unit="vectors",
+        what="are shared by several entities ({})",
+        effect="this modality cannot tell these entities apart; a large group is often a stand-in",
+        remedy="mark stand-ins absent (present = 0); look whether texts or pictures repeat",
+    )
+
+
+_FAULTS: tuple[tuple[str, Severity, str, str, str], ...] = (
+    (
+        *("not-finite", "error", "hold NaN or infinity"),
+        "momok refuses to load the graph; one NaN spoils every score",
+        "encode these entities again, or mark the rows absent (present = 0)",
+    ),
+    (
+        *("zero-vector", "warning", "are zero, though marked present"),
+        "a zero says 'nothing is known' but is learned from as if something were",
+        "mark the rows absent (present = 0), so that the setting features.missing applies",
+    ),
+)
 
 
 def _scan(
@@ -127,47 +166,23 @@ def _scan(
     return bad, zero, low, high
 
 
-def _check_unknown(table: VectorTable, covered: int) -> Iterator[Problem]:
-    unknown = int((table.entities < 0).sum())
-    total = len(table.entities)
-    if not unknown:  # of a graph in memory, which keeps only the labels of such rows
-        unknown = len(table.unknown)
-        total = covered + unknown
-    if unknown:
-        yield count_problem(
-            *("features", "unknown-rows", "warning" if covered else "error"),
-            subject=table.modality,
-            count=unknown,
-            total=total,
-            unit="rows",
-            what="name no entity of the graph",
-            effect=(
-                "these vectors are not used; where labels were changed, entities lost theirs"
-                if covered
-                else "no vector belongs to an entity: momok refuses to load the graph"
-            ),
-            examples=table.unknown[:MAX_EXAMPLES],
-            remedy="momok encode makes the modality again for the present labels",
-        )
-
-
 def _check_missing(
-    table: VectorTable, graph: MultimodalGraph, has: NDArray[np.bool_]
+    modality: str, graph: MultimodalGraph, has: NDArray[np.bool_]
 ) -> Iterator[Problem]:
-    if has.all():
-        return
     missing = ~has
-    expected = missing & _mark_types_with(has, graph)
+    # That no currency has a flag is how things are; that some countries have none is a gap.
+    types, codes = code_types(graph)
+    expected = missing & (np.bincount(codes[has], minlength=len(types)) > 0)[codes]
     share = float(expected.sum() / max(1, (expected | has).sum()))
     what = "have no vector"
     if expected.any() and any(graph.entity_types):
         what += f", {expected.sum():,} of them of a type of which others have one"
     elif any(graph.entity_types):
         what += ", all of types of which none has one"
-    shown = np.flatnonzero(expected if expected.any() else missing)[:MAX_EXAMPLES]
-    yield count_problem(
+    shown = np.flatnonzero(expected if expected.any() else missing)
+    yield from count_problem(
         *("features", "missing-vectors", "warning" if share >= 0.5 else "note"),
-        subject=table.modality,
+        subject=modality,
         count=int(missing.sum()),
         total=graph.num_entities,
         unit="entities",
@@ -177,73 +192,24 @@ def _check_missing(
         examples=(graph.entities.labels[i] for i in shown),
         remedy=(
             f"give them a text or picture and momok encode again; or choose "
-            f"modality.{table.modality}.missing (momok config)"
+            f"modality.{modality}.missing (momok config)"
         ),
     )
 
 
-def _mark_types_with(has: NDArray[np.bool_], graph: MultimodalGraph) -> NDArray[np.bool_]:
-    """Mark the entities ``[N]`` of a type of which any entity has the modality.
-
-    That no currency has a flag is how things are; that some countries have none is a gap.
-    """
-    types, codes = code_types(graph)
-    counts = np.bincount(codes[has], minlength=len(types))
-    marked: NDArray[np.bool_] = counts[codes] > 0
-    return marked
-
-
-_ROW_FAULTS: dict[str, tuple[Severity, str, str, str]] = {
-    "not-finite": (
-        "error",
-        "hold NaN or infinity",
-        "momok refuses to load the graph; one NaN spoils every score",
-        "encode these entities again, or mark the rows absent (present = 0)",
-    ),
-    "zero-vector": (
-        "warning",
-        "are zero, though marked present",
-        "a zero says 'nothing is known' but is learned from as if something were",
-        "mark the rows absent (present = 0), so that the setting features.missing applies",
-    ),
-}
-
-
-def _describe_rows(
-    table: VectorTable, graph: MultimodalGraph, rows: NDArray[np.int64], total: int, kind: str
-) -> Iterator[Problem]:
-    if len(rows):
-        severity, what, effect, remedy = _ROW_FAULTS[kind]
-        yield count_problem(
-            *("features", kind, severity),
-            subject=table.modality,
-            count=len(rows),
-            total=total,
-            unit="vectors",
-            what=what,
-            effect=effect,
-            examples=(graph.entities.labels[table.entities[row]] for row in rows[:MAX_EXAMPLES]),
-            remedy=remedy,
-        )
-
-
-def _check_columns(
-    table: VectorTable, low: NDArray[Any], high: NDArray[Any], rows: int
-) -> Iterator[Problem]:
+def _check_columns(modality: str, low: NDArray[Any], high: NDArray[Any]) -> Iterator[Problem]:
     constant = np.flatnonzero(low == high)
-    width = len(low)
-    if rows >= 2 and len(constant):
-        yield count_problem(
-            *("features", "constant-column", "warning" if 2 * len(constant) >= width else "note"),
-            subject=table.modality,
-            count=len(constant),
-            total=width,
-            unit="columns",
-            what="never change",
-            effect="they tell no entity from another and cost memory and time",
-            examples=(f"column {c} is {low[c]:g}" for c in constant[:MAX_EXAMPLES]),
-            remedy="features.reduce=pca leaves them out; or encode without them",
-        )
+    yield from count_problem(
+        *("features", "constant-column", "warning" if 2 * len(constant) >= len(low) else "note"),
+        subject=modality,
+        count=len(constant),
+        total=len(low),
+        unit="columns",
+        what="never change",
+        effect="they tell no entity from another and cost memory and time",
+        examples=(f"column {c} is {low[c]:g}" for c in constant),
+        remedy="features.reduce=pca leaves them out; or encode without them",
+    )
 
 
 def group_equal_rows(vectors: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -259,27 +225,6 @@ def group_equal_rows(vectors: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[
     return groups
 
 
-def _check_duplicates(
-    table: VectorTable, graph: MultimodalGraph, rows: NDArray[np.int64], total: int
-) -> Iterator[Problem]:
-    groups = group_equal_rows(table.vectors, rows)
-    duplicates = find_duplicates(groups, table.entities[rows], graph)
-    if duplicates is not None:
-        yield count_problem(
-            *("features", "duplicate-vector", duplicates.grade(total)),
-            subject=table.modality,
-            count=duplicates.count,
-            total=total,
-            unit="vectors",
-            what=f"are shared by several entities ({duplicates.extent})",
-            effect=(
-                "this modality cannot tell these entities apart; a large group is often a stand-in"
-            ),
-            examples=duplicates.examples,
-            remedy="mark stand-ins absent (present = 0); look whether texts or pictures repeat",
-        )
-
-
 def check_numbers(
     folder: Path, graph: MultimodalGraph
 ) -> tuple[list[Problem], NDArray[np.bool_] | None]:
@@ -290,53 +235,42 @@ def check_numbers(
     try:
         numbers = read_numbers(folder)
     except DataError as error:
-        unreadable = Problem(
-            check="features",
-            kind="unreadable-numbers",
-            severity="error",
-            count=1,
-            unit="files",
-            message=str(error),
+        unreadable = _describe_unreadable(
+            *("unreadable-numbers", "files", error),
             effect="momok encode GRAPH numeric refuses the file",
-            impact=1.0,
             remedy=f"mend the line in {NUMBERS_FILE}, or make the graph with momok data build",
         )
         return [unreadable], None
     if not numbers:
         return [], None
-    problems: list[Problem] = []
     labels = {label for values in numbers.values() for label in values}
     unknown = sorted(labels - graph.entities.ids.keys())
-    if unknown:
-        problems.append(
-            count_problem(
-                *("features", "unknown-numbers", "warning"),
-                count=len(unknown),
-                total=len(labels),
-                unit="labels",
-                what=f"in {NUMBERS_FILE} name no entity of the graph",
-                effect="their numbers are not used; where labels changed, entities lost theirs",
-                examples=unknown[:MAX_EXAMPLES],
-                remedy="give the entities the labels that they have in entities.tsv",
-            )
-        )
     constant = [
         (name, next(iter(values.values())))
         for name, values in numbers.items()
         if len(values) > 1 and len({*values.values()}) == 1
     ]
-    if constant:
-        problems.append(
-            count_problem(
-                *("features", "constant-number", "note"),
-                count=len(constant),
-                total=len(numbers),
-                unit="attributes",
-                what="have one value throughout",
-                effect="they tell no entity from another",
-                examples=(f"{name} is {value:g}" for name, value in constant[:MAX_EXAMPLES]),
-                remedy=f"take them out of {NUMBERS_FILE}",
-            )
-        )
+    problems = [
+        *count_problem(
+            *("features", "unknown-numbers", "warning"),
+            count=len(unknown),
+            total=len(labels),
+            unit="labels",
+            what=f"in {NUMBERS_FILE} name no entity of the graph",
+            effect="their numbers are not used; where labels changed, entities lost theirs",
+            examples=unknown,
+            remedy="give the entities the labels that they have in entities.tsv",
+        ),
+        *count_problem(
+            *("features", "constant-number", "note"),
+            count=len(constant),
+            total=len(numbers),
+            unit="attributes",
+            what="have one value throughout",
+            effect="they tell no entity from another",
+            examples=(f"{name} is {value:g}" for name, value in constant),
+            remedy=f"take them out of {NUMBERS_FILE}",
+        ),
+    ]
     has = np.array([label in labels for label in graph.entities.labels], dtype=np.bool_)
     return problems, has

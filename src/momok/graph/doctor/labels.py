@@ -8,13 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import unquote
 
-from momok.graph.doctor.report import (
-    MAX_EXAMPLES,
-    Problem,
-    Severity,
-    count_problem,
-    format_count,
-)
+from momok.graph.doctor.report import Problem, Severity, count_problem, format_count
 from momok.graph.graph import MultimodalGraph
 from momok.progress import Progress
 
@@ -97,7 +91,7 @@ def _check_collisions(unit: str, labels: Sequence[str]) -> Iterator[Problem]:
     described = {kind: text for kind, _, text in _FORMS}
     for kind, groups in group_collisions(labels).items():
         severity: Severity = "note" if kind == "case" else "warning"
-        yield count_problem(
+        yield from count_problem(
             *("labels", f"{kind}-collision", severity),
             count=sum(map(len, groups)),
             total=len(labels),
@@ -108,7 +102,7 @@ def _check_collisions(unit: str, labels: Sequence[str]) -> Iterator[Problem]:
                 f"if they mean one thing, its facts are split over several {unit}, and right "
                 f"answers count as wrong"
             ),
-            examples=(" = ".join(labels[i] for i in ids[:3]) for ids in groups[:MAX_EXAMPLES]),
+            examples=(" = ".join(labels[i] for i in ids[:3]) for ids in groups),
             remedy=f"give each thing one label in all files; leave {unit} that differ in truth",
         )
 
@@ -116,32 +110,30 @@ def _check_collisions(unit: str, labels: Sequence[str]) -> Iterator[Problem]:
 def _check_invisible(unit: str, labels: Sequence[str]) -> Iterator[Problem]:
     # isprintable is false for all of _INVISIBLE and cheap; blanks of other widths are no matter.
     found = [label for label in labels if not label.isprintable() and _INVISIBLE.search(label)]
-    if found:
-        yield count_problem(
-            *("labels", "invisible-characters", "warning"),
-            count=len(found),
-            total=len(labels),
-            unit=unit,
-            what="have control or invisible characters in their label",
-            effect="who types the label as it looks does not find it; joins with other data fail",
-            examples=found[:MAX_EXAMPLES],
-            remedy="take the characters out of all files",
-        )
+    yield from count_problem(
+        *("labels", "invisible-characters", "warning"),
+        count=len(found),
+        total=len(labels),
+        unit=unit,
+        what="have control or invisible characters in their label",
+        effect="who types the label as it looks does not find it; joins with other data fail",
+        examples=found,
+        remedy="take the characters out of all files",
+    )
 
 
 def _check_names(graph: MultimodalGraph) -> Iterator[Problem]:
     names = Counter(name.casefold() for name in graph.entity_names)
     shared = [(name, count) for name, count in names.most_common() if count > 1]
-    if shared:
-        yield count_problem(
-            *("labels", "shared-name", "note"),
-            count=sum(count for _, count in shared),
-            total=graph.num_entities,
-            unit="entities",
-            what=f"share their display name with another ({format_count(len(shared), 'name')})",
-            effect=(
-                "momok predict asks for the label where a name is not enough; no effect on results"
-            ),
-            examples=(f"{name} ({count:,} entities)" for name, count in shared[:MAX_EXAMPLES]),
-            remedy="make the names tell them apart, as in 'Paris (Texas)'",
-        )
+    yield from count_problem(
+        *("labels", "shared-name", "note"),
+        count=sum(count for _, count in shared),
+        total=graph.num_entities,
+        unit="entities",
+        what=f"share their display name with another ({format_count(len(shared), 'name')})",
+        effect=(
+            "momok predict asks for the label where a name is not enough; no effect on results"
+        ),
+        examples=(f"{name} ({count:,} entities)" for name, count in shared),
+        remedy="make the names tell them apart, as in 'Paris (Texas)'",
+    )

@@ -32,7 +32,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from momok.graph.doctor.report import (
-    MAX_EXAMPLES,
     Problem,
     count_problem,
     format_count,
@@ -131,16 +130,18 @@ def check_leakage(graph: MultimodalGraph) -> Iterator[Problem]:
     marks = find_leaks(graph.train, graph.test, rules)
     for kind in KINDS:
         if marks[kind].any():
-            yield _describe_leak(graph, kind, marks[kind], [r for r in rules if r.kind == kind])
+            yield from _describe_leak(
+                graph, kind, marks[kind], [r for r in rules if r.kind == kind]
+            )
     linked = find_linked(graph.train, graph.test, graph.num_entities)
     any_rule = np.logical_or.reduce(list(marks.values()))
     if linked.any() and not np.array_equal(linked, any_rule):
-        yield _describe_linked(graph, linked, any_rule)
+        yield from _describe_linked(graph, linked, any_rule)
 
 
 def _describe_leak(
     graph: MultimodalGraph, kind: str, marks: NDArray[np.bool_], rules: list[Rule]
-) -> Problem:
+) -> Iterator[Problem]:
     share = float(marks.mean())
     leaking = set(graph.test[marks, 1].tolist())
     concerned = [rule for rule in rules if rule.head in leaking]
@@ -149,7 +150,7 @@ def _describe_leak(
         "inverse": "are the reverse of a train fact of an inverse relation",
         "duplicate": "repeat a train fact under a relation that says the same",
     }[kind]
-    return count_problem(
+    yield from count_problem(
         *("leakage", f"{kind}-leak", grade(share)),
         count=int(marks.sum()),
         total=len(marks),
@@ -159,7 +160,7 @@ def _describe_leak(
             f"a rule of one step answers them: they raise MRR by at most {100 * share:.2f} points "
             f"over that of the other test facts"
         ),
-        examples=(_show_rule(graph, rule) for rule in concerned[:MAX_EXAMPLES]),
+        examples=(_show_rule(graph, rule) for rule in concerned),
         remedy=_describe_remedy(graph, kind),
     )
 
@@ -187,8 +188,8 @@ def _show_rule(graph: MultimodalGraph, rule: Rule) -> str:
 
 def _describe_linked(
     graph: MultimodalGraph, linked: NDArray[np.bool_], by_rule: NDArray[np.bool_]
-) -> Problem:
-    return count_problem(
+) -> Iterator[Problem]:
+    yield from count_problem(
         *("leakage", "linked-pair", "note"),
         count=int(linked.sum()),
         total=len(linked),
@@ -201,6 +202,6 @@ def _describe_linked(
             f"no set of rules from one relation to another gives away more than "
             f"{100 * float(linked.mean()):.2f} points of MRR"
         ),
-        examples=(show_fact(graph, f) for f in graph.test[linked & ~by_rule][:MAX_EXAMPLES]),
+        examples=(show_fact(graph, f) for f in graph.test[linked & ~by_rule]),
         remedy="nothing to do; it is the ceiling of leaks of one step",
     )

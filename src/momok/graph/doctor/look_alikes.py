@@ -9,13 +9,21 @@ the cost is n log n however many pictures share a band. In a crowded band a pair
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.graph.doctor.report import MAX_EXAMPLES, Severity, format_count
+from momok.graph.doctor.report import (
+    MAX_EXAMPLES,
+    Problem,
+    Severity,
+    count_problem,
+    format_count,
+)
 from momok.graph.graph import MultimodalGraph
 from momok.graph.pictures import open_picture
 from momok.graph.triples import sort_unique
@@ -31,51 +39,47 @@ _WARNING_SHARE = 0.1
 _NAMED = 3  # entities of each group
 
 
-@dataclass(frozen=True, kw_only=True)
-class Duplicates:
-    """Entities that share a vector or a picture.
-
-    Attributes:
-        count: entities that share something with another.
-        extent: the groups in words.
-        examples: the first entities of the largest groups.
-    """
-
-    count: int
-    extent: str
-    examples: tuple[str, ...]
-
-    def grade(self, total: int) -> Severity:
-        """Grade by the share of all entities that have the modality."""
-        return "warning" if self.count >= _WARNING_SHARE * total else "note"
-
-
-def find_duplicates(
-    groups: NDArray[np.int64], entities: NDArray[np.int64], graph: MultimodalGraph
-) -> Duplicates | None:
-    """Find the groups that several entities are in; None where there is no such group.
+def count_duplicates(
+    groups: NDArray[np.int64],
+    entities: NDArray[np.int64],
+    graph: MultimodalGraph,
+    check: str,
+    kind: str,
+    *,
+    total: int,
+    what: str,
+    **said: Any,
+) -> Iterator[Problem]:
+    """Count the entities that share a group with another; the largest groups are the examples.
 
     Args:
         groups: the group ``[n]`` of each vector or picture, numbered from 0.
         entities: the entity id ``[n]`` of each.
         graph: names the entities.
+        check, kind, total: as of ``count_problem``.
+        what: as there, with ``{}`` for the number and size of groups.
+        said: the other texts of the problem.
     """
     keys = sort_unique(groups * graph.num_entities + entities)  # each entity once in a group
     groups, entities = np.divmod(keys, graph.num_entities)
     sizes = np.bincount(groups)
     shared = sizes > 1
-    if not shared.any():
-        return None
+    count = len(np.unique(entities[shared[groups]]))
     largest = np.argsort(-sizes, kind="stable")[:MAX_EXAMPLES]
     examples = []
     for group in largest[shared[largest]]:
         members = entities[groups == group][:_NAMED]
         more = f" and {sizes[group] - _NAMED:,} more" if sizes[group] > _NAMED else ""
         examples.append(" = ".join(graph.entities.labels[i] for i in members) + more)
-    return Duplicates(
-        count=len(np.unique(entities[shared[groups]])),
-        extent=f"{format_count(int(shared.sum()), 'group')}, the largest of {int(sizes.max()):,}",
-        examples=tuple(examples),
+    extent = f"{format_count(int(shared.sum()), 'group')}, the largest of {sizes.max(initial=0):,}"
+    severity: Severity = "warning" if count >= _WARNING_SHARE * total else "note"
+    yield from count_problem(
+        *(check, kind, severity),
+        count=count,
+        total=total,
+        what=what.format(extent),
+        examples=examples,
+        **said,
     )
 
 

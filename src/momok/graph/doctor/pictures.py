@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from momok.graph.doctor.look_alikes import (
     PictureHash,
-    find_duplicates,
+    count_duplicates,
     group_alike,
     hash_picture,
 )
-from momok.graph.doctor.report import MAX_EXAMPLES, Problem, Severity, count_problem
+from momok.graph.doctor.report import Problem, Severity, count_problem
 from momok.graph.entities_file import list_pictures, read_table
 from momok.graph.graph import MultimodalGraph
 from momok.graph.pictures import PictureError, PictureTooLargeError, ignore_picture_warnings
@@ -81,15 +81,36 @@ def check_pictures(
         return
     files = {path: i for i, path in enumerate(dict.fromkeys(pictures.paths))}
     hashes = _hash_all(list(files), progress)
-    faults: dict[str, list[str]] = {"undecodable": [], "too-large": []}
-    for path, found in zip(files, hashes, strict=True):
-        if isinstance(found, PictureError):
-            kind = "too-large" if isinstance(found, PictureTooLargeError) else "undecodable"
-            faults[kind].append(f"{_show_path(path)}: {found}")
-    for kind, examples in faults.items():
-        yield from _describe_faults(kind, examples, len(files))
+    for kind, error, what, remedy in _FAULTS:
+        examples = [
+            f"{_show_path(path)}: {found}"
+            for path, found in zip(files, hashes, strict=True)
+            if type(found) is error
+        ]
+        yield from count_problem(
+            *("pictures", kind, "warning"),
+            count=len(examples),
+            total=len(files),
+            unit="pictures",
+            what=what,
+            effect="an encoder leaves them out: these entities count as having no picture",
+            examples=examples,
+            remedy=remedy,
+        )
     rows = np.array([files[path] for path in pictures.paths], dtype=np.int64)
     yield from _check_look_alikes(pictures, graph, hashes, rows)
+
+
+_FAULTS = (
+    (
+        *("undecodable-picture", PictureError, "cannot be decoded"),
+        "fetch the files again, or blank the column picture in entities.tsv",
+    ),
+    (
+        *("too-large-picture", PictureTooLargeError, "are too large to be decoded safely"),
+        "save them smaller: encoders look at a few hundred pixels a side",
+    ),
+)
 
 
 def _hash_all(paths: Sequence[Path], progress: Progress) -> list[PictureHash | PictureError]:
@@ -129,36 +150,16 @@ def _describe_paths(pictures: PictureList, named: int) -> Iterator[Problem]:
             "put the files there, or blank the column picture in entities.tsv",
         ),
     ):
-        if places:
-            yield count_problem(
-                *("pictures", kind, severity),
-                count=len(places),
-                total=named,
-                unit="pictures",
-                what=f"that entities.tsv names {what}",
-                effect=effect,
-                examples=places[:MAX_EXAMPLES],
-                remedy=remedy,
-            )
-
-
-def _describe_faults(kind: str, examples: list[str], total: int) -> Iterator[Problem]:
-    if not examples:
-        return
-    what = "cannot be decoded" if kind == "undecodable" else "are too large to be decoded safely"
-    remedy = "fetch the files again, or blank the column picture in entities.tsv"
-    if kind == "too-large":
-        remedy = "save them smaller: encoders look at a few hundred pixels a side"
-    yield count_problem(
-        *("pictures", f"{kind}-picture", "warning"),
-        count=len(examples),
-        total=total,
-        unit="pictures",
-        what=what,
-        effect="an encoder leaves them out: these entities count as having no picture",
-        examples=tuple(examples[:MAX_EXAMPLES]),
-        remedy=remedy,
-    )
+        yield from count_problem(
+            *("pictures", kind, severity),
+            count=len(places),
+            total=named,
+            unit="pictures",
+            what=f"that entities.tsv names {what}",
+            effect=effect,
+            examples=places,
+            remedy=remedy,
+        )
 
 
 def _check_look_alikes(
@@ -176,22 +177,19 @@ def _check_look_alikes(
         np.array([found.bits for found in good], dtype=np.uint64),
         np.stack([found.colours for found in good]),
     )
-    position = np.cumsum(sound) - 1
-    groups = groups[position[rows[kept]]]
+    groups = groups[(np.cumsum(sound) - 1)[rows[kept]]]
     entities = pictures.entities[kept]
-    duplicates = find_duplicates(groups, entities, graph)
-    if duplicates is not None:
-        total = len(np.unique(entities))
-        yield count_problem(
-            *("pictures", "near-identical-pictures", duplicates.grade(total)),
-            count=duplicates.count,
-            total=total,
-            unit="entities",
-            what=f"with pictures have one that looks like another's ({duplicates.extent})",
-            effect="pictures cannot tell these entities apart; a large group is often a stand-in",
-            examples=duplicates.examples,
-            remedy="blank the column picture of stand-ins in entities.tsv; else nothing to do",
-        )
+    yield from count_duplicates(
+        groups,
+        entities,
+        graph,
+        *("pictures", "near-identical-pictures"),
+        total=len(np.unique(entities)),
+        unit="entities",
+        what="with pictures have one that looks like another's ({})",
+        effect="pictures cannot tell these entities apart; a large group is often a stand-in",
+        remedy="blank the column picture of stand-ins in entities.tsv; else nothing to do",
+    )
 
 
 def _show_path(path: Path) -> str:

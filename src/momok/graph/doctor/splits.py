@@ -63,8 +63,8 @@ def show_fact(graph: MultimodalGraph, fact: NDArray[np.int64]) -> str:
     return f"{labels[head]} | {graph.relations.labels[relation]} | {labels[tail]}"
 
 
-def _show_some(graph: MultimodalGraph, facts: Triples) -> tuple[str, ...]:
-    return tuple(show_fact(graph, fact) for fact in facts[:MAX_EXAMPLES])
+def _show_all(graph: MultimodalGraph, facts: Triples) -> Iterator[str]:
+    return (show_fact(graph, fact) for fact in facts)
 
 
 def _pass_on(finding: Finding) -> Problem:
@@ -85,6 +85,8 @@ def _pass_on(finding: Finding) -> Problem:
 def _check_overlaps(graph: MultimodalGraph) -> Iterator[Problem]:
     sizes = graph.num_entities, graph.num_relations
     keys = {split: encode_triples(graph.facts(split), *sizes) for split in SPLIT_NAMES}
+    others = np.concatenate([keys["train"], keys["test"]])
+    usable = int((~is_member(keys["valid"], others)).sum())  # in no other split
     pairs: tuple[tuple[SplitName, SplitName], ...] = (
         ("test", "train"),
         ("valid", "train"),
@@ -92,28 +94,20 @@ def _check_overlaps(graph: MultimodalGraph) -> Iterator[Problem]:
     )
     for split, other in pairs:
         shared = is_member(keys[split], keys[other])
-        if not shared.any():
-            continue
-        share = float(shared.mean())
-        yield count_problem(
+        share = float(shared.sum() / max(1, len(shared)))
+        yield from count_problem(
             *("splits", "overlap", grade(share)),
             count=int(shared.sum()),
             total=len(shared),
             unit=f"{split} facts",
             what=f"are also in {other}",
-            effect=_describe_overlap(split, other, share, _count_usable(keys)),
-            examples=_show_some(graph, graph.facts(split)[shared]),
+            effect=_describe_overlap(split, other, share, usable),
+            examples=_show_all(graph, graph.facts(split)[shared]),
             remedy=(
                 "momok train mends this by default (data.split=clean); momok data info "
                 f"{quote_source(graph.source)} shows how"
             ),
         )
-
-
-def _count_usable(keys: dict[SplitName, NDArray[np.int64]]) -> int:
-    """Count the validation facts that are in no other split."""
-    others = np.concatenate([keys["train"], keys["test"]])
-    return int((~is_member(keys["valid"], others)).sum())
 
 
 def _describe_overlap(split: str, other: str, share: float, usable: int) -> str:
@@ -139,12 +133,10 @@ def _check_unseen(graph: MultimodalGraph) -> Iterator[Problem]:
             ("entity", mark_unseen(graph.train, facts, graph.num_entities)),
             ("relation", ~shown[facts[:, 1]]),
         ):
-            if not marks.any():
-                continue
-            share = float(marks.mean())
+            share = float(marks.sum() / max(1, len(marks)))
             severity: Severity = "note" if split == "valid" or grade(share) == "note" else "warning"
             article = "an" if what == "entity" else "a"
-            yield count_problem(
+            yield from count_problem(
                 *("splits", f"unseen-{what}", severity),
                 count=int(marks.sum()),
                 total=len(facts),
@@ -154,7 +146,7 @@ def _check_unseen(graph: MultimodalGraph) -> Iterator[Problem]:
                     f"structure says nothing about them: they can lower MRR by at most "
                     f"{100 * share:.2f} points; compare models with and without them"
                 ),
-                examples=_show_some(graph, facts[marks]),
+                examples=_show_all(graph, facts[marks]),
                 remedy=(
                     "momok evaluate RUN --by seen reports them apart; momok data build of facts "
                     "without a split gives every entity and relation a train fact"
@@ -167,17 +159,15 @@ def _check_isolated(graph: MultimodalGraph) -> Iterator[Problem]:
     for split in SPLIT_NAMES:
         used[graph.facts(split)[:, ::2]] = True
     isolated = np.flatnonzero(~used)
-    if not len(isolated):
-        return
     severity: Severity = "warning" if len(isolated) >= 0.1 * graph.num_entities else "note"
-    yield count_problem(
+    yield from count_problem(
         *("splits", "isolated-entity", severity),
         count=len(isolated),
         total=graph.num_entities,
         unit="entities",
         what="are in no fact of any split",
         effect="they are candidates of every query and never an answer; they cost memory and time",
-        examples=(graph.entities.labels[i] for i in isolated[:MAX_EXAMPLES]),
+        examples=(graph.entities.labels[i] for i in isolated),
         remedy="leave them if they are to be predicted; else take them out of the entity list",
     )
 
@@ -185,15 +175,13 @@ def _check_isolated(graph: MultimodalGraph) -> Iterator[Problem]:
 def _check_loops(graph: MultimodalGraph) -> Iterator[Problem]:
     facts = np.concatenate([graph.facts(split) for split in SPLIT_NAMES])
     loops = facts[facts[:, 0] == facts[:, 2]]
-    if not len(loops):
-        return
-    yield count_problem(
+    yield from count_problem(
         *("splits", "self-loop", "note"),
         count=len(loops),
         total=len(facts),
         unit="facts",
         what="join an entity with itself",
         effect="often a slip of extraction; a model learns that an entity can be its own answer",
-        examples=_show_some(graph, loops),
+        examples=_show_all(graph, loops),
         remedy="take the facts out where the relation cannot hold of a thing and itself",
     )
