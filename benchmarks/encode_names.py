@@ -1,6 +1,6 @@
 """Turn the entity names of a graph into text features and write it as a momok folder.
 
-    python -m benchmarks.encode_names ../shared/datasets/MKG-Y data/MKG-Y
+    python -m benchmarks.encode_names $MOMOK_DATA/MKG-Y data/MKG-Y
 
 The published text and image vectors of MKG-W, MKG-Y, DB15K and KVC16K cannot be had, but every
 entity has a name. This encodes the names with the multilingual universal sentence encoder of

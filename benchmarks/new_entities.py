@@ -1,6 +1,6 @@
 """Entities that came after training: how well are they answered from their names alone?
 
-    python -m benchmarks.encode_names ../shared/datasets/MKG-W data/MKG-W
+    python -m benchmarks.encode_names $MOMOK_DATA/MKG-W data/MKG-W
     python -m benchmarks.new_entities data/MKG-W --runs runs --out new.jsonl
 
 Some entities of MKG-W and MKG-Y occur in no train fact. They are taken out of the graph, as if they
@@ -8,7 +8,7 @@ did not exist yet, and a model is trained on what is left. Then every fact of va
 exactly one of them is a question, (new, relation, ?) or (?, relation, new), and the other entity
 of the fact is ranked among those of train, without the other known answers. Models differ in what
 training does with the features (``VARIANTS``). Rows of new entities are made with and without the
-map of a trained table (``momok.prediction.row_maps``), and heads vote alone or together.
+map of a trained table (``momok.prediction.new_entity_rows``), and heads vote alone or together.
 Two ways need no model: entities by how often they answer the relation in train, and by what similar
 entities answer (``momok.prediction.neighbours``), which is also let vote beside the heads.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 from click.testing import CliRunner
@@ -67,6 +68,16 @@ def test_files_exist(page: Path) -> None:
     roots = (CHECKOUT, CHECKOUT / "src", CHECKOUT / "src" / "momok")
     for name in re.findall(r"`((?:[\w-]+/)+[\w*-]+\.py)`", page.read_text(encoding="utf-8")):
         assert any(list(root.glob(name)) for root in roots), f"{page.name}: {name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_names_of_the_package_exist(page: Path) -> None:
+    """What the Python of a page imports from momok, and modules and names that a page mentions."""
+    for code in blocks(page, "python"):
+        for line in re.findall(r"^(?:from momok|import momok)[^(\n]*$", code, re.M):
+            exec(line, {})
+    for name in re.findall(r"`(momok(?:\.\w+)+)", page.read_text(encoding="utf-8")):
+        assert resolve_name(name) is not None
 
 
 def test_the_file_tree_is_that_of_the_checkout() -> None:
