@@ -19,6 +19,7 @@ from momok.errors import (
     StorageError,
 )
 from momok.graph import CATALOG, CatalogEntry, load_graph
+from momok.graph.fetch import download
 from momok.graph.fetch.fetch import fetch_features, fetch_graph
 from momok.graph.fetch.origins import ORIGINS, PublishedArchive, PublishedFile, PublishedGraph
 from momok.storage import lock_file
@@ -37,6 +38,11 @@ ENTRY = CatalogEntry("MKG-W", "a stand-in", origin="http://127.0.0.1")
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr(download, "FIRST_PAUSE", 0.001)
 
 
 @pytest.fixture
@@ -72,8 +78,10 @@ def silent(_name, _done, _total):
     pass
 
 
-def fetch(published):
-    return fetch_graph(ENTRY, silent, published=published, pause=0.001)
+def fetch(published, entry=ENTRY, progress=silent):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ORIGINS, entry.name, published)
+        return fetch_graph(entry, progress)
 
 
 def left_behind(home) -> set[str]:
@@ -82,9 +90,7 @@ def left_behind(home) -> set[str]:
 
 def test_a_benchmark_is_fetched_and_loads(home, published):
     told = []
-    folder, fetched = fetch_graph(
-        ENTRY, lambda *said: told.append(said), published=published(), pause=0.001
-    )
+    folder, fetched = fetch(published(), progress=lambda *said: told.append(said))
     assert folder == home / "MKG-W"
     assert {f.name: f.trust for f in fetched} == dict.fromkeys(FILES, "verified")
     for name, text in FILES.items():
@@ -250,12 +256,18 @@ def zipped(members: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def get_archive(entry, archive):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ORIGINS, entry.name, PublishedGraph(files=(), features=archive))
+        return fetch_features(entry, silent)
+
+
 @pytest.fixture
 def get_features(server, home):  # noqa: ARG001
     def call(content: bytes, folder: str = "MKG-W", **how):
         url = server.serve("/features.zip", content, **how)
         archive = PublishedArchive(url=url, page="http://page", folder=folder)
-        return fetch_features(ENTRY, silent, archive=archive, pause=0.001)
+        return get_archive(ENTRY, archive)
 
     return call
 
@@ -284,7 +296,7 @@ def test_the_archive_serves_all_graphs_and_is_fetched_once(get_features, server)
     url = f"{server.url}/features.zip"
     other = CatalogEntry("MKG-Y", "another", origin="http://127.0.0.1")
     archive = PublishedArchive(url=url, page="http://page", folder="MKG-Y")
-    folder, fetched, _ = fetch_features(other, silent, archive=archive)
+    folder, fetched, _ = get_archive(other, archive)
     assert (folder / "a.pth").read_bytes() == b"2"
     assert (server.asked, fetched.trust) == ([], "recorded")
 
@@ -359,6 +371,6 @@ def test_db15k_is_made_of_ids(benchmarks, server):
         url = server.serve(f"/{file.name}", content)
         files.append(PublishedFile(**{**vars(file), "url": url}))
     entry = CatalogEntry("DB15K", "d", origin="o")
-    folder, fetched = fetch_graph(entry, silent, published=PublishedGraph(files=tuple(files)))
+    folder, fetched = fetch(PublishedGraph(files=tuple(files)), entry)
     assert {f.trust for f in fetched} == {"verified"}
     assert (folder / "train.txt").read_bytes() == (benchmarks / "DB15K/train.txt").read_bytes()

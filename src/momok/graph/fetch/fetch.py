@@ -54,20 +54,12 @@ class Fetched:
     trust: str
 
 
-def fetch_graph(
-    entry: CatalogEntry,
-    progress: Progress,
-    *,
-    published: PublishedGraph | None = None,
-    pause: float = 1.0,
-) -> tuple[Path, list[Fetched]]:
+def fetch_graph(entry: CatalogEntry, progress: Progress) -> tuple[Path, list[Fetched]]:
     """Fetch the files of a benchmark into the first of its places (``list_places``).
 
     Args:
         entry: a graph of the catalog.
         progress: is told of the bytes of each file.
-        published: where its files are; from ``ORIGINS`` if left out.
-        pause: seconds before a cut download is tried again.
 
     Returns:
         The folder, and what came from where.
@@ -78,7 +70,7 @@ def fetch_graph(
         StorageError: the disk refused.
         MissingExtraError: pooch is not installed.
     """
-    published = published or _find_published(entry)
+    published = _find_published(entry)
     folder = list_places(entry)[0]
     if is_benchmark_folder(folder):
         raise DataError(
@@ -87,27 +79,24 @@ def fetch_graph(
     lock = folder.parent / LOCK_NAME
     waiting = folder.parent / _WAITING / entry.name
     with _hold_downloads(folder.parent):
-        fetched = [_fetch_file(file, waiting, lock, progress, pause) for file in published.files]
+        fetched = [_fetch_file(file, waiting, lock, progress) for file in published.files]
     with write_folder(folder) as draft:
-        for file in published.files:
-            if not file.ids:
-                shutil.copyfile(waiting / file.name, draft / file.name)
-        for file in published.files:
+        for file in published.files:  # those with ids after the lists of labels
             if file.ids:
                 _write_labels(waiting / file.name, draft, file)
-        _check_readable(draft, entry)
+            else:
+                shutil.copyfile(waiting / file.name, draft / file.name)
+        try:
+            read_benchmark_folder(draft, modalities=False)
+        except DataError as error:
+            reason = str(error).removeprefix(f"{draft}/")
+            raise FetchError(f"{entry.name}: what came is no graph: {reason}") from None
         _write_record(draft / RECORD_NAME, fetched)
     shutil.rmtree(waiting, ignore_errors=True)
     return folder, fetched
 
 
-def fetch_features(
-    entry: CatalogEntry,
-    progress: Progress,
-    *,
-    archive: PublishedArchive | None = None,
-    pause: float = 1.0,
-) -> tuple[Path, Fetched, list[str]]:
+def fetch_features(entry: CatalogEntry, progress: Progress) -> tuple[Path, Fetched, list[str]]:
     """Fetch the authors' archive of features and unpack what belongs to a graph.
 
     The files are pickles and are not opened here: ``momok features import`` reads them safely.
@@ -122,7 +111,7 @@ def fetch_features(
         StorageError: the disk refused.
         MissingExtraError: pooch is not installed.
     """
-    archive = archive or _find_published(entry).features
+    archive = _find_published(entry).features
     if archive is None:
         raise DataError(f"{entry.name}: no features are published")
     graph = list_places(entry)[0]
@@ -134,7 +123,7 @@ def fetch_features(
     wanted = PublishedFile(name=name, url=archive.url, size=0, sha256="")
     try:
         with _hold_downloads(graph.parent):
-            fetched = _fetch_file(wanted, waiting, graph.parent / LOCK_NAME, progress, pause)
+            fetched = _fetch_file(wanted, waiting, graph.parent / LOCK_NAME, progress)
     except FetchError as error:
         raise FetchError(f"{error}; or get it by hand from {archive.page}") from None
     members = _choose_members(waiting / name, archive)
@@ -171,9 +160,7 @@ def _find_published(entry: CatalogEntry) -> PublishedGraph:
     return ORIGINS[entry.name]
 
 
-def _fetch_file(
-    file: PublishedFile, waiting: Path, lock: Path, progress: Progress, pause: float
-) -> Fetched:
+def _fetch_file(file: PublishedFile, waiting: Path, lock: Path, progress: Progress) -> Fetched:
     """Fetch one file into the folder of those that wait, unless it is there and right."""
     pooch = import_extra("pooch", "fetch", "fetching a benchmark")
     pooch.get_logger().setLevel("ERROR")  # what matters of it is said by momok
@@ -183,7 +170,6 @@ def _fetch_file(
         part=waiting / f"{file.name}.part",
         size=file.size or None,
         progress=lambda done, total: progress(f"fetching {file.name}", done, total),
-        pause=pause,
     )
     waiting.mkdir(parents=True, exist_ok=True)
     path = waiting / file.name
@@ -208,7 +194,9 @@ def _fetch_file(
         trust=trust,
     )
     if trust == "unverified":
-        _record(lock, fetched)
+        entries = _read_lock(lock)
+        entries[file.url] = {"sha256": fetched.sha256, "size": fetched.size, "date": _today()}
+        write_file(lock, (json.dumps(entries, indent=1) + "\n").encode())
     return fetched
 
 
@@ -237,12 +225,6 @@ def _read_lock(lock: Path) -> dict[str, dict[str, Any]]:
     return dict(read)
 
 
-def _record(lock: Path, fetched: Fetched) -> None:
-    entries = _read_lock(lock)
-    entries[fetched.url] = {"sha256": fetched.sha256, "size": fetched.size, "date": _today()}
-    write_file(lock, (json.dumps(entries, indent=1) + "\n").encode())
-
-
 def _write_record(path: Path, fetched: list[Fetched]) -> None:
     """Write what came from where, beside the files."""
     record = {"fetched": _today(), "files": [asdict(file) for file in fetched]}
@@ -255,8 +237,14 @@ def _today() -> str:
 
 def _write_labels(source: Path, folder: Path, file: PublishedFile) -> None:
     """Write facts of ids as facts of labels, in the form of the other splits of the benchmark."""
-    entities = list(_read_labels(folder / "entity2id.txt"))
-    relations = list(_read_labels(folder / "relation2id.txt"))
+    entities, relations = (
+        [
+            line.replace("\t", " ").rpartition(" ")[0]
+            for line in (folder / name).read_text(encoding="utf-8").split("\n")
+            if line
+        ]
+        for name in ("entity2id.txt", "relation2id.txt")
+    )
     try:
         lines = []
         for line in source.read_text(encoding="utf-8").splitlines():
@@ -272,28 +260,8 @@ def _write_labels(source: Path, folder: Path, file: PublishedFile) -> None:
     (folder / file.name).write_bytes(content)
 
 
-def _read_labels(path: Path) -> Iterator[str]:
-    for line in path.read_text(encoding="utf-8").split("\n"):
-        if line:
-            yield line.replace("\t", " ").rpartition(" ")[0]
-
-
-def _check_readable(folder: Path, entry: CatalogEntry) -> None:
-    try:
-        read_benchmark_folder(folder, modalities=False)
-    except DataError as error:
-        raise FetchError(
-            f"{entry.name}: what came is no graph: {str(error).removeprefix(f'{folder}/')}"
-        ) from None
-
-
 def _choose_members(path: Path, archive: PublishedArchive) -> dict[str, str]:
-    """Choose the files of one graph: name in the archive to plain name.
-
-    Raises:
-        FetchError: it is no archive or has none.
-        FormatError: it looks hostile.
-    """
+    """Choose the files of one graph: name in the archive to plain name."""
     chosen: dict[str, str] = {}
     names = list_members(path)
     for name in names:
