@@ -131,8 +131,7 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
     momok data build --sparql http://localhost:7878/query --query @facts.rq --out my-graph
     momok data build world --with-reviews accepted.tsv --out world-reviewed
     """
-    from momok.graph.build.build import build_graph
-    from momok.graph.build.write import check_target
+    from momok.graph.build.build import build_graph, check_target
     from momok.graph.sources.reading import SourceOptions, read_facts_file, read_sources
     from momok.progress import ProgressBar
 
@@ -229,25 +228,25 @@ def _read_build_options(given: dict[str, Any]) -> BuildOptions:
 def _show(report: BuildReport) -> None:
     from momok.cli.views.parts import build_fields, format_percent
 
-    for line in (*report.notes, *_describe_findings(report), *_describe_redundant(report)):
+    for line in (*report.graph.notes, *_describe_findings(report), *_describe_redundant(report)):
         print_line(line)
     for note in report.split_notes:
         print_line(f"split: {note}")
     total = sum(report.split_sizes.values())
     fields = [
-        ("entities", f"{report.num_entities:,}"),
-        ("relations", f"{report.num_relations:,}"),
+        ("entities", f"{len(report.graph.entities):,}"),
+        ("relations", f"{len(report.graph.relations):,}"),
         *(
             (f"{split} facts", f"{size:,} ({format_percent(size / total, 1)})")
             for split, size in report.split_sizes.items()
         ),
         *(
-            (what, f"{count:,} ({count / report.num_entities:.0%} of the entities)")
+            (what, f"{count:,} ({count / len(report.graph.entities):.0%} of the entities)")
             for what, count in report.covered.items()
             if count
         ),
     ]
-    console().print(build_fields(fields, title=report.name))
+    console().print(build_fields(fields, title=report.graph.name))
     for line in _describe_next(report):
         print_line(line)
 
@@ -262,9 +261,9 @@ def _describe_redundant(report: BuildReport) -> Iterator[str]:
     """Name the pairs of relations of which one gives away the facts of the other."""
     words = {"inverse": "is the inverse of", "duplicate": "says the same as"}
     pairs = [pair for pair in report.redundant if pair.kind != "symmetric"]
-    symmetric = [report.labels[p.first] for p in report.redundant if p.kind == "symmetric"]
+    symmetric = [report.graph.relations[p.first] for p in report.redundant if p.kind == "symmetric"]
     for pair in pairs[:_PAIRS]:
-        first, second = report.labels[pair.first], report.labels[pair.second]
+        first, second = report.graph.relations[pair.first], report.graph.relations[pair.second]
         yield (
             f"leak: {second} {words[pair.kind]} {first} ({pair.second_share:.0%} of its facts, "
             f"{pair.first_share:.0%} of those of {first})"
@@ -281,10 +280,9 @@ def _describe_redundant(report: BuildReport) -> Iterator[str]:
 def _describe_next(report: BuildReport) -> Iterator[str]:
     """Where the graph is, and which commands come next."""
     folder = shlex.quote(str(report.folder))
-    if report.written.pictures:
-        linked = report.written.linked
-        done = f"{report.written.pictures - linked:,} pictures copied"
-        yield done + (f", {linked:,} linked" if linked else "")
+    if report.pictures:
+        done = f"{report.pictures - report.linked:,} pictures copied"
+        yield done + (f", {report.linked:,} linked" if report.linked else "")
     yield f"The graph is in {report.folder}. Next:"
     yield f"    momok data check {folder}"
     kinds = {"text": 1, "image": report.covered["pictures"], "numeric": report.covered["numbers"]}

@@ -98,7 +98,7 @@ def test_the_promises_of_a_built_split(facts, seed, tmp_path_factory) -> None:
     for h, r, t in facts:
         assert where[h, r, t] == where.get((t, r, h), where[h, r, t])
         for pair in report.redundant:
-            both = report.labels[pair.first], report.labels[pair.second]
+            both = report.graph.relations[pair.first], report.graph.relations[pair.second]
             if r in both:
                 for s in both:
                     assert where[h, r, t] == where.get((h, s, t), where[h, r, t])
@@ -126,7 +126,10 @@ def test_inverse_relations_are_found_and_dropped_when_asked(tmp_path: Path) -> N
     facts = [*ring, *inverse, ("e0", "previous", "lonely")]
     report = build_graph(make_raw(facts), tmp_path / "kept")
     (pair,) = report.redundant
-    assert (report.labels[pair.first], report.labels[pair.second]) == ("next", "previous")
+    assert (report.graph.relations[pair.first], report.graph.relations[pair.second]) == (
+        "next",
+        "previous",
+    )
     assert (pair.kind, pair.shared) == ("inverse", 50)
     assert (pair.first_share, pair.second_share) == (50 / 60, 50 / 51)
 
@@ -253,7 +256,7 @@ def test_everything_about_entities_is_written(tmp_path: Path) -> None:
     ).read_text() == "label\turl\nFrance\thttps://x/y.png\n"
     kinds = {f.kind: f.count for f in report.findings if f.kind != "inverse-leak"}
     assert kinds == {"missing-picture": 1, "picture-url": 1}
-    assert (report.written.pictures, report.covered["pictures"]) == (3, 3)
+    assert (report.pictures, report.covered["pictures"]) == (3, 3)
     assert report.covered["descriptions"] == 1
 
 
@@ -264,7 +267,7 @@ def test_pictures_can_be_linked(tmp_path: Path) -> None:
     report = build_graph(raw, tmp_path / "graph", BuildOptions(link_pictures=True))
     graph = load_graph(tmp_path / "graph", split="published")
     assert graph.pictures[0].stat().st_ino == picture.stat().st_ino
-    assert report.written.linked == 1
+    assert report.linked == 1
 
 
 def test_a_graph_of_momok_is_a_source_too(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,13 +18,22 @@ from momok.graph.build.steps import (
     split_facts,
     start_draft,
 )
-from momok.graph.build.write import Written, write_raw_folder
-from momok.graph.findings import Finding
+from momok.graph.entities_file import PICTURE_LINKS, write_numbers
+from momok.graph.findings import Finding, FindingLog
 from momok.graph.graph import SPLIT_NAMES
+from momok.graph.momok_format import (
+    copy_pictures,
+    is_momok_folder,
+    write_about,
+    write_facts,
+    write_table,
+)
+from momok.graph.names import flatten
 from momok.graph.redundancy import RelationPair, find_redundant_relations, group_facts
+from momok.graph.sources.pictures import is_ordinary_file
 from momok.graph.sources.raw import UNSPLIT, RawGraph
-from momok.graph.triples import Triples
 from momok.progress import Progress, no_progress
+from momok.storage import write_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,31 +73,44 @@ class BuildReport:
 
     Attributes:
         folder: the graph's folder.
-        name: of the graph.
-        num_entities: N.
-        num_relations: R.
-        split_sizes: facts by split.
-        split_notes: how they were split, in sentences.
-        redundant: pairs of relations that tell each other's facts, with their labels in ``labels``.
-        labels: relation labels by id.
+        graph: what was written there, with the splits train, valid and test.
+        split_notes: how the facts were split, in sentences.
+        redundant: pairs of relations that tell each other's facts.
         findings: what was found and dropped.
-        notes: what was taken for what.
         covered: how many entities have a name, description, picture, type or number.
-        written: what was done with pictures.
+        pictures: how many picture files were copied or linked.
+        linked: how many of them were linked.
     """
 
     folder: Path
-    name: str
-    num_entities: int
-    num_relations: int
-    split_sizes: dict[str, int]
+    graph: RawGraph
     split_notes: tuple[str, ...]
     redundant: tuple[RelationPair, ...]
-    labels: tuple[str, ...]
     findings: tuple[Finding, ...]
-    notes: tuple[str, ...]
     covered: dict[str, int]
-    written: Written
+    pictures: int
+    linked: int
+
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        """Facts by split."""
+        return {split: len(facts) for split, facts in self.graph.triples.items()}
+
+
+def check_target(folder: Path, *, overwrite: bool) -> None:
+    """Check that a graph may be written there.
+
+    Raises:
+        DataError: something is there that is not to be replaced.
+    """
+    is_graph = is_momok_folder(folder)
+    if is_graph and not overwrite:
+        raise DataError(f"{folder}: is a graph already; --force replaces it")
+    if not is_graph and folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise DataError(
+            f"{folder}: exists already and is no graph of momok's; remove it or choose another "
+            f"folder"
+        )
 
 
 def build_graph(
@@ -114,33 +139,47 @@ def build_graph(
         StorageError: the disk refused.
     """
     options = options or BuildOptions()
+    check_target(folder, overwrite=options.overwrite)
     draft, redundant = _make_draft(raw, options, reviews, progress)
-    name = options.name or raw.name or folder.resolve().name
-    facts: dict[str, Triples] = {split: draft.triples[split] for split in SPLIT_NAMES}
-    built = replace(
-        raw, entities=draft.entities, relations=draft.relations, triples=facts, name=name
+    graph = replace(
+        raw,
+        entities=draft.entities,
+        relations=draft.relations,
+        triples={split: draft.triples[split] for split in SPLIT_NAMES},
+        name=options.name or raw.name or folder.resolve().name,
     )
-    written = write_raw_folder(
-        built,
-        folder,
-        split_notes=_record_split(raw, draft),
-        link_pictures=options.link_pictures,
-        overwrite=options.overwrite,
-        progress=progress,
-    )
+    notes = None  # of a split of the source's own, which loading may mend
+    if UNSPLIT in raw.triples:
+        notes = draft.split_notes
+    elif raw.split_notes is not None:
+        notes = [*raw.split_notes, *draft.split_notes[1:]]
+    log = FindingLog(folder, strict=False, findings=draft.findings)
+    with write_folder(folder, overwrite=options.overwrite) as target:
+        files = _sort_pictures(graph, target, log)
+        cells, pictures, linked = copy_pictures(
+            files, target, link=options.link_pictures, progress=progress
+        )
+        progress("writing", 0, 0)
+        _write_tables(graph, {graph.entities[i]: cell for i, cell in cells.items()}, target)
+        recorded = {} if notes is None else {"split": "clean", "split_notes": notes}
+        write_about(target, name=graph.name, description=raw.about, licence=raw.licence, **recorded)
+    entities = set(graph.entities)
+    numbered = {label for values in raw.numbers.values() for label in values}
     return BuildReport(
         folder=folder,
-        name=name,
-        num_entities=len(draft.entities),
-        num_relations=len(draft.relations),
-        split_sizes={split: len(facts[split]) for split in SPLIT_NAMES},
+        graph=graph,
         split_notes=tuple(draft.split_notes),
         redundant=tuple(redundant),
-        labels=tuple(draft.relations),
-        findings=(*draft.findings, *written.findings),
-        notes=tuple(raw.notes),
-        covered=_count_covered(built, written),
-        written=written,
+        findings=tuple(log.findings),
+        covered={
+            "names": len(entities & raw.names.keys()),
+            "descriptions": len(entities & raw.descriptions.keys()),
+            "types": len(entities & raw.types.keys()),
+            "pictures": len(cells),
+            "numbers": len(entities & numbered),
+        },
+        pictures=pictures,
+        linked=linked,
     )
 
 
@@ -167,20 +206,62 @@ def _make_draft(
     return draft, redundant
 
 
-def _record_split(raw: RawGraph, draft: Draft) -> list[str] | None:
-    """Give the notes of a split that is momok's own; loading may mend that of others."""
-    if UNSPLIT in raw.triples:
-        return draft.split_notes
-    return None if raw.split_notes is None else [*raw.split_notes, *draft.split_notes[1:]]
+def _sort_pictures(raw: RawGraph, folder: Path, log: FindingLog) -> dict[int, list[Path]]:
+    """Give the pictures that are files by entity; list the URLs, and report what is missing."""
+    urls: dict[str, list[str]] = {"label": [], "url": []}
+    missing: list[str] = []
+    files: dict[int, list[Path]] = {}
+    for entity, label in enumerate(raw.entities if raw.pictures else ()):
+        for path in raw.pictures.get(label, ()):
+            if "://" in path:
+                urls["label"].append(label)
+                urls["url"].append(path)
+            elif is_ordinary_file(Path(path)):
+                files.setdefault(entity, []).append(Path(path))
+            else:
+                missing.append(f"{label}: {path}")
+    log.report("missing-picture", "picture files are missing", missing, len(missing))
+    if urls["url"]:
+        write_table(folder / PICTURE_LINKS, urls)
+    message = f"pictures are URLs: listed in {PICTURE_LINKS}, not fetched"
+    log.report("picture-url", message, (), len(urls["url"]))
+    return files
 
 
-def _count_covered(raw: RawGraph, written: Written) -> dict[str, int]:
-    entities = set(raw.entities)
-    numbered = {label for values in raw.numbers.values() for label in values}
-    return {
-        "names": len(entities & raw.names.keys()),
-        "descriptions": len(entities & raw.descriptions.keys()),
-        "types": len(entities & raw.types.keys()),
-        "pictures": written.entities_with_pictures,
-        "numbers": len(entities & numbered),
+def _write_tables(raw: RawGraph, pictures: Mapping[str, str], folder: Path) -> None:
+    """Write facts, names, texts and numbers, and copy features, whose rows have labels."""
+    columns: dict[str, Sequence[str]] = {
+        "label": raw.entities,
+        "name": _column(raw.entities, raw.names),
+        "description": _column(raw.entities, raw.descriptions),
+        "picture": _column(raw.entities, pictures),
+        "type": _column(raw.entities, raw.types),
     }
+    for name, values in raw.attributes.items():
+        header = flatten(name).strip()
+        if header:
+            names = (f"{header}_{place}" for place in itertools.count(2))
+            while header in columns:  # a name of momok's own, or of a column like it
+                header = next(names)
+            columns[header] = _column(raw.entities, values)
+    write_table(folder / "entities.tsv", columns)
+    relation_names = _column(raw.relations, raw.names | raw.relation_names)
+    write_table(folder / "relations.tsv", {"label": raw.relations, "name": relation_names})
+    for split, facts in raw.triples.items():
+        write_facts(folder / f"{split}.tsv", facts, raw.entities, raw.relations)
+    known = set(raw.entities)
+    numbers = {
+        flatten(name).strip(): {x: value for x, value in values.items() if x in known}
+        for name, values in raw.numbers.items()
+        if name.strip()
+    }
+    write_numbers(folder, numbers)
+    if raw.features is not None:
+        (folder / "features").mkdir()
+        for file in sorted(raw.features.iterdir()):
+            if file.suffix in (".json", ".safetensors") and is_ordinary_file(file):
+                shutil.copyfile(file, folder / "features" / file.name)
+
+
+def _column(labels: Iterable[str], values: Mapping[str, str]) -> list[str]:
+    return [values.get(label, "") for label in labels]
