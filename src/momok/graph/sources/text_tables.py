@@ -1,12 +1,13 @@
 """Tables (CSV, TSV and their kin, Parquet) to columns of texts, with the line of every row.
 
-Lines are split by one vectorised pass, in which quoted fields (RFC 4180) take a second, slower one;
-the module csv would take twice as long. Every row keeps its line number, so that what is wrong with
-it can be reported with its place.
+Lines are split by one vectorised pass, or where fields are quoted (RFC 4180) by the module csv,
+which takes twice as long. Every row keeps its line number, so that what is wrong with it can be
+reported with its place.
 """
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from collections import Counter
@@ -27,6 +28,7 @@ _BOM = b"\xef\xbb\xbf"
 _SAMPLE_LINES, _SAMPLE_WIDTH = 200, 1 << 12  # characters of lines that tell the delimiter
 _DELIMITERS = ("\t", ",", ";", "|")  # in the order of preference; blanks where none fits
 _DELIMITER_NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", BLANKS: "blanks"}
+_LONGEST_FIELD = 1 << 24  # characters, where fields are quoted
 _NEEDED_SHARE = 0.5  # of the lines that must have the usual number of columns
 
 
@@ -83,11 +85,7 @@ def read_text_table(
     delimiter, width = _find_delimiter(sample, delimiter, least, place)
     is_quoted = _are_quoted(lines[LINE_TEXT], delimiter, quotes)
     if is_quoted:
-        lines = _join_records(lines, path, delimiter)
-        with_quotes = lines[LINE_TEXT].str.contains('"', literal=True)
-        plain = _split_plain(lines.filter(~with_quotes), delimiter, width)
-        quoted = _split_quoted(lines.filter(with_quotes), delimiter, width)
-        frame = pl.concat([plain, quoted]).sort(LINE)
+        frame = _split_quoted(lines, path, delimiter, width)
     else:
         frame = _split_plain(lines, delimiter, width)
     return TextTable(_drop_malformed(frame, path, delimiter, log), delimiter, is_quoted)
@@ -190,39 +188,12 @@ def _are_quoted(text: pl.Series, delimiter: str, given: bool | None) -> bool:
     """
     if delimiter == BLANKS or given is False:
         return False
-    suspects = text.filter(text.str.contains(f'(?:^|{re.escape(delimiter)})"'))
+    edge = re.escape(delimiter)
+    suspects = text.filter(text.str.contains(f'(?:^|{edge})"'))
     if given or delimiter != "\t" or not len(suspects):
         return len(suspects) > 0
-    field = _make_field_pattern(delimiter)
-    return bool(suspects.str.contains(f"^{field}(?:{delimiter}{field})*$").all())
-
-
-def _make_field_pattern(delimiter: str) -> str:
-    edge = re.escape(delimiter)
-    return f'(?:"(?:[^"]|"")*"|[^"\\n{edge}][^\\n{edge}]*|)'
-
-
-def _join_records(lines: pl.DataFrame, path: Path, delimiter: str) -> pl.DataFrame:
-    """Join the lines over which a quoted field goes on; the number is that of the first."""
-    text, edge = pl.col(LINE_TEXT), re.escape(delimiter)
-    odd = text.str.count_matches('"', literal=True) % 2 == 1
-    # A lone quote inside a field (12" single) opens and closes nothing.
-    opens = text.str.contains(f'(?:^|{edge})"(?:[^"]|"")*$')
-    closes = text.str.contains(f'^(?:[^"]|"")*"(?:{edge}|$)')
-    turns = (odd & (opens | closes)).cum_sum()
-    record = (turns.shift(1, fill_value=0) % 2 == 0).cum_sum()
-    lines = lines.with_columns(record=record, turns=turns)
-    if lines["turns"][-1] % 2:
-        start = lines.filter(pl.col("record") == pl.col("record").last())[LINE][0]
-        raise FormatError(
-            f"{path}:{start}: a quote is opened here and never closed; close it, or say "
-            f"--no-quotes where quotes mean themselves"
-        )
-    if lines["record"][-1] == len(lines):
-        return lines
-    return lines.group_by("record", maintain_order=True).agg(
-        pl.col(LINE).first(), text.str.join("\n")
-    )
+    field = f'(?:"(?:[^"]|"")*"|[^"\\n{edge}][^\\n{edge}]*|)'
+    return bool(suspects.str.contains(f"^{field}(?:{edge}{field})*$").all())
 
 
 def _split_plain(lines: pl.DataFrame, delimiter: str, width: int) -> pl.DataFrame:
@@ -237,20 +208,30 @@ def _split_plain(lines: pl.DataFrame, delimiter: str, width: int) -> pl.DataFram
     return fields.with_columns(lines[LINE])
 
 
-def _split_quoted(lines: pl.DataFrame, delimiter: str, width: int) -> pl.DataFrame:
+def _split_quoted(lines: pl.DataFrame, path: Path, delimiter: str, width: int) -> pl.DataFrame:
     """Split records with quoted fields to the same columns; what is malformed has nulls alone."""
-    text = delimiter + lines[LINE_TEXT]
-    fields = text.str.extract_all(re.escape(delimiter) + _make_field_pattern(delimiter))
-    # What the pattern leaves over (text behind a closing quote) makes the row malformed.
-    is_whole = fields.list.eval(pl.element().str.len_bytes()).list.sum() == text.str.len_bytes()
-    columns = {}
-    for column in range(width + 1):
-        field = pl.col("fields").list.get(column, null_on_oob=True).str.slice(1)
-        bare = field.str.strip_prefix('"').str.strip_suffix('"').str.replace_all('""', '"')
-        inside = pl.when(field.str.starts_with('"')).then(bare).otherwise(field)
-        columns[str(column)] = pl.when(pl.col("whole")).then(inside)
-    frame = pl.DataFrame({"fields": fields, "whole": is_whole, LINE: lines[LINE]})
-    return frame.select(**columns, line=pl.col(LINE))
+    csv.field_size_limit(_LONGEST_FIELD)  # csv's own limit is for the whole process, too
+    numbers, rows = lines[LINE].to_list(), []
+    # Carriage returns within lines, which csv takes for line ends, become blanks.
+    texts = (text.rstrip("\r").replace("\r", " ") + "\n" for text in lines[LINE_TEXT])
+    reader = csv.reader(texts, delimiter=delimiter, strict=True)
+    while (start := reader.line_num) < len(numbers):
+        try:
+            fields = next(reader)
+        except csv.Error as error:
+            if "unexpected end" in str(error):
+                raise FormatError(
+                    f"{path}:{numbers[start]}: a quote is opened here and never closed; close it, "
+                    f"or say --no-quotes where quotes mean themselves"
+                ) from None
+            fields = []
+        padding = [None] * (width + 1 - len(fields))
+        rows.append((*fields[: width + 1], *padding, numbers[start]))
+    return pl.DataFrame(
+        rows,
+        schema=dict.fromkeys(map(str, range(width + 1)), pl.String) | {LINE: lines.schema[LINE]},
+        orient="row",
+    )
 
 
 def _drop_malformed(
