@@ -14,7 +14,7 @@ from momok.graph.names import suggest_near_misses
 from momok.model import DECODERS, FUSIONS, JOINT, ModalitySpec, MoMoK, MoMoKSpec
 from momok.settings import RunConfig
 from momok.training.feature_rows import find_preparation
-from momok.training.losses import LOSSES
+from momok.training.losses import LOSSES, RowLoss
 from momok.training.regularisers import REGULARISERS
 
 STRUCTURE = "structure"  # the modality without features
@@ -76,7 +76,7 @@ def build_model(graph: MultimodalGraph, config: RunConfig, generator: torch.Gene
             settings.relation_dropout,
             settings.query_dropout,
         ),
-        softmax=config.training.loss == "softmax",
+        softmax=issubclass(LOSSES[config.training.loss], RowLoss),
         initial_scale=settings.initial_scale,
         score_offset=-math.log(graph.num_entities) if settings.score_prior else 0.0,
     )

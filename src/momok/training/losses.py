@@ -136,6 +136,9 @@ class Probabilities(CellLoss):
 class RowLoss:
     """The mean over facts of a cost that needs the log-sum-exp of a query's scores.
 
+    Such a loss does not see a constant that all scores of a query have on top: outside training
+    the model gives log-probabilities among all entities (``MoMoKSpec.softmax``).
+
     ``sees_answers`` says whether the answers are among the candidates that were summed.
     """
 
