@@ -47,7 +47,7 @@ def test_precision_of_products(precision) -> None:
     with started.autocast():
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert product.dtype == started.precision
-    assert started.describe() == f"cpu, 1 threads, {precision} products"
+    assert started.describe() == f"cpu, 1 thread, {precision} products"
 
 
 @pytest.mark.parametrize("fast", [True, False])

@@ -6,6 +6,7 @@ An unknown key is an error that names the nearest one.
 
 from __future__ import annotations
 
+import reprlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,30 @@ from pydantic import BaseModel, ValidationError
 
 from momok.errors import ConfigError
 from momok.settings import PRESETS, FeatureSettings, RunConfig
+
+# What pydantic says of a value, by the kind of the problem; {names} are in its context.
+_EXPECTED = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "dataclass_type": "names with values",
+    "dict_type": "names with values",
+    "finite_number": "a finite number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "{ge} or more",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "less_than": "less than {lt}",
+    "less_than_equal": "{le} or less",
+    "list_type": "a list",
+    "literal_error": "{expected}",
+    "string_type": "text",
+    "too_long": "{max_length} values, not {actual_length}",
+    "too_short": "{min_length} values, not {actual_length}",
+    "tuple_type": "a list",
+}
 
 
 def resolve_config(
@@ -59,11 +84,20 @@ def validate_config(values: Mapping[str, Any]) -> RunConfig:
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, problem['loc']))} = {problem['input']!r}: {problem['msg']}"
-            for problem in error.errors()
-        ]
-        raise ConfigError("; ".join(problems)) from error
+        raise ConfigError("; ".join(map(describe_problem, error.errors()))) from error
+
+
+def describe_problem(problem: Mapping[str, Any]) -> str:
+    """Say in plain words what pydantic found wrong with a value (an item of its ``errors()``)."""
+    kind, context = problem["type"], problem.get("ctx", {})
+    place = ".".join(map(str, problem["loc"]))
+    if kind == "missing":
+        return f"{place} is missing"
+    if kind == "json_invalid":
+        return f"not valid JSON: {context['error']}"
+    expected = _EXPECTED.get(kind)
+    said = f"expected {expected.format_map(context)}" if expected else str(problem["msg"])
+    return f"{place} = {reprlib.repr(problem['input'])}: {said}" if place else said
 
 
 def list_settings(

@@ -46,7 +46,7 @@ class Runtime:
     def describe(self) -> str:
         """In words: ``cpu, 2 threads, bfloat16 products``."""
         precision = str(self.precision).removeprefix("torch.")
-        where = f"cpu, {self.threads} threads"
+        where = f"cpu, {self.threads} thread{'' if self.threads == 1 else 's'}"
         if self.device.type == "cuda":
             where = torch.cuda.get_device_name(self.device)
         return f"{where}, {precision} products"

@@ -108,11 +108,11 @@ def test_the_calibration_of_another_checkpoint_is_not_used(run: RunFolder) -> No
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "Invalid JSON"),
-        ("[]", "not a calibration"),
-        ('{"format": "momok-calibration", "version": 1}', "version: Input should be 2"),
-        ('{"format": "momok-calibration", "version": 2}', "selected: Field required"),
-        (b"\xff", "Invalid JSON"),
+        ("{", "not valid JSON"),
+        ("[]", "expected names with values"),
+        ('{"format": "momok-calibration", "version": 1}', "version = 1: expected 2"),
+        ('{"format": "momok-calibration", "version": 2}', "selected is missing"),
+        (b"\xff", "not valid JSON"),
     ],
 )
 def test_damaged_files_are_told_in_one_line(

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from momok.config import describe_problem
 from momok.errors import RunError
 from momok.prediction.calibration.maps import CalibrationMap, Method
 from momok.storage import write_file
@@ -151,8 +152,7 @@ def load_calibration(
     except FileNotFoundError:
         return None
     except ValidationError as error:
-        first = error.errors()[0]
-        what = ": ".join([*map(str, first["loc"]), first["msg"]])
+        what = describe_problem(error.errors()[0])
     except (OSError, RunError) as error:
         what = str(error)
     else:
