@@ -17,15 +17,6 @@ import torch
 from momok.errors import ConfigError
 from momok.settings import RuntimeSettings
 
-__all__ = [
-    "Runtime",
-    "build_generator",
-    "describe_environment",
-    "give_memory_back",
-    "start_runtime",
-    "upload",
-]
-
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's mallopt
 
 

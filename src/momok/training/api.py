@@ -23,8 +23,6 @@ from momok.training.metric_log import require_tensorboard
 from momok.training.run_folder import RunFolder
 from momok.training.trainer import Trainer
 
-__all__ = ["evaluate_run", "resume", "train"]
-
 RUNS = Path("runs")  # where run folders go unless told otherwise
 
 

@@ -17,8 +17,6 @@ from momok.graph import Features, l2_normalise, pool
 from momok.graph.reductions import Components, find_components
 from momok.settings import FeatureSettings
 
-__all__ = ["Preparation", "find_preparation"]
-
 FloatMatrix = NDArray[np.float32]
 
 

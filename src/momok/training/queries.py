@@ -18,8 +18,6 @@ from torch import Tensor
 
 from momok.runtime import upload
 
-__all__ = ["QueryBatch", "TrainingQueries"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class QueryBatch:

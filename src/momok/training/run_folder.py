@@ -36,8 +36,6 @@ from momok.graph import CATALOG, MultimodalGraph, load_graph, write_momok_folder
 from momok.settings import RunConfig
 from momok.storage import append_line, lock_file, settle_file, truncate_file, write_file
 
-__all__ = ["RunFolder"]
-
 _FORMAT, _VERSION = "momok-run", 1
 
 
