@@ -24,7 +24,7 @@ from momok.graph.feature_import.matching import (
     read_labels,
     read_links,
 )
-from momok.graph.feature_import.published_files import PublishedFile, recognise
+from momok.graph.feature_import.published_files import recognise
 from momok.graph.feature_import.vectors import Key, KeyedVectors, RowVectors, Vectors
 from momok.graph.features import FeatureManifest, Features, check_modality_name
 from momok.graph.vocabulary import Vocabulary
@@ -92,12 +92,13 @@ def read_features(
         _check_graph(path, named_graph, graph_name)
     with open_vectors(path) as vectors:  # which puts the path before a message
         settled = _settle_order(vectors, order, labels, is_known=published is not None)
-        assumed = _list_assumptions(vectors, published, settled, entities)
+        assumed = [f"a file of {published.origin}: {published.about}"] if published else []
+        assumed += vectors.notes
+        if settled == "entity2id":
+            first, last = entities.labels[0], entities.labels[-1]
+            assumed.append(f"row 1 is {first!r}, row {len(entities):,} is {last!r}")
         prefix = published.key_prefix if published else ""
-        if isinstance(vectors, RowVectors):
-            found = _assign_rows(vectors, entities, labels)
-        else:
-            found = _assign_keys(vectors, settled, entities, links, prefix)
+        found = _assign(vectors, settled, entities, labels=labels, links=links, prefix=prefix)
         _check_values(found, entities)
         zeros = found.present & ~found.matrix.any(axis=1)
         present = found.present & ~zeros if zeros_absent else found.present
@@ -123,19 +124,6 @@ def read_features(
         0 if zeros_absent else int(zeros.sum()),
         found.averaged,
     )
-
-
-def _list_assumptions(
-    vectors: Vectors, published: PublishedFile | None, order: Order, entities: Vocabulary
-) -> list[str]:
-    """List what the file does not tell, in words."""
-    assumed = list(vectors.notes)
-    if published:
-        assumed.insert(0, f"a file of {published.origin}: {published.about}")
-    if order == "entity2id":
-        first, last = entities.labels[0], entities.labels[-1]
-        assumed.append(f"row 1 is {first!r}, row {len(entities):,} is {last!r}")
-    return assumed
 
 
 def _check_graph(path: Path, named: str, graph_name: str) -> None:
@@ -175,21 +163,22 @@ def _settle_order(
     return "entity2id"
 
 
-def _assign_rows(vectors: RowVectors, entities: Vocabulary, labels: Path | None) -> Assignment:
-    if labels is None:
-        return assign_rows(vectors, entities.labels, entities, source="entities")
-    return assign_rows(vectors, read_labels(labels), entities, source="labels")
-
-
-def _assign_keys(
-    vectors: KeyedVectors, order: Order, entities: Vocabulary, links: Path | None, prefix: str
+def _assign(
+    vectors: Vectors,
+    order: Order,
+    entities: Vocabulary,
+    *,
+    labels: Path | None,
+    links: Path | None,
+    prefix: str,
 ) -> Assignment:
+    if isinstance(vectors, RowVectors):
+        return assign_rows(vectors, read_labels(labels) if labels else entities.labels, entities)
     if order == "entity2id":
         ids: dict[Key, int] = {entity: entity for entity in range(len(entities))}
         return assign_keys(vectors, entities, ids.get)
     given = read_links(links) if links else {}
-    merged = vectors.merged_slashes
-    resolve = build_resolver(entities, prefix=prefix, links=given, merged_slashes=merged)
+    resolve = build_resolver(entities, prefix, given, merged_slashes=vectors.merged_slashes)
     return assign_keys(vectors, entities, resolve)
 
 

@@ -11,15 +11,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from momok.errors import FeatureError
+from momok.errors import DataError, FeatureError
 from momok.extras import import_extra
-from momok.graph.feature_import.vector_tables import read_delimited, read_parquet
-from momok.graph.feature_import.vectors import KeyedVectors, Vectors, interpret, name_rows
+from momok.graph.feature_import.vectors import (
+    KeyedVectors,
+    RowVectors,
+    Vectors,
+    interpret,
+    name_rows,
+    to_floats,
+)
+from momok.graph.findings import FindingLog
+from momok.graph.sources.text_tables import LINE, read_text_table
 
 _MOST_UNPACKED = 200  # times the packed size; more is taken for a bomb
 _HARMLESS = 64 << 20  # bytes that this does not apply to
+_MOST_CELLS = 50  # of Parquet, per byte of the file
+_HARMLESS_CELLS = 16 << 20
+_LABEL_COLUMNS = ("label", "entity", "id", "name", "key", "uri")
+# What the readers raise where a file is broken or of another kind than its suffix says.
+_BROKEN = (
+    *(ValueError, TypeError, KeyError, EOFError, SyntaxError, OverflowError, RuntimeError),
+    *(zipfile.BadZipFile, SafetensorError, tokenize.TokenError),
+)
 _FEW = 2  # datasets of HDF5 that are looked into before it is known what the file is
 
 
@@ -49,50 +67,40 @@ def open_vectors(path: Path) -> Iterator[Vectors]:
     except FeatureError as error:
         reason = str(error)
         raise (error if str(path) in reason else FeatureError(f"{path}: {reason}")) from None
-    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
-        raise FeatureError(f"{path}: holds what cannot be used: {_first_line(error)}") from error
     except MemoryError:
         raise FeatureError(f"{path}: does not fit into memory") from None
-    except OSError as error:
-        raise FeatureError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (*_BROKEN, OSError) as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise FeatureError(f"{path}: cannot be read: {error.strerror}") from error
+        if "Object arrays" in str(error):
+            raise FeatureError(f"{path}: holds objects; save arrays of numbers or texts") from None
+        raise FeatureError(
+            f"{path}: is corrupt, truncated or no {path.suffix} file, or holds what cannot be "
+            f"used: {_first_line(error)}"
+        ) from error
 
 
 def _read_npy(path: Path) -> Vectors:
     from momok.graph.feature_import.pickles import read_pickled_array, to_array
 
-    try:
-        with path.open("rb") as file:
-            if _read_dtype(file).hasobject:
-                content = to_array(read_pickled_array(file))
-                # numpy.save puts a dictionary into an array of one object.
-                return interpret(content[0] if len(content) == 1 else content, to_array)
-        return interpret(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (ValueError, EOFError, SyntaxError) as error:
-        raise _make_corrupt_error(".npy", error) from error
-
-
-def _read_dtype(file: Any) -> np.dtype[Any]:
-    formats = np.lib.format
-    try:
+    with path.open("rb") as file:
+        formats = np.lib.format
         first = formats.read_magic(file) == (1, 0)
         read = formats.read_array_header_1_0 if first else formats.read_array_header_2_0
-        return read(file)[2]
-    except tokenize.TokenError as error:  # NumPy's second try at an old header
-        raise ValueError(f"a header that is none: {error}") from error
+        if read(file)[2].hasobject:
+            content = to_array(read_pickled_array(file))
+            # numpy.save puts a dictionary into an array of one object.
+            return interpret(content[0] if len(content) == 1 else content, to_array)
+    return interpret(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
 def _read_npz(path: Path) -> Vectors:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(info.file_size for info in archive.infolist())
-        if unpacked > max(_HARMLESS, _MOST_UNPACKED * path.stat().st_size):
-            raise FeatureError(f"would unpack to {unpacked >> 20:,} MiB: taken for a bomb")
-        with np.load(path, allow_pickle=False) as arrays:
-            return interpret({name: arrays[name] for name in arrays.files})
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
-        if "Object arrays" in str(error):
-            raise FeatureError("holds objects; save arrays of numbers or texts") from None
-        raise _make_corrupt_error(".npz", error) from error
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(info.file_size for info in archive.infolist())
+    if unpacked > max(_HARMLESS, _MOST_UNPACKED * path.stat().st_size):
+        raise FeatureError(f"would unpack to {unpacked >> 20:,} MiB: taken for a bomb")
+    with np.load(path, allow_pickle=False) as arrays:
+        return interpret({name: arrays[name] for name in arrays.files})
 
 
 def _read_pickle(path: Path) -> Vectors:
@@ -106,10 +114,7 @@ def _read_safetensors(path: Path) -> Vectors:
 
     from momok.graph.feature_import.pickles import to_array
 
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise _make_corrupt_error("safetensors", error) from error
+    tensors = load_file(path)
     if set(tensors) == {"vectors", "present"}:
         return _read_own(path, to_array(tensors["vectors"]), to_array(tensors["present"]))
     return interpret(tensors, to_array)
@@ -137,11 +142,7 @@ def _open_hdf5(path: Path) -> Iterator[Vectors]:
     Links to other files, and data outside of this one, are refused.
     """
     h5py = import_extra("h5py", "hdf5", f"reading {path.name}")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise _make_corrupt_error("HDF5", error) from error
-    with file:
+    with h5py.File(path, "r") as file:
         names = list(_list_datasets(file, h5py))
         if not names:
             raise FeatureError("holds no dataset")
@@ -181,12 +182,115 @@ def _read_dataset(dataset: Any) -> Any:
     return np.asarray(dataset[()])
 
 
-def _make_corrupt_error(kind: str, error: Exception) -> FeatureError:
-    return FeatureError(f"is corrupt, truncated or no {kind} file: {_first_line(error)}")
-
-
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+
+
+def _read_delimited(path: Path) -> Vectors:
+    """Read CSV, or TSV by its suffix: rows of numbers, with a label in front or without one.
+
+    A first row that does not end with a number is a header. The first column are labels where it
+    holds what is no number, or where the header calls it so (label, entity, id, ...).
+    """
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    try:
+        log = FindingLog(path, strict=True)
+        frame = read_text_table(path, log, least=1, delimiter=delimiter).frame
+    except DataError as error:
+        raise FeatureError(str(error)) from None
+    columns = [name for name in frame.columns if name != LINE]
+    head = frame.row(0, named=True)
+    is_labelled = False
+    if not _is_number(head[columns[-1]]):
+        is_labelled = head[columns[0]].strip().casefold() in _LABEL_COLUMNS
+        frame = frame.slice(1)
+    if not len(frame):
+        raise FeatureError("holds no rows")
+    is_labelled = is_labelled or not _is_number(frame[columns[0]][0])
+    labels = frame[columns[0]].to_list() if is_labelled else None
+    cells = frame.select(columns[1:] if is_labelled else columns)
+    if not cells.width:
+        raise FeatureError("holds labels alone and no numbers")
+    numbers = cells.select(pl.all().str.strip_chars().cast(pl.Float64, strict=False))
+    for name in numbers.columns:
+        if numbers[name].null_count():
+            row = numbers[name].is_null().arg_max()
+            assert row is not None
+            raise FeatureError(f"{path}:{frame[LINE][row]}: {cells[name][row][:40]!r} is no number")
+    return _make_vectors(numbers.to_numpy(), labels)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_parquet(path: Path) -> Vectors:
+    """Read Parquet: one column of labels or none, and columns of numbers or one of lists."""
+    try:
+        lazy = pl.scan_parquet(path)
+        cells = lazy.select(pl.len()).collect().item() * len(lazy.collect_schema())
+        if cells > max(_HARMLESS_CELLS, _MOST_CELLS * path.stat().st_size):
+            raise FeatureError(f"declares {cells:,} cells in a small file: taken for a bomb")
+        frame = pl.read_parquet(path)
+    except FeatureError:
+        raise
+    except Exception as error:  # polars has no common base for what a broken file raises
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise FeatureError(f"is corrupt or no Parquet file: {reason[:160]}") from error
+    label = _find_label_column(frame)
+    numbers = frame.drop(label) if label is not None else frame
+    labels = frame[label].cast(pl.String).to_list() if label is not None else None
+    if not numbers.width or not len(frame):
+        raise FeatureError(f"holds columns {', '.join(frame.columns)} and {len(frame)} rows")
+    first = numbers.to_series(0)
+    if numbers.width == 1 and isinstance(first.dtype, (pl.List, pl.Array)):
+        return _make_vectors(_read_lists(first), labels)
+    for name, kind in numbers.schema.items():
+        if not kind.is_numeric():
+            raise FeatureError(f"the column {name!r} is {kind}, expected numbers")
+        if numbers[name].null_count():
+            raise FeatureError("has blank cells among its numbers")
+    return _make_vectors(numbers.to_numpy(), labels)
+
+
+def _read_lists(column: pl.Series) -> NDArray[Any] | list[Any]:
+    """Read a column of lists of one width; a blank one is None."""
+    filled = column.drop_nulls()
+    widths = [len(row) for row in filled]
+    if len(set(widths)) != 1:
+        raise FeatureError(f"has rows of {len(set(widths))} widths: {sorted(set(widths))[:3]}")
+    numbers = filled.explode()
+    if not numbers.dtype.is_numeric():
+        raise FeatureError(f"the column {column.name!r} holds other lists than those of numbers")
+    matrix = numbers.to_numpy().reshape(len(filled), -1)
+    if len(filled) == len(column):
+        return matrix
+    rows = iter(matrix)
+    return [None if blank else next(rows) for blank in column.is_null()]
+
+
+def _find_label_column(frame: pl.DataFrame) -> str | None:
+    """Find the column that names the rows: the only one of texts, or one that is called so."""
+    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+    called = [name for name in frame.columns if name.casefold() in _LABEL_COLUMNS]
+    if len(texts) > 1:
+        named = [name for name in called if name in texts]
+        if len(named) != 1:
+            raise FeatureError(f"has {len(texts)} columns of texts; keep the one of labels")
+        return named[0]
+    return next(iter(texts or called), None)
+
+
+def _make_vectors(rows: NDArray[Any] | list[Any], labels: list[str] | None) -> Vectors:
+    if labels is not None:
+        return name_rows(labels, rows)
+    if isinstance(rows, list):
+        raise FeatureError("has blank rows and no labels")
+    return RowVectors(to_floats(rows))
 
 
 SUFFIXES: Mapping[str, Callable[[Path], Any]] = {
@@ -195,7 +299,7 @@ SUFFIXES: Mapping[str, Callable[[Path], Any]] = {
     **dict.fromkeys((".pt", ".pth", ".bin", ".pkl", ".pickle"), _read_pickle),
     ".safetensors": _read_safetensors,
     **dict.fromkeys((".h5", ".hdf5"), _open_hdf5),
-    **dict.fromkeys((".csv", ".tsv"), read_delimited),
-    ".parquet": read_parquet,
+    **dict.fromkeys((".csv", ".tsv"), _read_delimited),
+    ".parquet": _read_parquet,
 }
 """How a file is read, by its suffix."""

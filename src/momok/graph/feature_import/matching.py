@@ -86,11 +86,7 @@ def read_links(path: Path) -> dict[str, str]:
 
 
 def build_resolver(
-    entities: Vocabulary,
-    *,
-    prefix: str,
-    links: Mapping[str, str],
-    merged_slashes: bool = False,
+    entities: Vocabulary, prefix: str, links: Mapping[str, str], *, merged_slashes: bool
 ) -> Resolve:
     """Build what finds the entity of a key: the label itself, or in angle brackets.
 
@@ -100,7 +96,11 @@ def build_resolver(
         links: labels by key, where keys are of another source.
         merged_slashes: keys have one slash where labels may have several, as in HDF5.
     """
-    merged = _merge_slashes(entities) if merged_slashes else {}
+    merged: dict[str, int] = {}  # -1 where several labels have the same short form
+    for label, entity in entities.ids.items() if merged_slashes else ():
+        if "//" in label:
+            short = re.sub("/+", "/", label)
+            merged[short] = -1 if short in merged else entity
 
     def resolve(key: Key) -> int | None:
         if not isinstance(key, str):
@@ -111,24 +111,13 @@ def build_resolver(
             for label in (spelling, links.get(spelling)):
                 if label is not None and label in entities.ids:
                     return entities.ids[label]
-        return merged.get(plain)
+        found = merged.get(plain, -1)
+        return found if found >= 0 else None
 
     return resolve
 
 
-def _merge_slashes(entities: Vocabulary) -> dict[str, int]:
-    """Entities by their label with one slash for several, where that is one entity alone."""
-    merged: dict[str, int] = {}
-    for label, entity in entities.ids.items():
-        if "//" in label:
-            short = re.sub("/+", "/", label)
-            merged[short] = -1 if short in merged else entity
-    return {short: entity for short, entity in merged.items() if entity >= 0}
-
-
-def assign_rows(
-    vectors: RowVectors, labels: Sequence[str], entities: Vocabulary, *, source: str
-) -> Assignment:
+def assign_rows(vectors: RowVectors, labels: Sequence[str], entities: Vocabulary) -> Assignment:
     """Give row i to the entity that the i-th label names.
 
     Raises:
@@ -138,8 +127,8 @@ def assign_rows(
     rows = vectors.rows
     if len(rows) != len(labels):
         raise FeatureError(
-            f"{len(rows):,} rows of width {rows.shape[1]:,} for {len(labels):,} {source}; the file "
-            f"belongs to another graph or another release of this one"
+            f"{len(rows):,} rows of width {rows.shape[1]:,} for {len(labels):,} labels of "
+            f"entities; the file belongs to another graph or another release of this one"
         )
     if rows.shape[1] > MOST_NUMBERS:
         raise FeatureError(f"rows of {rows.shape[1]:,} numbers; expected {MOST_NUMBERS:,} at most")
@@ -165,7 +154,12 @@ def assign_keys(vectors: KeyedVectors, entities: Vocabulary, resolve: Resolve) -
         else:
             owners[entity] = key
     if not owners:
-        raise _make_unmatched_error([str(key) for key in vectors.keys], entities)
+        first = str(vectors.keys[0])[:80]
+        raise FeatureError(
+            f"none of its {len(vectors.keys):,} labels (the first is {first!r}) "
+            f"names an entity of the graph, such as {entities.labels[0]!r}; where they are those "
+            f"of another source, give --links"
+        )
     matrix, present, averaged = None, np.zeros(len(entities), dtype=np.bool_), 0
     for entity, key in owners.items():
         vector, several = _read_vector(vectors, key)
@@ -201,13 +195,4 @@ def _read_vector(vectors: KeyedVectors, key: Key) -> tuple[NDArray[np.float32] |
     filled = array[array.any(axis=1)]
     if not len(filled):
         return None, False
-    mean = filled.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return mean, len(filled) > 1
-
-
-def _make_unmatched_error(labels: list[str], entities: Vocabulary) -> FeatureError:
-    return FeatureError(
-        f"none of its {len(labels):,} labels (the first is {labels[0][:80]!r}) names an entity of "
-        f"the graph, such as {entities.labels[0]!r}; where they are those of another source, give "
-        f"--links"
-    )
+    return filled.mean(axis=0, dtype=np.float64).astype(np.float32), len(filled) > 1
