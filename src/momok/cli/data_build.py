@@ -147,7 +147,7 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
 
 def _read_source_options(given: dict[str, Any]) -> SourceOptions:
     from momok.graph.sources.raw import TableOptions
-    from momok.graph.sources.rdf_options import RdfOptions
+    from momok.graph.sources.rdf_terms import RdfOptions
     from momok.graph.sources.reading import SourceOptions
 
     return SourceOptions(

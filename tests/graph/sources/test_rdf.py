@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from momok.errors import ConfigError, DataError, FormatError
 from momok.graph.sources import RawGraph, rdf_statements
 from momok.graph.sources.rdf import read_rdf
-from momok.graph.sources.rdf_literals import unescape
-from momok.graph.sources.rdf_options import RdfOptions, rank_languages
 from momok.graph.sources.rdf_statements import guess_format, split_terms
+from momok.graph.sources.rdf_terms import RdfOptions, rank_languages, unescape
 
 E = "http://example.org/"
 XSD = "http://www.w3.org/2001/XMLSchema#"

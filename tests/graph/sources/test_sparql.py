@@ -19,9 +19,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from momok.errors import DataError, FormatError, MomokError
-from momok.graph.sources.endpoint import RequestLimits
-from momok.graph.sources.rdf_options import RdfOptions
-from momok.graph.sources.sparql import parse_query, read_sparql
+from momok.graph.sources.rdf_terms import RdfOptions
+from momok.graph.sources.sparql import RequestLimits, parse_query, read_sparql
 
 E = "http://example.org/"
 FACTS = 250

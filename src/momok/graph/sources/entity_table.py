@@ -17,7 +17,7 @@ from momok.errors import FormatError
 from momok.graph.entities_file import PICTURE_SEPARATOR
 from momok.graph.findings import FindingLog
 from momok.graph.sources.raw import RawGraph
-from momok.graph.sources.rdf_literals import compute_decimal_years
+from momok.graph.sources.rdf_terms import compute_decimal_years
 from momok.graph.sources.text_tables import (
     LINE,
     is_parquet,

@@ -12,7 +12,6 @@ from momok.graph.sources.compressed import name_content, open_source
 from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.graph.sources.rdf_collect import Collection
 from momok.graph.sources.rdf_graph import build_raw_graph
-from momok.graph.sources.rdf_options import RdfOptions
 from momok.graph.sources.rdf_statements import (
     RDF_FORMATS,
     FaultLog,
@@ -21,6 +20,7 @@ from momok.graph.sources.rdf_statements import (
     parse_statements,
     split_terms,
 )
+from momok.graph.sources.rdf_terms import RdfOptions
 from momok.progress import Progress, no_progress
 
 _START = 4096  # bytes that a format is guessed from

@@ -10,8 +10,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from momok.graph.sources.raw import number_labels, translate_ids
-from momok.graph.sources.rdf_literals import DATE_TYPES, NUMBER_TYPES, parse_literals
-from momok.graph.sources.rdf_options import RdfOptions, rank_languages
+from momok.graph.sources.rdf_terms import (
+    DATE_TYPES,
+    NUMBER_TYPES,
+    RdfOptions,
+    parse_literals,
+    rank_languages,
+)
 
 _COMPACTED = 1_000_000  # rows that may gather before those that lost are dropped
 _MAX_EXAMPLES = 5

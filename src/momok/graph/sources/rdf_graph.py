@@ -16,9 +16,8 @@ from momok.graph.findings import Finding, FindingLog
 from momok.graph.names import flatten, make_readable
 from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.graph.sources.rdf_collect import Collection
-from momok.graph.sources.rdf_literals import unescape
-from momok.graph.sources.rdf_options import CLAIM, GENERAL_TYPES, RDF_TYPE
 from momok.graph.sources.rdf_statements import FaultLog
+from momok.graph.sources.rdf_terms import CLAIM, GENERAL_TYPES, RDF_TYPE, unescape
 
 _SHOWN = 5  # kinds of unused literals in a finding
 # Blanks and control characters around a text; among them are those that no text should be made of.

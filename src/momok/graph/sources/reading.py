@@ -23,7 +23,7 @@ from momok.graph.sources.fact_tables import read_table
 from momok.graph.sources.folder_formats import FOLDER_FORMATS
 from momok.graph.sources.pictures import add_picture_folder, keep_inside
 from momok.graph.sources.raw import RawGraph, TableOptions, merge_sources
-from momok.graph.sources.rdf_options import RdfOptions
+from momok.graph.sources.rdf_terms import RdfOptions
 from momok.progress import Progress, no_progress
 
 Part = tuple[SplitName | None, RawGraph]
@@ -183,8 +183,7 @@ def read_facts_file(
 
 
 def _read_endpoint(source: SparqlSource, options: SourceOptions, progress: Progress) -> RawGraph:
-    from momok.graph.sources.endpoint import RequestLimits
-    from momok.graph.sources.sparql import read_sparql
+    from momok.graph.sources.sparql import RequestLimits, read_sparql
 
     return read_sparql(
         source.url,

@@ -1,47 +1,51 @@
-"""Graphs from SPARQL endpoints, by a query that gives triples."""
+"""Graphs from SPARQL endpoints: a query that gives triples, its answer read as it comes."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
 from itertools import islice
-from types import ModuleType
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from momok.errors import DataError, FormatError
+from momok.extras import import_extra
 from momok.graph.findings import Finding
-from momok.graph.sources.endpoint import RequestLimits, check_address, send_query
+from momok.graph.sources.compressed import open_function
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.rdf import collect_statements
 from momok.graph.sources.rdf_collect import Collection
 from momok.graph.sources.rdf_graph import build_raw_graph
 from momok.graph.sources.rdf_nesting import check_nesting
-from momok.graph.sources.rdf_options import RdfOptions
 from momok.graph.sources.rdf_statements import FaultLog, import_pyoxigraph, split_terms
+from momok.graph.sources.rdf_terms import RdfOptions
 from momok.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    import requests
 
 COLUMNS = ("head", "relation", "tail")
 _ROWS = 100_000  # of a batch
 _GRAPH_TYPES = {
-    "application/n-triples": "ntriples",
-    "text/plain": "ntriples",
-    "text/turtle": "turtle",
-    "application/x-turtle": "turtle",
+    **dict.fromkeys(("application/n-triples", "text/plain"), "ntriples"),
+    **dict.fromkeys(("text/turtle", "application/x-turtle"), "turtle"),
     "application/rdf+xml": "rdfxml",
     "application/n-quads": "nquads",
     "application/trig": "trig",
     "application/ld+json": "jsonld",
 }
 _TABLE_TYPES = {
-    "application/sparql-results+json": "JSON",
-    "application/json": "JSON",
-    "application/sparql-results+xml": "XML",
-    "application/xml": "XML",
-    "text/xml": "XML",
+    **dict.fromkeys(("application/sparql-results+json", "application/json"), "JSON"),
+    **dict.fromkeys(("application/sparql-results+xml", "application/xml", "text/xml"), "XML"),
     "text/tab-separated-values": "TSV",
 }
 _NESTING = {"JSON": "streaming-jsonld", "XML": "rdfxml"}  # of tables, checked as these formats
+_LONGEST_GET, _QUOTED = 2000, 300  # characters: all proxies take; of a server's error to show
+_MAX_REDIRECTS = 5
 # What may hold words that are none of the query language: IRIs, texts, comments.
 _OPAQUE = re.compile(
     r'<[^<>"{}|^`\\\x00-\x20]*>|"""(?:[^\\]|\\.)*?"""|\'\'\'(?:[^\\]|\\.)*?\'\'\''
@@ -50,15 +54,26 @@ _OPAQUE = re.compile(
 )
 
 
-def parse_query(text: str) -> tuple[str, set[str]]:
-    """Find the form of a query, and its keywords outside of all braces, in capitals.
+@dataclass(frozen=True, kw_only=True)
+class RequestLimits:
+    """What an endpoint may take and give.
 
-    Returns:
-        CONSTRUCT or DESCRIBE, which give triples, or SELECT, which must give ``?head``,
-        ``?relation`` and ``?tail``; and the words.
+    Attributes:
+        silence: seconds without a byte.
+        seconds: for one answer in all.
+        size: bytes of one answer.
+    """
+
+    silence: float = 60
+    seconds: float = 3600
+    size: int = 16 << 30
+
+
+def parse_query(text: str) -> tuple[str, set[str]]:
+    """Find the form of a query that gives triples, and its words outside of braces, in capitals.
 
     Raises:
-        DataError: it is none that gives triples, or has not the three columns.
+        DataError: it gives no triples, or is a SELECT without the three columns.
     """
     outside, previous = _OPAQUE.sub(" ", text), ""
     while previous != outside:  # braces from the inside out; sub-queries go with them
@@ -104,11 +119,11 @@ def read_sparql(
         progress: is told of what is done.
 
     Raises:
-        DataError: the address or query is not one, or the endpoint refuses, fails or is silent.
-        FormatError: the answer is none of a SPARQL endpoint, malformed, too large, or ends early.
+        DataError: the address or query is none, or the endpoint refuses, fails or gives too much.
+        FormatError: the answer is none of a SPARQL endpoint, malformed or ends early.
         MissingExtraError: the parser is not installed.
     """
-    check_address(url)
+    _check_address(url)
     import_pyoxigraph()
     form, words = parse_query(query)
     if page is not None and not words.isdisjoint(("LIMIT", "OFFSET")):
@@ -120,41 +135,37 @@ def read_sparql(
     if page is None:
         endpoint.read(query)
     else:
-        _read_pages(endpoint, query, page, progress)
+        endpoint.read_pages(query, page, progress)
     progress(f"reading {endpoint.host}", collection.statements, 0)
     note = f"{url}: {form}, {collection.statements:,} statements"
     if page and "ORDER" not in words:
         note += "; without ORDER BY, pages may repeat some and miss others"
     faults = FaultLog(endpoint.host, collection.options.strict)
-    raw = build_raw_graph(collection, faults, _take_address, [note])
+    # A picture must be on the web: an endpoint has no business with files of this machine.
+    raw = build_raw_graph(
+        collection, faults, lambda x: x if x.startswith(("http://", "https://")) else None, [note]
+    )
     raw.findings.extend(endpoint.findings)
     return raw
 
 
-def _take_address(picture: str) -> str | None:
-    """Take a picture that is on the web: an endpoint has no business with files of this machine."""
-    return picture if picture.startswith(("http://", "https://")) else None
-
-
-def _read_pages(endpoint: _Endpoint, query: str, page: int, progress: Progress) -> None:
-    """Ask for page after page until one is empty: an endpoint may give less than was asked for."""
-    offset, last = 0, b""
-    while True:
-        rows, digest = endpoint.read(f"{query}\nLIMIT {page} OFFSET {offset}")
-        if not rows:
-            return
-        if digest == last:
-            raise DataError(
-                f"{endpoint.url}: gives the same page again at OFFSET {offset}; leave the pages out"
-            )
-        last = digest
-        # A row of CONSTRUCT makes several triples: how many rows there were is not known.
-        offset += rows if endpoint.form == "SELECT" else page
-        progress(f"reading {endpoint.host}", endpoint.collection.statements, 0)
+def _check_address(url: str) -> None:
+    """Check that an address is one of http or https, with a host and without a password."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise DataError(f"{url!r}: is no address ({error})") from None
+    if "@" in parts.netloc:
+        raise DataError(f"{host}: an address with a user name or password is not taken")
+    if parts.scheme not in ("http", "https") or not host or not re.fullmatch("[!-~]+", url):
+        raise DataError(
+            f"{url!r}: expected an address that begins with http:// or https:// and has no blanks"
+        )
 
 
 class _Endpoint:
-    """Reads the answers of an endpoint into a collection."""
+    """Asks an endpoint, and reads its answers into a collection."""
 
     def __init__(self, url: str, form: str, limits: RequestLimits, collection: Collection) -> None:
         self.url, self.form, self.collection = url, form, collection
@@ -163,32 +174,58 @@ class _Endpoint:
         self._limits = limits
         self._faults = FaultLog(url, strict=True)
 
+    def read_pages(self, query: str, page: int, progress: Progress) -> None:
+        """Ask for page after page until one is empty: it may give less than was asked for."""
+        offset, last = 0, b""
+        while True:
+            rows, digest = self.read(f"{query}\nLIMIT {page} OFFSET {offset}")
+            if not rows:
+                return
+            if digest == last:
+                raise DataError(
+                    f"{self.url}: gives the same page again at OFFSET {offset}; leave the pages out"
+                )
+            last = digest
+            # A row of CONSTRUCT makes several triples: how many rows there were is not known.
+            offset += rows if self.form == "SELECT" else page
+            progress(f"reading {self.host}", self.collection.statements, 0)
+
     def read(self, text: str) -> tuple[int, bytes]:
         """Ask a query and read its answer; give its number of rows or triples, and its hash."""
-        is_table = self.form == "SELECT"
-        types = _TABLE_TYPES if is_table else _GRAPH_TYPES
-        accept = ", ".join(f"{kind};q={1 - rank / 10:.1f}" for rank, kind in enumerate(types))
-        with send_query(self.url, text, accept, self._limits) as (headers, stream, digest):
-            media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            kind = types.get(media_type)
-            if kind is None:
-                raise FormatError(
-                    f"{self.url}: answers {media_type!r}, expected one of {', '.join(types)}; is "
-                    "this the address of a SPARQL endpoint?"
+        types = _TABLE_TYPES if self.form == "SELECT" else _GRAPH_TYPES
+        deadline = time.monotonic() + self._limits.seconds
+        requests = import_extra("requests", "fetch", "asking a SPARQL endpoint")
+        with requests.Session() as session:
+            session.headers = {
+                "Accept": ", ".join(f"{x};q={1 - i / 10:.1f}" for i, x in enumerate(types)),
+                "Accept-Encoding": "identity",
+                "User-Agent": f"momok/{version('momok')}",
+            }
+            with self._ask(session, text) as response:
+                digest = hashlib.blake2b()
+                stream = self._open(response, deadline, digest)
+                media_type = (
+                    response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
                 )
-            if is_table:
-                rows = self._read_table(stream, kind)
-            else:
-                before = self.collection.statements
-                collect_statements(stream, kind, self.collection, self._faults)
-                rows = self.collection.statements - before
-        limit = headers.get("X-SPARQL-MaxRows", "")  # Virtuoso gives no more than so many
+                kind = types.get(media_type)
+                if kind is None:
+                    raise FormatError(
+                        f"{self.url}: answers {media_type!r}, expected one of {', '.join(types)}; "
+                        "is this the address of a SPARQL endpoint?"
+                    )
+                before = self.collection.statements + self.collection.lost["no-triple"]
+                if self.form == "SELECT":
+                    self._read_table(stream, kind)
+                else:
+                    collect_statements(stream, kind, self.collection, self._faults)
+        rows = self.collection.statements + self.collection.lost["no-triple"] - before
+        limit = response.headers.get("X-SPARQL-MaxRows", "")  # Virtuoso gives no more than so many
         if limit.isdecimal() and rows >= int(limit) and not self.findings:
             message = f"{self.url}: gives at most {int(limit):,} rows, and gave {rows:,}: use pages"
             self.findings.append(Finding("cut-short", rows, message))
         return rows, digest.digest()
 
-    def _read_table(self, stream: io.BufferedReader[Any], kind: str) -> int:
+    def _read_table(self, stream: io.BufferedReader[Any], kind: str) -> None:
         ox = import_pyoxigraph()
         if kind in _NESTING:
             stream = check_nesting(stream, _NESTING[kind], self._faults.fail)
@@ -198,13 +235,21 @@ class _Endpoint:
             if not isinstance(results, ox.QuerySolutions):
                 raise FormatError(f"{self.url}: answers yes or no, expected rows")
             given = {variable.value for variable in results.variables}
-            missing = [name for name in COLUMNS if name not in given]
-            if missing:
-                raise FormatError(f"{self.url}: the answer has no column ?{missing[0]}")
-            rows = 0
-            while batch := list(islice(results, _ROWS)):
-                rows += len(batch)
-                self._add(ox, batch)
+            for name in COLUMNS:
+                if name not in given:
+                    raise FormatError(f"{self.url}: the answer has no column ?{name}")
+            while batch := [[row[x] for x in COLUMNS] for row in islice(results, _ROWS)]:
+                triples = [
+                    ox.Triple(*row)
+                    for row in batch
+                    if isinstance(row[0], ox.NamedNode | ox.BlankNode)
+                    and isinstance(row[1], ox.NamedNode)
+                    and row[2] is not None
+                ]
+                self.collection.lost["no-triple"] += len(batch) - len(triples)
+                nquads = ox.serialize(triples, format=ox.RdfFormat.N_TRIPLES)
+                if nquads:
+                    self.collection.add(*split_terms(nquads))
         except SyntaxError as error:
             self._faults.fail(error.lineno, f"the answer is malformed or breaks off: {error.msg}")
         except MemoryError as error:
@@ -212,18 +257,94 @@ class _Endpoint:
         finally:
             # An error keeps this frame; the results may only be dropped by the thread they are of.
             del results
-        return rows
 
-    def _add(self, ox: ModuleType, batch: list[Any]) -> None:
-        """Take rows as triples; those that are none are counted."""
-        rows = [[row[name] for name in COLUMNS] for row in batch]
-        good = [
-            ox.Triple(head, relation, tail)
-            for head, relation, tail in rows
-            if isinstance(head, ox.NamedNode | ox.BlankNode)
-            and isinstance(relation, ox.NamedNode)
-            and tail is not None
-        ]
-        self.collection.lost["no-triple"] += len(rows) - len(good)
-        if good:
-            self.collection.add(*split_terms(ox.serialize(good, format=ox.RdfFormat.N_TRIPLES)))
+    def _ask(self, session: requests.Session, query: str) -> requests.Response:
+        """Send a query (SPARQL 1.1 Protocol); give its answer."""
+        import requests
+
+        url, limits = self.url, self._limits
+        try:
+            return _follow(session, url, query, min(limits.silence, limits.seconds))
+        except requests.Timeout:
+            raise DataError(f"{url}: did not answer within {limits.silence:g} seconds") from None
+        except requests.RequestException as error:
+            raise DataError(f"{url}: cannot be reached: {_find_reason(error)}") from None
+
+    def _open(
+        self, response: requests.Response, deadline: float, digest: hashlib.blake2b
+    ) -> io.BufferedReader[Any]:
+        """Open the content of an answer, which is counted, timed and hashed as it is read."""
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+        url, limits, count = self.url, self._limits, 0
+        status = response.status_code
+        if status != 200:
+            raise DataError(f"{url}: answers {status} {response.reason}{_quote(response)}")
+        encoding = response.headers.get("Content-Encoding", "identity").lower()
+        if encoding != "identity":
+            raise FormatError(f"{url}: answers packed with {encoding!r}, not as asked for")
+
+        def read(most: int) -> bytes:
+            nonlocal count
+            try:
+                data: bytes = response.raw.read1(most)
+            except (HTTPError, OSError, ValueError) as error:
+                is_silent = isinstance(error, ReadTimeoutError)
+                silence = f"{limits.silence:g} seconds of silence"
+                raise DataError(
+                    f"{url}: the answer ends early, after {count:,} bytes "
+                    f"({silence if is_silent else _find_reason(error)}); ask again, or page by page"
+                ) from None
+            count += len(data)
+            fault = f"took more than {limits.seconds:g} seconds"
+            if count > limits.size:
+                fault = f"is larger than {limits.size:,} bytes"
+            if count > limits.size or time.monotonic() > deadline:
+                raise DataError(f"{url}: the answer {fault}; ask for less, or page by page")
+            digest.update(data)
+            return data
+
+        return open_function(read)
+
+
+def _follow(session: requests.Session, url: str, query: str, timeout: float) -> requests.Response:
+    """Send a query, and again where the server says that it has moved: to itself, or to https."""
+    form = {"query": query}
+    is_short = len(url) + len(urlencode(form)) < _LONGEST_GET
+    where, params = url, form if is_short else None
+    options: dict[str, Any] = {"stream": True, "timeout": timeout, "allow_redirects": False}
+    for _ in range(_MAX_REDIRECTS):
+        if is_short:
+            response = session.get(where, params=params, **options)
+        else:
+            response = session.post(where, data=form, **options)
+        if not response.is_redirect:
+            return response
+        response.close()
+        session.close()  # the next one is asked on a connection of its own
+        target = urljoin(response.url, response.headers["location"])
+        if session.should_strip_auth(response.url, target):
+            raise DataError(
+                f"{url}: redirects to {target[:_QUOTED]!r}, another server; give that address if "
+                "it is the right one"
+            )
+        where, params = target, None  # the target of a GET has the query
+    raise DataError(f"{url}: redirects more than {_MAX_REDIRECTS} times")
+
+
+def _find_reason(error: BaseException) -> str:
+    """Find what the system says at the root of an error."""
+    cause: BaseException | None = error
+    while cause is not None and not getattr(cause, "strerror", None):
+        cause = cause.__cause__ or cause.__context__
+    return str(getattr(cause, "strerror", " ".join(f"{type(error).__name__} {error}".split())))
+
+
+def _quote(response: requests.Response) -> str:
+    """Give the first words of what a server says of an error."""
+    try:
+        text = response.raw.read(4096).decode(errors="replace")
+    except Exception:  # whatever breaks the connection: the status says enough
+        return ""
+    words = " ".join(text.split())[:_QUOTED]
+    return f": {words}" if words and not words.startswith("<") else ""
