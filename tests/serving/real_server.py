@@ -18,7 +18,8 @@ _START_SECONDS = 120  # on a machine with other work to do
 _PROGRAM = """
 import sys, json
 from pathlib import Path
-from momok.serving import ServeSettings, serve
+from momok.serving.server import serve
+from momok.serving.settings import ServeSettings
 given = json.loads(sys.argv[1])
 given["run"] = Path(given["run"])
 serve(ServeSettings(**given), ready=lambda address: print(address, flush=True))

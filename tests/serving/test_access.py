@@ -196,7 +196,7 @@ def test_the_token_opens_the_api(serve: Serve) -> None:
 
 
 def test_a_browser_logs_in_and_out(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("momok.serving.pages.browsing._FAILED_SECONDS", 0.0)
+    monkeypatch.setattr("momok.serving.pages._FAILED_SECONDS", 0.0)
     client = serve(token=TOKEN)
     refused = client.get("/entity?label=q:france&all=true", headers=PAGE, follow_redirects=False)
     assert refused.status_code == 303

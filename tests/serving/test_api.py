@@ -9,9 +9,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from momok.prediction import Predictor
-from momok.serving.batching import MicroBatcher
 from momok.serving.entity_search import make_reference
 from momok.serving.metrics import Metrics
+from momok.serving.model_holder import MicroBatcher
 from momok.serving.service import Service
 from tests.serving.served_run import LONG, LONG_CHINESE, NAMES, SCRIPT
 

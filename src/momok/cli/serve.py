@@ -78,7 +78,7 @@ def command(run: str, **options: Any) -> None:
 
     settings = ServeSettings(run=Path(run), **options)
     check_extra()
-    from momok.serving import serve
+    from momok.serving.server import serve
 
     serve(settings, ready=lambda at: print_line(f"Serving {run} at {at} (Ctrl-C ends it)"))
     print_line("Stopped.")

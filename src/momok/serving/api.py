@@ -10,6 +10,7 @@ from pydantic import AfterValidator
 from starlette.responses import StreamingResponse
 
 import momok
+from momok.errors import ConfigError
 from momok.graph import SPLIT_NAMES
 from momok.serving import schemas
 from momok.serving.describe import (
@@ -19,9 +20,9 @@ from momok.serving.describe import (
     describe_predictions,
     list_relations,
 )
-from momok.serving.model_holder import ServedModel
+from momok.serving.model_holder import Question, ServedModel
 from momok.serving.reviews.records import Review
-from momok.serving.service import MEDIA_TYPES, ExportFormat, Service, resolve_question
+from momok.serving.service import EXPORTS, ExportFormat, Service
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": schemas.ErrorAnswer}
@@ -42,12 +43,13 @@ async def _get_service(request: Request) -> Service:
     return service
 
 
-async def _get_model(request: Request) -> ServedModel:
-    service: Service = request.app.state.service
+WithService = Annotated[Service, Depends(_get_service)]
+
+
+async def _get_model(service: WithService) -> ServedModel:
     return service.model
 
 
-WithService = Annotated[Service, Depends(_get_service)]
 WithModel = Annotated[ServedModel, Depends(_get_model)]
 Label = Annotated[
     str,
@@ -57,6 +59,17 @@ Label = Annotated[
 Offset = Annotated[int, Query(ge=0, le=2**31 - 1)]
 Limit = Annotated[int, Query(ge=1, le=schemas.MAX_PAGE)]
 After = Annotated[int, Query(ge=0, le=2**62)]
+
+
+def _resolve_question(model: ServedModel, asked: schemas.Question) -> Question:
+    if (asked.head is None) == (asked.tail is None):
+        raise ConfigError("give exactly one of head and tail; the other is predicted")
+    find = model.names.find_entity
+    return (
+        None if asked.head is None else find(asked.head),
+        model.names.find_relation(asked.relation),
+        None if asked.tail is None else find(asked.tail),
+    )
 
 
 @router.get("", tags=["graph"], summary="What is served")
@@ -131,7 +144,7 @@ async def predict(
     """The most likely tails of (head, relation, ?), or heads of (?, relation, tail)."""
     found = await service.holder.batcher.ask(
         model.predictor,
-        resolve_question(model, asked),
+        _resolve_question(model, asked),
         asked.k,
         known=asked.known,
         plausible=asked.plausible,
@@ -144,7 +157,7 @@ async def predict_batch(
     service: WithService, model: WithModel, asked: schemas.BatchRequest
 ) -> schemas.BatchAnswer:
     """Answer many questions; none is answered when one is wrong."""
-    questions = [resolve_question(model, question) for question in asked.questions]
+    questions = [_resolve_question(model, question) for question in asked.questions]
 
     def predict() -> schemas.BatchAnswer:
         found = model.predictor.predict_many(
@@ -223,7 +236,9 @@ def history(
     "/reviews/export",
     tags=["reviews"],
     response_class=StreamingResponse,
-    responses={200: {"content": {kind: {} for kind in MEDIA_TYPES.values()}}},
+    responses={
+        200: {"content": {f"{export[0]}; charset=utf-8": {} for export in EXPORTS.values()}}
+    },
 )
 def export(service: WithService, format: ExportFormat = "tsv") -> StreamingResponse:
     """The accepted facts: head, relation and tail labels by tabs, or N-Triples."""

@@ -25,7 +25,7 @@ from momok.errors import (
 )
 from momok.serving import api, pages
 from momok.serving.access import SECURITY_HEADERS, Access, answer_error
-from momok.serving.pages.rendering import render
+from momok.serving.rendering import render
 from momok.serving.reviews.records import ReviewConflictError
 from momok.serving.service import Service
 from momok.serving.settings import ServeSettings, check_extra

@@ -1,7 +1,11 @@
-"""The model that is served, and its replacement by a newer one while requests go on.
+"""The model that is served, its threads, and its replacement while requests go on.
 
 A request takes the served model once and keeps it to its end; a newer checkpoint is loaded beside
 the old one and takes its place in one step. A checkpoint that cannot be read changes nothing.
+
+While the model answers, single questions wait; then all of them are answered together. Alone, a
+question does not wait for others. The costs of a relation are shared by its questions, and rows of
+one product cost less than products of one row.
 """
 
 from __future__ import annotations
@@ -9,18 +13,20 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from cachetools import LRUCache
+from pydantic import BaseModel
 
 from momok.graph import MultimodalGraph
-from momok.prediction import Predictor
-from momok.serving.batching import MicroBatcher
+from momok.prediction import Predictions, Predictor
+from momok.prediction.predictor import Known
 from momok.serving.entity_search import EntitySearch
 from momok.serving.metrics import Metrics
 from momok.serving.pictures import PictureShelf
@@ -29,8 +35,15 @@ from momok.serving.suggestions import ReviewQueue, RoleTable
 from momok.training import RunFolder
 
 Result = TypeVar("Result")
+Question: TypeAlias = tuple[int | None, int, int | None]
+"""Ids of (head, relation, None) or (None, relation, tail)."""
+
+Options: TypeAlias = tuple[Predictor, int, Known, bool]
+"""The model, k, what becomes of known facts, and whether only plausible ones are wanted."""
+
 _log = logging.getLogger("momok.serving")
-_ANSWERS_KEPT = 32 << 20  # bytes of answers
+_ANSWERS_KEPT = 8 << 20  # bytes of answers, as JSON
+_MOST = 64  # questions that the model answers at once; bounds how long the next ones wait
 
 
 class ServedModel:
@@ -45,7 +58,7 @@ class ServedModel:
         pictures: those of the graph that the run was trained on, as far as they are there.
         roles: which questions are worth asking about an entity.
         queue: new facts for people to look at.
-        answers: those that take long, as JSON, computed once; they end with the model.
+        answers: those that take long, computed once; they end with the model.
 
     Raises:
         MomokError: the run cannot be loaded.
@@ -61,7 +74,9 @@ class ServedModel:
         self.pictures = PictureShelf.open(predictor)
         self.roles = RoleTable(self.graph.fact_index)
         self.queue = ReviewQueue(predictor)
-        self.answers: LRUCache[tuple[Any, ...], bytes] = LRUCache(_ANSWERS_KEPT, getsizeof=len)
+        self.answers: LRUCache[tuple[Any, ...], BaseModel] = LRUCache(
+            _ANSWERS_KEPT, getsizeof=lambda answer: len(answer.model_dump_json())
+        )
 
     def list_best_known(self, count: int) -> list[int]:
         """Entities with many facts, those with a picture first."""
@@ -69,12 +84,68 @@ class ServedModel:
         return sorted(order, key=lambda entity: entity not in self.pictures)[:count]
 
 
+class MicroBatcher:
+    """Answers questions one by one for its callers, many at once for the model."""
+
+    def __init__(self, answer_seconds: float, metrics: Metrics) -> None:
+        self._answer_seconds, self._metrics = answer_seconds, metrics
+        self._waiting: dict[Options, list[tuple[Question, asyncio.Future[Predictions]]]] = {}
+        self._work: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="momok-predict")
+
+    async def ask(
+        self,
+        predictor: Predictor,
+        question: Question,
+        k: int,
+        *,
+        known: Known,
+        plausible: bool = False,
+    ) -> Predictions:
+        """Answer one question as ``Predictor.predict_many``.
+
+        Raises:
+            TimeoutError: no answer in time.
+            MomokError: the model cannot answer.
+        """
+        future: asyncio.Future[Predictions] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault((predictor, k, known, plausible), []).append((question, future))
+        if self._work is None or self._work.done():
+            self._work = asyncio.create_task(self._answer_waiting())
+        return await asyncio.wait_for(future, self._answer_seconds)
+
+    def close(self) -> None:
+        """Stop; what has begun is finished."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    async def _answer_waiting(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            options, waiting = next(iter(self._waiting.items()))
+            asked, waiting[:_MOST] = waiting[:_MOST], []
+            if not waiting:
+                del self._waiting[options]
+            asked = [(question, future) for question, future in asked if not future.done()]
+            self._metrics.batch_size.observe(len(asked))
+            predictor, k, known, plausible = options
+            questions = [question for question, _ in asked]
+            predict = partial(predictor.predict_many, known=known, plausible=plausible)
+            answers: Sequence[Predictions | Exception]
+            try:
+                answers = await loop.run_in_executor(self._thread, predict, questions, k)
+            except Exception as error:
+                answers = [error] * len(asked)
+            for (_, future), answer in zip(asked, answers, strict=True):
+                if future.done():  # nobody waits for it any more
+                    continue
+                if isinstance(answer, Exception):
+                    future.set_exception(answer)
+                else:
+                    future.set_result(answer)
+
+
 class ModelHolder:
     """Loads a run, answers from it in threads, and watches for a newer checkpoint.
-
-    Args:
-        settings: which run, and how.
-        metrics: where to count.
 
     Raises:
         MomokError: the run cannot be loaded.
@@ -96,13 +167,13 @@ class ModelHolder:
         self._thread.shutdown(wait=True, cancel_futures=True)
         self.current.queue.close()
 
-    async def compute(self, work: Callable[[], Result]) -> Result:
+    async def compute(self, work: Callable[..., Result], *args: object) -> Result:
         """Run work that needs the model, for explanations and pages, in its thread.
 
         Raises:
             TimeoutError: no answer in time.
         """
-        future = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        future = asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
         return await asyncio.wait_for(future, self._settings.answer_seconds)
 
     # -- newer checkpoints -----------------------------------------------------------------

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from momok.errors import ConfigError
 from momok.graph.names import flatten
 from momok.prediction.missing.files import to_iri
 from momok.prediction.questions import Side
 from momok.serving import schemas
-from momok.serving.batching import Question
 from momok.serving.describe import describe_explanation, predict_facts
 from momok.serving.metrics import Metrics
 from momok.serving.model_holder import ModelHolder, ServedModel
@@ -25,16 +24,10 @@ from momok.serving.reviews.store import ReviewStore
 from momok.serving.settings import ServeSettings
 from momok.serving.suggestions import compute_probability
 
-Result = TypeVar("Result")
+Asked = TypeVar("Asked")
 Answer = TypeVar("Answer", bound=BaseModel)
 ExportFormat = Literal["tsv", "ntriples"]
-
-MEDIA_TYPES: dict[ExportFormat, str] = {
-    "tsv": "text/tab-separated-values; charset=utf-8",
-    "ntriples": "application/n-triples; charset=utf-8",
-}
 _LINES_AT_ONCE = 500
-_ENDINGS: dict[ExportFormat, str] = {"tsv": "tsv", "ntriples": "nt"}
 
 
 class Service:
@@ -83,32 +76,23 @@ class Service:
             explanation = model.predictor.explain(*fact, asked=asked, limit=limit)
             return describe_explanation(model, explanation)
 
-        key = ("explain", fact, asked, limit)
-        return await self._compute_once(model, key, schemas.ExplanationAnswer, explain)
+        return await self._compute_once(model, ("explain", fact, asked, limit), explain)
 
     async def predict_facts(
         self, model: ServedModel, entity: int, k: int
     ) -> schemas.EntityPredictionsAnswer:
         """The best new facts of an entity by relation."""
-        kind = schemas.EntityPredictionsAnswer
-        return await self._compute_once(
-            model, ("facts", entity, k), kind, lambda: predict_facts(model, entity, k)
-        )
+        key = "facts", entity, k
+        return await self._compute_once(model, key, lambda: predict_facts(model, entity, k))
 
     async def _compute_once(
-        self,
-        model: ServedModel,
-        key: tuple[Any, ...],
-        kind: type[Answer],
-        work: Callable[[], Answer],
+        self, model: ServedModel, key: tuple[Any, ...], compute: Callable[[], Answer]
     ) -> Answer:
-        kept = model.answers.get(key)
-        if kept is not None:
-            return kind.model_validate_json(kept)
-        answer = await self.holder.compute(work)
-        content = answer.model_dump_json().encode()
-        if len(content) <= model.answers.maxsize:
-            model.answers[key] = content
+        if key in model.answers:
+            return cast("Answer", model.answers[key])
+        answer = await self.holder.compute(compute)
+        with suppress(ValueError):  # one answer is larger than all that is kept
+            model.answers[key] = answer
         return answer
 
     # -- reviews ---------------------------------------------------------------------------
@@ -129,12 +113,10 @@ class Service:
             reviewer=asked.reviewer,
             note=asked.note.strip(),
             version=asked.version,
-            probability=await self.holder.compute(
-                lambda: compute_probability(model.predictor, fact)
-            ),
+            probability=await self.holder.compute(compute_probability, model.predictor, fact),
             request=asked.request,
         )
-        return await self._write(asked.action, lambda: self.store.decide(decision))
+        return await self._write(asked.action, self.store.decide, decision)
 
     async def undo(self, reviewer: str) -> Review:
         """Take a reviewer's latest decision back.
@@ -142,45 +124,27 @@ class Service:
         Raises:
             ReviewConflictError: there is none, or the fact has changed since.
         """
-        return await self._write("undo", lambda: self.store.undo(reviewer))
+        return await self._write("undo", self.store.undo, reviewer)
 
-    async def _write(self, action: str, work: Callable[[], Result]) -> Result:
+    async def _write(self, action: str, write: Callable[[Asked], Review], asked: Asked) -> Review:
         try:
-            result = await run_in_threadpool(work)
+            review = await run_in_threadpool(write, asked)
         except ReviewConflictError:
             self.metrics.conflicts.inc()
             raise
         self.metrics.decisions.labels(action).inc()
-        return result
+        return review
 
     def export_accepted(self, form: ExportFormat) -> StreamingResponse:
         """The accepted facts as a file, sent while it is read."""
-        write = to_tsv if form == "tsv" else to_ntriples
+        media_type, ending, write = EXPORTS[form]
         name = re.sub(r"[^A-Za-z0-9._-]", "-", self.model.graph.name) or "graph"
-        disposition = f'attachment; filename="{name}-accepted.{_ENDINGS[form]}"'
         lines = write(review.fact for review in self.store.iterate_accepted())
         return StreamingResponse(
             iter(lambda: "".join(islice(lines, _LINES_AT_ONCE)), ""),
-            media_type=MEDIA_TYPES[form],
-            headers={"content-disposition": disposition},
+            media_type=f"{media_type}; charset=utf-8",
+            headers={"content-disposition": f'attachment; filename="{name}-accepted.{ending}"'},
         )
-
-
-def resolve_question(model: ServedModel, asked: schemas.Question) -> Question:
-    """Ids of a question.
-
-    Raises:
-        DataError: a name is unknown or ambiguous.
-        ConfigError: not exactly one of head and tail.
-    """
-    if (asked.head is None) == (asked.tail is None):
-        raise ConfigError("give exactly one of head and tail; the other is predicted")
-    find = model.names.find_entity
-    return (
-        None if asked.head is None else find(asked.head),
-        model.names.find_relation(asked.relation),
-        None if asked.tail is None else find(asked.tail),
-    )
 
 
 def to_tsv(facts: Iterable[Fact]) -> Iterator[str]:
@@ -194,3 +158,10 @@ def to_ntriples(facts: Iterable[Fact]) -> Iterator[str]:
     for head, relation, tail in facts:
         parts = to_iri(head, "entity"), to_iri(relation, "relation"), to_iri(tail, "entity")
         yield " ".join(parts) + " .\n"
+
+
+EXPORTS: dict[ExportFormat, tuple[str, str, Callable[[Iterable[Fact]], Iterator[str]]]] = {
+    "tsv": ("text/tab-separated-values", "tsv", to_tsv),
+    "ntriples": ("application/n-triples", "nt", to_ntriples),
+}
+"""Media type, ending and writer of each form."""

@@ -1,4 +1,4 @@
-"""The review database: its tables, its connections, and its rows as records.
+"""The review database: its tables, its connections, its transactions.
 
 ``review_fact`` is where every fact stands now, ``review_event`` what led there. Events are never
 changed: triggers refuse it in SQLite and PostgreSQL. ``(fact, version)`` is unique among events, so
@@ -7,19 +7,25 @@ that two decisions on one version cannot both be written, whatever the database'
 
 from __future__ import annotations
 
-from dataclasses import fields
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Column, Float, ForeignKey, Integer, String, Table, Text, event
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from momok.errors import ConfigError, StorageError
-from momok.serving.reviews.records import Event, Review
 
-READ_ONLY = "momok_read_only"  # the execution option of connections that write nothing
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+Self = TypeVar("Self", bound="Database")
 
+_READ_ONLY = "momok_read_only"  # the execution option of connections that write nothing
+_ATTEMPTS = 6  # of a transaction that met another one
 _LOCK_TIMEOUT = 10.0  # seconds to wait for another writer
 _EXAMPLES = "sqlite:///reviews.sqlite or postgresql+psycopg://user@host/base"
 
@@ -96,23 +102,86 @@ for _dialect, _statements in _TRIGGERS.items():
         event.listen(events, "after_create", _ddl.execute_if(dialect=_dialect))
 
 
-def to_review(row: sa.RowMapping | dict[str, Any]) -> Review:
-    """The review of a row of ``review_fact``."""
-    return Review(**{field.name: row[field.name] for field in fields(Review)})
+def in_transaction(
+    method: Callable[Concatenate[Self, sa.Connection, Parameters], Result],
+) -> Callable[Concatenate[Self, Parameters], Result]:
+    """Run a method in a transaction; again when another transaction was in the way."""
+
+    @wraps(method)
+    def run(self: Self, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with self._engine.begin() as connection:
+                    return method(self, connection, *args, **kwargs)
+            except SQLAlchemyError as error:
+                if attempt == _ATTEMPTS or not _is_passing(error):
+                    raise StorageError(
+                        f"the review database refused: {_shorten(error)}; nothing was written"
+                    ) from error
+                time.sleep(0.005 * 2**attempt * (1 + secrets.randbelow(100) / 100))
+        raise AssertionError
+
+    return run
 
 
-def to_event(row: sa.RowMapping) -> Event:
-    """The event of a row of ``review_event`` with the labels of its fact."""
-    return Event(**{field.name: row[field.name] for field in fields(Event)})
+class Database:
+    """Any database that SQLAlchemy reaches, with the tables of reviews.
 
-
-def open_engine(url: str) -> sa.Engine:
-    """Open a database.
+    Args:
+        url: where, as SQLAlchemy writes it: ``sqlite:///reviews.sqlite``,
+            ``postgresql+psycopg://user@host/base``.
 
     Raises:
         ConfigError: the address is not one, or its driver is not installed.
-        StorageError: the folder of an SQLite file is not there.
+        StorageError: the database cannot be reached.
     """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _open_engine(url)
+        try:
+            self._create_tables()
+        except StorageError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def ping(self) -> bool:
+        """Whether the database answers."""
+        try:
+            self.read(sa.select(sa.literal(1)))
+        except StorageError:
+            return False
+        return True
+
+    def read(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
+        """The rows of a query."""
+        try:
+            with self._engine.connect() as connection:
+                reading = connection.execution_options(**{_READ_ONLY: True})
+                return reading.execute(query).mappings().all()
+        except SQLAlchemyError as error:
+            message = f"the review database cannot be read: {_shorten(error)}"
+            raise StorageError(message) from error
+
+    @in_transaction
+    def load_secret(self, connection: sa.Connection) -> str:
+        """A secret of this database, made when first asked for; survives restarts."""
+        query = sa.select(settings.c.value).where(settings.c.name == "secret")
+        found: str | None = connection.execute(query).scalar()
+        if found is None:
+            found = secrets.token_hex(32)
+            connection.execute(sa.insert(settings).values(name="secret", value=found))
+        return found
+
+    @in_transaction
+    def _create_tables(self, connection: sa.Connection) -> None:
+        metadata.create_all(connection)
+
+
+def _open_engine(url: str) -> sa.Engine:
     try:
         address = sa.make_url(url)
     except ArgumentError as error:
@@ -161,10 +230,32 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 def _begin(connection: sa.Connection) -> None:
     """Take the write lock at the start: upgrading a read lock later could fail at once."""
-    reading = connection.get_execution_options().get(READ_ONLY, False)
+    reading = connection.get_execution_options().get(_READ_ONLY, False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 def _hide_password(url: str) -> str:
     head, at, tail = url.rpartition("@")
     return f"***@{tail}" if at and head else url[:200]
+
+
+def _is_passing(error: SQLAlchemyError) -> bool:
+    """Whether the same transaction may succeed later: a lock, a deadlock, a row just written.
+
+    Or a table: another server may be making them at the same time.
+    """
+    state = str(getattr(getattr(error, "orig", None), "sqlstate", "") or "")
+    text = str(getattr(error, "orig", ""))
+    return (
+        isinstance(error, IntegrityError)
+        or state.startswith("40")
+        or state in ("55P03", "42P07", "42710")
+        or "locked" in text
+        or "busy" in text
+    )
+
+
+def _shorten(error: SQLAlchemyError) -> str:
+    """The database's own words, in one line, without the statement."""
+    text = str(getattr(error, "orig", None) or error)
+    return " ".join(text.split())[:300] or type(error).__name__

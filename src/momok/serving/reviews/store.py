@@ -1,4 +1,4 @@
-"""Writes and reads reviews, in any database that SQLAlchemy reaches.
+"""Writes and reads reviews.
 
 Two reviewers, or two servers, never decide the same fact twice: a decision changes the fact's row
 only where it still has the version that the reviewer saw, and the events of a fact have distinct
@@ -7,44 +7,40 @@ versions. A decision that was answered is on the disk: the transaction is commit
 
 from __future__ import annotations
 
-import secrets
+import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
-from momok.errors import StorageError
-from momok.serving.reviews.database import (
-    READ_ONLY,
-    events,
-    facts,
-    metadata,
-    open_engine,
-    settings,
-    to_event,
-    to_review,
-)
-from momok.serving.reviews.records import Decision, Event, Fact, Review, State, hash_fact
-from momok.serving.reviews.writing import decide, find_facts, lease, undo
-
-Result = TypeVar("Result")
-_ATTEMPTS = 6  # of a transaction that met another one
-
-_EVENTS = (
-    sa.select(events, facts.c.head, facts.c.relation, facts.c.tail)
-    .join(facts, facts.c.id == events.c.fact)
-    .order_by(events.c.id.desc())
+from momok.serving.reviews.database import Database, events, facts, in_transaction, skips
+from momok.serving.reviews.records import (
+    Action,
+    Decision,
+    Event,
+    Fact,
+    Review,
+    ReviewConflictError,
+    State,
+    hash_fact,
 )
 
+Record = TypeVar("Record", Review, Event)
+Row: TypeAlias = Mapping[Any, Any]
 
-class ReviewStore:
+_AFTER: dict[Action, State] = {"accept": "accepted", "reject": "rejected", "skip": "open"}
+_FREE = {"lease_holder": "", "lease_until": 0.0}
+
+
+class ReviewStore(Database):
     """The reviews of one graph.
 
     Args:
-        url: where, as SQLAlchemy writes it: ``sqlite:///reviews.sqlite``,
-            ``postgresql+psycopg://user@host/base``.
+        url: where, as of ``Database``.
         lease_seconds: how long a fact is kept for the reviewer it was given to.
 
     Raises:
@@ -53,43 +49,17 @@ class ReviewStore:
     """
 
     def __init__(self, url: str, *, lease_seconds: float = 300.0) -> None:
+        super().__init__(url)
         self.lease_seconds = lease_seconds
-        self._engine = open_engine(url)
-        try:
-            self._transact(metadata.create_all)
-        except StorageError:
-            self._engine.dispose()
-            raise
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
-
-    def ping(self) -> bool:
-        """Whether the database answers."""
-        try:
-            self._read(sa.select(sa.literal(1)))
-        except StorageError:
-            return False
-        return True
-
-    def load_secret(self) -> str:
-        """A secret of this database, made when first asked for; survives restarts."""
-
-        def load(connection: sa.Connection) -> str:
-            query = sa.select(settings.c.value).where(settings.c.name == "secret")
-            found: str | None = connection.execute(query).scalar()
-            if found is None:
-                found = secrets.token_hex(32)
-                connection.execute(sa.insert(settings).values(name="secret", value=found))
-            return found
-
-        return self._transact(load)
 
     # -- decisions -------------------------------------------------------------------------
 
+    @in_transaction
     def lease(
-        self, candidates: Sequence[tuple[Fact, float | None]], reviewer: str
+        self,
+        connection: sa.Connection,
+        candidates: Sequence[tuple[Fact, float | None]],
+        reviewer: str,
     ) -> Review | None:
         """Give the first candidate that nobody decided, holds or (of this reviewer) skipped.
 
@@ -97,26 +67,83 @@ class ReviewStore:
         while it is among the candidates, of several the one given last.
 
         Args:
+            connection: of the transaction.
             candidates: facts and their probabilities, best first.
             reviewer: who asks.
         """
-        return self._transact(lambda c: lease(c, candidates, reviewer, self.lease_seconds))
+        now = time.time()
+        keys = {hash_fact(fact): (fact, probability) for fact, probability in candidates}
+        rows = connection.execute(_select_facts(list(keys))).mappings()
+        found: dict[str, Row] = {row["key"]: row for row in rows}
+        mine = skips.c.reviewer_key == _hash_name(reviewer)
+        skipped = set(connection.execute(sa.select(skips.c.fact).where(mine)).scalars())
+        free = {
+            key: row
+            for key, row in found.items()
+            if row["state"] == "open" and row["id"] not in skipped
+        }
+        held = [k for k, row in free.items() if row["lease_holder"] == reviewer]
+        held = [key for key in held if free[key]["lease_until"] >= now]
+        held.sort(key=lambda key: -free[key]["lease_until"])
+        for key in (*held, *keys):
+            if key in found and key not in free:
+                continue
+            try:
+                row = free.get(key) or _insert_fact(connection, *keys[key])
+            except IntegrityError:
+                continue  # another one was given it just now
+            taken = connection.execute(
+                sa.update(facts)
+                .where(facts.c.id == row["id"], facts.c.state == "open")
+                .where((facts.c.lease_holder == reviewer) | (facts.c.lease_until < now))
+                .values(lease_holder=reviewer, lease_until=now + self.lease_seconds)
+            )
+            if taken.rowcount == 1:
+                return _to_record(Review, row)
+        return None
 
-    def release(self, reviewer: str) -> None:
+    @in_transaction
+    def release(self, connection: sa.Connection, reviewer: str) -> None:
         """Give back what a reviewer holds."""
         held = sa.update(facts).where(facts.c.lease_holder == reviewer)
-        self._transact(lambda c: c.execute(held.values(lease_until=0.0)))
+        connection.execute(held.values(lease_until=0.0))
 
-    def decide(self, decision: Decision) -> Review:
+    @in_transaction
+    def decide(self, connection: sa.Connection, decision: Decision) -> Review:
         """Write a decision down; when this returns it is on the disk.
 
         Raises:
             ReviewConflictError: the fact was decided already, or changed since the reviewer saw it.
             StorageError: the database refused.
         """
-        return self._transact(lambda c: decide(c, decision))
+        repeated = _find_request(connection, decision)
+        if repeated is not None:
+            return repeated
+        found = connection.execute(_select_facts([hash_fact(decision.fact)])).mappings().first()
+        row = found or _insert_fact(connection, decision.fact, decision.probability)
+        before = _to_record(Review, row)
+        if decision.version is not None and decision.version != before.version:
+            raise ReviewConflictError(
+                f"this fact has changed since it was shown: it is {_describe(before)}", before
+            )
+        if before.state != "open":
+            raise ReviewConflictError(f"this fact is decided already: {_describe(before)}", before)
+        if decision.action == "skip":
+            skip = {"fact": row["id"], "reviewer_key": _hash_name(decision.reviewer)}
+            if connection.execute(sa.select(skips).filter_by(**skip)).first() is None:
+                connection.execute(sa.insert(skips).values(skip))
+        return _write(
+            connection,
+            row,
+            _AFTER[decision.action],
+            action=decision.action,
+            reviewer=decision.reviewer,
+            note=decision.note,
+            request=decision.request or None,
+        )
 
-    def undo(self, reviewer: str) -> Review:
+    @in_transaction
+    def undo(self, connection: sa.Connection, reviewer: str) -> Review:
         """Take back the reviewer's latest decision or skip; the fact is open again, kept for them.
 
         Decisions on facts that changed since are passed over.
@@ -124,7 +151,35 @@ class ReviewStore:
         Raises:
             ReviewConflictError: there is none, or all of those facts have changed since.
         """
-        return self._transact(lambda c: undo(c, reviewer, self.lease_seconds))
+        undone = sa.select(events.c.undoes).where(events.c.undoes.is_not(None))
+        mine = (
+            sa.select(events)
+            .join(facts, facts.c.id == events.c.fact)
+            .where(events.c.reviewer == reviewer, events.c.action != "undo")
+            .where(events.c.id.not_in(undone))
+            .order_by(events.c.id.desc())
+            .limit(1)
+        )
+        unchanged = mine.where(events.c.version == facts.c.version)
+        latest = connection.execute(unchanged).mappings().first()
+        if latest is None:
+            changed = connection.execute(mine).mappings().first()
+            if changed is None:
+                raise ReviewConflictError("there is nothing to undo")
+            now = _to_record(Review, _get_fact(connection, changed["fact"]))
+            raise ReviewConflictError(f"this fact has changed since: it is {_describe(now)}", now)
+        skip = {"fact": latest["fact"], "reviewer_key": _hash_name(reviewer)}
+        connection.execute(sa.delete(skips).filter_by(**skip))
+        return _write(
+            connection,
+            _get_fact(connection, latest["fact"]),
+            latest["before"],
+            lease={"lease_holder": reviewer, "lease_until": time.time() + self.lease_seconds},
+            action="undo",
+            reviewer=reviewer,
+            note="",
+            undoes=latest["id"],
+        )
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -135,12 +190,10 @@ class ReviewStore:
     def get_many(self, wanted: Sequence[Fact]) -> list[Review]:
         """Where facts stand, in their order."""
         keys = [hash_fact(fact) for fact in wanted]
-        found = self._reading(lambda c: find_facts(c, keys))
+        found = {row["key"]: _to_record(Review, row) for row in self.read(_select_facts(keys))}
         return [
-            to_review(found[key])
-            if key in found
-            else Review(head=fact[0], relation=fact[1], tail=fact[2])
-            for key, fact in zip(keys, wanted, strict=True)
+            found.get(key) or Review(head=head, relation=relation, tail=tail)
+            for key, (head, relation, tail) in zip(keys, wanted, strict=True)
         ]
 
     def list_reviews(
@@ -156,16 +209,17 @@ class ReviewStore:
         query = query.where(facts.c.version > 0 if state is None else facts.c.state == state)
         if relation is not None:
             query = query.where(facts.c.relation == relation)
-        rows, following = self._read_page(query, limit)
-        return [to_review(row) for row in rows], following
+        return self._read_page(Review, query, limit)
 
     def list_events(
         self, *, before: int | None = None, limit: int = 50
     ) -> tuple[list[Event], int | None]:
         """The history, latest first: (a page, where the next begins)."""
-        query = _EVENTS if before is None else _EVENTS.where(events.c.id < before)
-        rows, following = self._read_page(query, limit)
-        return [to_event(row) for row in rows], following
+        query = sa.select(events, facts.c.head, facts.c.relation, facts.c.tail)
+        query = query.join(facts, facts.c.id == events.c.fact).order_by(events.c.id.desc())
+        if before is not None:
+            query = query.where(events.c.id < before)
+        return self._read_page(Event, query, limit)
 
     def iterate_accepted(self) -> Iterator[Review]:
         """All accepted facts, in the order they were first touched."""
@@ -182,62 +236,83 @@ class ReviewStore:
             .group_by(facts.c.relation, facts.c.state)
         )
         counts: dict[str, dict[State, int]] = {}
-        for row in self._read(query):
+        for row in self.read(query):
             counts.setdefault(row["relation"], {})[row["state"]] = row["number"]
         return counts
 
-    # -- the database ----------------------------------------------------------------------
-
     def _read_page(
-        self, query: sa.Select[Any], limit: int
-    ) -> tuple[Sequence[sa.RowMapping], int | None]:
-        """Rows, and the id of the last one where more follow."""
-        rows = self._read(query.limit(limit + 1))
-        return rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else None
-
-    def _read(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
-        return self._reading(lambda c: c.execute(query).mappings().all())
-
-    def _reading(self, work: Callable[[sa.Connection], Result]) -> Result:
-        try:
-            with self._engine.connect() as connection:
-                return work(connection.execution_options(**{READ_ONLY: True}))
-        except SQLAlchemyError as error:
-            message = f"the review database cannot be read: {_shorten(error)}"
-            raise StorageError(message) from error
-
-    def _transact(self, work: Callable[[sa.Connection], Result]) -> Result:
-        """Run in a transaction; again when another transaction was in the way."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                with self._engine.begin() as connection:
-                    return work(connection)
-            except SQLAlchemyError as error:
-                if attempt == _ATTEMPTS - 1 or not _is_passing(error):
-                    raise StorageError(
-                        f"the review database refused: {_shorten(error)}; nothing was written"
-                    ) from error
-                time.sleep(0.01 * 2**attempt * (1 + secrets.randbelow(100) / 100))
-        raise AssertionError
+        self, kind: type[Record], query: sa.Select[Any], limit: int
+    ) -> tuple[list[Record], int | None]:
+        """Records, and the id of the last one where more follow."""
+        rows = self.read(query.limit(limit + 1))
+        following = rows[limit - 1]["id"] if len(rows) > limit else None
+        return [_to_record(kind, row) for row in rows[:limit]], following
 
 
-def _is_passing(error: SQLAlchemyError) -> bool:
-    """Whether the same transaction may succeed later: a lock, a deadlock, a row just written.
+def _select_facts(keys: list[str]) -> sa.Select[Any]:
+    return sa.select(facts).where(facts.c.key.in_(keys))
 
-    Or a table: another server may be making them at the same time.
-    """
-    state = str(getattr(getattr(error, "orig", None), "sqlstate", "") or "")
-    text = str(getattr(error, "orig", ""))
-    return (
-        isinstance(error, IntegrityError)
-        or state.startswith("40")
-        or state in ("55P03", "42P07", "42710")
-        or "locked" in text
-        or "busy" in text
+
+def _get_fact(connection: sa.Connection, number: int) -> Row:
+    return connection.execute(sa.select(facts).where(facts.c.id == number)).mappings().one()
+
+
+def _find_request(connection: sa.Connection, decision: Decision) -> Review | None:
+    """The outcome of this very request, if it was written before."""
+    if not decision.request:
+        return None
+    query = (
+        sa.select(facts, events.c.action.label("done"), events.c.reviewer.label("by"))
+        .join(events, events.c.fact == facts.c.id)
+        .where(events.c.request == decision.request)
     )
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        return None
+    review = _to_record(Review, row)
+    asked = decision.fact, decision.action, decision.reviewer
+    if (review.fact, row["done"], row["by"]) != asked:
+        raise ReviewConflictError("this request name was used for another decision", review)
+    return review
 
 
-def _shorten(error: SQLAlchemyError) -> str:
-    """The database's own words, in one line, without the statement."""
-    text = str(getattr(error, "orig", None) or error)
-    return " ".join(text.split())[:300] or type(error).__name__
+def _insert_fact(connection: sa.Connection, fact: Fact, probability: float | None) -> Row:
+    row = dict(zip(("head", "relation", "tail"), fact, strict=True), key=hash_fact(fact))
+    insert = sa.insert(facts).values(probability=probability, changed=_now(), **row)
+    with connection.begin_nested():  # fails where another one has just written the same fact
+        inserted = connection.execute(insert)
+    assert inserted.inserted_primary_key is not None
+    return _get_fact(connection, inserted.inserted_primary_key[0])
+
+
+def _write(
+    connection: sa.Connection, row: Row, state: State, *, lease: Row = _FREE, **event: Any
+) -> Review:
+    """Change the fact where it has still the version seen, and add the event."""
+    change = {"state": state, "version": row["version"] + 1, "changed": _now(), **lease}
+    for name in ("reviewer", "note"):
+        change[name] = "" if state == "open" else event[name]
+    seen = sa.update(facts).where(facts.c.id == row["id"], facts.c.version == row["version"])
+    if connection.execute(seen.values(change)).rowcount != 1:
+        raise ReviewConflictError("somebody else has decided this fact just now")
+    event |= {"fact": row["id"], "before": row["state"], "after": state}
+    event |= {"version": change["version"], "at": change["changed"]}
+    connection.execute(sa.insert(events).values(event))
+    return _to_record(Review, {**row, **change})
+
+
+def _to_record(kind: type[Record], row: Row) -> Record:
+    return kind(**{field.name: row[field.name] for field in fields(kind)})
+
+
+def _describe(review: Review) -> str:
+    return f"{review.state} by {review.reviewer}" if review.reviewer else review.state
+
+
+def _hash_name(reviewer: str) -> str:
+    """A key of fixed length, as of facts."""
+    return hashlib.sha256(reviewer.encode()).hexdigest()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

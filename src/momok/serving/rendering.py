@@ -23,7 +23,7 @@ from momok.serving.service import Service
 
 Form = TypeVar("Form", bound=BaseModel)
 
-_HERE = Path(__file__).parents[1]
+_HERE = Path(__file__).parent
 _REVIEWER_COOKIE = "momok_reviewer"
 _MOST_FIELDS = 20
 _YEAR = 365 * 24 * 3600
