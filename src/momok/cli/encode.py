@@ -87,7 +87,7 @@ def command(
     momok encode world text --out my-world
     """
     from momok.encoders import encode_modality
-    from momok.graph.writable_folder import find_writable_folder
+    from momok.graph.catalog import find_writable_folder
     from momok.progress import ProgressBar
 
     folder = find_writable_folder(graph, out)

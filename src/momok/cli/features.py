@@ -34,9 +34,8 @@ def list_features(graph: str) -> None:
     from momok.cli.views.parts import build_table
     from momok.errors import FeatureError
     from momok.graph import Vocabulary, load_features
-    from momok.graph.catalog import find_graph_folder
+    from momok.graph.catalog import find_graph_folder, read_labels_of
     from momok.graph.features import list_modalities
-    from momok.graph.writable_folder import read_labels_of
 
     folder = find_graph_folder(graph)
     entities = Vocabulary(read_labels_of(folder))
@@ -109,8 +108,8 @@ def import_features(
     """
     from momok.errors import FeatureError
     from momok.graph import Vocabulary, save_features
+    from momok.graph.catalog import find_writable_folder, read_labels_of, read_name_of
     from momok.graph.feature_import import read_features
-    from momok.graph.writable_folder import find_writable_folder, read_labels_of, read_name_of
     from momok.progress import ProgressBar
 
     folder = find_writable_folder(graph, out)

@@ -176,8 +176,23 @@ def write_momok_folder(
     overwrite = overwrite and (folder / "graph.json").is_file()
     with write_folder(folder, overwrite=overwrite) as draft:
         pictures, _, _ = copy_pictures(graph.all_pictures if with_features else {}, draft)
-        _write_graph_json(graph, draft)
-        _write_entities(graph, pictures, draft)
+        write_about(
+            draft,
+            name=graph.name,
+            description=graph.about,
+            licence=graph.licence,
+            split=graph.split,
+            split_notes=graph.split_notes,
+        )
+        columns: dict[str, Sequence[str]] = {
+            "label": graph.entities.labels,
+            "name": graph.entity_names,
+            "description": graph.descriptions,
+            "picture": [pictures.get(entity, "") for entity in range(graph.num_entities)],
+            "type": graph.entity_types,
+            **graph.attributes,
+        }
+        write_table(draft / "entities.tsv", columns)
         names = {"label": graph.relations.labels, "name": graph.relation_names}
         write_table(draft / "relations.tsv", names)
         entities, relations = graph.entities.labels, graph.relations.labels
@@ -202,34 +217,11 @@ def _check_labels(kind: str, labels: Sequence[str]) -> None:
             raise DataError(f"the {kind} label {label!r} cannot be written as UTF-8") from None
 
 
-def _write_graph_json(graph: MultimodalGraph, folder: Path) -> None:
-    write_about(
-        folder,
-        name=graph.name,
-        description=graph.about,
-        licence=graph.licence,
-        split=graph.split,
-        split_notes=graph.split_notes,
-    )
-
-
 def write_about(folder: Path, **about: object) -> None:
     """Write ``graph.json``."""
     about = {"format": FORMAT, "version": VERSION, **about}
     text = json.dumps(about, ensure_ascii=False, indent=2) + "\n"
     write_through(folder / "graph.json", text.encode("utf-8", "backslashreplace"))
-
-
-def _write_entities(graph: MultimodalGraph, pictures: Mapping[int, str], folder: Path) -> None:
-    columns: dict[str, Sequence[str]] = {
-        "label": graph.entities.labels,
-        "name": graph.entity_names,
-        "description": graph.descriptions,
-        "picture": [pictures.get(entity, "") for entity in range(graph.num_entities)],
-        "type": graph.entity_types,
-        **graph.attributes,
-    }
-    write_table(folder / "entities.tsv", columns)
 
 
 def write_table(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
