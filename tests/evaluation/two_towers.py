@@ -40,6 +40,7 @@ class TableModel:
     candidate_tables: dict[str, Tensor]
     present: dict[str, Tensor]
     training: bool = True
+    softmax: bool = False
     encoded: list[tuple[int, int]] = field(default_factory=list)
     candidate_calls: int = 0
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from momok.graph import MultimodalGraph, Vocabulary
 from momok.prediction.calibration.record import Calibration
+from momok.evaluation.scoring import choose_pooling
 from momok.prediction.scorer import Encoded
 
 Ints = NDArray[np.int64]
@@ -25,6 +26,7 @@ class VectorScorer:
         seed: of the vectors.
         whole: whether they are small whole numbers, so that many scores are equal.
         heads: how many decision heads.
+        softmax: whether scores are log-probabilities.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class VectorScorer:
         *,
         whole: bool = False,
         heads: int = 2,
+        softmax: bool = False,
     ) -> None:
         self.graph = graph
         self.heads = tuple(f"head {number}" for number in range(heads))
         self.memory_budget = 1 << 20
-        self.model = SimpleNamespace(device=torch.device("cpu"))
+        self.model = SimpleNamespace(device=torch.device("cpu"), softmax=softmax)
+        self.pooling = choose_pooling(softmax)
         self.calibration: Calibration | None = None
         N, R, d = graph.num_entities, graph.num_relations, 3
         generator = torch.Generator().manual_seed(seed)
@@ -50,6 +54,11 @@ class VectorScorer:
 
         self._questions = {head: make(2 * R, N, d) for head in self.heads}
         self._candidates = {head: make(N, d) for head in self.heads}
+        if softmax:
+            for head, table in self._questions.items():
+                normaliser = torch.logsumexp(table @ self._candidates[head].T, dim=2, keepdim=True)
+                self._questions[head] = torch.cat([table, -normaliser], dim=2)
+                self._candidates[head] = torch.cat([self._candidates[head], torch.ones(N, 1)], 1)
         self.candidates = Encoded(vectors=self._candidates, gates={}, attention=None)
 
     def encode_queries(self, entities: Ints, relations: Ints) -> Encoded:
@@ -64,7 +73,9 @@ class VectorScorer:
         return (self._questions[head].double() @ self._candidates[head].double().T).numpy()
 
     def answers(self) -> NDArray[np.float64]:
-        """[2R, N, N]: the mean of the probabilities over the heads."""
+        """[2R, N, N]: the mean of the probabilities over the heads, of a softmax the geometric."""
+        if self.model.softmax:
+            return np.exp(np.mean([self.logits(head) for head in self.heads], axis=0))
         return np.mean([1 / (1 + np.exp(-self.logits(head))) for head in self.heads], axis=0)
 
     def fact_scores(self, relation: int) -> NDArray[np.float64]:

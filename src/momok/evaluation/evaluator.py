@@ -21,7 +21,12 @@ from momok.evaluation import results
 from momok.evaluation.metrics import Metrics, compute_grouped_metrics
 from momok.evaluation.ranking import AnswerRanker, RankedQueries, rank_in_parts
 from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks, Ranks
-from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH
+from momok.evaluation.scoring import (
+    ANSWER,
+    DEFAULT_MEMORY_BUDGET,
+    QUERY_BATCH,
+    choose_pooling,
+)
 from momok.graph import MultimodalGraph
 from momok.graph.triples import CARDINALITIES, classify_cardinality, mark_unseen
 from momok.model.towers import TwoTowerModel
@@ -115,7 +120,11 @@ def _rank_facts(
         return _rank_parts(model, N, everything, memory_budget, progress)
     order = np.argsort(query_of_answer, kind="stable")
     rows = query_of_answer[order]
-    ranker = AnswerRanker(model.candidates().vectors, memory_budget=memory_budget)
+    ranker = AnswerRanker(
+        model.candidates().vectors,
+        memory_budget=memory_budget,
+        pooling=choose_pooling(model.softmax),
+    )
     pieces: list[dict[str, Ranks]] = []
     for first, vectors in _encode_queries(model, keys, N):
         batch = keys[first : first + QUERY_BATCH]
@@ -174,7 +183,9 @@ def _rank_parts(
             taken += 1
             progress(total * taken // (2 * len(starts)), total)
 
-    return rank_in_parts(queries, parts, memory_budget=memory_budget)
+    return rank_in_parts(
+        queries, parts, memory_budget=memory_budget, pooling=choose_pooling(model.softmax)
+    )
 
 
 def _split_keys(keys: Ints, num_entities: int) -> tuple[Ints, Ints]:

@@ -28,10 +28,11 @@ from momok.evaluation.scoring import (
     ANSWER,
     CPU_TILE,
     DEFAULT_MEMORY_BUDGET,
+    MEAN,
     MIN_ROWS,
-    POOLING,
     BlockScorer,
     HeadVectors,
+    Pooling,
     find_largest_norm,
     full_precision,
 )
@@ -100,6 +101,7 @@ class AnswerRanker:
         candidate_vectors: HeadVectors,
         *,
         memory_budget: int = DEFAULT_MEMORY_BUDGET,
+        pooling: Pooling = MEAN,
         first: int = 0,
     ) -> None:
         self._first = first
@@ -110,7 +112,7 @@ class AnswerRanker:
         self._norms = {head: find_largest_norm(v) for head, v in self._candidates.items()}
         rows = memory_budget // (_BYTES_PER_SCORE * max(self.num_candidates, 1))
         self.block_rows = min(max(rows, MIN_ROWS), _BLOCK_ROWS)
-        self._scorer = BlockScorer()
+        self._scorer = BlockScorer(pooling)
         size = self.block_rows * self.num_candidates
         if self.device.type == "cpu":
             size = min(size, max(CPU_TILE, self.num_candidates))
@@ -292,7 +294,11 @@ class AnswerRanker:
 
 
 def rank_in_parts(
-    queries: RankedQueries, parts: Parts, *, memory_budget: int = DEFAULT_MEMORY_BUDGET
+    queries: RankedQueries,
+    parts: Parts,
+    *,
+    memory_budget: int = DEFAULT_MEMORY_BUDGET,
+    pooling: Pooling = MEAN,
 ) -> dict[str, Ranks]:
     """Rank as ``AnswerRanker.rank`` does, with the candidates of one part in memory at a time.
 
@@ -305,20 +311,21 @@ def rank_in_parts(
     for first, vectors in parts():
         AnswerRanker(vectors, memory_budget=memory_budget, first=first).read(queries, into=costs)
         del vectors  # the next ones take their memory
-    targets = torch.cat([costs, _join_costs(costs).unsqueeze(0)])
+    targets = torch.cat([costs, _join_costs(costs, pooling).unsqueeze(0)])
     counts = np.zeros((len(targets), 2, len(queries.answers)), dtype=np.int64)
     for first, vectors in parts():
-        ranker = AnswerRanker(vectors, memory_budget=memory_budget, first=first)
+        ranker = AnswerRanker(vectors, memory_budget=memory_budget, pooling=pooling, first=first)
         counts += ranker.count(queries, targets=targets)
         del ranker, vectors
     return _name_ranks(counts, heads)
 
 
-def _join_costs(costs: Tensor) -> Tensor:
+def _join_costs(costs: Tensor, pooling: Pooling) -> Tensor:
     """What ranks like the answer, from the costs of its heads [heads, A], as in a block."""
     total = torch.empty_like(costs[0])
     for position, cost in enumerate(costs):
-        POOLING.add(total, cost.clone(), first=position == 0)
+        pooling.add(total, cost.clone(), first=position == 0)
+    pooling.close(total, len(costs))
     return total
 
 

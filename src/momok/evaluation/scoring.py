@@ -37,17 +37,47 @@ CPU_TILE = 1 << 18
 HeadVectors = Mapping[str, Tensor]  # per head [n, d]
 
 
-class MeanOfSigmoids:
-    """The answer of the heads: the mean over them of ``sigmoid(score)``."""
+class Pooling:
+    """How the heads become the answer, and what a head's score means."""
 
     def add(self, total: Tensor, costs: Tensor, *, first: bool) -> None:
-        """Add one head to what ranks like the answer, in place.
+        """Add one head to ``total``, in place.
 
         Args:
-            total: the sum over the heads before, of the shape of ``costs``.
-            costs: the negated scores; they are overwritten.
+            total: of the heads before, of the shape of ``costs``.
+            costs: the negated scores; they may be overwritten.
             first: whether it is the first head, which ``total`` is then overwritten by.
         """
+        raise NotImplementedError
+
+    def close(self, total: Tensor, heads: int) -> None:
+        """Make of the total what ranks like the answer and is not negative, in place."""
+
+    def finish(self, total: Tensor, heads: int) -> Tensor:
+        """The answer from what ranks like it, in place."""
+        raise NotImplementedError
+
+    def pool(self, scores: Mapping[str, Tensor]) -> Tensor:
+        """The answer from scores per head, of any shape; in float64 where they are."""
+        raise NotImplementedError
+
+    def compute_log_probabilities(self, scores: Tensor) -> Tensor:
+        """The logarithm of what a head says of scores."""
+        raise NotImplementedError
+
+    def find_scores(self, probabilities: Tensor) -> Tensor:
+        """The scores with which a head says these probabilities."""
+        raise NotImplementedError
+
+    def find_least_score(self, answer: float) -> float:
+        """A score that some head reaches wherever the answer is at least this."""
+        raise NotImplementedError
+
+
+class MeanOfSigmoids(Pooling):
+    """The mean over the heads of ``sigmoid(score)``: a score is the log-odds of a pair."""
+
+    def add(self, total: Tensor, costs: Tensor, *, first: bool) -> None:
         # Not torch.sigmoid: on CPU its vector and scalar paths round differently, so that equal
         # scores would get unequal probabilities by their position. These steps round alike.
         tile = max(CPU_TILE, costs.shape[-1]) if costs.device.type == "cpu" else costs.numel()
@@ -61,18 +91,21 @@ class MeanOfSigmoids:
                 target.add_(probability)
 
     def finish(self, total: Tensor, heads: int) -> Tensor:
-        """The answer from what ranks like it, in place."""
         return total.div_(heads)
 
     def pool(self, scores: Mapping[str, Tensor]) -> Tensor:
-        """The answer from scores per head, of any shape; in float64 where they are."""
         first, *others = (torch.sigmoid(part) for part in scores.values())
         for part in others:
             first.add_(part)
         return first.div_(len(scores))
 
+    def compute_log_probabilities(self, scores: Tensor) -> Tensor:
+        return torch.nn.functional.logsigmoid(scores)
+
+    def find_scores(self, probabilities: Tensor) -> Tensor:
+        return torch.logit(probabilities)
+
     def find_least_score(self, answer: float) -> float:
-        """A score that some head reaches wherever the answer is at least this."""
         if answer <= 0.0:
             return -np.inf
         if answer >= 1.0:
@@ -80,14 +113,51 @@ class MeanOfSigmoids:
         return float(np.log(answer) - np.log1p(-answer))
 
 
-POOLING = MeanOfSigmoids()
-"""How the heads become the answer, everywhere."""
+class GeometricMean(Pooling):
+    """The geometric mean of the heads' probabilities: a score is a log-probability among all
+    entities, as a softmax trains it.
+
+    Within a query it ranks like the sum of the scores.
+    """
+
+    def add(self, total: Tensor, costs: Tensor, *, first: bool) -> None:
+        if first:
+            total.copy_(costs)
+        else:
+            total.add_(costs)
+
+    def close(self, total: Tensor, heads: int) -> None:
+        total.div_(-heads).exp_()
+
+    def finish(self, total: Tensor, heads: int) -> Tensor:  # noqa: ARG002
+        return total
+
+    def pool(self, scores: Mapping[str, Tensor]) -> Tensor:
+        return torch.stack(list(scores.values())).mean(dim=0).exp().clamp(max=1.0)
+
+    def compute_log_probabilities(self, scores: Tensor) -> Tensor:
+        return scores.clamp(max=0.0)  # rounding may make it larger
+
+    def find_scores(self, probabilities: Tensor) -> Tensor:
+        return torch.log(probabilities)
+
+    def find_least_score(self, answer: float) -> float:
+        return float(np.log(answer)) if answer > 0.0 else -np.inf
+
+
+MEAN, GEOMETRIC = MeanOfSigmoids(), GeometricMean()
+
+
+def choose_pooling(softmax: bool) -> Pooling:
+    """The pooling for scores that a softmax trained, or for log-odds of pairs."""
+    return GEOMETRIC if softmax else MEAN
 
 
 class BlockScorer:
     """Scores blocks; keeps their memory, as fresh pages cost more than the arithmetic on them."""
 
-    def __init__(self) -> None:
+    def __init__(self, pooling: Pooling = MEAN) -> None:
+        self._pooling = pooling
         self._costs = self._total = torch.empty(0)
 
     def score(
@@ -109,7 +179,8 @@ class BlockScorer:
             costs = self.compute_costs(vectors, candidates[head])
             if each_head is not None:
                 each_head(head, costs)
-            POOLING.add(total, costs, first=number == 0)
+            self._pooling.add(total, costs, first=number == 0)
+        self._pooling.close(total, len(queries))
         return total
 
     def answer(
@@ -119,7 +190,7 @@ class BlockScorer:
         each_head: Callable[[str, Tensor], None] | None = None,
     ) -> Tensor:
         """The answer for all pairs of a block, [B, n], until the next call; else as ``score``."""
-        return POOLING.finish(self.score(queries, candidates, each_head), len(queries))
+        return self._pooling.finish(self.score(queries, candidates, each_head), len(queries))
 
     def compute_costs(self, queries: Tensor, candidates: Tensor) -> Tensor:
         """Negated scores of one head, [B, n], until the next call.

@@ -105,6 +105,11 @@ class ModelParts(nn.Module):
         return tuple(self.spec.head_widths)
 
     @property
+    def softmax(self) -> bool:
+        """Whether scores are log-probabilities among all entities, not log-odds of pairs."""
+        return self.spec.softmax
+
+    @property
     def num_entities(self) -> int:
         return self.spec.num_entities
 

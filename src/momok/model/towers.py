@@ -78,6 +78,11 @@ class TwoTowerModel(Protocol):
         ...
 
     @property
+    def softmax(self) -> bool:
+        """Whether scores are log-probabilities among all entities, not log-odds of pairs."""
+        ...
+
+    @property
     def present(self) -> Mapping[str, Tensor]:
         """Per modality, which entities have it: bool [N]."""
         ...

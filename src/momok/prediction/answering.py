@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from momok.evaluation.scoring import ANSWER, POOLING
+from momok.evaluation.scoring import ANSWER, Pooling
 from momok.graph.fact_index import UNKNOWN
 from momok.prediction.results import Answers
 from momok.prediction.scorer import Ints, Scorer
@@ -49,12 +49,20 @@ def find_answers(
             k,
             hidden=hidden,
             memory_budget=scorer.memory_budget,
+            pooling=scorer.pooling,
         )
     rows = torch.arange(len(found), device=found.device).repeat_interleave(found.shape[1])
     ids = found.view(-1).clamp(min=0)
     scores = scorer.score_pairs(queries.vectors, rows, ids)
     shares = scorer.compute_shares(scores, queries, rows, ids)
-    answers = sort_answers(found, scores, shares, gates=queries.gates, present=scorer.present)
+    answers = sort_answers(
+        found,
+        scores,
+        shares,
+        pooling=scorer.pooling,
+        gates=queries.gates,
+        present=scorer.present,
+    )
     known = scorer.graph.fact_index.find_splits(
         entities[:, None], relations[:, None], np.maximum(answers.ids, 0)
     )
@@ -74,6 +82,7 @@ def sort_answers(
     scores: Mapping[str, Tensor],
     shares: Tensor,
     *,
+    pooling: Pooling,
     gates: Mapping[str, Tensor],
     present: Mapping[str, NDArray[np.bool_]],
 ) -> Answers:
@@ -87,7 +96,7 @@ def sort_answers(
         present: per modality [N].
     """
     ids = found.cpu().numpy()
-    pooled = POOLING.pool(scores).view(found.shape).cpu().numpy()
+    pooled = pooling.pool(scores).view(found.shape).cpu().numpy()
     order = np.lexsort((ids, np.where(ids == NOTHING, np.inf, -pooled)), axis=1)
 
     def sort(values: Tensor) -> NDArray[Any]:
@@ -97,7 +106,10 @@ def sort_answers(
         ids=sort(found),
         scores=np.take_along_axis(pooled, order, axis=1),
         known=np.full(ids.shape, UNKNOWN),
-        heads={head: sort(torch.sigmoid(values)) for head, values in scores.items()},
+        heads={
+            head: sort(pooling.compute_log_probabilities(values).exp())
+            for head, values in scores.items()
+        },
         shares=np.stack([sort(part) for part in shares.T], axis=2),
         gates={name: gate.double().cpu().numpy() for name, gate in gates.items()},
         present=present,
@@ -133,6 +145,7 @@ def _find_plausible(
                 np.concatenate([hidden[1][mine], entities[itself]]),
             ),
             memory_budget=scorer.memory_budget,
+            pooling=scorer.pooling,
             among=train.entities_of(relation),
         )
         found[torch.from_numpy(rows), : best.shape[1]] = best

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from momok.evaluation.ranking import AnswerRanker, RankedQueries
-from momok.evaluation.scoring import ANSWER, POOLING
+from momok.evaluation.scoring import ANSWER
 from momok.graph import SPLIT_NAMES
 from momok.graph.fact_index import UNKNOWN
 from momok.prediction.evidence import SimilarityTable, find_support
@@ -52,7 +52,7 @@ class Explainer:
         encoded = self._scorer.encode_queries(_one(entity), _one(query))
         scores = self._scorer.score_pairs(encoded.vectors, _one(0), _one(answer))
         [shares] = self._scorer.compute_shares(scores, encoded, _one(0), _one(answer))
-        probability = float(POOLING.pool(scores))
+        probability = float(self._scorer.pooling.pool(scores))
         split = int(self._graph.fact_index.find_splits(_one(entity), _one(query), _one(answer))[0])
         rank, candidates = self._rank(encoded.vectors, entity, query, answer)
         support = [
@@ -85,9 +85,10 @@ class Explainer:
     # -- the number and its parts ----------------------------------------------------------
 
     def _describe_heads(self, scores: Mapping[str, Tensor]) -> Iterator[HeadPart]:
-        shares = compute_head_shares(scores)
+        pooling = self._scorer.pooling
+        shares = compute_head_shares(scores, pooling)
         for head, score in scores.items():
-            probability = float(torch.sigmoid(score))
+            probability = float(pooling.compute_log_probabilities(score).exp())
             yield HeadPart(
                 name=head,
                 probability=probability,
@@ -105,7 +106,9 @@ class Explainer:
         """The filtered rank of the answer, and among how many candidates."""
         known = self._graph.fact_index.lookup(_one(entity), _one(query))
         queries = RankedQueries(vectors, answers=_one(answer), answer_rows=_one(0), known=known)
-        ranks = AnswerRanker(self._scorer.candidates.vectors).rank(queries)[ANSWER]
+        ranks = AnswerRanker(self._scorer.candidates.vectors, pooling=self._scorer.pooling).rank(
+            queries
+        )[ANSWER]
         others = int((known[1] != answer).sum())
         return int(ranks.optimistic[0]), self._graph.num_entities - others
 

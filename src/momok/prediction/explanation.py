@@ -30,6 +30,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from momok.evaluation.scoring import MEAN, Pooling
 from momok.graph import SplitName
 from momok.model import JOINT
 from momok.prediction.questions import Side, Thing
@@ -261,19 +262,22 @@ def average_branches(fusion_weights: Tensor) -> Tensor:
     return mean / mean.sum(dim=1, keepdim=True)  # the softmax's sum is one in float32 only
 
 
-def compute_head_shares(scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def compute_head_shares(scores: Mapping[str, Tensor], pooling: Pooling = MEAN) -> dict[str, Tensor]:
     """The part of every head in the sum of the probabilities: per head [P], sums to one.
 
     Args:
         scores: per head [P], float64.
     """
     # As a softmax of log-probabilities: exact where every probability underflows to zero.
-    stacked = torch.stack([torch.nn.functional.logsigmoid(x) for x in scores.values()])
+    stacked = torch.stack([pooling.compute_log_probabilities(x) for x in scores.values()])
     return dict(zip(scores, torch.softmax(stacked, dim=0), strict=True))
 
 
 def compute_modality_shares(
-    scores: Mapping[str, Tensor], modalities: Sequence[str], attention: Tensor
+    scores: Mapping[str, Tensor],
+    modalities: Sequence[str],
+    attention: Tensor,
+    pooling: Pooling = MEAN,
 ) -> Tensor:
     """The part of every modality in the answer.
 
@@ -285,7 +289,7 @@ def compute_modality_shares(
     Returns:
         [P, M], rows that sum to one.
     """
-    parts = compute_head_shares(scores)
+    parts = compute_head_shares(scores, pooling)
     nothing = torch.zeros_like(next(iter(parts.values())))
     own = torch.stack([parts.get(modality, nothing) for modality in modalities], dim=1)
     return own + parts.get(JOINT, nothing).unsqueeze(1) * attention

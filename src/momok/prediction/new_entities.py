@@ -254,9 +254,9 @@ class NewEntities:
         heads = [head for head in rows if head in scorer.heads] or [JOINT]
         vectors = {head: queries.vectors[head].float() for head in heads}
         candidates = {head: scorer.candidates.vectors[head] for head in heads}
-        # A vote is logits; as a product, they are vectors of one number.
-        voted = torch.from_numpy(similar.probabilities).to(device)
-        candidates[SIMILAR] = torch.logit(voted, eps=_LEAST).float().unsqueeze(1)
+        # A vote is scores; as a product, they are vectors of one number.
+        voted = torch.from_numpy(similar.probabilities).to(device).clamp(_LEAST, 1 - _LEAST)
+        candidates[SIMILAR] = scorer.pooling.find_scores(voted).float().unsqueeze(1)
         vectors[SIMILAR] = torch.ones(1, 1, device=device)
         nobody = np.empty(0, dtype=np.int64)
         found = find_best(
@@ -265,6 +265,7 @@ class NewEntities:
             k,
             hidden=(nobody, nobody),
             memory_budget=scorer.memory_budget,
+            pooling=scorer.pooling,
             among=scorer.graph.train_index.entities_of(relation) if plausible else None,
         )
         scores = score_pairs(
@@ -278,6 +279,7 @@ class NewEntities:
             found,
             scores,
             self._compute_shares(scores, list(rows)),
+            pooling=scorer.pooling,
             gates={name: queries.gates.get(name, torch.ones(1, 1)) for name in rows},
             present=scorer.present,
         )
@@ -285,7 +287,7 @@ class NewEntities:
     def _compute_shares(self, scores: Mapping[str, Tensor], known_by: Sequence[str]) -> Tensor:
         """The part of every modality: [k, M]. Those that the entity is known by share out what
         similar entities say, and the joint head where it is alone."""
-        parts = compute_head_shares(scores)
+        parts = compute_head_shares(scores, self._scorer.pooling)
         nothing = torch.zeros_like(parts[SIMILAR])
         common = sum((parts[h] for h in (SIMILAR, JOINT) if h in parts), nothing) / len(known_by)
         shares = [

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-import torch
 
 from momok.errors import ConfigError
-from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, POOLING, QUERY_BATCH
+from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH
 from momok.prediction.answering import find_answers
 from momok.prediction.explain import Explainer
 from momok.prediction.explanation import Explanation
@@ -169,13 +168,14 @@ class Predictor:
         if asked == "head":
             relations = relations + self.graph.num_relations
         probabilities = {head: np.empty(len(ids)) for head in self.heads}
-        answer = np.empty(len(ids))
+        answer, pooling = np.empty(len(ids)), self.scorer.pooling
         for chosen in _batch_by_relation(relations):
             vectors = self.scorer.encode_queries(entities[chosen], relations[chosen]).vectors
             logits = self.scorer.score_pairs(vectors, np.arange(len(chosen)), answers[chosen])
             for head, values in logits.items():
-                probabilities[head][chosen] = torch.sigmoid(values).cpu().numpy()
-            answer[chosen] = POOLING.pool(logits).cpu().numpy()
+                said = pooling.compute_log_probabilities(values).exp()
+                probabilities[head][chosen] = said.cpu().numpy()
+            answer[chosen] = pooling.pool(logits).cpu().numpy()
         calibrated = None if self.calibration is None else self.calibration.apply(ANSWER, answer)
         return FactScores(answer=answer, heads=probabilities, probability=calibrated)
 

@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.errors import CheckpointError, RunError
-from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH, score_pairs
+from momok.evaluation.scoring import (
+    ANSWER,
+    DEFAULT_MEMORY_BUDGET,
+    QUERY_BATCH,
+    choose_pooling,
+    score_pairs,
+)
 from momok.model import Candidates, Queries
 from momok.model.fusions import ModalityFusion
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration, load_calibration
@@ -63,6 +69,7 @@ class Scorer:
         model: the model, in evaluation mode.
         selected: which epoch its checkpoint is of, and by what it was chosen.
         heads, modalities: names of its decision heads and of its modalities.
+        pooling: how its heads become the answer.
         has_attention: whether there is a joint head with attention over modalities.
         candidates: all entities, encoded.
         present: per modality [N], which entities have features of it.
@@ -91,6 +98,7 @@ class Scorer:
         self.model, state = load_model(self.run.best_checkpoint, find_device(device))
         self.selected: Mapping[str, Any] = state.get("selected", {})
         self.heads, self.modalities = self.model.heads, self.model.modalities
+        self.pooling = choose_pooling(self.model.softmax)
         self.has_attention = isinstance(self.model.entity_fusion, ModalityFusion)
         self.memory_budget = memory_budget
         self._check_sizes()
@@ -156,7 +164,7 @@ class Scorer:
             ids: [P] which candidate.
         """
         attention = (queries.attention[rows] + self.candidates.attention[ids]) / 2
-        return compute_modality_shares(scores, self.modalities, attention)
+        return compute_modality_shares(scores, self.modalities, attention, self.pooling)
 
     @cached_property
     def source(self) -> GraphSource:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from momok.evaluation.scoring import BlockScorer, HeadVectors, full_precision
+from momok.evaluation.scoring import MEAN, BlockScorer, HeadVectors, Pooling, full_precision
 
 Ints = NDArray[np.int64]
 
@@ -28,6 +28,7 @@ def find_best(
     hidden: tuple[Ints, Ints],
     memory_budget: int,
     among: Ints | None = None,
+    pooling: Pooling = MEAN,
 ) -> Tensor:
     """Find the k candidates with the highest answer.
 
@@ -41,6 +42,7 @@ def find_best(
         hidden: (rows, ids) of candidates to leave out, ids in 0..N-1.
         memory_budget: bytes of the buffers; the result, [B, k], is not in it.
         among: ids of the candidates that are looked at, ascending; all of them for None.
+        pooling: how the heads become the answer.
 
     Returns:
         [B, min(k, n)] ids, best first, of the n candidates that are looked at; ``NOTHING`` where
@@ -58,7 +60,7 @@ def find_best(
     columns = max(memory_budget // (_BYTES_PER_CELL * max(rows, 1)), _MIN_COLUMNS)
     hidden_rows, hidden_places = (torch.from_numpy(part).to(device) for part in hidden)
     best = torch.empty((rows, 0), dtype=torch.int64, device=device)
-    scorer = BlockScorer()
+    scorer = BlockScorer(pooling)
     with full_precision():
         for start in range(0, count, columns):
             block = {head: c[start : start + columns] for head, c in candidates.items()}

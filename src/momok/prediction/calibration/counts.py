@@ -213,9 +213,12 @@ def _score_questions(
         scores[head] = -costs
 
     with full_precision():
-        answers = BlockScorer().answer(queries, scorer.candidates.vectors, keep)
+        answers = BlockScorer(scorer.pooling).answer(queries, scorer.candidates.vectors, keep)
+    if scorer.model.softmax:
+        said = {h: scorer.pooling.compute_log_probabilities(s).exp() for h, s in scores.items()}
+        scores = {head: _find_log_odds(values) for head, values in said.items()}
     yield from scores.items()
-    yield ANSWER, torch.logit(answers)
+    yield ANSWER, _find_log_odds(answers)
 
 
 def _score_facts(scorer: Scorer, heads: Ints, relation: int, reverse: dict[str, Tensor]) -> Tensor:
@@ -224,9 +227,16 @@ def _score_facts(scorer: Scorer, heads: Ints, relation: int, reverse: dict[str, 
     ids = torch.from_numpy(heads).to(scorer.model.device)
     forward = scorer.encode_relation(heads, relation)
     with full_precision():
-        tail = BlockScorer().answer(forward, candidates)
-        head = BlockScorer().answer(reverse, {h: vectors[ids] for h, vectors in candidates.items()})
-    return torch.logit(torch.minimum(tail, head.T))
+        tail = BlockScorer(scorer.pooling).answer(forward, candidates)
+        head = BlockScorer(scorer.pooling).answer(
+            reverse, {h: vectors[ids] for h, vectors in candidates.items()}
+        )
+    return _find_log_odds(torch.minimum(tail, head.T))
+
+
+def _find_log_odds(probabilities: Tensor) -> Tensor:
+    """Log-odds that are finite below; what underflowed to zero counts as well."""
+    return torch.logit(probabilities.clamp_min(1e-30))
 
 
 def _count_bins(logits: Tensor) -> Floats:

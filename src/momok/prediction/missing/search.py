@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.evaluation.scoring import (
-    POOLING,
     BlockScorer,
     find_largest_norm,
     full_precision,
@@ -158,7 +157,7 @@ class _Search:
         self.tile_rows = max(min(_TILE_ROWS, cells // self.tile_columns), 1)
         size = self.tile_rows * self.tile_columns
         self._buffers = [torch.empty(size, device=self.device) for _ in range(2)]
-        self._answers = BlockScorer(), BlockScorer()
+        self._answers = BlockScorer(scorer.pooling), BlockScorer(scorer.pooling)
         self.tail_vectors = scorer.candidates.vectors
         if len(tails) < scorer.graph.num_entities:
             self.tail_vectors = self._choose_candidates(tails)
@@ -241,16 +240,18 @@ class _Search:
         )
         score = torch.minimum(tail_answers, head_answers.T)
         # Its rounding, on top of that of the logits, grows where float32 probabilities crowd at 1.
-        score = torch.logit((score + 4 * _EPSILON).clamp_(max=1.0))
+        score = self.scorer.pooling.find_scores((score + 4 * _EPSILON).clamp_(max=1.0))
         return torch.where(bound == -torch.inf, bound, torch.minimum(bound, score))
 
     def _least(self) -> float:
         """The least bound of a pair that can still be among the best."""
-        return POOLING.find_least_score(self.best.least) - self.margin
+        return self.scorer.pooling.find_least_score(self.best.least) - self.margin
 
     def _score(self, rows: Tensor, columns: Tensor) -> None:
         tail_answers, head_answers = (
-            POOLING.pool(score_pairs(queries, candidates, one, other, memory_budget=self.budget))
+            self.scorer.pooling.pool(
+                score_pairs(queries, candidates, one, other, memory_budget=self.budget)
+            )
             for queries, candidates, one, other in (
                 (self.head_queries, self.tail_vectors, rows, columns),
                 (self.tail_queries, self.head_vectors, columns, rows),
