@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from momok.evaluation.scoring import choose_pooling
 from momok.graph import MultimodalGraph, Vocabulary
 from momok.prediction.calibration.record import Calibration
-from momok.evaluation.scoring import choose_pooling
 from momok.prediction.scorer import Encoded
 
 Ints = NDArray[np.int64]

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from momok.errors import ConfigError
 from momok.model import DECODERS, FUSIONS, ModalitySpec, MoMoK, MoMoKSpec
 from momok.training.candidates import CandidateBlock, all_candidates
+from momok.training.checkpoint import load_model
 from momok.training.losses import LOSSES, SAMPLED_LOSSES, CellLoss, RowLoss, choose_loss
 from momok.training.optimizers import Optimizers
 from momok.training.queries import QueryBatch
@@ -208,6 +209,26 @@ def test_nothing_of_all_scores_is_kept(monkeypatch) -> None:
     assert max(n for _, n in seen) == 5
     assert all(isinstance(block, CandidateBlock) for block in all_candidates(batch, N, 5))
     assert {b for b, _ in seen} == {B}
+
+
+def test_heads_of_mapped_features_are_read_back(tmp_path) -> None:
+    run = train_small(
+        tmp_path / "run",
+        model__decoder="complex",
+        model__experts=0,
+        model__heads="modalities",
+        model__score_prior=False,
+        features__mapped=True,
+        training__loss="softmax",
+        training__optimizer="adagrad",
+        training__epochs=4,
+    )
+    model, _ = load_model(run.best_checkpoint)
+    assert model.heads == ("structure", "image", "text")
+    assert model.softmax
+    table = model.tables_by_name["text"]
+    assert float(table.features.norm()) > 1
+    assert set(run.load_evaluation("test").overall) == {*model.heads, "answer"}
 
 
 @pytest.mark.parametrize("preset", ["complex", "distmult", "rotate", "tucker"])

@@ -75,10 +75,12 @@ class EntityTable(nn.Module):
         values = torch.empty(entities, spec.width if spec.mapped else spec.table_width)
         draw_vectors(values, scale, generator)
         if spec.mapped:
-            given = torch.zeros(entities, spec.table_width) if features is None else features
-            mean = given[present].mean(dim=0) if features is not None else given.new_zeros(1)
-            self.register_buffer("mean", mean.expand(spec.table_width).clone())
-            self.register_buffer("features", (given - mean) * present.unsqueeze(1))
+            mean, centred = torch.zeros(spec.table_width), torch.zeros(entities, spec.table_width)
+            if features is not None:  # else a checkpoint fills them
+                mean = features[present].mean(dim=0)
+                centred = (features - mean) * present.unsqueeze(1)
+            self.register_buffer("mean", mean)
+            self.register_buffer("features", centred)
         elif features is not None:
             _fill(values, features, present, spec.missing)
         if spec.trainable:
