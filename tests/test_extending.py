@@ -22,7 +22,7 @@ from momok.config import resolve_config
 from momok.encoders import encode_modality, registry
 from momok.errors import CheckpointError
 from momok.graph import load_graph, write_momok_folder
-from momok.graph.sources.folder_formats import FOLDER_FORMATS
+from momok.graph.sources.formats import FOLDER_FORMATS
 from momok.model import DECODERS, FUSIONS
 from momok.model.decoders import RotatE
 from momok.training import LOSSES, REGULARISERS

@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.errors import DataError, FormatError, MomokError
-from momok.graph.sources import rdf_nesting
+from momok.graph.sources import rdf_faults
 from momok.graph.sources.rdf import read_rdf
-from momok.graph.sources.rdf_statements import FaultLog
+from momok.graph.sources.rdf_faults import FaultLog
 from momok.graph.sources.rdf_terms import RdfOptions
 
 E = "http://example.org/"
@@ -365,14 +365,14 @@ def test_the_depth_of_json_does_not_depend_on_the_chunks(value: object, chunk: i
     parts = [content[start : start + chunk] for start in range(0, len(content), chunk)]
 
     def check() -> None:
-        check_part = rdf_nesting._check_json(FaultLog("x").fail)
+        check_part = rdf_faults._check_json(FaultLog("x").fail)
         for part in [*parts, b""]:
             check_part(part)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rdf_nesting, "_MAX_DEPTH", depth)
+        patch.setattr(rdf_faults, "_MAX_DEPTH", depth)
         check()
-        patch.setattr(rdf_nesting, "_MAX_DEPTH", depth - 1)
+        patch.setattr(rdf_faults, "_MAX_DEPTH", depth - 1)
         if depth:
             with pytest.raises(FormatError, match="nested more than"):
                 check()

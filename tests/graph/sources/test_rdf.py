@@ -14,9 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.errors import ConfigError, DataError, FormatError
-from momok.graph.sources import RawGraph, rdf_statements
-from momok.graph.sources.rdf import read_rdf
-from momok.graph.sources.rdf_statements import guess_format, split_terms
+from momok.graph.sources import RawGraph, rdf
+from momok.graph.sources.rdf import guess_format, read_rdf, split_terms
 from momok.graph.sources.rdf_terms import RdfOptions, rank_languages, unescape
 
 E = "http://example.org/"
@@ -329,8 +328,8 @@ def test_a_file_against_its_statements_one_by_one(
         elif predicate != RDFS + "comment" and object_.datatype.value == XSD + "integer":
             numbers.setdefault((predicate, subject.value), float(object_.value))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rdf_statements, "_CHUNK", size)
-        patch.setattr(rdf_statements, "_BATCH_SIZE", size)
+        patch.setattr(rdf, "_CHUNK", size)
+        patch.setattr(rdf, "_BATCH_SIZE", size)
         raw = read_rdf(path)
     known = {label for head, _, tail in facts for label in (head, tail)}
     triples = raw.triples["all"]

@@ -177,6 +177,16 @@ def list_members(path: Path) -> list[str]:
             return [info.filename for info in _list_infos(path, archive)]
 
 
+def is_container(path: Path) -> bool:
+    """Tell folders, and zip archives of several files, from files."""
+    if path.is_dir():
+        return True
+    if not path.is_file():
+        return False
+    with _open_file(path) as file:
+        return _find_compression(file) == "zip" and len(list_members(path)) > 1
+
+
 def is_member(path: Path) -> bool:
     """Tell a path that leads into a file, as ``data.zip/facts.nt`` does."""
     return _split_path(path)[1] is not None

@@ -100,10 +100,7 @@ def read_mygo(path: Path, *, strict: bool = False) -> RawGraph:
         FormatError: a list is malformed; or reading is strict and a line cannot be used.
     """
     log, notes = FindingLog(path, strict), list[str]()
-    labels = [
-        _read_labels(path / f"{name}.txt", log, with_ids=False)
-        for name in ("entities", "relations")
-    ]
+    labels = [_read_list(path / f"{name}.txt") for name in ("entities", "relations")]
     triples: dict[str, Triples] = {}
     for split in SPLIT_NAMES:
         triples[split] = _read_mygo_facts(path / f"{split}.txt", labels, log)
@@ -200,46 +197,51 @@ def _read_pykeen_labels(path: Path, log: FindingLog) -> list[str]:
     frame = read_text_table(path, log, least=2, delimiter="\t", quotes=True).frame
     if frame.drop(LINE).row(0) != ("id", "label"):
         raise FormatError(f"{path}:1: expected the header id, label")
-    ids, labels = frame["0"].slice(1).to_list(), frame["1"].slice(1).to_list()
-    if ids != list(map(str, range(len(ids)))):
-        raise FormatError(f"{path}: expected the ids 0, 1, 2, ... in order")
-    if len(set(labels)) != len(labels):
-        raise FormatError(f"{path}: a label has two ids")
-    return labels
+    rows = frame.slice(1).select(LINE, "1", "0").iter_rows()
+    return _order_labels(path, [(n, label, digits) for n, label, digits in rows])
 
 
-def _read_labels(path: Path, log: FindingLog, *, with_ids: bool = True) -> list[str]:
-    """Read labels: one a line in the order of ids; or with the id behind it, after a count."""
+def _read_labels(path: Path, log: FindingLog) -> list[str]:
+    """Read labels, each with its id behind it, after a count."""
     lines = read_lines(path)
-    has_count = with_ids and bool(lines) and lines[0].strip().isdecimal()
-    labels: dict[int, str] = {}
-    seen: dict[str, int] = {}
+    has_count = bool(lines) and lines[0].strip().isdecimal()
+    rows = []
     for number, line in enumerate(lines[has_count:], 1 + has_count):
-        label, digits = line.strip(), str(len(labels))
-        if with_ids:
-            if not label:
-                continue
-            label, _, digits = label.rpartition("\t" if "\t" in label else " ")
-            label = label.strip()
-        if not label or not digits.isdecimal():
-            expected = "a label and its id" if with_ids else "a label"
-            raise FormatError(f"{path}:{number}: expected {expected}, found {line[:120]!r}")
-        if label in seen:
-            raise FormatError(f"{path}:{number}: {label!r} is listed already, line {seen[label]}")
-        if int(digits) in labels:
-            raise FormatError(
-                f"{path}:{number}: the id {digits} is that of {labels[int(digits)]!r} already"
-            )
-        labels[int(digits)], seen[label] = label, number
-    if not labels:
-        raise FormatError(f"{path}: lists nothing; expected a label in each line")
-    if max(labels) >= len(labels):
-        missing = next(i for i in range(len(labels)) if i not in labels)
-        raise FormatError(f"{path}: lists {len(labels):,} labels and none has the id {missing}")
+        if text := line.strip():
+            label, _, digits = text.rpartition("\t" if "\t" in text else " ")
+            rows.append((number, label.strip(), digits))
+    labels = _order_labels(path, rows)
     if has_count and int(lines[0]) != len(labels):
         places = (f"{path.name}:1: {lines[0].strip()}",)
         message = f"labels are listed in {path.name}, not as many as its first line says"
         log.reject("count", message, places, len(labels))
+    return labels
+
+
+def _read_list(path: Path) -> list[str]:
+    """Read labels, one a line in the order of ids."""
+    lines = read_lines(path)
+    return _order_labels(path, [(i + 1, line.strip(), str(i)) for i, line in enumerate(lines)])
+
+
+def _order_labels(path: Path, rows: list[tuple[int, str, str]]) -> list[str]:
+    """Give labels by id, of rows of a line number, a label and an id; each must be there once."""
+    labels: dict[int, str] = {}
+    seen: dict[str, int] = {}
+    for number, label, digits in rows:
+        place = f"{path}:{number}"
+        if not label or not digits.isdecimal():
+            raise FormatError(f"{place}: expected a label and its id, found {label!r} {digits!r}")
+        if label in seen:
+            raise FormatError(f"{place}: {label[:120]!r} is listed already, line {seen[label]}")
+        if int(digits) in labels:
+            raise FormatError(f"{place}: the id {digits} is that of another label already")
+        labels[int(digits)], seen[label] = label, number
+    if not labels:
+        raise FormatError(f"{path}: lists nothing; expected a label in each line")
+    missing = next((i for i in range(len(labels)) if i not in labels), None)
+    if missing is not None:
+        raise FormatError(f"{path}: lists {len(labels):,} labels and none has the id {missing}")
     return [labels[i] for i in range(len(labels))]
 
 
@@ -275,20 +277,7 @@ def _read_id_facts(
     *,
     header: list[str] | None = None,
 ) -> Triples:
-    """Read facts ``[n, 3]`` from lines of three ids, separated by blanks or tabs.
-
-    Args:
-        path: the file, plain or compressed.
-        order: the columns of head, relation and tail, from 0.
-        sizes: N and R; ids at or beyond them are unknown.
-        log: told of the lines that are left out.
-        header: what the first line holds; None where it holds the number of facts.
-
-    Raises:
-        DataError: the file is missing.
-        FormatError: there is no fact, or more than half of the lines cannot be used; or reading
-            is strict and one cannot.
-    """
+    """Read facts ``[n, 3]`` from lines of three ids; the first is the header, or the count."""
     lines = read_text_lines(path)
     first = lines[LINE_TEXT][0].strip()
     if first.split() != header if header else not first.isdecimal():

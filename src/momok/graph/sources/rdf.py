@@ -1,28 +1,59 @@
-"""RDF files of any size and format: facts, names, texts, pictures, types and numbers."""
+"""RDF files of any size and format: facts, names, texts, pictures, types and numbers.
+
+The parser gives one object per statement. It writes them again as N-Quads, the one form in which
+terms are easy to tell apart, and from there on they are columns: nothing else loops over
+statements.
+"""
 
 from __future__ import annotations
 
+import codecs
 import io
+import re
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from momok.errors import DataError
+import polars as pl
+
+from momok.errors import DataError, FormatError
+from momok.extras import import_extra
 from momok.graph.sources.compressed import name_content, open_source
 from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.graph.sources.rdf_collect import Collection
+from momok.graph.sources.rdf_faults import MAX_QUOTED, FaultLog, check_nesting
 from momok.graph.sources.rdf_graph import build_raw_graph
-from momok.graph.sources.rdf_statements import (
-    RDF_FORMATS,
-    FaultLog,
-    guess_format,
-    import_pyoxigraph,
-    parse_statements,
-    split_terms,
-)
 from momok.graph.sources.rdf_terms import RdfOptions
 from momok.progress import Progress, no_progress
 
+RDF_FORMATS: dict[str, tuple[str, ...]] = {
+    "ntriples": (".nt", ".ntriples"),
+    "turtle": (".ttl", ".turtle", ".n3"),
+    "rdfxml": (".rdf", ".owl", ".xml", ".rdfxml"),
+    "jsonld": (".jsonld", ".json"),
+    "streaming-jsonld": (),
+    "nquads": (".nq", ".nquads"),
+    "trig": (".trig",),
+}
+"""The formats, each with the endings of its files."""
+
+_PARSERS = {
+    "ntriples": "N_TRIPLES",
+    "turtle": "TURTLE",
+    "rdfxml": "RDF_XML",
+    "jsonld": "JSON_LD",
+    "streaming-jsonld": "STREAMING_JSON_LD",
+    "nquads": "N_QUADS",
+    "trig": "TRIG",
+}
+_CHUNK = 1 << 18  # bytes read at once
+_BATCH_SIZE = 32 << 20  # bytes of N-Quads
+_BATCH_ROWS = 50_000  # or statements of formats that are not read by lines
+_MAX_LINE = 8 << 20  # bytes
+_MAX_FAULTS = 1000  # if they are more than the statements, the file is something else
 _START = 4096  # bytes that a format is guessed from
 # Read as the first, and taken for the second by its start, a document is nothing odd.
 _COMPATIBLE = {
@@ -93,11 +124,7 @@ def collect_statements(
     faults: FaultLog,
     progress: Progress = no_progress,
 ) -> None:
-    """Read all statements of a document into a collection.
-
-    Raises:
-        FormatError, MissingExtraError: see ``parse_statements``.
-    """
+    """Read all statements of a document into a collection."""
     name = Path(faults.source).name
     for nquads in parse_statements(file, format, faults):
         if nquads:
@@ -116,3 +143,157 @@ def _place_picture(source: Path, picture: str) -> str:
     if parts.scheme == "file":
         return str(source.parent / unquote(parts.path))
     return picture if "://" in picture else str(source.parent / picture)
+
+
+def import_pyoxigraph() -> ModuleType:
+    """Import the RDF parser.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    module: ModuleType = import_extra("pyoxigraph", "data", "reading RDF")
+    return module
+
+
+def guess_format(start: bytes) -> str | None:
+    """Guess a format from the first bytes of a document; None where they fit none."""
+    text = start.decode(errors="replace").removeprefix("\ufeff").lstrip()
+    lines = (line for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    first = next(lines, "")
+    if text.startswith("<?xml") or "<rdf:RDF" in text:
+        return "rdfxml"
+    if text.startswith(("{", "[")):
+        return "jsonld" if '"@' in text else None
+    if first.lower().startswith(("@prefix", "prefix ", "@base", "base ")):
+        return "turtle"
+    if re.match(r"(<[^<>\s]*>|_:\S+)\s+<[^<>\s]*>\s+\S", first):
+        return "ntriples"
+    return None
+
+
+def parse_statements(
+    file: io.BufferedReader[Any], format_name: str, faults: FaultLog
+) -> Iterator[bytes]:
+    """Parse a decompressed document; give its statements as N-Quads, many at a time.
+
+    A fault in N-Triples or N-Quads costs its line. In other formats it is an error: it may have
+    taken more than its own statement with it.
+    """
+    ox = import_pyoxigraph()
+    parser_format = getattr(ox.RdfFormat, _PARSERS[format_name])
+
+    def convert(text: bytes) -> bytes:
+        statements = ox.parse(text, format=parser_format)
+        quads: bytes = ox.serialize(statements, format=ox.RdfFormat.N_QUADS)
+        return quads
+
+    _skip_mark(file, faults)
+    try:
+        if format_name in ("ntriples", "nquads"):
+            yield from _parse_lines(file, convert, faults)
+        else:
+            stream = check_nesting(file, format_name, faults.fail)
+            parser = ox.parse(stream, format=parser_format)
+            while batch := ox.serialize(islice(parser, _BATCH_ROWS), format=ox.RdfFormat.N_QUADS):
+                yield batch
+    except (SyntaxError, MemoryError) as error:
+        faults.fail(getattr(error, "lineno", None), error)
+
+
+def _skip_mark(file: io.BufferedReader[Any], faults: FaultLog) -> None:
+    start = file.peek(3)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        faults.fail(1, "is UTF-16; save the file as UTF-8")
+    if start.startswith(codecs.BOM_UTF8):
+        file.read(len(codecs.BOM_UTF8))
+
+
+def _parse_lines(
+    file: BinaryIO, convert: Callable[[bytes], bytes], faults: FaultLog
+) -> Iterator[bytes]:
+    """Parse a document of one statement a line by blocks of lines."""
+    batch, size, statements = list[bytes](), 0, 0
+    for first, block in _read_blocks(file, faults):
+        quads = _parse_block(block, first, convert, faults)
+        batch.append(quads)
+        size += len(quads)
+        statements += quads.count(b"\n")
+        if faults.count >= _MAX_FAULTS and faults.count > statements:
+            raise FormatError(
+                f"{faults.examples[0]}; {faults.count:,} lines so far cannot be used, and "
+                f"{statements:,} can{faults.hint}"
+            )
+        if size > _BATCH_SIZE:
+            yield b"".join(batch)
+            batch, size = [], 0
+    yield b"".join(batch)
+
+
+def _read_blocks(file: BinaryIO, faults: FaultLog) -> Iterator[tuple[int, bytes]]:
+    """Give whole lines, many at a time, with the number of the first."""
+    line, rest = 1, b""
+    while chunk := file.read(_CHUNK):
+        block, end, rest = (rest + chunk).rpartition(b"\n")
+        yield line, block + end
+        line += block.count(b"\n") + len(end)
+        if len(rest) > _MAX_LINE:
+            faults.reject(line, f"the line is longer than {_MAX_LINE >> 20} MiB")
+            while (part := file.readline(_CHUNK)) and not part.endswith(b"\n"):
+                pass
+            line, rest = line + 1, b""
+    yield line, rest
+
+
+def _parse_block(
+    block: bytes, first: int, convert: Callable[[bytes], bytes], faults: FaultLog
+) -> bytes:
+    """Parse lines; where there is a fault, each by itself, so that none takes others with it."""
+    try:
+        if block.count(b"<<") <= MAX_QUOTED:
+            return convert(block)
+    except SyntaxError:
+        pass
+    good = []
+    for number, line in enumerate(block.split(b"\n"), first):
+        if line.count(b"<<") > MAX_QUOTED:
+            faults.reject(number, f"more than {MAX_QUOTED:,} times '<<', which quotes triples")
+            continue
+        try:
+            good.append(convert(line))
+        except SyntaxError as error:
+            faults.reject(number, error)
+    return b"".join(good)
+
+
+def split_terms(nquads: bytes) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split statements into columns; graphs are left out.
+
+    Args:
+        nquads: as the parser writes them: one blank between terms, one statement a line.
+
+    Returns:
+        Statements whose object is a literal, and the others, in order. Both have ``subject`` (an
+        IRI without brackets, or ``_:name``), ``predicate`` and ``object`` (for a literal its text,
+        with escapes; quoted triples begin with ``<``); literals also have ``language`` and
+        ``datatype``, null where not given.
+    """
+    lines = pl.read_lines(nquads, name="line")["line"].str.strip_suffix(" .")
+    terms = lines.str.splitn(" ", 3).struct.unnest()
+    terms.columns = ["subject", "predicate", "object"]
+    literal = terms["object"].str.starts_with('"')
+    literals, others = terms.filter(literal), terms.filter(~literal)
+    # What follows a literal's last quote, "@" or "^^"; then, after a blank, comes the graph.
+    parts = literals["object"].str.extract_groups(
+        r'^"(?<object>.*)"(?:@(?<language>[A-Za-z0-9-]+)|\^\^<(?<datatype>[^<> ]*)>)?'
+        r"(?: (?:<[^<> ]*>|_:[^ ]+))?$"
+    )
+    literals = literals.drop("object").with_columns(parts.struct.unnest())
+    graphless = others.with_columns(pl.col("object").str.replace(r" [^ ]+$", ""))
+    return (
+        literals.with_columns(_bare("subject"), _bare("predicate")),
+        graphless.with_columns(_bare("subject"), _bare("predicate"), _bare("object")),
+    )
+
+
+def _bare(column: str) -> pl.Expr:
+    return pl.col(column).str.strip_prefix("<").str.strip_suffix(">")

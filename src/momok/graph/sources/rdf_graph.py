@@ -16,7 +16,7 @@ from momok.graph.findings import Finding, FindingLog
 from momok.graph.names import flatten, make_readable
 from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.graph.sources.rdf_collect import Collection
-from momok.graph.sources.rdf_statements import FaultLog
+from momok.graph.sources.rdf_faults import FaultLog
 from momok.graph.sources.rdf_terms import CLAIM, GENERAL_TYPES, RDF_TYPE, unescape
 
 _SHOWN = 5  # kinds of unused literals in a finding

@@ -9,18 +9,18 @@ from pathlib import Path
 from momok.errors import DataError
 from momok.graph.catalog import find_entry, find_folder
 from momok.graph.graph import SPLIT_NAMES, SplitName
-from momok.graph.sources.detection import (
+from momok.graph.sources.compressed import is_container
+from momok.graph.sources.entity_table import add_entity_table
+from momok.graph.sources.fact_tables import read_table
+from momok.graph.sources.formats import (
     ENTITIES,
     FACTS,
+    FOLDER_FORMATS,
     detect_format,
     find_named,
     find_pictures,
     find_split_files,
-    is_container,
 )
-from momok.graph.sources.entity_table import add_entity_table
-from momok.graph.sources.fact_tables import read_table
-from momok.graph.sources.folder_formats import FOLDER_FORMATS
 from momok.graph.sources.pictures import add_picture_folder, keep_inside
 from momok.graph.sources.raw import RawGraph, TableOptions, merge_sources
 from momok.graph.sources.rdf_terms import RdfOptions

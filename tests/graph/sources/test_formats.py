@@ -8,7 +8,7 @@ import click
 
 from momok.cli.data_build import command
 from momok.graph import load_graph, write_momok_folder
-from momok.graph.sources.folder_formats import FOLDER_FORMATS
+from momok.graph.sources.formats import FOLDER_FORMATS
 
 
 def test_the_command_line_offers_every_format() -> None:

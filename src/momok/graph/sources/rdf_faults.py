@@ -1,25 +1,77 @@
-"""RDF that the parser would not survive, refused on its way there.
+"""Faults of RDF: counted, and refused on the way to a parser that would not survive them.
 
-That is nesting without end (the parser's memory grows with the square of the depth, or its stack
+Those are nesting without end (the parser's memory grows with the square of the depth, or its stack
 ends), XML entities that multiply, and JSON-LD too large to be held as a whole.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
+from momok.errors import FormatError
+from momok.graph.findings import MAX_EXAMPLES
 from momok.graph.sources.compressed import open_function
 
 MAX_QUOTED = 1000  # "<<" that may nest; at 20,000 the parser's stack ends
 _MAX_DEPTH = 256  # of JSON or XML; at 2000 the parser takes gigabytes
 _MAX_DOCUMENT = 128 << 20  # bytes of JSON-LD held as a whole, which takes 24 times as much memory
+_PLACE = re.compile(r"^Parser error (?:at|between) line .*?: ")
 _MAX_ENTITY = 1 << 10  # bytes of an XML entity: enough for the start of an IRI
 Check = Callable[[bytes], None]  # is shown every part of a document, b"" at the end
 Fail = Callable[[int | None, str], NoReturn]  # raises the error for a line and what is wrong there
+
+
+@dataclass
+class FaultLog:
+    """Counts statements that cannot be used and keeps the first few; strict ones stop there.
+
+    Attributes:
+        source: what is read, as messages name it.
+        strict: the first fault is an error.
+        hint: what may be at the root of it all; it ends the message of a fault that is an error.
+        count: how many there were.
+        examples: the first few, as ``facts.nt:17: ...``.
+    """
+
+    source: str
+    strict: bool = False
+    hint: str = ""
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def reject(self, line: int | None, fault: Exception | str) -> None:
+        """Count a statement that cannot be used.
+
+        Raises:
+            FormatError: reading is strict.
+        """
+        if self.strict:
+            self.fail(line, fault)
+        self.count += 1
+        if len(self.examples) < MAX_EXAMPLES:
+            self.examples.append(self._describe(line, fault))
+
+    def fail(self, line: int | None, fault: Exception | str) -> NoReturn:
+        """Raise the FormatError of a fault that ends the reading."""
+        raise FormatError(self._describe(line, fault) + self.hint) from None
+
+    def _describe(self, line: int | None, fault: Exception | str) -> str:
+        where = self.source if line is None else f"{self.source}:{line}"
+        if isinstance(fault, SyntaxError):
+            message = _PLACE.sub("", fault.msg)
+            if fault.offset:
+                message += f" (column {fault.offset})"
+            is_utf8 = not message.startswith("Invalid UTF-8")
+            fault = message if is_utf8 else "is not UTF-8; save the file as UTF-8"
+        elif isinstance(fault, MemoryError):
+            fault = "has a term or comment of more than 16 MiB"
+        return f"{where}: {' '.join(str(fault).split())}"
 
 
 def check_nesting(file: BinaryIO, format_name: str, fail: Fail) -> io.BufferedReader[Any]:
