@@ -5,6 +5,7 @@ Shapes: B queries, K experts, d width of a modality.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -118,6 +119,14 @@ class _Penalties:
         self.total += penalty.detach()
         return penalty
 
+    def upstream(self, queries: Queries) -> Iterator[tuple[Tensor, Tensor]]:
+        """What to differentiate after the candidates, each with its gradient."""
+        yield self.of_queries, torch.ones_like(self.of_queries)
+        for head, relations in queries.relations.items():
+            gradient = self.relations[head].grad
+            if gradient is not None:
+                yield relations, gradient
+
 
 def training_step(
     model: MoMoK,
@@ -165,12 +174,7 @@ def training_step(
         all_candidates(batch, model.num_entities, block)
         if negatives is None
         else sample_candidates(
-            batch,
-            model.num_entities,
-            block,
-            negatives,
-            generator,
-            beside=issubclass(loss, RowLoss) and not loss.sees_answers,
+            batch, model.num_entities, block, negatives, generator, beside=_stands_beside(loss)
         )
     )
     task = backward_candidates(
@@ -182,17 +186,9 @@ def training_step(
         kernels=kernels,
         penalty=None if penalties is None else penalties.of_answers,
     )
-    outputs: list[Tensor] = list(queries.vectors.values())
-    gradients: list[Tensor | None] = [
-        task.query_gradients[head].to(q.dtype) for head, q in queries.vectors.items()
-    ]
+    upstream = [(q, task.query_gradients[head].to(q.dtype)) for head, q in queries.vectors.items()]
     if penalties is not None:
-        outputs.append(penalties.of_queries)
-        gradients.append(torch.ones_like(penalties.of_queries))
-        for head, relations in queries.relations.items():
-            if penalties.relations[head].grad is not None:
-                outputs.append(relations)
-                gradients.append(penalties.relations[head].grad)
+        upstream += penalties.upstream(queries)
     information = None
     if disentanglement is not None:
         if draw is None:
@@ -200,9 +196,8 @@ def training_step(
         information = disentanglement.clubs.estimate(
             list(queries.expert_outputs.values()), draw.pair, upload(draw.permutation, device)
         )
-        outputs.append(information)
-        gradients.append(torch.full_like(information, disentanglement.weight))
-    torch.autograd.backward(outputs, gradients)
+        upstream.append((information, torch.full_like(information, disentanglement.weight)))
+    torch.autograd.backward([x for x, _ in upstream], [gradient for _, gradient in upstream])
     model.add_row_gradients(rows, placed.heads)
     optimizer.step()
     losses = StepLosses(
@@ -215,6 +210,11 @@ def training_step(
         mutual_information=information.detach(),
         estimator=_update_clubs(model, placed.heads, disentanglement, draw.estimator_pair),
     )
+
+
+def _stands_beside(loss: type[CellLoss] | type[RowLoss]) -> bool:
+    """Whether a loss takes the answers beside the sample, not as a part of it."""
+    return issubclass(loss, RowLoss) and not loss.sees_answers
 
 
 def _update_clubs(
