@@ -97,7 +97,7 @@ def test_questions_asked_at_once_are_answered_together_and_alike(service: Servic
     async def ask_all() -> list[object]:
         return await asyncio.gather(
             *(
-                batcher.ask(counting, q, 3 + (q[1] == 0), known="hide" if q[1] == 1 else "mark")  # type: ignore[arg-type]
+                batcher.ask(q, (counting, 3 + (q[1] == 0), "hide" if q[1] == 1 else "mark", False))  # type: ignore[arg-type]
                 for q in questions
             )
         )
@@ -120,9 +120,9 @@ def test_a_failing_question_fails_alone() -> None:
     broken: Predictor = Broken()  # type: ignore[assignment]
     batcher = MicroBatcher(30.0, Metrics())
     with pytest.raises(RuntimeError, match="no"):
-        asyncio.run(batcher.ask(broken, (0, 0, None), 1, known="mark"))
+        asyncio.run(batcher.ask((0, 0, None), (broken, 1, "mark", False)))
     with pytest.raises(RuntimeError, match="no"):
-        asyncio.run(batcher.ask(broken, (0, 0, None), 1, known="mark"))
+        asyncio.run(batcher.ask((0, 0, None), (broken, 1, "mark", False)))
     batcher.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import AfterValidator
 from starlette.responses import StreamingResponse
 
@@ -142,13 +142,8 @@ async def predict(
     service: WithService, model: WithModel, asked: schemas.PredictRequest
 ) -> schemas.PredictionsAnswer:
     """The most likely tails of (head, relation, ?), or heads of (?, relation, tail)."""
-    found = await service.holder.batcher.ask(
-        model.predictor,
-        _resolve_question(model, asked),
-        asked.k,
-        known=asked.known,
-        plausible=asked.plausible,
-    )
+    question, options = _resolve_question(model, asked), (asked.k, asked.known, asked.plausible)
+    found = await service.holder.batcher.ask(question, (model.predictor, *options))
     return describe_predictions(model, found)
 
 
@@ -270,4 +265,5 @@ def ready(service: WithService, response: Response) -> schemas.Health:
 @probes.get("/metrics", include_in_schema=False)
 def metrics(service: WithService) -> Response:
     """For Prometheus."""
-    return Response(service.metrics.render(), headers={"content-type": CONTENT_TYPE_LATEST})
+    content = generate_latest(service.metrics.registry)
+    return Response(content, headers={"content-type": CONTENT_TYPE_LATEST})

@@ -142,9 +142,13 @@ def describe_explanation(model: ServedModel, explanation: Explanation) -> schema
     return schemas.ExplanationAnswer(**plain, model=model.version)
 
 
-def _describe_prediction(model: ServedModel, prediction: Prediction) -> schemas.Prediction:
+def _describe_prediction(
+    model: ServedModel, prediction: Prediction
+) -> schemas.PredictionWithPicture:
     entity = model.graph.entities.index(prediction.label)
-    return schemas.Prediction(**asdict(prediction), picture=_picture_address(model, entity))
+    return schemas.PredictionWithPicture(
+        **asdict(prediction), picture=_picture_address(model, entity)
+    )
 
 
 def _picture_address(model: ServedModel, entity: int) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -9,11 +11,11 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
-    generate_latest,
 )
 from starlette.types import Scope
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_SIZES = (1, 2, 4, 8, 16, 32, 64)  # of groups of questions
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -21,41 +23,26 @@ class Metrics:
     """Counters of one server; not shared with other applications of the process."""
 
     def __init__(self) -> None:
-        registry = self._registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        common: Any = {"namespace": "momok", "registry": self.registry}
         self.requests = Counter(
-            "momok_http_requests",
-            "Answered requests.",
-            ("method", "route", "status"),
-            registry=registry,
+            "http_requests", "Answered requests.", ("method", "route", "status"), **common
         )
+        what = "From the request's first byte to the answer's last."
         self.seconds = Histogram(
-            "momok_http_request_seconds",
-            "From the request's first byte to the answer's last.",
-            ("route",),
-            buckets=_SECONDS,
-            registry=registry,
+            "http_request_seconds", what, ("route",), buckets=_SECONDS, **common
         )
-        self.in_flight = Gauge("momok_http_requests_in_flight", "Under way.", registry=registry)
-        self.batch_size = Histogram(
-            "momok_batch_questions",
-            "Questions that the model answered at once.",
-            buckets=(1, 2, 4, 8, 16, 32, 64),
-            registry=registry,
-        )
-        self.decisions = Counter(
-            "momok_review_decisions", "Decisions written down.", ("action",), registry=registry
-        )
-        self.conflicts = Counter(
-            "momok_review_conflicts", "Decisions that came too late.", registry=registry
-        )
-        self._model = Gauge(
-            "momok_model_info", "1 for the checkpoint served.", ("version",), registry=registry
-        )
-        self.reload_failures = Counter(
-            "momok_model_reload_failures", "Checkpoints that could not be read.", registry=registry
-        )
+        self.in_flight = Gauge("http_requests_in_flight", "Under way.", **common)
+        what = "Questions that the model answered at once."
+        self.batch_size = Histogram("batch_questions", what, buckets=_SIZES, **common)
+        what = "Decisions written down."
+        self.decisions = Counter("review_decisions", what, ("action",), **common)
+        self.conflicts = Counter("review_conflicts", "Decisions that came too late.", **common)
+        self._model = Gauge("model_info", "1 for the checkpoint served.", ("version",), **common)
+        what = "Checkpoints that could not be read."
+        self.reload_failures = Counter("model_reload_failures", what, **common)
 
     def set_model(self, version: str) -> None:
         """Say which checkpoint is served."""
@@ -68,7 +55,3 @@ class Metrics:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self.requests.labels(method, route, str(status)).inc()
         self.seconds.labels(route).observe(seconds)
-
-    def render(self) -> bytes:
-        """In Prometheus' text format."""
-        return generate_latest(self._registry)

@@ -93,15 +93,7 @@ class MicroBatcher:
         self._work: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="momok-predict")
 
-    async def ask(
-        self,
-        predictor: Predictor,
-        question: Question,
-        k: int,
-        *,
-        known: Known,
-        plausible: bool = False,
-    ) -> Predictions:
+    async def ask(self, question: Question, options: Options) -> Predictions:
         """Answer one question as ``Predictor.predict_many``.
 
         Raises:
@@ -109,7 +101,7 @@ class MicroBatcher:
             MomokError: the model cannot answer.
         """
         future: asyncio.Future[Predictions] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault((predictor, k, known, plausible), []).append((question, future))
+        self._waiting.setdefault(options, []).append((question, future))
         if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._answer_waiting())
         return await asyncio.wait_for(future, self._answer_seconds)
@@ -159,7 +151,7 @@ class ModelHolder:
         metrics.set_model(self.current.version)
         self.batcher = MicroBatcher(settings.answer_seconds, metrics)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="momok-model")
-        self._reload_asked = asyncio.Event()
+        self.reload_asked = asyncio.Event()
 
     def close(self) -> None:
         """Stop the threads; what has begun is finished."""
@@ -178,16 +170,12 @@ class ModelHolder:
 
     # -- newer checkpoints -----------------------------------------------------------------
 
-    def ask_reload(self) -> None:
-        """Load again now, newer or not (from the event loop's thread)."""
-        self._reload_asked.set()
-
     async def watch(self, seconds: float) -> None:
-        """Look for a newer checkpoint for ever; 0 seconds waits for ``ask_reload`` alone."""
+        """Look for a newer checkpoint for ever; 0 seconds waits for ``reload_asked`` alone."""
         while True:
             try:
-                await asyncio.wait_for(self._reload_asked.wait(), seconds or None)
-                self._reload_asked.clear()
+                await asyncio.wait_for(self.reload_asked.wait(), seconds or None)
+                self.reload_asked.clear()
             except TimeoutError:
                 if _stamp(self._path) == self._seen:
                     continue
@@ -195,10 +183,9 @@ class ModelHolder:
 
     def reload(self) -> bool:
         """Load the checkpoint that is there now; False where that fails and the old one stays."""
-        stamp = _stamp(self._path)
-        self._seen = stamp  # also where it fails: until it changes again
+        self._seen = _stamp(self._path)  # also where it fails: until it changes again
         try:
-            fresh = ServedModel(self._path, stamp)
+            fresh = ServedModel(self._path, self._seen)
         except Exception as error:  # no memory beside the old one, say: that one goes on
             self._metrics.reload_failures.inc()
             _log.error("the newer checkpoint is not served: %s", error)

@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from momok.graph import SPLIT_NAMES
+from momok.prediction.questions import Side
 from momok.serving.access import begin_session, is_local_path, is_token
 from momok.serving.api import After, Label, WithModel, WithService
 from momok.serving.describe import (
@@ -35,7 +36,7 @@ from momok.serving.rendering import (
     write_reviewer,
 )
 from momok.serving.reviews.records import Event, ReviewConflictError
-from momok.serving.schemas import MAX_QUERY, MAX_TEXT, ReviewerRequest, ReviewRequest, Side
+from momok.serving.schemas import MAX_QUERY, MAX_TEXT, ReviewerRequest, ReviewRequest
 
 router = APIRouter(include_in_schema=False)
 _FAILED_SECONDS = 1.0  # a wrong token waits

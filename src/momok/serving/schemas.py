@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from momok.graph import SplitName
+from momok.prediction import Prediction
+from momok.prediction.questions import Side
 from momok.serving.reviews.records import Event, Review
 
 MAX_BODY = 1 << 20  # bytes of a request
@@ -34,8 +38,6 @@ Note = Annotated[str, Field(max_length=4000), AfterValidator(check_text)]
 Reviewer = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_check_name)]
 RequestName = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")]
 Count = Annotated[int, Field(ge=1, le=MAX_ANSWERS)]
-Side: TypeAlias = Literal["head", "tail"]
-Split: TypeAlias = Literal["train", "valid", "test"]
 
 
 class _Request(BaseModel):
@@ -178,7 +180,7 @@ class KnownFact(BaseModel):
     head: Entity
     relation: Named
     tail: Entity
-    split: Split
+    split: SplitName
 
 
 class FactsAnswer(BaseModel):
@@ -189,18 +191,14 @@ class FactsAnswer(BaseModel):
     facts: list[KnownFact]
 
 
-class Prediction(Named):
-    """An answer to a question."""
+@dataclass(frozen=True, kw_only=True)
+class PredictionWithPicture(Prediction):
+    """An answer to a question.
 
-    rank: int
-    title: str = Field(description="The name, with the label where others share the name.")
-    score: float = Field(description="Of the model: the mean of its decision heads.")
-    probability: float | None = Field(description="Calibrated, where the run is.")
-    known: Split | None
-    heads: dict[str, float] = Field(description="Of each head.")
-    head_probabilities: dict[str, float] | None = None
-    shares: dict[str, float] = Field(description="By modality; they sum to one.")
-    present: dict[str, bool]
+    ``score`` is the mean of the decision ``heads``, ``probability`` calibrated where the run is;
+    ``shares`` are by modality and sum to one.
+    """
+
     picture: str | None
 
 
@@ -208,7 +206,7 @@ class PredictionsAnswer(BaseModel):
     """Answers to one question."""
 
     query: dict[str, Any]
-    predictions: list[Prediction]
+    predictions: list[PredictionWithPicture]
     model: str = Field(description="Version of the checkpoint.")
 
 
@@ -223,7 +221,7 @@ class PredictedFacts(BaseModel):
 
     relation: Named
     asked: Side
-    predictions: list[Prediction]
+    predictions: list[PredictionWithPicture]
 
 
 class EntityPredictionsAnswer(BaseModel):

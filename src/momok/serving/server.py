@@ -71,7 +71,7 @@ def _handle_signals(server: uvicorn.Server, service: Service) -> Iterator[None]:
 
     def reload(*_: Any) -> None:
         logging.getLogger("momok.serving").info("asked to load the checkpoint again")
-        service.holder.ask_reload()
+        service.holder.reload_asked.set()
 
     wanted: dict[int, Any] = dict.fromkeys((signal.SIGINT, signal.SIGTERM), server.handle_exit)
     if hasattr(signal, "SIGHUP"):

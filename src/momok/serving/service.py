@@ -47,7 +47,7 @@ class Service:
     def __init__(self, settings: ServeSettings) -> None:
         self.settings, self.metrics = settings, Metrics()
         self.holder = ModelHolder(settings, self.metrics)
-        self.store = ReviewStore(settings.reviews_url, lease_seconds=settings.lease_seconds)
+        self.store = ReviewStore(settings.reviews_url)
         self.secret = self.store.load_secret()
 
     def close(self) -> None:

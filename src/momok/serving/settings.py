@@ -11,16 +11,8 @@ from pathlib import Path
 
 from momok.errors import ConfigError, MissingExtraError
 
-_PACKAGES = {
-    "cachetools": "cachetools",
-    "fastapi": "fastapi",
-    "itsdangerous": "itsdangerous",
-    "uvicorn": "uvicorn",
-    "jinja2": "jinja2",
-    "sqlalchemy": "sqlalchemy",
-    "PIL": "pillow",
-    "prometheus_client": "prometheus-client",
-}
+_MODULES = ("cachetools", "fastapi", "itsdangerous", "jinja2", "sqlalchemy", "uvicorn")
+_RENAMED = {"PIL": "pillow", "prometheus_client": "prometheus-client"}  # module: package
 _MIN_TOKEN = 16  # characters; shorter ones can be guessed over the network
 
 
@@ -39,7 +31,6 @@ class ServeSettings:
         reviews: address of the database of decisions, as SQLAlchemy writes it; "" keeps them in
             ``reviews.sqlite`` in the run folder.
         threads: of the arithmetic; 0 takes half of the cores, the rest serves HTTP.
-        lease_seconds: how long a fact is kept for the reviewer that it was shown to.
         watch_seconds: how often to look for a newer checkpoint; 0 never does.
         answer_seconds: until the model has answered; then 503.
         connections: open at once; more get 503.
@@ -56,7 +47,6 @@ class ServeSettings:
     allowed_hosts: tuple[str, ...] = ()
     reviews: str = ""
     threads: int = 0
-    lease_seconds: float = 300.0
     watch_seconds: float = 5.0
     answer_seconds: float = 30.0
     connections: int = 512
@@ -108,9 +98,9 @@ def check_extra() -> None:
         MissingExtraError: a package is not installed.
         ConfigError: SQLite is too old.
     """
-    for module, package in _PACKAGES.items():
+    for module in (*_MODULES, *_RENAMED):
         if find_spec(module) is None:
-            raise MissingExtraError(package, "serve", "momok serve")
+            raise MissingExtraError(_RENAMED.get(module, module), "serve", "momok serve")
     if sqlite3.sqlite_version_info < (3, 34):
         raise ConfigError(
             "momok serve finds entities with SQLite 3.34 or newer; this Python has "
