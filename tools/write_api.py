@@ -7,10 +7,12 @@ is read, not imported: types and defaults are shown as they are written there.
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
@@ -25,6 +27,7 @@ What the packages export: all of it is imported from the package that heads its 
 can be mended are `momok.errors.MomokError`, or one of its kinds. This page is made by
 `python -m tools.write_api > docs/api.md`.
 """
+_WIDTH = 90  # of code
 _SECTION = re.compile(r"(Args|Attributes|Returns|Raises|Yields):")
 _ENTRY = re.compile(r"(\*{0,2}\w[\w, *]*): (.*)")
 
@@ -124,10 +127,22 @@ def _describe(found: Definition) -> Iterator[str]:
         yield f"{_format(found.docstring)}\n"
     else:
         yield f"### `{found.name}`\n"
-        code = ast.unparse(node)
-        yield _show_code(code if len(code) < 100 else f"{code[:90].rsplit(' ', 1)[0]} ...")
+        yield _show_code(_render_constant(node))
         if found.docstring:
             yield f"{_format(found.docstring)}\n"
+
+
+def _render_constant(node: ast.stmt) -> str:
+    """An assignment: on one line, an entry of a dict a line, or cut."""
+    code = ast.unparse(node)
+    if len(code) <= _WIDTH:
+        return code
+    value = getattr(node, "value", None)
+    if not isinstance(value, ast.Dict):
+        return f"{code[:_WIDTH].rsplit(' ', 1)[0]} ..."
+    entries = zip(value.keys, value.values, strict=True)
+    lines = [f"    {ast.unparse(key)}: {ast.unparse(item)}," for key, item in entries if key]
+    return "\n".join([code.partition("{")[0] + "{", *lines, "}"])
 
 
 def _describe_class(node: ast.ClassDef, docstring: str) -> Iterator[str]:
@@ -142,6 +157,9 @@ def _describe_class(node: ast.ClassDef, docstring: str) -> Iterator[str]:
     else:
         yield _show_code(f"class {node.name}{bases}")
     yield f"{_format(docstring)}\n"
+    for field, after in pairwise(node.body):
+        if _list_assigned(field) and _read_text(after):
+            yield f"**`{ast.unparse(field)}`**: {_format(inspect.cleandoc(_read_text(after)))}\n"
     for method in methods:
         text = ast.get_docstring(method)
         if method.name.startswith("_") or not text:
@@ -183,7 +201,7 @@ def _render(argument: ast.arg, default: ast.expr | None = None) -> str:
 def _break(name: str, arguments: list[str], gives: str) -> str:
     """A call on one line, or an argument a line where it would be long."""
     line = f"{name}({', '.join(arguments)}){gives}"
-    if len(line) <= 90:
+    if len(line) <= _WIDTH:
         return line
     return "\n".join([f"{name}(", *(f"    {argument}," for argument in arguments), f"){gives}"])
 

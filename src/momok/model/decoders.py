@@ -32,6 +32,7 @@ class Decoder(nn.Module):
     """
 
     needs_even_width: ClassVar[bool] = False
+    """Whether a vector is read as pairs of numbers."""
     multiplies: ClassVar[bool] = True
     """Whether the query vector is entity times relation, number by number, and as long for a tail
     and the reversed relation: what DURA is about."""
@@ -199,3 +200,4 @@ DECODERS: dict[str, type[Decoder]] = {
     "complex": ComplEx,
     "rotate": RotatE,
 }
+"""By the value of ``model.decoder``."""

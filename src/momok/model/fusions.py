@@ -152,3 +152,4 @@ FUSIONS: dict[str, type[Fusion]] = {
     "concat": Concatenation,
     "mean": Average,
 }
+"""By the value of ``model.fusion``."""

@@ -37,6 +37,7 @@ def l2(decoder: Decoder, entities: Tensor, relations: Tensor) -> Tensor:  # noqa
 
 
 REGULARISERS: dict[str, Regulariser] = {"dura": dura, "n3": n3, "l2": l2}
+"""By the value of ``training.regulariser``, which is ``none`` for none."""
 
 
 def _squares(x: Tensor) -> Tensor:
