@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -39,7 +40,15 @@ COMMANDS: dict[str, str] = {
     "encode": "Turn texts, pictures or numbers of a graph into features.",
     "features": "List the features of a graph, or import vectors.",
 }
-_MODULES = {"resume": "train", "plot": "report"}  # of the others, the name of the command
+# Modules of the commands that have none of their own name.
+_MODULES = {
+    "calibrate": "evaluate",
+    "encode": "features",
+    "plot": "report",
+    "predict-missing": "predict_missing",
+    "predict-new": "predict",
+    "resume": "train",
+}
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -54,7 +63,7 @@ class _LazyCommands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"{__name__}.{_MODULES.get(cmd_name, cmd_name.replace('-', '_'))}")
+        module = import_module(f"{__name__}.{_MODULES.get(cmd_name, cmd_name)}")
         commands = (value for value in vars(module).values() if isinstance(value, click.Command))
         return next(command for command in commands if command.name == cmd_name)
 
@@ -62,7 +71,9 @@ class _LazyCommands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise click.UsageError(f"there is no command {args[0]!r}{_suggest(args[0])}", ctx)
+            near = get_close_matches(args[0].lower(), COMMANDS, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise click.UsageError(f"there is no command {args[0]!r}{hint}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(
@@ -73,14 +84,9 @@ class _LazyCommands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
-    def main(
-        self,
-        args: Sequence[str] | None = None,
-        prog_name: str | None = None,
-        complete_var: str | None = None,
-        standalone_mode: bool = True,
-        **extra: Any,
-    ) -> Any:
+    def main(  # type: ignore[override]  # it always exits: standalone_mode changes nothing
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
         """Run, and exit: 0 done, 2 a user's error in one line, 130 interrupted."""
         name = prog_name or "momok"
         args = list(sys.argv[1:] if args is None else args)
@@ -88,11 +94,12 @@ class _LazyCommands(click.Group):
             args = [*args[1:], "--help"]
         elif args == ["version"]:
             args = ["--version"]
-        if not standalone_mode:
-            return super().main(args, name, complete_var, standalone_mode=False, **extra)
         try:
-            code = super().main(args, name, complete_var, standalone_mode=False, **extra)
+            code = super().main(args, name, **extra | {"standalone_mode": False})
             sys.stdout.flush()
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message())
+            code = 0
         except click.Abort:  # click's form of KeyboardInterrupt
             sys.exit(EXIT_INTERRUPTED)
         except click.UsageError as error:
@@ -136,13 +143,6 @@ def _close_output() -> None:
         os.close(nothing)
 
 
-def _suggest(name: str) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name.lower(), COMMANDS, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
 def _fail(message: str) -> NoReturn:
     from momok.console import make_printable
 
@@ -153,12 +153,10 @@ def _fail(message: str) -> NoReturn:
 @click.group(
     "momok",
     cls=_LazyCommands,
-    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(momok.__version__, "-V", "--version", message="momok %(version)s")
-@click.pass_context
-def main(ctx: click.Context) -> None:
+def main() -> None:
     """Multi-modal knowledge graph completion.
 
     Learns from the facts, pictures and texts of a graph, predicts the facts that are missing, and
@@ -166,5 +164,3 @@ def main(ctx: click.Context) -> None:
     `evaluate`, `predict`, `predict-new`, `predict-missing`, `calibrate`, `report`, `explain`,
     `serve` and `plot` work on one.
     """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())

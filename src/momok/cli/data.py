@@ -20,12 +20,9 @@ _EXAMPLES = 3  # of a finding
 _CHECKS = ("splits", "leakage", "labels", "features", "pictures")  # a test holds it to the doctor's
 
 
-@click.group("data", invoke_without_command=True)
-@click.pass_context
-def command(ctx: click.Context) -> None:
+@click.group("data")
+def command() -> None:
     """Build a graph of your own, check one, fetch a known one, or look at one."""
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
 
 
 command.add_command(data_build.command)

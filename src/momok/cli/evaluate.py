@@ -1,16 +1,12 @@
-"""``momok evaluate``."""
+"""``momok evaluate`` and ``momok calibrate``: how good the answers of a run are."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import click
 
 from momok.console import console, print_json, print_line
-
-if TYPE_CHECKING:
-    from momok.evaluation import Evaluation
-    from momok.graph import MultimodalGraph
 
 GROUPINGS = ("head", "side", "relation", "cardinality", "presence", "seen", "ties")
 _DEFAULT = ("head", "ties", "side", "cardinality", "seen")
@@ -38,7 +34,7 @@ _DEFAULT = ("head", "ties", "side", "cardinality", "seen")
     help="Which tables to print; may be repeated [head, ties, side, cardinality, seen].",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead.")
-def command(
+def evaluate_command(
     *,
     run: str,
     split: Literal["valid", "test"],
@@ -57,59 +53,38 @@ def command(
     if as_json:
         print_json(evaluation.to_json())
         return
-    _show(evaluation, folder.load_graph(), groupings or _DEFAULT, str(folder.data["name"]))
+    from momok.cli.views.metrics import show_evaluation
+
+    chosen = dict.fromkeys(groupings or _DEFAULT)
+    show_evaluation(console(), evaluation, folder.load_graph(), chosen)
     print_line(f"Written to {folder.path}/results")
 
 
-def _show(
-    evaluation: Evaluation, graph: MultimodalGraph, groupings: tuple[str, ...], name: str
-) -> None:
-    from momok.cli.views.metrics import build_group_table, build_heads_table, describe_protocol
+@click.command("calibrate")
+@click.argument("run")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead.")
+def calibrate_command(run: str, as_json: bool) -> None:
+    """Calibrate the probabilities of the run folder RUN on its validation facts.
 
-    out = console()
-    published = evaluation.protocol == "published"
-    for grouping in dict.fromkeys(groupings):
-        if grouping == "ties" and published:  # epochs were ranked by one rule
-            continue
-        if grouping == "head":
-            out.print(build_heads_table(evaluation, name))
-        else:
-            title, groups = _group(evaluation, graph, grouping)
-            out.print(build_group_table(title, grouping, groups, width=out.width))
-        out.print()
-    if evaluation.num_unseen_facts:
-        out.print(
-            f"{evaluation.num_unseen_facts:,} of the {evaluation.num_facts:,} facts have an entity "
-            "that train never shows (unseen)."
-        )
-    out.print(describe_protocol(evaluation))
-    if published and set(groupings) - {"head"}:
-        out.print("Groupings show the model chosen on test; only the table by head is the best of.")
+    Training does it at its end; this does it again, or for runs made before. For every decision
+    head, for the answer and for new facts the method with the least log-loss on validation is
+    chosen, by cross-fitting; test is only reported on. It leaves results/calibration.json, which
+    predict, explain, report and serve use.
 
+    \b
+      momok calibrate runs/mkg-y
 
-def _group(
-    evaluation: Evaluation, graph: MultimodalGraph, grouping: str
-) -> tuple[str, list[tuple[str, Any]]]:
-    """The title of a grouping and its rows."""
-    if grouping == "relation":
-        names = dict(zip(graph.relations.labels, graph.relation_names, strict=True))
-        rows = [(names[label], heads) for label, heads in evaluation.by_relation.items()]
-        rows.sort(key=lambda row: -row[1]["answer"].count)
-        return "By relation, most frequent first", rows
-    if grouping == "presence":
-        rows = [
-            (f"{modality}: {group.replace('_', ' ')}", heads)
-            for modality, groups in evaluation.by_presence.items()
-            for group, heads in groups.items()
-            if modality != "structure"  # which every entity has
-        ]
-        return "By presence of a modality, at the query's entity and at the answer", rows
-    if grouping == "side":
-        words = {"tail": "tail (h, r, ?)", "head": "head (?, r, t)"}
-        return "By side", [(words[side], heads) for side, heads in evaluation.by_side.items()]
-    title, groups = {
-        "ties": ("By tie rule: how equal scores are ranked", evaluation.by_tie_rule),
-        "cardinality": ("By cardinality of the relation", evaluation.by_cardinality),
-        "seen": ("By whether train shows both entities", evaluation.by_seen),
-    }[grouping]
-    return title, list(groups.items())
+    ECE is the expected calibration error on test, of candidates with a probability of at least 1 %:
+    how far probabilities are from the share that was true. docs/prediction.md says what they mean.
+    """
+    from momok.prediction.calibration.fit import calibrate_run
+    from momok.progress import ProgressBar
+
+    with ProgressBar() as bar:
+        calibration = calibrate_run(run, progress=bar.progress)
+    if as_json:
+        print_json(calibration.to_json())
+    else:
+        from momok.cli.views.metrics import build_calibration_table
+
+        console().print(build_calibration_table(calibration))

@@ -82,7 +82,7 @@ def command(
         if as_json:
             print_json({"format": "momok-model-explanation"} | about | explained.to_json())
         else:
-            from momok.cli.views.model import show_model
+            from momok.cli.views.explanation import show_model
 
             out.print(show_model(explained, width=out.width))
         return

@@ -1,4 +1,4 @@
-"""``momok predict``, and how answers are printed or written into a file."""
+"""``momok predict`` and ``momok predict-new``, and how answers are printed or written."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from momok.console import console, error_console, format_json, make_printable, print_json
-from momok.errors import ConfigError
+from momok.console import console, error_console, format_json, make_printable
+from momok.errors import ConfigError, FeatureError
 
 if TYPE_CHECKING:
-    from momok.prediction import Predictions
+    from momok.prediction import NewEntity, Predictions
 
 _FILE_WIDTH = 120  # columns of a table that is written into a file
 _FORMATS = {".json": "json", ".csv": "csv"}
 _OWN_COMMANDS = {"--all-missing": "predict-missing", "--new-entity": "predict-new"}
+_KEYS = ("name", "text", "image")
 
 
 class _Predict(click.Command):
@@ -35,6 +36,9 @@ class _Predict(click.Command):
         return super().parse_args(ctx, args)
 
 
+relation_option = click.option(
+    "--relation", required=True, metavar="RELATION", help="The relation of the fact."
+)
 plausible_option = click.option(
     "--plausible",
     is_flag=True,
@@ -71,7 +75,7 @@ def add_answer_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.command("predict", cls=_Predict)
 @click.argument("run")
 @click.option("--head", metavar="ENTITY", help="The head that is given; tails are predicted.")
-@click.option("--relation", required=True, metavar="RELATION", help="The relation of the fact.")
+@relation_option
 @click.option("--tail", metavar="ENTITY", help="The tail that is given; heads are predicted.")
 @click.option(
     "--known",
@@ -80,18 +84,7 @@ def add_answer_options(command: Callable[..., None]) -> Callable[..., None]:
     help="Facts that the graph has already: mark them, or leave them out [mark].",
 )
 @add_answer_options
-def command(
-    *,
-    run: str,
-    head: str | None,
-    relation: str,
-    tail: str | None,
-    k: int,
-    known: Literal["mark", "hide"],
-    plausible: bool,
-    form: str | None,
-    out: str | None,
-) -> None:
+def predict_command(*, run: str, form: str | None, out: str | None, **question: Any) -> None:
     """Predict the missing side of a fact with the model of the run folder RUN.
 
     Give a relation and one side: the other side is ranked, best first. Entities and relations are
@@ -126,17 +119,141 @@ def command(
     `momok predict-new` asks about an entity that the graph does not have, `momok predict-missing`
     for the missing facts of the whole graph.
     """
-    if (head is None) == (tail is None):
+    if (question["head"] is None) == (question["tail"] is None):
         raise click.UsageError("give exactly one of --head and --tail; the other is predicted")
 
     from momok.prediction import Predictor
 
     predictor = Predictor(run)
-    predictions = predictor.predict(
-        head=head, relation=relation, tail=tail, k=k, known=known, plausible=plausible
-    )
-    about = {"graph": predictor.graph.name, "run": run, "known": known, "plausible": plausible}
+    predictions = predictor.predict(**question)
+    about = {"graph": predictor.graph.name, "run": run}
+    about |= {key: question[key] for key in ("known", "plausible")}
     give_answers(predictions, predictor.heads, form, out, about)
+
+
+@click.command("predict-new")
+@click.argument("run")
+@click.argument("words", nargs=-1, required=True, metavar="KEY=VALUE...")
+@relation_option
+@click.option(
+    "--as",
+    "role",
+    type=click.Choice(["head", "tail"]),
+    default="head",
+    help="The side of the fact that the new entity is; the other is predicted [head].",
+)
+@click.option(
+    "--graph",
+    metavar="GRAPH",
+    help="Where the graph of the run is now, if it was moved [where it was].",
+)
+@add_answer_options
+def predict_new_command(
+    *,
+    run: str,
+    words: tuple[str, ...],
+    graph: str | None,
+    form: str | None,
+    out: str | None,
+    **question: Any,
+) -> None:
+    """Predict facts of an entity that the graph does not have.
+
+    KEY=VALUE says what is known of it: name= is its name, text= a description, image= a picture
+    file (again for several); MODALITY=@vector.npy gives a feature vector instead.
+
+    \b
+    An entity that came after training, and has no facts yet:
+      momok predict-new RUN name="Republic of Nuku" image=flag.png --relation "located in"
+    Which countries would pay with a new currency?
+      momok predict-new RUN name="Nuku Dollar" --as tail --relation currency
+    Known by a feature vector, the answers as data:
+      momok predict-new RUN text=@vector.npy --relation "city in" -k 100 --out cities.json
+
+    The entity is encoded as the graph was (momok encode), so the graph must be where it was and
+    its encoders installed. The heads of what it has vote, and beside them the entities of the graph
+    that are similar to it. docs/prediction.md says how good the answers are: from people's names
+    alone expect little. `momok predict --help` explains the numbers.
+    """
+    entity = read_new_entity(words)
+
+    from momok.prediction import Predictor
+    from momok.prediction.new_entities import SIMILAR
+    from momok.progress import ProgressBar
+
+    with ProgressBar() as bar:  # seconds, most of them for the encoder's weights
+        bar.progress("loading the model", 0, 0)
+        predictor = Predictor(run, source=graph)
+        bar.progress("encoding the new entity", 0, 0)
+        predictions = predictor.predict_new(entity, **question)
+    about = {"graph": predictor.graph.name, "run": run, "plausible": question["plausible"]}
+    give_answers(predictions, (*predictor.heads, SIMILAR), form, out, about)
+
+
+def read_new_entity(words: Sequence[str]) -> NewEntity:
+    """Read what is known of an entity from KEY=VALUE words.
+
+    Raises:
+        ConfigError: a word without a key, an unknown key, or a key given twice.
+        FeatureError: a vector's file cannot be read.
+    """
+    from momok.prediction import NewEntity
+
+    given: dict[str, str] = {}
+    pictures: list[str] = []
+    vectors: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not key or not equals:
+            raise ConfigError(
+                f"{word!r} is not KEY=VALUE; give name=, text= or image=, in quotes "
+                'where there are blanks: "name=East Timor"'
+            )
+        if not value.strip():
+            raise ConfigError(f"{key}= says nothing; leave it out")
+        if key in given or key in vectors:
+            raise ConfigError(f"{key}= is given twice; only image= may be repeated")
+        if value.startswith("@") and key != "name":
+            vectors[key] = _read_vector(key, Path(value[1:]))
+        elif key == "image":
+            pictures.append(value)
+        elif key in _KEYS:
+            given[key] = value
+        else:
+            raise ConfigError(_describe_unknown(key))
+    return NewEntity(**given, pictures=tuple(pictures), vectors=vectors)
+
+
+def _describe_unknown(key: str) -> str:
+    from momok.graph.names import suggest_near_misses
+
+    near = suggest_near_misses(key, _KEYS) or f"; there are {', '.join(_KEYS)}"
+    return (
+        f"there is no key {key!r}{near}; a vector for a modality of this name is "
+        f"given as {key}=@vector.npy"
+    )
+
+
+def _read_vector(key: str, path: Path) -> Any:
+    """A vector [d] from a .npy file; [1, d] is taken too."""
+    from zipfile import BadZipFile  # NumPy opens what looks like an archive as one
+
+    import numpy as np
+
+    try:
+        with path.open("rb") as file:  # by its name NumPy may leave it open
+            vector = np.load(file, allow_pickle=False)
+    except FileNotFoundError:
+        raise FeatureError(
+            f"{key}=@{path}: there is no such file; @ stands before the file of a vector"
+        ) from None
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise FeatureError(f"{key}=@{path}: is no .npy file of numbers ({error})") from error
+    if not isinstance(vector, np.ndarray) or vector.dtype.kind not in "fiu":
+        raise FeatureError(f"{key}=@{path}: is no .npy file of numbers")
+    if vector.shape[:-1] not in {(), (1,)}:
+        raise FeatureError(f"{key}=@{path}: shape {list(vector.shape)}, expected one vector [d]")
+    return vector.reshape(-1)
 
 
 def give_answers(
@@ -147,39 +264,34 @@ def give_answers(
     about: dict[str, Any],
 ) -> None:
     """Print the answers, or write them into a file."""
-    from momok.cli.views.predictions import show_predictions
-
-    form = form or _FORMATS.get(Path(out or "").suffix.lower(), "table")
-    value = {"format": "momok-predictions", "version": 1} | about | predictions.to_json()
-    if out is not None:
-        if form == "json":
-            content = format_json(value)
-        elif form == "csv":
-            content = _format_csv(predictions, heads)
-        else:
-            content = _format_table(predictions)
-        _write(out, content, len(predictions))
-    elif form == "json":
-        print_json(value)
-    elif form == "csv":
-        content = _format_csv(predictions, heads, safe=sys.stdout.isatty())
-        click.echo(content.encode(), nl=False)  # UTF-8, whatever the terminal has
-    else:
-        console().print(show_predictions(predictions, width=console().width))
-
-
-def _format_table(predictions: Predictions) -> str:
     from rich.console import Console
 
     from momok.cli.views.predictions import show_predictions
+    from momok.storage import write_file
 
-    plain = Console(file=io.StringIO(), width=_FILE_WIDTH, color_system=None)
-    with plain.capture() as captured:
-        plain.print(show_predictions(predictions, width=_FILE_WIDTH))
-    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+    form = form or _FORMATS.get(Path(out or "").suffix.lower(), "table")
+    if form == "json":
+        value = {"format": "momok-predictions", "version": 1} | about | predictions.to_json()
+        content = format_json(value)
+    elif form == "csv":
+        content = _format_csv(predictions, heads, safe=out is None and sys.stdout.isatty())
+    elif out is None:
+        console().print(show_predictions(predictions, width=console().width))
+        return
+    else:
+        plain = Console(file=io.StringIO(), width=_FILE_WIDTH, color_system=None)
+        with plain.capture() as captured:
+            plain.print(show_predictions(predictions, width=_FILE_WIDTH))
+        content = "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+    if out is None:
+        click.echo(content.encode(), nl=False)  # UTF-8, whatever the terminal has
+        return
+    write_file(Path(out), content.encode())
+    count = len(predictions)
+    error_console().print(f"{count} predictions written to {make_printable(out)}", soft_wrap=True)
 
 
-def _format_csv(predictions: Predictions, heads: Sequence[str], *, safe: bool = False) -> str:
+def _format_csv(predictions: Predictions, heads: Sequence[str], *, safe: bool) -> str:
     """CSV; ``safe`` escapes control characters, for a terminal (a file gets labels as they are)."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -191,10 +303,3 @@ def _format_csv(predictions: Predictions, heads: Sequence[str], *, safe: bool = 
         values = [*(p.heads.get(head) for head in heads), *p.shares.values(), p.probability]
         writer.writerow([p.rank, *names, p.score, p.known or "", *values])
     return text.getvalue()
-
-
-def _write(out: str, content: str, count: int) -> None:
-    from momok.storage import write_file
-
-    write_file(Path(out), content.encode())
-    error_console().print(f"{count} predictions written to {make_printable(out)}", soft_wrap=True)

@@ -4,15 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from momok.cli.views.parts import build_table, format_percent
 from momok.console import make_printable
 from momok.evaluation import ANSWER, Evaluation, Metrics
+from momok.graph import MultimodalGraph
+from momok.prediction.calibration.record import Calibration
 
 _HEAD_COLUMN = 9  # columns of one more head's MRR, with its padding
 _GROUP_COLUMNS = 72  # of what stands before them
+
+
+def show_evaluation(
+    out: Console, evaluation: Evaluation, graph: MultimodalGraph, groupings: Iterable[str]
+) -> None:
+    """Print the chosen tables of an evaluation, and under which protocol it was made."""
+    published = evaluation.protocol == "published"
+    for grouping in groupings:
+        if grouping == "ties" and published:  # epochs were ranked by one rule
+            continue
+        if grouping == "head":
+            out.print(build_heads_table(evaluation, graph.name))
+        else:
+            title, groups = _group(evaluation, graph, grouping)
+            out.print(_build_group_table(title, grouping, groups, width=out.width))
+        out.print()
+    if evaluation.num_unseen_facts:
+        out.print(
+            f"{evaluation.num_unseen_facts:,} of the {evaluation.num_facts:,} facts have an entity "
+            "that train never shows (unseen)."
+        )
+    out.print(describe_protocol(evaluation))
+    if published and set(groupings) - {"head"}:
+        out.print("Groupings show the model chosen on test; only the table by head is the best of.")
 
 
 def describe_protocol(evaluation: Evaluation) -> Text:
@@ -45,8 +72,36 @@ def build_heads_table(evaluation: Evaluation, graph_name: str) -> Table:
     return table
 
 
-def build_group_table(
-    title: str, first: str, groups: Iterable[tuple[str, Mapping[str, Metrics]]], *, width: int
+def _group(
+    evaluation: Evaluation, graph: MultimodalGraph, grouping: str
+) -> tuple[str, list[tuple[str, Mapping[str, Metrics]]]]:
+    """The title of a grouping and its rows."""
+    if grouping == "relation":
+        names = dict(zip(graph.relations.labels, graph.relation_names, strict=True))
+        rows = [(names[label], heads) for label, heads in evaluation.by_relation.items()]
+        rows.sort(key=lambda row: -row[1]["answer"].count)
+        return "By relation, most frequent first", rows
+    if grouping == "presence":
+        rows = [
+            (f"{modality}: {group.replace('_', ' ')}", heads)
+            for modality, groups in evaluation.by_presence.items()
+            for group, heads in groups.items()
+            if modality != "structure"  # which every entity has
+        ]
+        return "By presence of a modality, at the query's entity and at the answer", rows
+    if grouping == "side":
+        words = {"tail": "tail (h, r, ?)", "head": "head (?, r, t)"}
+        return "By side", [(words[side], heads) for side, heads in evaluation.by_side.items()]
+    title, groups = {
+        "ties": ("By tie rule: how equal scores are ranked", evaluation.by_tie_rule),
+        "cardinality": ("By cardinality of the relation", evaluation.by_cardinality),
+        "seen": ("By whether train shows both entities", evaluation.by_seen),
+    }[grouping]
+    return title, list(groups.items())
+
+
+def _build_group_table(
+    title: str, first: str, groups: list[tuple[str, Mapping[str, Metrics]]], *, width: int
 ) -> Table:
     """One row per group: the answer's metrics, then the MRR of every head where there is room."""
     rows = [(name, heads) for name, heads in groups if heads[ANSWER].count]
@@ -73,3 +128,22 @@ def _format(metrics: Metrics, hits: tuple[int, ...]) -> list[str]:
     shares = [metrics.mrr, *(metrics.hits[k] for k in hits)]
     mean_rank = "–" if metrics.mean_rank is None else f"{metrics.mean_rank:,.1f}"
     return [*(format_percent(share, 2, "") for share in shares), mean_rank]
+
+
+def build_calibration_table(calibration: Calibration) -> Table:
+    """One row per calibrated output: its method, and how good it was before and after."""
+    table = build_table(
+        *("output", "method", "log-loss\nbefore", "\nafter", "ECE\nbefore", "\nafter"),
+        *("ECE, best\nbefore", "\nafter"),
+        text=2,
+        title="Calibration: fitted on validation, judged on test",
+    )
+    for name, output in calibration.outputs.items():
+        values: list[float | None] = [None] * 6
+        if output.raw is not None and output.calibrated is not None:
+            raw, new = output.raw, output.calibrated
+            values = [raw.log_loss, new.log_loss, raw.ece_shown, new.ece_shown]
+            values += [raw.ece_top, new.ece_top]
+        cells = ("–" if value is None else f"{value:.4f}" for value in values)
+        table.add_row(make_printable(name), output.map.method, *cells)
+    return table

@@ -22,6 +22,11 @@ def choose_colour(number: int) -> str:
     return _COLOURS[number % len(_COLOURS)]
 
 
+def colour_name(name: str, number: int) -> Text:
+    """The name of the modality or head with this number, in its colour."""
+    return Text(make_printable(name), style=choose_colour(number))
+
+
 def build_table(
     *columns: str | Text | Column, text: int = 1, title: str = "", caption: str = ""
 ) -> Table:

@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Column
 from rich.text import Text
 
-from momok.cli.views.parts import build_table, choose_colour, draw_bar, format_percent
+from momok.cli.views.parts import build_table, choose_colour, colour_name, draw_bar, format_percent
 from momok.console import make_printable
 from momok.prediction import NewPredictions, Prediction, Predictions
 from momok.prediction.explanation import leading_expert
@@ -41,7 +41,7 @@ def show_predictions(predictions: Predictions, *, width: int = 80) -> Group:
         "score",
         *(["prob."] if calibrated else []),
         *([""] if bar else []),
-        *(Text(make_printable(c), style=choose_colour(i)) for i, c in enumerate(columns)),
+        *(colour_name(column, number) for number, column in enumerate(columns)),
         Column("known", no_wrap=True),
         text=0,
         title=str(predictions.question),
