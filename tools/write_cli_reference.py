@@ -71,7 +71,8 @@ def _describe_option(option: click.Option) -> str:
     if isinstance(option.type, click.Choice):
         takes = " " + "|".join(option.type.choices)
     elif not option.is_flag:
-        takes = " " + (option.metavar or option.name or "").upper()
+        number = isinstance(option.type, click.types.IntParamType)
+        takes = " " + (option.metavar or ("N" if number else option.name) or "").upper()
     opposite = f" / {', '.join(option.secondary_opts)}" if option.secondary_opts else ""
     names = f"`{', '.join(option.opts)}{takes}{opposite}`".replace("|", "\\|")
     needed = " Required." if option.required else ""
@@ -96,6 +97,7 @@ def _describe_settings() -> Iterator[str]:
 def _show(value: object) -> str:
     if value is None:
         return "unset"
+    value = list(value) if isinstance(value, tuple) else value
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import reprlib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -100,20 +100,21 @@ def describe_problem(problem: Mapping[str, Any]) -> str:
     return f"{place} = {reprlib.repr(problem['input'])}: {said}" if place else said
 
 
-def list_settings(
-    section: type[BaseModel] = RunConfig, prefix: str = ""
-) -> list[tuple[str, Any, str]]:
-    """Every setting as (dotted name, default, what it does), sections first to last."""
-    rows: list[tuple[str, Any, str]] = []
-    for name, field in section.model_fields.items():
-        if name == "modality":
-            continue
-        inner = field.annotation
-        if _is_section(inner):
-            rows += list_settings(inner, f"{prefix}{name}.")
-        else:
-            rows.append((prefix + name, field.default, " ".join((field.description or "").split())))
-    return rows
+def list_settings(config: RunConfig | None = None) -> list[tuple[str, Any, str]]:
+    """Every setting as (dotted name, value, what it does), sections first to last."""
+    return list(_list_section(config or RunConfig(), ""))
+
+
+def _list_section(section: BaseModel, prefix: str) -> Iterator[tuple[str, Any, str]]:
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from _list_section(value, f"{prefix}{name}.")
+        elif name != "modality":
+            literal = get_origin(field.annotation) is Literal
+            choices = get_args(field.annotation) if literal else field.examples
+            also = f" One of {', '.join(choices)}." if choices else ""
+            yield prefix + name, value, " ".join((field.description or "").split()) + also
 
 
 def _read_file(path: Path) -> dict[str, Any]:

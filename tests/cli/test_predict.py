@@ -224,9 +224,6 @@ def test_nothing_left_to_predict(hostile_run: RunFolder, tmp_path: Path) -> None
         (("--head", "a", "--tail", "b", "--relation", "c"), "give exactly one of"),
         (("--head", "France", "--relation", "borders", "-k", "0"), "0 is not in the range"),
         (("--head", "France"), "Missing option '--relation'"),
-        (("--all-missing", "--top", "3", "--out", "x"), "momok predict-missing RUN"),
-        (("--new-entity", "name=Neu", "image=a.png"), "momok predict-new RUN"),
-        (("--new-entity=name=Neu", "--as", "tail"), "momok predict-new RUN"),
     ],
 )
 def test_mistakes_are_one_line(run: RunFolder, arguments: tuple[str, ...], message: str) -> None:

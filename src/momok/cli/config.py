@@ -6,7 +6,7 @@ import json
 import textwrap
 from difflib import get_close_matches
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +16,7 @@ from momok.errors import ConfigError
 if TYPE_CHECKING:
     from momok.settings import RunConfig
 
-_WIDTH = 88  # of comments in TOML
+_WIDTH = 86  # of comments in TOML
 
 
 @click.command("config")
@@ -52,18 +52,7 @@ def list_values(config: RunConfig) -> list[tuple[str, Any, str]]:
     """Every setting as (dotted name, its value here, what it does)."""
     from momok.config import list_settings
 
-    values = config.model_dump(mode="json")
-    rows = []
-    for name, _, explanation in list_settings():
-        section, _, key = name.rpartition(".")
-        value = values[section][key] if section else values[key]
-        described = getattr(config, section) if section else config
-        field = type(described).model_fields[key]
-        literal = get_origin(field.annotation) is Literal
-        choices = get_args(field.annotation) if literal else field.examples or ()
-        also = f" One of {', '.join(choices)}." if choices else ""
-        rows.append((name, value, explanation.replace("``", "`") + also))
-    return rows
+    return [(name, value, text.replace("``", "`")) for name, value, text in list_settings(config)]
 
 
 def render_toml(config: RunConfig) -> str:
@@ -73,18 +62,11 @@ def render_toml(config: RunConfig) -> str:
         lines += ["", f"[{section}]"] if section else []
         for name, value, explanation in rows:
             key = name.rpartition(".")[2]
-            comment = textwrap.wrap(
-                explanation, _WIDTH, initial_indent="# ", subsequent_indent="# "
-            )
-            setting = f"# {key} = (unset)" if value is None else f"{key} = {_to_toml(value)}"
+            comment = (f"# {line}" for line in textwrap.wrap(explanation, _WIDTH))
+            setting = f"# {key} = (unset)" if value is None else f"{key} = {_format_value(value)}"
             lines += ["", *comment, setting]
-    lines += [
-        "",
-        "# Settings of [features] for one modality alone:",
-        "# [modality.image]",
-        "# trainable = false",
-    ]
-    return "\n".join(lines) + "\n"
+    lines += ["", "# Settings of [features] for one modality alone:"]
+    return "\n".join([*lines, "# [modality.image]", "# trainable = false", ""])
 
 
 def _find_value(config: RunConfig, key: str) -> str:
@@ -100,13 +82,9 @@ def _group_by_section(config: RunConfig) -> Any:
     return groupby(list_values(config), key=lambda row: row[0].rpartition(".")[0])
 
 
-def _to_toml(value: Any) -> str:
-    # JSON and TOML write numbers, true, false, lists of them and plain texts alike
-    return json.dumps(value, ensure_ascii=False)
-
-
 def _format_value(value: Any) -> str:
-    return "unset" if value is None else _to_toml(value)
+    # JSON and TOML write numbers, true, false, lists of them and plain texts alike
+    return "unset" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _show(config: RunConfig) -> None:
@@ -120,12 +98,11 @@ def _show(config: RunConfig) -> None:
             Column("setting", no_wrap=True),
             f"value ({config.preset})",
             Column("what it does", ratio=1),
+            rows=((name, _format_value(value), text) for name, value, text in rows),
             text=3,
             title=section or "general",
         )
         table.expand = True
-        for name, value, explanation in rows:
-            table.add_row(name, _format_value(value), explanation)
         out.print(table)
     out.print("Change one:     momok train GRAPH --set training.epochs=20")
     out.print(

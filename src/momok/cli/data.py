@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from momok.cli import data_build
-from momok.console import console, make_printable, print_json, print_line
+from momok.console import console, print_json, print_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from momok.graph import MultimodalGraph
     from momok.graph.fetch.fetch import Fetched
 
-_EXAMPLES = 3  # of a finding
 _CHECKS = ("splits", "leakage", "labels", "features", "pictures")  # a test holds it to the doctor's
 
 
@@ -35,12 +34,11 @@ def list_graphs() -> None:
     from momok.graph import CATALOG
     from momok.graph.catalog import find_folder
 
-    table = build_table("graph", "what it is", "where", text=3)
+    rows = []
     for entry in CATALOG:
-        folder = find_folder(entry)
-        where = "not on this machine" if folder is None else make_printable(str(folder))
-        table.add_row(entry.name, entry.about, "comes with momok" if entry.bundled else where)
-    console().print(table)
+        where = "comes with momok" if entry.bundled else find_folder(entry)
+        rows.append((entry.name, entry.about, str(where or "not on this machine")))
+    console().print(build_table("graph", "what it is", "where", rows=rows, text=3))
     origins = sorted({entry.origin for entry in CATALOG if entry.origin})
     print_line(f"Published at {', '.join(origins)}; momok data fetch NAME gets one.")
     print_line("A folder with triples of your own is a graph too: momok data info FOLDER")
@@ -67,14 +65,10 @@ def show_info(graph: str, split: Literal["clean", "published"], strict: bool) ->
         print_line("No features: the model would learn from structure alone.")
     for note in loaded.split_notes:
         print_line(f"split: {note}")
+    for line in data_build.describe_findings(loaded.findings):
+        print_line(line)
     if not loaded.findings:
         print_line("Nothing is wrong with the files.")
-    for finding in loaded.findings:
-        print_line(f"{finding.kind} ({finding.count:,}): {finding.message}")
-        for example in finding.examples[:_EXAMPLES]:
-            print_line(f"    {example}")
-        if finding.count > _EXAMPLES and finding.examples:
-            print_line(f"    and {finding.count - min(_EXAMPLES, len(finding.examples)):,} more")
 
 
 def _describe_graph(graph: MultimodalGraph) -> Iterator[tuple[str, str]]:

@@ -12,16 +12,47 @@ import click
 from momok.console import console, print_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from momok.graph.build.build import BuildOptions, BuildReport
-    from momok.graph.sources.reading import SourceOptions, SparqlSource
+    from momok.graph import Finding
+    from momok.graph.build.build import BuildReport
+    from momok.graph.sources.reading import SourceOptions
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FORMATS = ["table", "parquet", "rdf", "momok", "benchmark", "openke", "mygo", "pykeen", "splits"]
 _EXAMPLES = 3  # of a finding
 _PAIRS = 10  # of redundant relations
+
+
+def _parse_columns(
+    _: click.Context, __: click.Parameter, text: str | None
+) -> tuple[str, ...] | None:
+    names = None if text is None else [name.strip() for name in text.split(",")]
+    if names is not None and (len(names) != 3 or not all(names)):
+        raise click.UsageError(
+            f"--columns {text!r}: expected three, those of head, relation and tail, with commas "
+            f"between them"
+        )
+    return None if names is None else tuple(names)
+
+
+def _parse_delimiter(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    named = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";"}
+    delimiter = None if text is None else named.get(text, text)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise click.UsageError(f"--delimiter {text!r}: expected one character, or tab")
+    return delimiter
+
+
+def _parse_ratio(_: click.Context, __: click.Parameter, text: str) -> tuple[float, ...]:
+    try:
+        train, valid, test = map(float, re.split("[/:,]", text))
+    except ValueError:
+        raise click.UsageError(
+            f"--ratio {text!r}: expected the shares of train, valid and test, as in 80/10/10"
+        ) from None
+    return train, valid, test
 
 
 @click.command("build", short_help="Make a graph of your facts, texts and pictures.")
@@ -46,9 +77,14 @@ _PAIRS = 10  # of redundant relations
 @click.option(
     "--columns",
     metavar="HEAD,RELATION,TAIL",
+    callback=_parse_columns,
     help="Columns of the facts, by their names in the header or by position from 1.",
 )
-@click.option("--delimiter", help="What separates columns: one character, or 'tab' [guessed].")
+@click.option(
+    "--delimiter",
+    callback=_parse_delimiter,
+    help="What separates columns: one character, or 'tab' [guessed].",
+)
 @click.option(
     "--header/--no-header", default=None, help="The first line names the columns [guessed]."
 )
@@ -89,6 +125,7 @@ _PAIRS = 10  # of redundant relations
     "--ratio",
     default="80/10/10",
     metavar="TRAIN/VALID/TEST",
+    callback=_parse_ratio,
     help="Shares of the splits, where the source has none [80/10/10].",
 )
 @click.option(
@@ -110,7 +147,9 @@ _PAIRS = 10  # of redundant relations
 )
 @click.option("--link-pictures", is_flag=True, help="Hard links instead of copies of the pictures.")
 @click.option("--name", default="", help="Name of the graph [that of the source or the folder].")
-@click.option("--force", is_flag=True, help="Replace a graph that is in the folder already.")
+@click.option(
+    "--force", "overwrite", is_flag=True, help="Replace a graph that is in the folder already."
+)
 @click.option("--strict", is_flag=True, help="Lines that cannot be used are errors.")
 def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
     """Make a graph of facts, texts and pictures as you have them.
@@ -131,11 +170,14 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
     momok data build --sparql http://localhost:7878/query --query @facts.rq --out my-graph
     momok data build world --with-reviews accepted.tsv --out world-reviewed
     """
-    from momok.graph.build.build import build_graph, check_target
+    from momok.graph.build.build import BuildOptions, build_graph, check_target
     from momok.graph.sources.reading import SourceOptions, read_facts_file, read_sources
     from momok.progress import ProgressBar
 
-    options, building = _read_source_options(given), _read_build_options(given)
+    options = _read_source_options(given)
+    building = BuildOptions(
+        **_pick(given, "ratio", "seed", "drop_inverse_leaks", "link_pictures", "overwrite", "name")
+    )
     check_target(out, overwrite=building.overwrite)
     with ProgressBar() as bar:
         raw = read_sources(sources, options, progress=bar.progress)
@@ -146,89 +188,40 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
 
 
 def _read_source_options(given: dict[str, Any]) -> SourceOptions:
+    from momok.graph.lines import read_lines
     from momok.graph.sources.raw import TableOptions
     from momok.graph.sources.rdf_terms import RdfOptions
-    from momok.graph.sources.reading import SourceOptions
+    from momok.graph.sources.reading import SourceOptions, SparqlSource
 
-    return SourceOptions(
-        format=given["kind"],
-        table=TableOptions(
-            columns=_parse_columns(given["columns"]),
-            delimiter=_parse_delimiter(given["delimiter"]),
-            header=given["header"],
-            quotes=given["quotes"],
-            strict=given["strict"],
-        ),
-        splits={s: given[s] for s in ("train", "valid", "test") if given[s] is not None},
-        entities=given["entities"],
-        pictures=given["pictures"],
-        rdf=RdfOptions(
-            languages=given["languages"],
-            types_as_facts=given["types_as_facts"],
-            keep_blank_nodes=given["keep_blank_nodes"],
-        ),
-        sparql=_read_sparql_options(given),
-    )
-
-
-def _read_sparql_options(given: dict[str, Any]) -> SparqlSource | None:
-    from momok.graph.lines import read_lines
-    from momok.graph.sources.reading import SparqlSource
-
-    url, query = given["sparql"], given["query"]
+    url, query, sparql = given["sparql"], given["query"], None
     if (url is None) != (query is None):
         raise click.UsageError("--sparql and --query belong together: an address and what to ask")
-    if url is None:
-        return None
-    if query.startswith("@"):
-        query = "\n".join(read_lines(Path(query[1:])))
-    return SparqlSource(url, query, given["page"], given["timeout"])
-
-
-def _parse_columns(text: str | None) -> tuple[str, str, str] | None:
-    if text is None:
-        return None
-    names = [name.strip() for name in text.split(",")]
-    if len(names) != 3 or not all(names):
-        raise click.UsageError(
-            f"--columns {text!r}: expected three, those of head, relation and tail, with commas "
-            f"between them"
-        )
-    return names[0], names[1], names[2]
-
-
-def _parse_delimiter(text: str | None) -> str | None:
-    named = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";"}
-    delimiter = named.get(text, text) if text is not None else None
-    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
-        raise click.UsageError(f"--delimiter {text!r}: expected one character, or tab")
-    return delimiter
-
-
-def _read_build_options(given: dict[str, Any]) -> BuildOptions:
-    from momok.graph.build.build import BuildOptions
-
-    try:
-        train, valid, test = map(float, re.split("[/:,]", given["ratio"]))
-    except ValueError:
-        raise click.UsageError(
-            f"--ratio {given['ratio']!r}: expected the shares of train, valid and test, as in "
-            f"80/10/10"
-        ) from None
-    return BuildOptions(
-        ratio=(train, valid, test),
-        seed=given["seed"],
-        drop_inverse_leaks=given["drop_inverse_leaks"],
-        link_pictures=given["link_pictures"],
-        overwrite=given["force"],
-        name=given["name"],
+    if url is not None:
+        if query.startswith("@"):
+            query = "\n".join(read_lines(Path(query[1:])))
+        sparql = SparqlSource(url, query, given["page"], given["timeout"])
+    return SourceOptions(
+        format=given["kind"],
+        table=TableOptions(**_pick(given, "columns", "delimiter", "header", "quotes", "strict")),
+        splits={s: given[s] for s in ("train", "valid", "test") if given[s] is not None},
+        rdf=RdfOptions(**_pick(given, "languages", "types_as_facts", "keep_blank_nodes")),
+        sparql=sparql,
+        **_pick(given, "entities", "pictures"),
     )
+
+
+def _pick(given: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: given[name] for name in names}
 
 
 def _show(report: BuildReport) -> None:
     from momok.cli.views.parts import build_fields, format_percent
 
-    for line in (*report.graph.notes, *_describe_findings(report), *_describe_redundant(report)):
+    for line in (
+        *report.graph.notes,
+        *describe_findings(report.findings),
+        *_describe_redundant(report),
+    ):
         print_line(line)
     for note in report.split_notes:
         print_line(f"split: {note}")
@@ -251,10 +244,14 @@ def _show(report: BuildReport) -> None:
         print_line(line)
 
 
-def _describe_findings(report: BuildReport) -> Iterator[str]:
-    for finding in report.findings:
+def describe_findings(findings: Iterable[Finding]) -> Iterator[str]:
+    """What was found in the files of a graph, each with a few examples."""
+    for finding in findings:
         yield f"{finding.kind}: {finding.message}"
-        yield from (f"    {example}" for example in finding.examples[:_EXAMPLES])
+        shown = finding.examples[:_EXAMPLES]
+        yield from (f"    {example}" for example in shown)
+        if shown and finding.count > len(shown):
+            yield f"    and {finding.count - len(shown):,} more"
 
 
 def _describe_redundant(report: BuildReport) -> Iterator[str]:

@@ -110,8 +110,9 @@ def _build_row(question: Any, place: int, answer: Prediction) -> list[Any]:
 
     from momok.cli.views.parts import format_percent
 
-    true, found = answer.known == "test", place <= _SHOWN
-    style = ("bold green" if found else "dim") if true else ""
+    mark, style = "", ""
+    if answer.known == "test":
+        mark, style = ("✓", "bold green") if place <= _SHOWN else ("✗", "dim")
     shares = [
         format_percent(share) if answer.present[modality] else f"({format_percent(share)})"
         for modality, share in answer.shares.items()
@@ -122,7 +123,7 @@ def _build_row(question: Any, place: int, answer: Prediction) -> list[Any]:
         Text(make_printable(answer.title), style=style),
         format_percent(answer.probability, 1),
         *shares,
-        Text(("✓" if found else "✗") if true else "", style=style),
+        Text(mark, style=style),
     ]
 
 

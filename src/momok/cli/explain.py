@@ -11,9 +11,7 @@ from momok.console import console, print_json
 
 @click.command("explain")
 @click.argument("run")
-@click.argument("head", required=False)
-@click.argument("relation", required=False)
-@click.argument("tail", required=False)
+@click.argument("fact", nargs=-1, metavar="[HEAD RELATION TAIL]")
 @click.option("--model", is_flag=True, help="Explain the model instead of a fact.")
 @click.option(
     "--asked",
@@ -23,9 +21,8 @@ from momok.console import console, print_json
 )
 @click.option(
     "--limit",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0),
     default=5,
-    metavar="COUNT",
     help="Length of the lists of similar entities and train facts [5].",
 )
 @click.option(
@@ -38,9 +35,7 @@ from momok.console import console, print_json
 def command(
     *,
     run: str,
-    head: str | None,
-    relation: str | None,
-    tail: str | None,
+    fact: tuple[str, ...],
     model: bool,
     asked: Literal["tail", "head"],
     limit: int,
@@ -66,8 +61,7 @@ def command(
     resemble one side (cosine, and the place among all entities) and hold the relation to the
     other in train; train facts about both sides.
     """
-    given = [part for part in (head, relation, tail) if part is not None]
-    if model == bool(given) or (given and len(given) != 3):
+    if len(fact) != (0 if model else 3):
         raise click.UsageError("give HEAD, RELATION and TAIL of a fact, or --model")
 
     from momok.prediction import Predictor, explain_model
@@ -75,22 +69,20 @@ def command(
 
     predictor = Predictor(run, source=graph)
     about: dict[str, Any] = {"version": 1, "graph": predictor.graph.name, "run": run}
-    out = console()
     if model:
         with ProgressBar() as bar:
-            explained = explain_model(predictor, progress=bar.progress)
+            learned = explain_model(predictor, progress=bar.progress)
         if as_json:
-            print_json({"format": "momok-model-explanation"} | about | explained.to_json())
+            print_json({"format": "momok-model-explanation"} | about | learned.to_json())
         else:
             from momok.cli.views.explanation import show_model
 
-            out.print(show_model(explained, width=out.width))
+            console().print(show_model(learned, width=console().width))
         return
-    head, relation, tail = given
-    explanation = predictor.explain(head, relation, tail, asked=asked, limit=limit)
+    explanation = predictor.explain(*fact, asked=asked, limit=limit)
     if as_json:
         print_json({"format": "momok-explanation"} | about | explanation.to_json())
     else:
         from momok.cli.views.explanation import show_explanation
 
-        out.print(show_explanation(explanation))
+        console().print(show_explanation(explanation))

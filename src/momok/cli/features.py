@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from momok.console import console, make_printable, print_line
+from momok.console import console, print_line
 
 if TYPE_CHECKING:
     from momok.encoders import Encoding
@@ -152,8 +152,7 @@ def list_features(graph: str) -> None:
 
     folder = find_graph_folder(graph)
     entities = Vocabulary(read_labels_of(folder))
-    table = build_table("modality", "made by", "on", "entities", "width", text=3)
-    broken = []
+    rows, broken = [], []
     for modality in list_modalities(folder / "features"):
         try:
             features = load_features(folder / "features", modality, entities)
@@ -162,13 +161,11 @@ def list_features(graph: str) -> None:
             continue
         manifest, present = features.manifest, int(features.present.sum())
         made_by = f"{manifest.encoder} {manifest.encoder_version}".strip()
-        table.add_row(
-            *map(make_printable, (modality, made_by, manifest.created)),
-            f"{present:,} ({present / len(entities):.0%})",
-            f"{manifest.width:,}",
-        )
-    if table.row_count:
-        console().print(table)
+        covered = f"{present:,} ({present / len(entities):.0%})"
+        rows.append((modality, made_by, manifest.created, covered, f"{manifest.width:,}"))
+    if rows:
+        columns = ("modality", "made by", "on", "entities", "width")
+        console().print(build_table(*columns, rows=rows, text=3))
     elif not broken:
         print_line(f"No features yet; make some: momok encode {graph} text")
     for line in broken:

@@ -19,21 +19,7 @@ if TYPE_CHECKING:
 
 _FILE_WIDTH = 120  # columns of a table that is written into a file
 _FORMATS = {".json": "json", ".csv": "csv"}
-_OWN_COMMANDS = {"--all-missing": "predict-missing", "--new-entity": "predict-new"}
 _KEYS = ("name", "text", "image")
-
-
-class _Predict(click.Command):
-    """Names the commands that some of its former options have become."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        for option, command in _OWN_COMMANDS.items():
-            if any(arg.split("=")[0] == option for arg in args):
-                raise ConfigError(
-                    f"{option} is a command of its own: momok {command} RUN ... "
-                    f"(see momok {command} --help)"
-                )
-        return super().parse_args(ctx, args)
 
 
 relation_option = click.option(
@@ -60,19 +46,13 @@ def add_answer_options(command: Callable[..., None]) -> Callable[..., None]:
             help="How to print [by the ending of --out, else table].",
         ),
         plausible_option,
-        click.option(
-            "-k",
-            type=click.IntRange(min=1),
-            default=10,
-            metavar="COUNT",
-            help="How many answers [10].",
-        ),
+        click.option("-k", type=click.IntRange(1), default=10, help="How many answers [10]."),
     ):
         command = option(command)
     return command
 
 
-@click.command("predict", cls=_Predict)
+@click.command("predict")
 @click.argument("run")
 @click.option("--head", metavar="ENTITY", help="The head that is given; tails are predicted.")
 @relation_option
@@ -197,6 +177,7 @@ def read_new_entity(words: Sequence[str]) -> NewEntity:
         ConfigError: a word without a key, an unknown key, or a key given twice.
         FeatureError: a vector's file cannot be read.
     """
+    from momok.graph.names import suggest_near_misses
     from momok.prediction import NewEntity
 
     given: dict[str, str] = {}
@@ -220,18 +201,12 @@ def read_new_entity(words: Sequence[str]) -> NewEntity:
         elif key in _KEYS:
             given[key] = value
         else:
-            raise ConfigError(_describe_unknown(key))
+            near = suggest_near_misses(key, _KEYS) or f"; there are {', '.join(_KEYS)}"
+            raise ConfigError(
+                f"there is no key {key!r}{near}; a vector for a modality of this name is "
+                f"given as {key}=@vector.npy"
+            )
     return NewEntity(**given, pictures=tuple(pictures), vectors=vectors)
-
-
-def _describe_unknown(key: str) -> str:
-    from momok.graph.names import suggest_near_misses
-
-    near = suggest_near_misses(key, _KEYS) or f"; there are {', '.join(_KEYS)}"
-    return (
-        f"there is no key {key!r}{near}; a vector for a modality of this name is "
-        f"given as {key}=@vector.npy"
-    )
 
 
 def _read_vector(key: str, path: Path) -> Any:

@@ -31,14 +31,12 @@ if TYPE_CHECKING:
 @plausible_option
 @click.option(
     "--per-relation",
-    type=click.IntRange(min=1),
-    metavar="COUNT",
+    type=click.IntRange(1),
     help="How many facts of a relation at most [that of --top, or 1000].",
 )
 @click.option(
     "--top",
-    type=click.IntRange(min=1),
-    metavar="COUNT",
+    type=click.IntRange(1),
     help="How many facts at most over all relations [no limit].",
 )
 @click.option(
@@ -48,10 +46,7 @@ if TYPE_CHECKING:
     help="The least calibrated probability, 0 to 1 [any].",
 )
 @click.option(
-    "--memory-mb",
-    type=click.IntRange(min=1),
-    metavar="MB",
-    help="Megabytes of score buffers [256].",
+    "--memory-mb", type=click.IntRange(1), default=256, help="Megabytes of score buffers [256]."
 )
 @click.option(
     "--rdf",
@@ -74,7 +69,7 @@ def command(
     per_relation: int | None,
     top: int | None,
     min_probability: float | None,
-    memory_mb: int | None,
+    memory_mb: int,
     rdf: RdfForm,
     base_iri: str,
 ) -> None:
@@ -117,7 +112,7 @@ def command(
             options=options,
             top=top,
             file_options=FileOptions(rdf=rdf, base_iri=base_iri),
-            memory_budget=None if memory_mb is None else memory_mb << 20,
+            memory_budget=memory_mb << 20,
             progress=bar.progress,
         )
     count = "1 relation" if summary.relations == 1 else f"{summary.relations} relations"

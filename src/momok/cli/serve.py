@@ -13,13 +13,7 @@ from momok.console import print_line
 @click.command("serve")
 @click.argument("run")
 @click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="Where to listen [127.0.0.1].")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65_535),
-    default=8000,
-    metavar="PORT",
-    help="The port; 0 takes a free one [8000].",
-)
+@click.option("--port", default=8000, metavar="PORT", help="The port; 0 takes a free one [8000].")
 @click.option(
     "--token",
     envvar="MOMOK_TOKEN",
@@ -43,11 +37,7 @@ from momok.console import print_line
     help="Database of decisions, as SQLAlchemy writes it [RUN/reviews.sqlite].",
 )
 @click.option(
-    "--threads",
-    type=click.IntRange(min=0),
-    default=0,
-    metavar="COUNT",
-    help="CPU threads for inference [half of the cores].",
+    "--threads", default=0, metavar="COUNT", help="CPU threads for inference [half of the cores]."
 )
 @click.option(
     "--watch",

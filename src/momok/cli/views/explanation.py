@@ -17,6 +17,7 @@ from momok.cli.views.parts import (
     choose_colour,
     colour_name,
     draw_bar,
+    draw_curve,
     format_percent,
     format_probability,
 )
@@ -27,7 +28,6 @@ from momok.prediction import (
     Explanation,
     ModelExplanation,
     SimilarEntity,
-    SupportingFact,
 )
 from momok.prediction.explanation import leading_expert
 from momok.prediction.questions import Side
@@ -38,7 +38,6 @@ _COUNT = 10  # columns of a count, with its gap
 _MODEL_BAR = 30  # columns of a bar of the modalities of a relation
 _CURVE = 30  # columns of a curve
 _GAP = 3  # columns between two
-_HEIGHTS = "▁▂▃▄▅▆▇█"
 _ASKED: dict[Side, str] = {"tail": "(h, r, ?)", "head": "(?, r, t)"}
 _KNOWN = {
     None: "no: the graph does not have this fact",
@@ -95,11 +94,9 @@ def _format_entity(entity: ExplainedEntity) -> Text:
 
 def _show_summary(explanation: Explanation) -> Table:
     bar = draw_bar(explanation.probability, columns=_BAR)
+    shown = format_probability(explanation.probability)
     rows: list[tuple[str, RenderableType]] = [
-        (
-            "probability",
-            Text.assemble((f"{format_probability(explanation.probability)}  ", "bold"), bar),
-        )
+        ("probability", Text.assemble((f"{shown}  ", "bold"), bar))
     ]
     if explanation.calibrated is not None:
         rows.append(("calibrated", format_probability(explanation.calibrated)))
@@ -225,25 +222,17 @@ def _show_facts(explanation: Explanation) -> Iterator[RenderableType]:
         yield title.append(f"  {shown}", style="dim not bold")
         table = Table.grid(padding=(0, 2))
         for fact in facts:
-            table.add_row(Text(f"  {_REASONS[fact.reason]}", style="dim"), _format_support(fact))
+            path = [_format_fact(part) for part in (fact, fact.via) if part is not None]
+            reason = Text(f"  {_REASONS[fact.reason]}", style="dim")
+            table.add_row(reason, Text("; ", style="dim").join(path))
         yield table
-
-
-def _format_support(fact: SupportingFact) -> Text:
-    text = _format_fact(fact)
-    if fact.via is not None:
-        text.append("; ", style="dim")
-        text.append_text(_format_fact(fact.via))
-    return text
 
 
 def show_model(explanation: ModelExplanation, *, width: int = 120) -> Group:
     """Experts and modalities by relation, and how far the experts of a modality differ.
 
-    Args:
-        explanation: what ``explain_model`` gave.
-        width: columns there are; where the two questions do not fit side by side, they stand one
-            below the other, and bars that do not fit are left out.
+    Where ``width`` columns do not hold the two questions side by side, they stand one below the
+    other, and bars that do not fit are left out.
     """
     sides = tuple(_ASKED)
     cells = len(explanation.modalities) * (explanation.num_experts + 7 + _GAP)
@@ -296,7 +285,7 @@ def _format_relation(explanation: ModelExplanation, row: int, longest: int) -> T
 def _format_gate(gate: NDArray[np.float64], number: int) -> Text:
     weights = gate.tolist()
     lead = leading_expert(weights)
-    text = Text(_draw_curve(weights, 1.0), style=choose_colour(number))
+    text = Text(draw_curve(weights, 1.0), style=choose_colour(number))
     return text.append(f" {lead + 1} {format_percent(weights[lead]):>4}", style="default")
 
 
@@ -305,8 +294,9 @@ def _show_relation_modalities(explanation: ModelExplanation, width: int) -> Tabl
     shares, fusion = explanation.average_shares(), explanation.average_fusion()
     numbers = sum(max(len(name), 5) + _GAP for name in explanation.modalities)
     bar = width >= _LONGEST_NAME + _MODEL_BAR + 2 * _GAP + numbers * (1 if fusion is None else 2)
-    columns = ("relation", "") if bar else ("relation",)
-    table = build_table(*columns, title=f"{explanation.graph}: modalities by relation")
+    table = build_table(
+        "relation", *([""] if bar else []), title=f"{explanation.graph}: modalities by relation"
+    )
     for what in ("share", *(["attention"] if fusion is not None else [])):
         for number, modality in enumerate(explanation.modalities):
             header = Text("" if number else what, style=choose_colour(number))
@@ -325,20 +315,19 @@ def _show_relation_modalities(explanation: ModelExplanation, width: int) -> Tabl
 def _show_disentanglement(explanation: ModelExplanation) -> Iterator[Table | Text]:
     """The CKA of the experts of every modality, and the CLUB estimate over training."""
     if explanation.num_experts > 1:
-        table = build_table(
-            "modality",
-            *("mean", "least alike", "most alike", "random maps"),
+        yield build_table(
+            *("modality", "mean", "least alike", "most alike", "random maps"),
+            rows=(
+                [colour_name(modality, number), *_format_pairs(explanation, modality)]
+                for number, modality in enumerate(explanation.modalities)
+            ),
             title=f"{explanation.graph}: how alike the experts are (linear CKA, 0 to 1)",
         )
-        for number, modality in enumerate(explanation.modalities):
-            name = colour_name(modality, number)
-            table.add_row(name, *_format_pairs(explanation, modality))
-        yield table
     if explanation.mutual_information:
         epochs, estimates = zip(*explanation.mutual_information, strict=True)
         steps = np.unique(np.linspace(0, len(epochs) - 1, _CURVE).round().astype(int))
         top = max(*estimates, 1e-12)
-        curve = _draw_curve([estimates[step] for step in steps], top)
+        curve = draw_curve([estimates[step] for step in steps], top)
         yield Text.assemble(
             ("CLUB estimate in training  ", "bold"),
             f"{estimates[0]:.3f} ",
@@ -351,15 +340,8 @@ def _show_disentanglement(explanation: ModelExplanation) -> Iterator[Table | Tex
 
 
 def _format_pairs(explanation: ModelExplanation, modality: str) -> list[str]:
-    cka = explanation.cka[modality]
-    rows, columns = np.triu_indices(len(cka), k=1)
-    values = cka[rows, columns]
+    rows, columns = np.triu_indices(explanation.num_experts, k=1)
+    values = explanation.cka[modality][rows, columns]
     least, most = int(values.argmin()), int(values.argmax())
     extremes = [f"{values[i]:.2f} ({rows[i] + 1}, {columns[i] + 1})" for i in (least, most)]
     return [f"{values.mean():.2f}", *extremes, f"{explanation.random_cka[modality]:.2f}"]
-
-
-def _draw_curve(values: Sequence[float], top: float) -> str:
-    """A character per value, as high as it is between 0 and ``top``."""
-    last = len(_HEIGHTS) - 1
-    return "".join(_HEIGHTS[min(max(round(value / top * last), 0), last)] for value in values)

@@ -108,20 +108,21 @@ def _build_group_table(
     others = [head for head in (rows[0][1] if rows else ()) if head != ANSWER]
     if width < _GROUP_COLUMNS + _HEAD_COLUMN * len(others):
         others = []
-    table = build_table(
+    return build_table(
         *(first, "queries", "MRR", "Hits@1", "Hits@3", "Hits@10", "mean rank"),
         *map(make_printable, others),
+        rows=(
+            [
+                name,
+                f"{heads[ANSWER].count:,}",
+                *_format(heads[ANSWER], (1, 3, 10)),
+                *(format_percent(heads[head].mrr, 2, "") for head in others),
+            ]
+            for name, heads in rows
+        ),
         title=title,
         caption=f"metrics of the answer, in %{'; then the MRR of each head' if others else ''}",
     )
-    for name, heads in rows:
-        table.add_row(
-            make_printable(name),
-            f"{heads[ANSWER].count:,}",
-            *_format(heads[ANSWER], (1, 3, 10)),
-            *(format_percent(heads[head].mrr, 2, "") for head in others),
-        )
-    return table
 
 
 def _format(metrics: Metrics, hits: tuple[int, ...]) -> list[str]:
@@ -132,12 +133,7 @@ def _format(metrics: Metrics, hits: tuple[int, ...]) -> list[str]:
 
 def build_calibration_table(calibration: Calibration) -> Table:
     """One row per calibrated output: its method, and how good it was before and after."""
-    table = build_table(
-        *("output", "method", "log-loss\nbefore", "\nafter", "ECE\nbefore", "\nafter"),
-        *("ECE, best\nbefore", "\nafter"),
-        text=2,
-        title="Calibration: fitted on validation, judged on test",
-    )
+    rows = []
     for name, output in calibration.outputs.items():
         values: list[float | None] = [None] * 6
         if output.raw is not None and output.calibrated is not None:
@@ -145,5 +141,11 @@ def build_calibration_table(calibration: Calibration) -> Table:
             values = [raw.log_loss, new.log_loss, raw.ece_shown, new.ece_shown]
             values += [raw.ece_top, new.ece_top]
         cells = ("–" if value is None else f"{value:.4f}" for value in values)
-        table.add_row(make_printable(name), output.map.method, *cells)
-    return table
+        rows.append([name, output.map.method, *cells])
+    return build_table(
+        *("output", "method", "log-loss\nbefore", "\nafter", "ECE\nbefore", "\nafter"),
+        *("ECE, best\nbefore", "\nafter"),
+        rows=rows,
+        text=2,
+        title="Calibration: fitted on validation, judged on test",
+    )

@@ -1,8 +1,8 @@
-"""What the tables on a terminal are made of: one layout, one bar, one list of colours."""
+"""What tables on a terminal are made of: one layout, one bar, one curve, one list of colours."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 
 from rich import box
@@ -14,6 +14,7 @@ from momok.console import make_printable
 
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
 _NARROWEST = 9  # columns of text, where there is little room
+_HEIGHTS = "▁▂▃▄▅▆▇█"
 _SHADES = "█▓▒░"  # so that the parts of a bar differ without colours too
 
 
@@ -28,12 +29,17 @@ def colour_name(name: str, number: int) -> Text:
 
 
 def build_table(
-    *columns: str | Text | Column, text: int = 1, title: str = "", caption: str = ""
+    *columns: str | Text | Column,
+    rows: Iterable[Iterable[RenderableType]] = (),
+    text: int = 1,
+    title: str = "",
+    caption: str = "",
 ) -> Table:
     """A table without lines but that below its header.
 
     Args:
         columns: headers, or columns for what is special. One without a name is for bars.
+        rows: their cells; texts are made printable.
         text: how many of the first columns hold text; the others hold numbers.
         title: what stands above it.
         caption: what stands below it.
@@ -46,7 +52,7 @@ def build_table(
         else Column(column, justify="right" if column else "left", no_wrap=True)
         for number, column in enumerate(columns)
     ]
-    return Table(
+    table = Table(
         *described,
         title=Text(make_printable(title), style="bold") if title else None,
         caption=caption or None,
@@ -55,6 +61,9 @@ def build_table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
+    for row in rows:
+        table.add_row(*map(_make_printable_cell, row))
+    return table
 
 
 def build_fields(rows: Iterable[tuple[str, RenderableType]] = (), title: str = "") -> Table:
@@ -64,11 +73,13 @@ def build_fields(rows: Iterable[tuple[str, RenderableType]] = (), title: str = "
     table.title_justify = "left"
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(
-            make_printable(name), make_printable(value) if isinstance(value, str) else value
-        )
+    for row in rows:
+        table.add_row(*map(_make_printable_cell, row))
     return table
+
+
+def _make_printable_cell(cell: RenderableType) -> RenderableType:
+    return make_printable(cell) if isinstance(cell, str) else cell
 
 
 def draw_bar(*weights: float, columns: int, number: int = 0) -> Text:
@@ -87,6 +98,12 @@ def draw_bar(*weights: float, columns: int, number: int = 0) -> Text:
         bar.append("▏", style=choose_colour(number))
     bar.pad_right(columns - len(bar))
     return bar
+
+
+def draw_curve(values: Sequence[float], top: float) -> str:
+    """A character per value, as high as it is between 0 and ``top``."""
+    last = len(_HEIGHTS) - 1
+    return "".join(_HEIGHTS[min(max(round(value / top * last), 0), last)] for value in values)
 
 
 def format_percent(value: float | None, decimals: int = 0, sign: str = "%") -> str:
