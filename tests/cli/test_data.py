@@ -59,7 +59,7 @@ def test_info_counts_findings_and_shows_examples(invoke: Invoke, tmp_path: Path)
     folder = _write_benchmark(tmp_path / "mine")
     result = invoke("data", "info", folder)
     assert result.exit_code == 0, result.output
-    assert "duplicate (4)" in result.stdout
+    assert "duplicate: 4 " in result.stdout
     assert "train.txt:2" in result.stdout
     assert "and 1 more" in result.stdout
     assert "\x1b" not in result.stdout
