@@ -20,7 +20,7 @@ def read_text(path: Path) -> str:
         DataError: the file is missing or cannot be read.
         FormatError: it is not UTF-8.
     """
-    return _decode(_read_bytes(path), path).replace("\r\n", "\n")
+    return decode_text(_read_bytes(path), path).replace("\r\n", "\n")
 
 
 def read_lines(path: Path) -> list[str]:
@@ -45,7 +45,7 @@ def read_line_frame(path: Path) -> pl.DataFrame:
     try:
         lines = pl.read_lines(content, row_index_name="line", row_index_offset=1, name="text")
     except pl.exceptions.ComputeError:
-        _decode(content, path)
+        decode_text(content, path)
         raise
     return lines.with_columns(pl.col("line").cast(pl.Int64))
 
@@ -59,7 +59,12 @@ def _read_bytes(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _decode(content: bytes, path: Path) -> str:
+def decode_text(content: bytes, path: Path) -> str:
+    """Decode the content of a file, which the error names.
+
+    Raises:
+        FormatError: it is not UTF-8.
+    """
     try:
         return content.decode()
     except UnicodeDecodeError as error:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from momok.errors import DataError, FormatError
 from momok.graph.sources import read_pykeen
+from momok.graph.sources.formats import FOLDER_FORMATS
 from momok.graph.sources.id_folders import (
-    is_pykeen_folder,
     read_mygo,
     read_openke,
     read_pykeen_folder,
@@ -179,7 +179,7 @@ def test_what_pykeen_itself_writes(tmp_path: Path) -> None:
         ("all", dataset.to_directory_binary),
     ):
         source(tmp_path / name)
-        assert is_pykeen_folder(tmp_path / name)
+        assert FOLDER_FORMATS["pykeen"].recognise(tmp_path / name)
         for pickled in (tmp_path / name).rglob("*.pth"):
             pickled.write_bytes(b"not looked at")
     raw = read_pykeen_folder(tmp_path / "one")

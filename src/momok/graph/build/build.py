@@ -153,9 +153,8 @@ def build_graph(
         notes = draft.split_notes
     elif raw.split_notes is not None:
         notes = [*raw.split_notes, *draft.split_notes[1:]]
-    log = FindingLog(folder, strict=False, findings=draft.findings)
     with write_folder(folder, overwrite=options.overwrite) as target:
-        files = _sort_pictures(graph, target, log)
+        files = _sort_pictures(graph, target, draft.log)
         cells, pictures, linked = copy_pictures(
             files, target, link=options.link_pictures, progress=progress
         )
@@ -170,7 +169,7 @@ def build_graph(
         graph=graph,
         split_notes=tuple(draft.split_notes),
         redundant=tuple(redundant),
-        findings=tuple(log.findings),
+        findings=tuple(draft.log.findings),
         covered={
             "names": len(entities & raw.names.keys()),
             "descriptions": len(entities & raw.descriptions.keys()),

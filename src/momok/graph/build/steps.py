@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from momok.errors import DataError
-from momok.graph.findings import MAX_EXAMPLES, Finding
+from momok.graph.findings import FindingLog
 from momok.graph.graph import SPLIT_NAMES
 from momok.graph.names import flatten
 from momok.graph.redundancy import RelationPair, group_facts
@@ -26,7 +27,7 @@ class Draft:
     entities: list[str]
     relations: list[str]
     triples: dict[str, Triples]  # as in RawGraph, by split
-    findings: list[Finding]
+    log: FindingLog
     split_notes: list[str] = field(default_factory=list)
 
     @property
@@ -34,19 +35,13 @@ class Draft:
         """How many entities and relations there are."""
         return len(self.entities), len(self.relations)
 
-    def report(self, kind: str, count: int, message: str, examples: Sequence[str] = ()) -> None:
-        """Note what was found, if it was."""
-        if count:
-            shown = tuple(examples[:MAX_EXAMPLES])
-            self.findings.append(Finding(kind, count, f"{count:,} {message}", shown))
-
     def report_facts(self, kind: str, facts: Triples, message: str) -> None:
         """Note facts ``[n, 3]`` with something about them."""
         shown = (
             f"{self.entities[head]} | {self.relations[relation]} | {self.entities[tail]}"
-            for head, relation, tail in facts[:MAX_EXAMPLES]
+            for head, relation, tail in facts
         )
-        self.report(kind, len(facts), message, list(shown))
+        self.log.report(kind, message, shown, len(facts))
 
     def all_facts(self) -> Triples:
         """Give the facts of all splits one after the other."""
@@ -66,14 +61,18 @@ def start_draft(raw: RawGraph) -> Draft:
     Raises:
         DataError: there is no fact, or a label cannot be written.
     """
-    draft = Draft(raw.entities, raw.relations, {}, list(raw.findings))
+    draft = Draft(
+        raw.entities, raw.relations, {}, FindingLog(Path(), strict=False, findings=[*raw.findings])
+    )
     draft.entities = _tidy_labels(draft, "entity", raw.entities)
     draft.relations = _tidy_labels(draft, "relation", raw.relations)
     for split, triples in raw.triples.items():
         keys = encode_triples(triples, *draft.sizes)
         kept, _ = first_occurrences(keys)
         where = "" if split == UNSPLIT else f" of {split}"
-        draft.report("duplicate", len(keys) - len(kept), f"facts{where} are repeated; kept once")
+        draft.log.report(
+            "duplicate", f"facts{where} are repeated; kept once", (), len(keys) - len(kept)
+        )
         draft.triples[split] = triples if len(kept) == len(keys) else triples[kept]
     if not sum(map(len, draft.triples.values())):
         raise DataError("the source has no fact")
@@ -86,7 +85,7 @@ def _tidy_labels(draft: Draft, kind: str, labels: list[str]) -> list[str]:
     """Take tabs and line breaks out of labels, which a line of momok's folder cannot hold."""
     tidy = [flatten(label) for label in labels]
     changed = [repr(label) for label, new in zip(labels, tidy, strict=True) if label != new]
-    draft.report("line-break", len(changed), f"{kind} labels had tabs or line breaks", changed)
+    draft.log.report("line-break", f"{kind} labels had tabs or line breaks", changed, len(changed))
     if "" in tidy:
         raise DataError(f"a label of the source ({kind}) is blank; give every {kind} a label")
     if changed and len(set(tidy)) < len(tidy):
@@ -112,8 +111,8 @@ def _drop_unused(draft: Draft, *, entities: bool = True) -> None:
         if used.all() or (kind == "entities" and not entities):
             continue
         unused = np.flatnonzero(~used)
-        examples = [labels[i] for i in unused[:MAX_EXAMPLES]]
-        draft.report("isolated", len(unused), f"{kind} are in no fact; left out", examples)
+        examples = (labels[i] for i in unused)
+        draft.log.report("isolated", f"{kind} are in no fact; left out", examples, len(unused))
         ids = np.cumsum(used) - 1
         for split, own in draft.triples.items():
             moved = own.copy()
@@ -136,12 +135,8 @@ def drop_redundant(draft: Draft, redundant: Sequence[RelationPair], *, keep_enti
         kept = ~gone[facts[:, 1]]
         count += int((~kept).sum())
         draft.triples[split] = facts[kept]
-    draft.report(
-        "inverse-leak",
-        count,
-        f"facts of {len(dropped):,} relations that others tell are left out",
-        examples,
-    )
+    message = f"facts of {len(dropped):,} relations that others tell are left out"
+    draft.log.report("inverse-leak", message, examples, count)
     _drop_unused(draft, entities=not keep_entities)
 
 
@@ -150,12 +145,7 @@ def split_facts(
 ) -> None:
     """Split facts that their source does not split, or draw the splits it lacks from train.
 
-    Args:
-        draft: the graph.
-        groups: the group of every fact ``[n]``, in the order of ``draft.all_facts()``; facts of a
-            group stay in one split.
-        ratio: the shares of train, valid and test.
-        seed: of the draw.
+    Facts of one of the ``groups`` ``[n]`` (in the order of ``draft.all_facts()``) stay together.
 
     Raises:
         DataError: there is no train fact, or none can be held out.
@@ -227,19 +217,14 @@ def add_reviews(draft: Draft, reviews: RawGraph) -> None:
     """Add accepted facts that no split has to train; labels that are new become new ids."""
     entity_ids = {label: i for i, label in enumerate(draft.entities)}
     relation_ids = {label: i for i, label in enumerate(draft.relations)}
-    ends, kinds = (
-        translate_ids(reviews.entities, entity_ids),
-        translate_ids(reviews.relations, relation_ids),
-    )
-    draft.report(
-        "review-new-label",
-        len(entity_ids) - len(draft.entities) + len(relation_ids) - len(draft.relations),
-        "labels of the reviewed facts are new to the graph",
-        [
-            *list(entity_ids)[len(draft.entities) :],
-            *list(relation_ids)[len(draft.relations) :],
-        ],
-    )
+    ends = translate_ids(reviews.entities, entity_ids)
+    kinds = translate_ids(reviews.relations, relation_ids)
+    new_labels = [
+        *list(entity_ids)[len(draft.entities) :],
+        *list(relation_ids)[len(draft.relations) :],
+    ]
+    message = "labels of the reviewed facts are new to the graph"
+    draft.log.report("review-new-label", message, new_labels, len(new_labels))
     draft.entities, draft.relations = list(entity_ids), list(relation_ids)
     facts = np.concatenate(list(reviews.triples.values()))
     facts = np.stack([ends[facts[:, 0]], kinds[facts[:, 1]], ends[facts[:, 2]]], axis=1)

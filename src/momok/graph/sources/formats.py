@@ -110,15 +110,19 @@ FOLDER_FORMATS: dict[str, FolderFormat] = {
         is_momok_folder, read_graph_folder, "momok's own folder: graph.json is there"
     ),
     "openke": FolderFormat(
-        id_folders.is_openke_folder, id_folders.read_openke, "OpenKE: train2id.txt is there"
+        lambda path: (path / "train2id.txt").is_file(),
+        id_folders.read_openke,
+        "OpenKE: train2id.txt is there",
     ),
     "mygo": FolderFormat(
-        id_folders.is_mygo_folder,
+        lambda path: (path / "entities.txt").is_file() and (path / "train.txt").is_file(),
         id_folders.read_mygo,
         "MyGO: entities.txt and train.txt are there",
     ),
     "pykeen": FolderFormat(
-        id_folders.is_pykeen_folder,
+        lambda path: any(
+            (path / place / id_folders.PYKEEN_TRIPLES).is_file() for place in ("", "training")
+        ),
         id_folders.read_pykeen_folder,
         "PyKEEN: numeric_triples.tsv.gz is there",
     ),

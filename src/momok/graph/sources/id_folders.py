@@ -39,28 +39,13 @@ from momok.graph.triples import Triples
 _Order = tuple[int, int, int]  # the columns of head, relation and tail
 _OPENKE_ORDER: _Order = (0, 2, 1)
 _PYKEEN_ORDER: _Order = (0, 1, 2)
-_PYKEEN_TRIPLES = "numeric_triples.tsv.gz"
+PYKEEN_TRIPLES = "numeric_triples.tsv.gz"
 _PYKEEN_SPLITS: dict[str, SplitName] = {
     "training": "train",
     "validation": "valid",
     "testing": "test",
 }
 _TOLERATED = 0.5  # of the lines may be unusable; with more, the file is something else
-
-
-def is_openke_folder(path: Path) -> bool:
-    """Whether a folder is of OpenKE, by its train facts."""
-    return (path / "train2id.txt").is_file()
-
-
-def is_mygo_folder(path: Path) -> bool:
-    """Whether a folder is of MyGO, by its list of entities."""
-    return (path / "entities.txt").is_file() and (path / "train.txt").is_file()
-
-
-def is_pykeen_folder(path: Path) -> bool:
-    """Whether a folder is of PyKEEN: of a factory or a data set."""
-    return any((folder / _PYKEEN_TRIPLES).is_file() for folder in (path, path / "training"))
 
 
 def read_openke(path: Path, *, strict: bool = False) -> RawGraph:
@@ -134,7 +119,7 @@ def read_pykeen_folder(path: Path, *, strict: bool = False) -> RawGraph:
         DataError: a file is missing.
         FormatError: a file is malformed.
     """
-    if not (path / _PYKEEN_TRIPLES).is_file():
+    if not (path / PYKEEN_TRIPLES).is_file():
         folders = {path / name: split for name, split in _PYKEEN_SPLITS.items()}
         return merge_sources(
             [(s, read_pykeen_folder(f, strict=strict)) for f, s in folders.items() if f.is_dir()]
@@ -144,7 +129,7 @@ def read_pykeen_folder(path: Path, *, strict: bool = False) -> RawGraph:
         _read_pykeen_labels(path / f"{kind}_to_id.tsv.gz", log) for kind in ("entity", "relation")
     )
     triples = _read_id_facts(
-        path / _PYKEEN_TRIPLES,
+        path / PYKEEN_TRIPLES,
         _PYKEEN_ORDER,
         (len(entities), len(relations)),
         log,

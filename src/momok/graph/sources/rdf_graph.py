@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -32,21 +32,13 @@ _LOSSES = {
 }
 
 
-@dataclass(frozen=True)
-class _Links:
-    """The statements whose object is no literal, by their meaning; all ``[n, 3]`` but ``claims``.
+class _Links(NamedTuple):
+    """The statements whose object is no literal, by meaning; all ``[n, 3]`` but ``claims``."""
 
-    Attributes:
-        facts: between entities.
-        types: between an entity and its class.
-        pictures: between an entity and the address of a picture.
-        claims: from the property that is used in facts to the one that has its name.
-    """
-
-    facts: NDArray[np.int64]
-    types: NDArray[np.int64]
-    pictures: NDArray[np.int64]
-    claims: dict[int, int]
+    facts: NDArray[np.int64]  # between entities
+    types: NDArray[np.int64]  # between an entity and its class
+    pictures: NDArray[np.int64]  # between an entity and the address of a picture
+    claims: dict[int, int]  # from the property that is used in facts to the one that has its name
 
 
 def build_raw_graph(

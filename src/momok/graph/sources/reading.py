@@ -139,25 +139,20 @@ def _read_source(path: Path, options: SourceOptions, progress: Progress) -> list
     progress(f"reading {path.name}", 0, 0)
     note = f"{path}: {why}"
     if kind == "splits":
-        files = find_split_files(path)
-        facts = find_named(path, FACTS) if not files else None
-        parts: list[Part] = [(s, read_facts_file(f, options, progress)) for s, f in files.items()]
-        if facts is not None:
-            parts = [(None, read_facts_file(facts, options, progress))]
+        files: dict[SplitName | None, Path] = {**find_split_files(path)}
+        if not files and (facts := find_named(path, FACTS)):
+            files[None] = facts
+        parts = [(split, read_facts_file(f, options, progress)) for split, f in files.items()]
         if not parts:
             raise DataError(
                 f"{path}: has no facts: expected files named train, valid and test, or one of facts"
             )
     else:
-        parts = [(None, _read_folder(path, kind, strict=options.table.strict))]
+        if kind not in FOLDER_FORMATS:
+            raise DataError(f"{path}: is a folder; the format {kind} is that of a file")
+        parts = [(None, FOLDER_FORMATS[kind].read(path, strict=options.table.strict))]
     first, raw = parts[0]
     return [(first, replace(raw, notes=[note, *raw.notes])), *parts[1:]]
-
-
-def _read_folder(path: Path, kind: str, *, strict: bool) -> RawGraph:
-    if kind not in FOLDER_FORMATS:
-        raise DataError(f"{path}: is a folder; the format {kind} is that of a file")
-    return FOLDER_FORMATS[kind].read(path, strict=strict)
 
 
 def read_facts_file(

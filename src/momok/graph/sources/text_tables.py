@@ -19,6 +19,7 @@ import polars as pl
 
 from momok.errors import FormatError
 from momok.graph.findings import FindingLog
+from momok.graph.lines import decode_text
 from momok.graph.sources.compressed import name_content, read_content
 
 LINE = "line"  # the column of line numbers
@@ -113,22 +114,13 @@ def read_text_lines(path: Path) -> pl.DataFrame:
     try:
         lines = pl.read_lines(content, name=LINE_TEXT)
     except pl.exceptions.PolarsError:
-        raise FormatError(_describe_bad_byte(content, path)) from None
+        decode_text(content, path)
+        raise
     lines = lines.with_row_index(LINE, offset=1)
     lines = lines.filter(pl.col(LINE_TEXT).str.contains(r"[^ \t\r]"))
     if not len(lines):
         raise FormatError(f"{path}: holds nothing but blank lines")
     return lines
-
-
-def _describe_bad_byte(content: bytes, path: Path) -> str:
-    try:
-        content.decode()
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        byte = content[error.start]
-        return f"{path}:{line}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8"
-    return f"{path}: cannot be read as lines of text"
 
 
 def _find_delimiter(
