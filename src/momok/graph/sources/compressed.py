@@ -104,16 +104,14 @@ def open_source(path: Path, *, limits: Limits | None = None) -> Iterator[io.Buff
     limits = limits or Limits()
     path, member = _split_path(path)
     with ExitStack() as stack:
-        file = stack.enter_context(_open_file(path))
-        kind = _find_compression(file)
-        if member is not None and kind != "zip":
+        file, kind, archive = stack.enter_context(_open_packed(path))
+        if member is not None and archive is None:
             raise FormatError(f"{path}: is no zip archive; it has no member {member!r}")
         if kind is None:
             yield file
             return
         size = path.stat().st_size
-        if kind == "zip":
-            archive = stack.enter_context(_open_zip(path, file))
+        if archive is not None:
             chosen = _choose_member(path, archive, member)
             size = chosen.compress_size
             try:
@@ -157,10 +155,9 @@ def name_content(path: Path) -> str:
         DataError, FormatError: see ``open_source``.
     """
     path, member = _split_path(path)
-    with _open_file(path) as file:
-        if _find_compression(file) == "zip":
-            with _open_zip(path, file) as archive:
-                return PurePosixPath(_choose_member(path, archive, member).filename).name
+    with _open_packed(path) as (_, _, archive):
+        if archive is not None:
+            return PurePosixPath(_choose_member(path, archive, member).filename).name
     return path.stem if path.suffix.lower() in _SUFFIXES else path.name
 
 
@@ -170,21 +167,18 @@ def list_members(path: Path) -> list[str]:
     Raises:
         DataError, FormatError: see ``open_source``; or it is no zip archive.
     """
-    with _open_file(path) as file:
-        if _find_compression(file) != "zip":
+    with _open_packed(path) as (_, _, archive):
+        if archive is None:
             raise FormatError(f"{path}: is no zip archive")
-        with _open_zip(path, file) as archive:
-            return [info.filename for info in _list_infos(path, archive)]
+        return [info.filename for info in _list_infos(path, archive)]
 
 
 def is_container(path: Path) -> bool:
     """Tell folders, and zip archives of several files, from files."""
-    if path.is_dir():
-        return True
     if not path.is_file():
-        return False
-    with _open_file(path) as file:
-        return _find_compression(file) == "zip" and len(list_members(path)) > 1
+        return path.is_dir()
+    with _open_packed(path) as (_, _, archive):
+        return archive is not None and len(_list_infos(path, archive)) > 1
 
 
 def is_member(path: Path) -> bool:
@@ -219,13 +213,21 @@ def _find_compression(file: io.BufferedReader[Any]) -> str | None:
     return next((kind for kind, magic in _MAGIC.items() if magic.match(start)), None)
 
 
-def _open_zip(path: Path, file: BinaryIO) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(file)
-    except Exception as error:  # at damaged archives of many classes
-        raise FormatError(
-            f"{path}: the zip archive is truncated or damaged ({error}); get it again"
-        ) from None
+@contextmanager
+def _open_packed(
+    path: Path,
+) -> Iterator[tuple[io.BufferedReader[Any], str | None, zipfile.ZipFile | None]]:
+    """Open a file; give it, how it is compressed, and the archive if it is one."""
+    with _open_file(path) as file:
+        kind, archive = _find_compression(file), None
+        if kind == "zip":
+            try:
+                archive = zipfile.ZipFile(file)
+            except Exception as error:  # at damaged archives of many classes
+                raise FormatError(
+                    f"{path}: the zip archive is truncated or damaged ({error}); get it again"
+                ) from None
+        yield file, kind, archive
 
 
 def _list_infos(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from momok.errors import DataError
 from momok.graph.benchmark_format import is_benchmark_folder, read_benchmark_folder
@@ -35,24 +34,18 @@ ENTITIES = ("entities", "nodes", "items")
 _PICTURES = ("pictures", "images", "photos")
 
 
-class FolderReader(Protocol):
-    """Reads a folder; with ``strict`` a line that cannot be used is an error."""
-
-    def __call__(self, path: Path, *, strict: bool = False) -> RawGraph: ...
-
-
 @dataclass(frozen=True)
 class FolderFormat:
     """A format that is a folder.
 
     Attributes:
         recognise: whether a folder is of the format, by the files that are there.
-        read: how it is read.
+        read: reads it: ``read(path, strict=...)``; strict, a line of no use is an error.
         because: what recognised it, for the user.
     """
 
     recognise: Callable[[Path], bool]
-    read: FolderReader
+    read: Callable[..., RawGraph]
     because: str
 
 

@@ -19,7 +19,7 @@ PyKEEN's ``TriplesFactory.to_path_binary``, and of a ``Dataset`` one such folder
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,6 @@ from momok.graph.sources.raw import UNSPLIT, RawGraph, TableOptions, merge_sourc
 from momok.graph.sources.text_tables import LINE, LINE_TEXT, read_text_lines, read_text_table
 from momok.graph.triples import Triples
 
-_Order = tuple[int, int, int]  # the columns of head, relation and tail
-_OPENKE_ORDER: _Order = (0, 2, 1)
-_PYKEEN_ORDER: _Order = (0, 1, 2)
 PYKEEN_TRIPLES = "numeric_triples.tsv.gz"
 _PYKEEN_SPLITS: dict[str, SplitName] = {
     "training": "train",
@@ -64,9 +61,7 @@ def read_openke(path: Path, *, strict: bool = False) -> RawGraph:
         raise DataError(f"{files['train']}: the file is missing")
     sizes = len(entities), len(relations)
     triples: dict[str, Triples] = {
-        split: _read_id_facts(file, _OPENKE_ORDER, sizes, log)
-        for split, file in files.items()
-        if file.is_file()
+        split: _read_id_facts(file, sizes, log) for split, file in files.items() if file.is_file()
     }
     return RawGraph(
         entities=entities,
@@ -128,13 +123,8 @@ def read_pykeen_folder(path: Path, *, strict: bool = False) -> RawGraph:
     entities, relations = (
         _read_pykeen_labels(path / f"{kind}_to_id.tsv.gz", log) for kind in ("entity", "relation")
     )
-    triples = _read_id_facts(
-        path / PYKEEN_TRIPLES,
-        _PYKEEN_ORDER,
-        (len(entities), len(relations)),
-        log,
-        header=["head", "relation", "tail"],
-    )
+    sizes = len(entities), len(relations)
+    triples = _read_id_facts(path / PYKEEN_TRIPLES, sizes, log, ["head", "relation", "tail"])
     return RawGraph(
         entities=entities, relations=relations, triples={UNSPLIT: triples}, findings=log.findings
     )
@@ -255,14 +245,10 @@ def _match(tokens: list[str], labels: list[str]) -> NDArray[np.int64]:
 
 
 def _read_id_facts(
-    path: Path,
-    order: _Order,
-    sizes: tuple[int, int],
-    log: FindingLog,
-    *,
-    header: list[str] | None = None,
+    path: Path, sizes: tuple[int, int], log: FindingLog, header: Sequence[str] = ()
 ) -> Triples:
-    """Read facts ``[n, 3]`` from lines of three ids; the first is the header, or the count."""
+    """Read facts ``[n, 3]`` from lines of three ids; without a header the first is the count."""
+    order = [header.index(role) for role in ("head", "relation", "tail")] if header else [0, 2, 1]
     lines = read_text_lines(path)
     first = lines[LINE_TEXT][0].strip()
     if first.split() != header if header else not first.isdecimal():
@@ -276,7 +262,13 @@ def _read_id_facts(
     ids = fields.select(pl.all().cast(pl.Int64, strict=False).fill_null(-1)).to_numpy()
     good = (ids[:, :3] >= 0).all(axis=1) & fields.to_series(3).is_null().to_numpy()
     facts = np.ascontiguousarray(ids[:, order], dtype=np.int64)
-    _check_order(path, facts[good], order, sizes)
+    _, relation, tail = facts[good].max(axis=0, initial=-1)
+    if relation >= sizes[1] > tail >= 0:
+        raise FormatError(
+            f"{path}: column {order[1] + 1} should hold relation ids, but goes up to {relation} "
+            f"where there are {sizes[1]} relations, and column {order[2] + 1} does not: the "
+            f"columns are in another order (OpenKE's is head tail relation)"
+        )
     known = good & (facts < (sizes[0], sizes[1], sizes[0])).all(axis=1)
     for kind, what, bad in (
         ("malformed", "are not three ids", ~good),
@@ -290,20 +282,7 @@ def _read_id_facts(
                 f"({len(rows):,}) {what}; expected ids of the labels that are listed"
             )
         log.reject(kind, f"lines of {path.name} {what}; left out", places, len(rows))
-    if header is None and int(first) != len(lines):
+    if not header and int(first) != len(lines):
         message = f"facts are in {path.name}, not as many as its first line says"
         log.reject("count", message, (f"{path.name}:1: {first}",), len(lines))
     return facts[known]
-
-
-def _check_order(path: Path, facts: Triples, order: _Order, sizes: tuple[int, int]) -> None:
-    """Refuse facts whose columns fit another order only."""
-    if not len(facts):
-        return
-    _, relation, tail = facts.max(axis=0)
-    if relation >= sizes[1] > tail:
-        raise FormatError(
-            f"{path}: column {order[1] + 1} should hold relation ids, but goes up to {relation} "
-            f"where there are {sizes[1]} relations, and column {order[2] + 1} does not: the "
-            f"columns are in another order (OpenKE's is head tail relation)"
-        )

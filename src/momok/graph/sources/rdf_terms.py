@@ -105,25 +105,15 @@ def rank_languages(tags: Iterable[str], wanted: tuple[str, ...]) -> dict[str, in
     one (``pt`` for ``pt-BR``). Then no language, then any other.
     """
     lower = [language.lower() for language in wanted]
-    last = 3 * len(lower)
     ranks = {}
     for tag in tags:
         own = tag.partition("--")[0].lower()  # without the direction of writing
-        ranks[tag] = min(
-            (
-                3 * place + step
-                for place, language in enumerate(lower)
-                for step, fits in enumerate(
-                    (
-                        own == language,
-                        own.startswith(language + "-"),
-                        language.startswith(own + "-"),
-                    )
-                )
-                if fits and own
-            ),
-            default=last if not own else last + 1,
+        fitting = (
+            3 * place + (own != language) + (not own.startswith(language))
+            for place, language in enumerate(lower)
+            if f"{own}-".startswith(f"{language}-") or f"{language}-".startswith(f"{own}-")
         )
+        ranks[tag] = min(fitting, default=3 * len(lower) + bool(own)) if own else 3 * len(lower)
     return ranks
 
 

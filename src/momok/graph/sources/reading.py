@@ -139,10 +139,10 @@ def _read_source(path: Path, options: SourceOptions, progress: Progress) -> list
     progress(f"reading {path.name}", 0, 0)
     note = f"{path}: {why}"
     if kind == "splits":
-        files: dict[SplitName | None, Path] = {**find_split_files(path)}
+        files: list[tuple[SplitName | None, Path]] = [*find_split_files(path).items()]
         if not files and (facts := find_named(path, FACTS)):
-            files[None] = facts
-        parts = [(split, read_facts_file(f, options, progress)) for split, f in files.items()]
+            files = [(None, facts)]
+        parts = [(split, read_facts_file(file, options, progress)) for split, file in files]
         if not parts:
             raise DataError(
                 f"{path}: has no facts: expected files named train, valid and test, or one of facts"
