@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from momok.encoders.encode import encode_inputs
-from momok.encoders.entities import read_entities
-from momok.encoders.inputs import read_text_inputs
+from momok.encoders.inputs import read_entities, read_text_inputs
 
 
 class LetterEncoder:

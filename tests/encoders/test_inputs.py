@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.encoders import NumberTable
-from momok.encoders.entities import read_entities
 from momok.encoders.inputs import (
     MOST_ATTRIBUTES,
     MOST_CHARACTERS,
+    read_entities,
     read_numeric_inputs,
+    read_picture_inputs,
     read_text_inputs,
 )
 from momok.encoders.scaling import ScalingEncoder
@@ -85,7 +86,7 @@ class TestPictures:
         draw_picture(1).save(tmp_path / "secret.png")
         (folder / "a.png").symlink_to(tmp_path / "secret.png")
         with pytest.raises(FormatError, match="not inside the folder"):
-            read_entities(folder).find_pictures()
+            read_picture_inputs(read_entities(folder))
 
 
 class TestNumbers:

@@ -6,7 +6,7 @@ batches, masks, files, going on after a kill. ``encode_modality`` is the one cal
 
 from momok.encoders.encode import Encoding, encode_modality
 from momok.encoders.encoder import Encoder, EncoderContext, Kind, NumberTable
-from momok.encoders.entities import Problem
+from momok.encoders.inputs import Problem
 from momok.encoders.registry import (
     BUILT_IN,
     DEFAULT_SPECS,

@@ -11,21 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from momok.encoders.encoder import (
-    NO_NUMBERS,
-    Encoder,
-    EncoderContext,
-    FloatMatrix,
-    Kind,
-    NumberTable,
-)
-from momok.encoders.entities import Problem, read_entities
-from momok.encoders.inputs import (
-    Inputs,
-    read_numeric_inputs,
-    read_picture_inputs,
-    read_text_inputs,
-)
+from momok.encoders.encoder import Encoder, EncoderContext, FloatMatrix, Kind
+from momok.encoders.inputs import Inputs, Problem, read_inputs
 from momok.encoders.parts import FinishedParts, Part, open_parts
 from momok.encoders.registry import DEFAULT_SPECS, build_encoder
 from momok.errors import ConfigError, FeatureError
@@ -105,7 +92,7 @@ def encode_modality(
             f"{manifest}: this modality is there already; replace it with --replace, or give the "
             f"new one another --name"
         )
-    inputs, numbers = _read_inputs(folder, kind, fields)
+    inputs, numbers = read_inputs(folder, kind, fields)
     context = EncoderContext(device=device, allow_download=allow_download, numbers=numbers)
     return encode_inputs(
         inputs,
@@ -121,15 +108,6 @@ def encode_modality(
     )
 
 
-def _read_inputs(folder: Path, kind: Kind, fields: Sequence[str]) -> tuple[Inputs, NumberTable]:
-    entities = read_entities(folder)
-    if kind == "numeric":
-        return read_numeric_inputs(entities)
-    if kind == "text":
-        return read_text_inputs(entities, fields), NO_NUMBERS
-    return read_picture_inputs(entities), NO_NUMBERS
-
-
 def encode_inputs(
     inputs: Inputs,
     encoder: Encoder[Any],
@@ -137,7 +115,7 @@ def encode_inputs(
     *,
     modality: str,
     spec: str,
-    batch: int = 64,
+    batch: int,
     half: bool = False,
     restart: bool = False,
     limit: int | None = None,
@@ -147,17 +125,10 @@ def encode_inputs(
     """Encode what was read of a graph with an encoder; see ``encode_modality``.
 
     Args:
-        inputs: what to encode.
-        encoder: with what.
+        inputs, encoder: what to encode, and with what.
         folder, modality, batch, half, restart, limit, progress: as there.
         spec: how the encoder was named, for the manifest.
         keep_seconds: how often what is finished is put on disk.
-
-    Raises:
-        FeatureError: an encoder's vectors cannot be used, nothing could be encoded, or an
-            unfinished encoding of something else is in the way.
-        ConfigError: the batch does not fit into the memory of the GPU.
-        StorageError: the disk refused.
     """
     total = len(inputs.rows) if limit is None else min(limit, len(inputs.rows))
     job = {

@@ -7,6 +7,7 @@ to be made anew.
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +18,20 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.encoders.encoder import Kind, NumberTable
-from momok.encoders.entities import Entities, Problem
-from momok.errors import FeatureError
-from momok.graph.entities_file import NUMBERS_FILE, read_numbers
+from momok.encoders.encoder import NO_NUMBERS, Kind, NumberTable
+from momok.errors import DataError, FeatureError
+from momok.graph.benchmark_format import is_benchmark_folder, read_benchmark_folder
+from momok.graph.entities_file import (
+    NUMBERS_FILE,
+    Table,
+    list_pictures,
+    read_numbers,
+    read_pictures,
+    read_table,
+)
+from momok.graph.findings import FindingLog
+from momok.graph.momok_format import is_momok_folder
+from momok.graph.names import make_readable, suggest_near_misses
 from momok.graph.pictures import PictureError, ignore_picture_warnings, open_picture
 
 MOST_CHARACTERS = 10_000
@@ -30,7 +41,90 @@ MOST_ATTRIBUTES = 128
 """Of more attributes, those that most entities have are kept: every one adds two columns."""
 
 _READERS = 8  # threads that open pictures; decoding runs outside the interpreter's lock
+# Of Wikidata, of Freebase, hashes, UUIDs. A year or another number may well be a name.
+_IDENTIFIER = re.compile(
+    r"[QPL]\d+|/?[mg][./]\w+|[0-9a-fA-F]{16,}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+)
 _SAYING = "LNS"  # Unicode's letters, numbers and symbols; a dash alone is no text
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something of an entity that cannot be encoded.
+
+    Attributes:
+        kind: ``empty``, ``identifier``, ``missing`` or ``unreadable``.
+        label: the entity.
+        about: which file, and why.
+    """
+
+    kind: str
+    label: str
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Entities:
+    """The N entities of a graph.
+
+    Attributes:
+        folder: where the graph lies.
+        labels: the labels.
+        names: display names, made from the label where none is given.
+        named: whether a name other than the label is given.
+        columns: further columns of texts, ``description`` among them, blank where there is none.
+        table: the rows of entities.tsv, if the folder is momok's own.
+    """
+
+    folder: Path
+    labels: tuple[str, ...]
+    names: tuple[str, ...]
+    named: tuple[bool, ...]
+    columns: Mapping[str, tuple[str, ...]]
+    table: Table | None
+
+    def column(self, name: str) -> tuple[str, ...]:
+        """Give a column of texts.
+
+        A name that is only an identifier is blank too: as a text it would be noise.
+
+        Raises:
+            FeatureError: there is no such column.
+        """
+        if name == "name":
+            return tuple(n if self.has_name(row) else "" for row, n in enumerate(self.names))
+        if name in self.columns:
+            return self.columns[name]
+        there = ("name", *self.columns)
+        near = suggest_near_misses(name, there) or f"; there are {', '.join(there)}"
+        raise FeatureError(f"{self.folder}: the entities have no column {name!r}{near}")
+
+    def has_name(self, row: int) -> bool:
+        """Whether an entity has a name that is more than an identifier (Q42, /m/0dgr)."""
+        return self.named[row] or not _IDENTIFIER.fullmatch(self.names[row].replace(" ", "_"))
+
+
+def read_entities(folder: Path) -> Entities:
+    """Read the entities of a graph's folder, in momok's or a benchmark's format.
+
+    Raises:
+        DataError: it is no graph, or a file is malformed.
+    """
+    table, columns = None, {}
+    if is_momok_folder(folder):
+        table = read_table(folder / "entities.tsv")
+        labels, given = table.labels, tuple(map(str.strip, table.column("name")))
+        columns = table.others("name", "picture")
+    elif is_benchmark_folder(folder):
+        graph = read_benchmark_folder(folder, modalities=False)
+        labels, given = graph.entities.labels, graph.entity_names
+    else:
+        raise DataError(f"{folder}: is no graph: neither graph.json nor entity2id.txt is in it")
+    made = tuple(map(make_readable, labels))
+    names = tuple(name or other for name, other in zip(given, made, strict=True))
+    named = tuple(name != other for name, other in zip(names, made, strict=True))
+    columns = {"description": ("",) * len(labels), **columns}
+    return Entities(folder, labels, names, named, columns, table)
 
 
 Batch: TypeAlias = tuple[NDArray[np.int64], list[Any], list[Problem]]
@@ -69,33 +163,40 @@ class Inputs:
         wanted = [(row, item) for row in range(start, stop) for item in self.items[row]]
         for first in range(0, len(wanted), most):
             some = wanted[first : first + most]
-            items = [item for _, item in some]
             if self.kind == "image":
-                yield self._sort_out(some, self._open_pictures(items))
+                yield self._open_pictures(some)
             else:
-                yield np.array([row for row, _ in some], dtype=np.int64), items, []
+                owners = np.array([row for row, _ in some], dtype=np.int64)
+                yield owners, [item for _, item in some], []
 
-    def _open_pictures(self, paths: Sequence[Path]) -> list[Any]:
-        def open_or_error(path: Path) -> Any:
+    def _open_pictures(self, some: Sequence[tuple[int, Path]]) -> Batch:
+        def open_or_error(named: tuple[int, Path]) -> Any:
             try:
-                return open_picture(path, self.folder)
+                return open_picture(named[1], self.folder)
             except PictureError as error:
                 return error
 
-        with ignore_picture_warnings(), ThreadPoolExecutor(_READERS) as readers:
-            return list(readers.map(open_or_error, paths))
-
-    def _sort_out(self, some: Sequence[tuple[int, Path]], opened: Sequence[Any]) -> Batch:
         owners, pictures, problems = [], [], []
+        with ignore_picture_warnings(), ThreadPoolExecutor(_READERS) as readers:
+            opened = list(readers.map(open_or_error, some))
         for (row, path), picture in zip(some, opened, strict=True):
             if isinstance(picture, PictureError):
-                place = path.relative_to(self.folder)
-                label = self.labels[self.rows[row]]
-                problems.append(Problem("unreadable", label, f"{place}: {picture}"))
+                about = f"{path.relative_to(self.folder)}: {picture}"
+                problems.append(Problem("unreadable", self.labels[self.rows[row]], about))
             else:
                 owners.append(row)
                 pictures.append(picture)
         return np.array(owners, dtype=np.int64), pictures, problems
+
+
+def read_inputs(folder: Path, kind: Kind, fields: Sequence[str]) -> tuple[Inputs, NumberTable]:
+    """Read what a graph's folder has of a kind, and the numbers that a scale is fitted to."""
+    entities = read_entities(folder)
+    if kind == "numeric":
+        return read_numeric_inputs(entities)
+    if kind == "text":
+        return read_text_inputs(entities, fields), NO_NUMBERS
+    return read_picture_inputs(entities), NO_NUMBERS
 
 
 def read_text_inputs(entities: Entities, fields: Sequence[str]) -> Inputs:
@@ -113,10 +214,10 @@ def read_text_inputs(entities: Entities, fields: Sequence[str]) -> Inputs:
     rows, texts, problems = [], [], []
     for row, parts in enumerate(zip(*columns, strict=True)):
         text = join_texts(parts)[:MOST_CHARACTERS]
-        label = entities.labels[row]
         if not text:
-            identifier = "name" in fields and not entities.has_name(row)
-            problems.append(Problem("identifier" if identifier else "empty", label))
+            is_code = "name" in fields and not entities.has_name(row)
+            kind = "identifier" if is_code else "empty"
+            problems.append(Problem(kind, entities.labels[row]))
         else:
             rows.append(row)
             texts.append(text)
@@ -154,7 +255,16 @@ def read_picture_inputs(entities: Entities) -> Inputs:
         FeatureError: no entity has a picture.
         FormatError: a picture lies outside the folder.
     """
-    pictures, missing = entities.find_pictures()
+    pictures: dict[int, tuple[Path, ...]] = {}
+    missing: list[Problem] = []
+    folder, table = entities.folder, entities.table
+    if table is not None:
+        pictures = read_pictures(folder, table, FindingLog(folder, strict=False))
+        missing = [
+            Problem("missing", table.labels[cell.row], f"{cell.text}: there is no such file")
+            for cell in list_pictures(folder, table)
+            if cell.path is None
+        ]
     if not pictures:
         absent = f"; {len(missing):,} are named and not there" if missing else ""
         raise FeatureError(
@@ -163,35 +273,27 @@ def read_picture_inputs(entities: Entities) -> Inputs:
         )
     rows = sorted(pictures)
     paths = [pictures[row] for row in rows]
-    named = {problem.label for problem in missing}
-    problems = [
-        Problem("empty", label)
-        for row, label in enumerate(entities.labels)
-        if row not in pictures and label not in named
-    ]
+    # Told apart by name, size and time: reading all files twice would take too long.
+    described = (
+        f"{row}\0{path.relative_to(entities.folder).as_posix()}\0{status.st_size}"
+        f"\0{status.st_mtime_ns}"
+        for row, several in zip(rows, paths, strict=True)
+        for path in several
+        for status in [path.stat()]
+    )
+    none = set(entities.labels) - {problem.label for problem in missing}
+    none -= {entities.labels[row] for row in rows}
+    problems = [Problem("empty", label) for label in entities.labels if label in none]
     return Inputs(
         kind="image",
         folder=entities.folder,
         labels=entities.labels,
         rows=np.array(rows, dtype=np.int64),
         items=paths,
-        fingerprint=_fingerprint(
-            (*entities.labels, *_describe_files(entities.folder, rows, paths))
-        ),
+        fingerprint=_fingerprint((*entities.labels, *described)),
         settings={"pictures": "mean of all"},
         problems=[*missing, *problems],
     )
-
-
-def _describe_files(
-    folder: Path, rows: Sequence[int], paths: Sequence[tuple[Path, ...]]
-) -> Iterator[str]:
-    """Tell files apart by name, size and time: reading them all twice would take too long."""
-    for row, several in zip(rows, paths, strict=True):
-        for path in several:
-            status = path.stat()
-            place = path.relative_to(folder).as_posix()
-            yield f"{row}\0{place}\0{status.st_size}\0{status.st_mtime_ns}"
 
 
 def read_numeric_inputs(entities: Entities) -> tuple[Inputs, NumberTable]:
@@ -219,8 +321,6 @@ def read_numeric_inputs(entities: Entities) -> tuple[Inputs, NumberTable]:
         rows = np.fromiter(known[attribute], dtype=np.int64, count=len(known[attribute]))
         values[rows, column] = np.fromiter(known[attribute].values(), dtype=np.float64)
     rows = np.flatnonzero(~np.isnan(values).all(axis=1))
-    having = set(rows.tolist())
-    left_out = by_count[MOST_ATTRIBUTES:]
     inputs = Inputs(
         kind="numeric",
         folder=entities.folder,
@@ -228,11 +328,11 @@ def read_numeric_inputs(entities: Entities) -> tuple[Inputs, NumberTable]:
         rows=rows,
         items=list(values[rows, None]),
         fingerprint=_fingerprint((*entities.labels, "", *kept), values.tobytes()),
-        settings={"attributes": kept, "attributes_left_out": left_out},
+        settings={"attributes": kept, "attributes_left_out": by_count[MOST_ATTRIBUTES:]},
         problems=[
             Problem("empty", label)
             for row, label in enumerate(entities.labels)
-            if row not in having
+            if np.isnan(values[row]).all()
         ],
     )
     return inputs, NumberTable(tuple(kept), values)

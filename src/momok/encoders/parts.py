@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from momok.encoders.encoder import FloatMatrix
-from momok.encoders.entities import Problem
+from momok.encoders.inputs import Problem
 from momok.errors import FeatureError, StorageError
 from momok.storage import lock_file, remove_drafts, write_file
 
@@ -52,11 +52,6 @@ class Part:
 @contextmanager
 def open_parts(folder: Path, job: Mapping[str, Any], restart: bool) -> Iterator[FinishedParts]:
     """Hold the finished parts of a job against other processes while the block runs.
-
-    Args:
-        folder: where they are; made if it is not there.
-        job: what is being encoded with what, as JSON.
-        restart: drop what is there.
 
     Raises:
         FeatureError: what the folder holds belongs to another job, or another process is at it.

@@ -18,6 +18,7 @@ from momok.extras import import_extra
 # Weights only as safetensors: the others are pickles, or for other frameworks.
 _WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*/config.json", "*/*.safetensors")
 _UNWANTED = ("onnx/*", "openvino/*", "*.msgpack", "*.h5", "*.ot")
+_MODEL_SUFFIXES = (".json", ".safetensors", ".txt", ".model")
 _SHOWN = 3  # names of weights that are missing
 
 
@@ -89,21 +90,17 @@ def hash_files(folder: Path, files: Iterable[Path] | None = None) -> str:
         folder: names are taken relative to it.
         files: which; all but hidden ones and documentation where it is left out.
     """
-    chosen = files if files is not None else _list_model_files(folder)
+    if files is None:
+        found = (p for p in folder.rglob("*") if p.is_file() and p.suffix in _MODEL_SUFFIXES)
+        files = (p for p in found if not p.relative_to(folder).as_posix().startswith("."))
     digest = hashlib.sha256()
-    for path in sorted(chosen, key=lambda path: path.relative_to(folder).as_posix()):
+    for path in sorted(files, key=lambda path: path.relative_to(folder).as_posix()):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
         digest.update(str(path.stat().st_size).encode() + b"\0")
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
-
-
-def _list_model_files(folder: Path) -> list[Path]:
-    wanted = {".json", ".safetensors", ".txt", ".model"}
-    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix in wanted)
-    return [path for path in found if not path.relative_to(folder).as_posix().startswith(".")]
 
 
 def load_model(auto_class: Any, folder: Path, *, unused: tuple[str, ...]) -> Any:
