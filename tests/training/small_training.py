@@ -30,7 +30,7 @@ from momok.settings import RunConfig
 from momok.training import RunFolder
 from momok.training.build import build_model
 from momok.training.queries import TrainingQueries
-from momok.training.step import Disentanglement, StepLosses, training_step
+from momok.training.step import Disentanglement, training_step
 
 SETTINGS: dict[str, Any] = {  # all that matters here: defaults are free to change
     "features.reduce": "none",
@@ -171,7 +171,9 @@ def build_small(graph: MultimodalGraph | None = None, seed: int = 0, **overrides
     )
 
 
-def take_step(model: MoMoK, graph: MultimodalGraph | None = None, **overrides: Any) -> StepLosses:
+def take_step(
+    model: MoMoK, graph: MultimodalGraph | None = None, **overrides: Any
+) -> dict[str, Tensor]:
     """Train one step on the first sixteen queries."""
     settings = configure(**overrides).training
     model.train().noise_generator = torch.Generator().manual_seed(1)
@@ -186,6 +188,11 @@ def take_step(model: MoMoK, graph: MultimodalGraph | None = None, **overrides: A
     return training_step(
         model, queries.batch(torch.arange(16)), optimizer, exid, generator=model.noise_generator
     )
+
+
+def sum_heads(losses: Mapping[str, Tensor]) -> Tensor:
+    """The task loss of a step."""
+    return torch.stack([loss for name, loss in losses.items() if name.startswith("loss/")]).sum()
 
 
 def copy_state(model: MoMoK) -> dict[str, Tensor]:

@@ -10,11 +10,10 @@ import pytest
 import torch
 
 from momok.model import ClubNetworks, MoMoK, group_by_relation
-from momok.training.losses import choose_loss
+from momok.training.losses import choose_loss, n3
 from momok.training.metric_log import PendingLosses
 from momok.training.queries import QueryBatch, TrainingQueries
-from momok.training.regularisers import n3
-from momok.training.step import Disentanglement, StepLosses, training_step
+from momok.training.step import Disentanglement, training_step
 
 from .test_objective import N, R, build
 
@@ -51,7 +50,7 @@ def build_batch() -> QueryBatch:
     return queries.batch(torch.arange(len(queries))[:11])
 
 
-def step(model: MoMoK, loss: str, negatives: int | None) -> StepLosses:
+def step(model: MoMoK, loss: str, negatives: int | None) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     model.noise_generator = generator
     clubs = ClubNetworks([m.width for m in model.spec.modalities]).to(META)
@@ -72,17 +71,15 @@ def step(model: MoMoK, loss: str, negatives: int | None) -> StepLosses:
 @pytest.mark.parametrize("loss", ["logits", "softmax"])
 def test_a_step_waits_for_nothing(loss: str, negatives: int | None) -> None:
     losses = step(build().float().to(META), loss, negatives)
-    assert {loss.device for loss in losses.per_head.values()} == {META}
+    assert {loss.device for loss in losses.values()} == {META}
     with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
-        losses.task.item()  # what a look would have met with
+        losses["loss/joint"].item()  # what a look would have met with
 
 
 def test_losses_are_read_after_the_first_step_and_then_some_steps_at_a_time() -> None:
-    def losses(number: float) -> StepLosses:
-        heads = {"a": torch.tensor(number), "b": torch.tensor(0.5)}
-        return StepLosses(
-            per_head=heads, mutual_information=torch.tensor(9.0), estimator=torch.tensor(8.0)
-        )
+    def losses(number: float) -> dict[str, torch.Tensor]:
+        named = {"loss/a": number, "loss/b": 0.5, "mutual_information": 9.0, "estimator": 8.0}
+        return {name: torch.tensor(value) for name, value in named.items()}
 
     ledger, seen = PendingLosses(read_every=3), []
     for number in range(8):

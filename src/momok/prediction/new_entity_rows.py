@@ -21,7 +21,7 @@ from momok.graph import Features
 from momok.graph.triples import Triples
 from momok.model import MoMoK
 from momok.settings import RunConfig
-from momok.training.feature_rows import Preparation, find_preparation
+from momok.training.build import Preparation, find_preparation
 
 FloatMatrix = NDArray[np.float32]
 Floats = NDArray[np.float64]

@@ -12,19 +12,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from momok.errors import RunError
-from momok.evaluation import ANSWER, Evaluation, Metrics
+from momok.evaluation import ANSWER, Evaluation, Metrics, QueryRanks
+from momok.prediction.calibration.record import ReliabilityBin
 from momok.progress import Progress, no_progress
-from momok.reporting.relation_plots import (
+from momok.reporting.row_plots import (
     draw_disentanglement,
     draw_experts,
     draw_modalities,
     draw_relations,
 )
 from momok.reporting.style import (
+    GRID,
+    HEAD_COLOURS,
     INK,
+    LONGEST_RUN_NAME,
     MUTED,
     add_legend,
     choose_colours,
@@ -118,9 +123,8 @@ def draw_model_plots(run: RunFolder, *, progress: Progress = no_progress) -> lis
 def _find_evaluation(run: RunFolder) -> Evaluation | None:
     """The test result, else the validation result, if the run has got that far."""
     protocol = run.config.evaluation.protocol
-    suffix = "" if protocol == "clean" else "-published"
     for split in ("test", "valid"):
-        if (run.path / "results" / f"{split}{suffix}.json").exists():
+        if run.result_path(split, protocol).exists():
             return run.load_evaluation(split, protocol)
     return None
 
@@ -216,5 +220,89 @@ def draw_heads(evaluation: Evaluation) -> Figure:
     axes.grid(axis="x", visible=False)
     axes.margins(x=0.02, y=0.15)
     format_ticks(axes, "y")
+    add_legend(figure)
+    return figure
+
+
+def draw_run_curves(
+    runs: Mapping[str, Mapping[int, float]], label: str, *, loss: bool = False
+) -> Figure:
+    """Draw one line per run over the epochs.
+
+    Args:
+        runs: by name, the value of every epoch; a run without any is left out.
+        label: of the vertical axis.
+        loss: whether that axis is logarithmic; else it is in percent and begins at zero.
+    """
+    figure, axes = make_figure()
+    for number, (name, colour) in enumerate(choose_colours(runs).items()):
+        if values := runs[name]:
+            axes.plot(
+                list(values), list(values.values()), ("-", "--", ":", "-.")[number // 6 % 4],
+                color=colour, linewidth=1.7, marker="o" if len(values) < 3 else None,
+                label=fit_text(name, LONGEST_RUN_NAME),
+            )  # fmt: skip
+    label_epochs(axes)
+    axes.set_ylabel(label)
+    if loss:
+        scale_logarithmically(axes, "y")
+    else:
+        axes.set_ylim(bottom=0)
+        format_ticks(axes, "y")
+    add_legend(figure)
+    return figure
+
+
+def draw_ranks(ranks: QueryRanks, num_entities: int) -> Figure:
+    """Draw the share of queries whose answer is among the first k, over k, for every head."""
+    figure, axes = make_figure()
+    points = np.unique(np.geomspace(1, max(num_entities, 2), 160).round())
+    lines = {}
+    for head, of_head in ranks.ranks.items():
+        found = np.searchsorted(np.sort(of_head.realistic), points, side="right")
+        lines[head] = 100 * found / len(of_head.realistic)
+    plot_lines(axes, points, lines)
+    for k in (1, 3, 10, 100):
+        axes.axvline(k, color=GRID, linewidth=0.8, zorder=0)
+    axes.set_xlim(1, max(num_entities, 2))
+    axes.set_ylim(0, 100)
+    scale_logarithmically(axes, "x")
+    format_ticks(axes, "y")
+    axes.grid(axis="x", visible=False)
+    axes.set_xlabel(f"k, of {num_entities:,} entities")
+    axes.set_ylabel("answer among the first k")
+    add_legend(figure)
+    return figure
+
+
+def draw_epoch_times(seconds: Sequence[float]) -> Figure:
+    """Draw how long every epoch took, in the order of the log."""
+    figure, axes = make_figure(height=2.6)
+    axes.plot(range(1, len(seconds) + 1), seconds, color=MUTED, linewidth=1.4)
+    label_epochs(axes)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("seconds")
+    return figure
+
+
+def draw_reliability(raw: Sequence[ReliabilityBin], calibrated: Sequence[ReliabilityBin]) -> Figure:
+    """Draw the share of candidates that is true over their probability, both in percent."""
+    figure, axes = make_figure(5.0, 4.4)
+    axes.plot([0, 100], [0, 100], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    for bins, label, head in ((raw, "raw", "image"), (calibrated, "calibrated", "structure")):
+        filled = [each for each in bins if each.count > 0]
+        most = max((each.count for each in filled), default=1)
+        predicted = [100 * each.predicted for each in filled]
+        observed = [100 * each.observed for each in filled]
+        sizes = [14 + 70 * np.log1p(each.count) / np.log1p(most) for each in filled]
+        colour = HEAD_COLOURS[head]
+        axes.plot(predicted, observed, color=colour, linewidth=1.4)
+        axes.scatter(predicted, observed, sizes, color=colour, label=label, zorder=3, clip_on=False)
+    axes.set_xlim(0, 100)
+    axes.set_ylim(0, 100)
+    axes.set_aspect("equal")
+    axes.set_xlabel("probability that the model gives")
+    axes.set_ylabel("candidates that are true")
+    format_ticks(axes, "xy")
     add_legend(figure)
     return figure

@@ -63,6 +63,7 @@ PLOT_VARIABLES = {"#000000": "ink"} | {
 }
 """The colours of figures, each with its variable."""
 
+LONGEST_RUN_NAME = 34
 _BASE_FONT = "DejaVu Sans"  # comes with matplotlib
 # Fonts with Chinese, Japanese and Korean that systems have; taken only where a label needs one.
 _WIDE_FONTS = (

@@ -1,8 +1,7 @@
 """Training: queries, objective, trainer, checkpoints, run folders."""
 
 from momok.training.api import evaluate_run, resume, train
-from momok.training.losses import LOSSES, SAMPLED_LOSSES, CellLoss, RowLoss
-from momok.training.regularisers import REGULARISERS
+from momok.training.losses import LOSSES, REGULARISERS, SAMPLED_LOSSES, CellLoss, RowLoss
 from momok.training.run_folder import RunFolder
 
 __all__ = [

@@ -1,24 +1,33 @@
-"""From a graph and settings to a model: which modalities, how wide, filled with what."""
+"""From a graph and settings to a model: which modalities, how wide, filled with what.
+
+What prepares the features of a graph for their tables, prepares those of an entity that came later.
+
+Shapes: N entities, n vectors, d numbers in a feature vector, f width of the table.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from momok.errors import ConfigError
-from momok.graph import MultimodalGraph
+from momok.errors import ConfigError, FeatureError
+from momok.graph import Features, MultimodalGraph, l2_normalise, pool
 from momok.graph.names import suggest_near_misses
+from momok.graph.reductions import Components, find_components
 from momok.model import DECODERS, FUSIONS, JOINT, ModalitySpec, MoMoK, MoMoKSpec
-from momok.settings import RunConfig
-from momok.training.feature_rows import find_preparation
-from momok.training.losses import LOSSES, RowLoss
-from momok.training.regularisers import REGULARISERS
+from momok.settings import FeatureSettings, RunConfig
+from momok.training.losses import LOSSES, REGULARISERS, RowLoss
 
 STRUCTURE = "structure"  # the modality without features
 _RESERVED = {JOINT, "answer"}  # names of heads that are no modality
+
+FloatMatrix = NDArray[np.float32]
 
 
 def build_model(graph: MultimodalGraph, config: RunConfig, generator: torch.Generator) -> MoMoK:
@@ -135,3 +144,67 @@ def choose_modalities(graph: MultimodalGraph, config: RunConfig) -> tuple[str, .
                 f"{', '.join(graph.features) or 'none'}"
             )
     return chosen
+
+
+# -- rows of the tables -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Preparation:
+    """What becomes of a feature vector before it enters a table.
+
+    Attributes:
+        normalise: whether it is brought to length 1 first.
+        grid, target: with pooling, the grid that it is seen as and the one it is pooled to.
+        components: with PCA, what it is projected onto.
+    """
+
+    normalise: bool
+    grid: tuple[int, int] | None = None
+    target: tuple[int, int] | None = None
+    components: Components | None = None
+
+    def apply(self, vectors: FloatMatrix) -> FloatMatrix:
+        """Prepare vectors ``[n, d]``: ``[n, f]``."""
+        rows = l2_normalise(vectors) if self.normalise else vectors
+        if self.grid is not None and self.target is not None:
+            return pool(rows, self.grid, self.target)
+        if self.components is not None:
+            return self.components.reduce(rows)
+        return np.ascontiguousarray(rows, dtype=np.float32)
+
+    def apply_present(self, features: Features) -> FloatMatrix:
+        """Prepare all features of a graph: ``[N, f]``, zeros for entities that have none."""
+        rows = self.apply(features.matrix[features.present])
+        prepared = np.zeros((len(features.matrix), rows.shape[1]), dtype=np.float32)
+        prepared[features.present] = rows
+        return prepared
+
+
+def find_preparation(name: str, features: Features, settings: FeatureSettings) -> Preparation:
+    """Find how the features of a modality are prepared; the same for the same features.
+
+    Raises:
+        FeatureError: no entity has features, or they cannot be brought to the width asked for.
+    """
+    if not features.present.any():
+        raise FeatureError(f"modality {name!r}: no entity has features; leave it out")
+    rows = features.matrix[features.present]
+    width = rows.shape[1]
+    reduced = width > settings.width
+    if settings.reduce == "pool" and (settings.pool_target or reduced):
+        found = Preparation(
+            normalise=settings.normalise,
+            grid=settings.pool_grid or (1, width),
+            target=settings.pool_target or (1, settings.width),
+        )
+    else:
+        found = Preparation(normalise=settings.normalise)
+    try:
+        if settings.reduce == "pca" and reduced:
+            components = find_components(found.apply(rows), settings.width)
+            return replace(found, components=components)
+        found.apply(rows[:0])  # does the grid fit?
+    except FeatureError as error:
+        raise FeatureError(f"modality {name!r}: {error}") from error
+    return found

@@ -11,6 +11,7 @@ Shapes: B queries, N entities, n of them in a block, P positives of the batch, p
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -76,17 +77,7 @@ def choose_block(model: MoMoK, queries: int, memory: int, itemsize: int) -> int:
 
 def all_candidates(batch: QueryBatch, num_entities: int, block: int) -> list[CandidateBlock]:
     """All entities in blocks of at most ``block``."""
-    starts = list(range(0, num_entities, block))
-    bounds = _bounds(batch.answers, [*starts, num_entities])
-    return [
-        CandidateBlock(
-            ids=slice(start, min(start + block, num_entities)),
-            size=min(block, num_entities - start),
-            rows=batch.rows[bounds[i] : bounds[i + 1]],
-            columns=batch.answers[bounds[i] : bounds[i + 1]] - start,
-        )
-        for i, start in enumerate(starts)
-    ]
+    return _split(slice(0, num_entities), num_entities, batch.rows, batch.answers, block)
 
 
 def sample_candidates(
@@ -112,18 +103,7 @@ def sample_candidates(
         place = torch.searchsorted(answers, drawn).clamp_max_(len(answers) - 1)
         drawn = drawn[answers[place] != drawn]
     drawn = drawn.sort().values  # neighbours lie side by side in memory
-    starts = list(range(0, len(answers), block))
-    bounds = _bounds(columns, [*starts, len(answers)])
-    blocks = [
-        CandidateBlock(
-            ids=answers[start : start + block],
-            size=min(block, len(answers) - start),
-            rows=batch.rows[bounds[i] : bounds[i + 1]],
-            columns=columns[bounds[i] : bounds[i + 1]] - start,
-            summed=not beside,
-        )
-        for i, start in enumerate(starts)
-    ]
+    blocks = _split(answers, len(answers), batch.rows, columns, block, summed=not beside)
     nothing = batch.rows[:0]
     others = num_entities if beside else num_entities - len(answers)
     weight = others / max(len(drawn), 1)
@@ -133,7 +113,25 @@ def sample_candidates(
     ]
 
 
-def _bounds(ascending: Tensor, edges: list[int]) -> list[int]:
-    """Where each edge falls in an ascending tensor."""
-    positions: list[int] = torch.searchsorted(ascending, torch.tensor(edges)).tolist()
-    return positions
+def _split(
+    ids: slice | Tensor,
+    size: int,
+    rows: Tensor,
+    columns: Tensor,
+    block: int,
+    *,
+    summed: bool = True,
+) -> list[CandidateBlock]:
+    """Candidates in blocks, each with its part of the positives, whose columns ascend."""
+    edges = [*range(0, size, block), size]
+    bounds = torch.searchsorted(columns, torch.tensor(edges)).tolist()
+    return [
+        CandidateBlock(
+            ids=slice(start, stop) if isinstance(ids, slice) else ids[start:stop],
+            size=stop - start,
+            rows=rows[first:last],
+            columns=columns[first:last] - start,
+            summed=summed,
+        )
+        for (start, stop), (first, last) in zip(pairwise(edges), pairwise(bounds), strict=True)
+    ]

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import Any, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -27,6 +27,7 @@ from momok.storage import name_draft, settle_file, share_file
 from momok.training.optimizers import Optimizers
 
 _KEY, _VERSION = "momok-checkpoint", 1
+_FILLING = (torch.Tensor.normal_, torch.Tensor.uniform_, nn.init.normal_, nn.init.uniform_)
 
 
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -158,22 +159,11 @@ class _WithoutNumbers(TorchFunctionMode):
     On the meta device that does nothing, but takes a second: PyTorch loads its compiler for it.
     """
 
-    _FILLING: ClassVar[tuple[Any, ...]] = (
-        torch.Tensor.normal_,
-        torch.Tensor.uniform_,
-        nn.init.normal_,
-        nn.init.uniform_,
-    )
-
     def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func in self._FILLING:
+        if func in _FILLING:
             return args[0] if args else kwargs["tensor"]
         if func is torch.randn:
             func, kwargs = torch.empty, {}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -29,23 +29,6 @@ _WORTH_COMPILING = 2e13
 Vectors = dict[str, Tensor]  # per head [n, d]
 
 
-class Kernels(Protocol):
-    """The two inner loops of a training step."""
-
-    compiled: bool
-
-    def encode(self, rows: Vectors, ids: slice | Tensor) -> tuple[Vectors, Vectors]:
-        """The candidate tower over table rows of the entities ``ids``, differentiable.
-
-        Returns:
-            per head the candidates' vectors, and those of the entities before the decoder (none
-            where this is compiled).
-        """
-
-    def cost(self, scores: Tensor, slopes: Tensor, share: float, offset: float) -> Tensor:
-        """``CellLoss.cost`` summed over the queries: a float64 scalar."""
-
-
 class PlainKernels:
     """PyTorch's operations as they are."""
 
@@ -55,22 +38,28 @@ class PlainKernels:
         self.model, self.loss = model, loss
 
     def encode(self, rows: Vectors, ids: slice | Tensor) -> tuple[Vectors, Vectors]:
+        """The candidate tower over table rows of the entities ``ids``, differentiable.
+
+        Returns:
+            per head the candidates' vectors, and those of the entities before the decoder (none
+            where this is compiled).
+        """
         encoded = self.model.encode_candidates(rows, ids)
         return encoded.vectors, encoded.entities
 
     def cost(self, scores: Tensor, slopes: Tensor, share: float, offset: float) -> Tensor:
+        """``CellLoss.cost`` summed over the queries: a float64 scalar."""
         assert issubclass(self.loss, CellLoss)
         return self.loss.cost(scores, slopes, share, offset).sum(dtype=torch.float64)
 
 
-class CompiledKernels:
+class CompiledKernels(PlainKernels):
     """The same operations, compiled once for blocks of all sizes: sizes are symbols."""
 
     compiled = True
 
     def __init__(self, model: MoMoK, loss: type[CellLoss] = Logits) -> None:
-        self.model = model
-        self._heads = model.heads
+        super().__init__(model, loss)
         self._encode = torch.compile(self._encode_drawn)
         self._cost = torch.compile(loss.fused_cost)
 
@@ -83,12 +72,12 @@ class CompiledKernels:
             torch._dynamo.mark_dynamic(tensor, 0)
         for drawn in tape:
             torch._dynamo.mark_dynamic(drawn, drawn.dim() - 2)
-        return dict(zip(self._heads, self._encode(rows, ids, tape), strict=True)), {}
+        return dict(zip(self.model.heads, self._encode(rows, ids, tape), strict=True)), {}
 
     def _encode_drawn(self, rows: Vectors, ids: Tensor, tape: Sequence[Tensor]) -> list[Tensor]:
         noise = DrawnNoise(tape) if tape else None
         vectors = self.model.encode_candidates(rows, ids, noise).vectors
-        return [vectors[head] for head in self._heads]
+        return [vectors[head] for head in self.model.heads]
 
     def cost(self, scores: Tensor, slopes: Tensor, share: float, offset: float) -> Tensor:
         for tensor in (scores, slopes):
@@ -149,7 +138,7 @@ def choose_kernels(
     queries: int,
     block: int,
     penalised: bool = False,
-) -> tuple[Kernels, str | None]:
+) -> tuple[PlainKernels, str | None]:
     """The kernels of a run, and a word to the user about it if there is one.
 
     Args:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from momok.errors import MissingExtraError
-from momok.training.step import StepLosses
 
 
 class PendingLosses:
@@ -28,8 +27,7 @@ class PendingLosses:
 
     def __init__(self, *, read_every: int) -> None:
         self._read_every = read_every
-        self._names: list[str] = []
-        self._num_heads = 0
+        self._names: tuple[str, ...] = ()
         self._kept: list[Tensor] = []
         self.last_task_loss = math.nan
 
@@ -38,26 +36,22 @@ class PendingLosses:
         """Whether it is time to read; after the first step it is, for something to show."""
         return len(self._kept) >= self._read_every or math.isnan(self.last_task_loss)
 
-    def add(self, losses: StepLosses) -> None:
+    def add(self, losses: Mapping[str, Tensor]) -> None:
         """Keep a step's losses where they are."""
-        named = {f"loss/{head}": loss for head, loss in losses.per_head.items()}
-        self._num_heads = len(named)
-        if losses.penalty is not None:
-            named["penalty"] = losses.penalty
-        if losses.mutual_information is not None and losses.estimator is not None:
-            named["mutual_information"] = losses.mutual_information
-            named["estimator"] = losses.estimator
-        self._names = list(named)
-        self._kept.append(torch.stack([value.double() for value in named.values()]))
+        self._names = tuple(losses)
+        self._kept.append(torch.stack([value.double() for value in losses.values()]))
 
     def read(self) -> list[dict[str, float]]:
         """The losses of every step since the last call, by name, in order; they are dropped."""
         if not self._kept:
             return []
-        steps = torch.stack(self._kept).tolist()
+        steps = [
+            dict(zip(self._names, values, strict=True))
+            for values in torch.stack(self._kept).tolist()
+        ]
         self._kept.clear()
-        self.last_task_loss = math.fsum(steps[-1][: self._num_heads])
-        return [dict(zip(self._names, values, strict=True)) for values in steps]
+        self.last_task_loss = math.fsum(v for k, v in steps[-1].items() if k.startswith("loss/"))
+        return steps
 
 
 def require_tensorboard() -> None:
@@ -83,10 +77,8 @@ class EventFiles:
 
     def add(self, values: Mapping[str, float | None], epoch: int) -> None:
         """Write the numbers of an epoch; those that do not exist are left out."""
-        if self._writer is None:
-            return
         for name, value in values.items():
-            if value is not None:
+            if self._writer is not None and value is not None:
                 self._writer.add_scalar(name, value, epoch)
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ from torch import Tensor
 from momok.model import MoMoK
 from momok.model.precision import as_given, at_least_float32, matmul_dtype
 from momok.training.candidates import CandidateBlock
-from momok.training.kernels import Kernels, PlainKernels
+from momok.training.kernels import PlainKernels
 from momok.training.losses import CellLoss, Logits, RowLoss
 
 _CELLS_IN_CACHE = 2**20  # scores at a time on a CPU: 2 MB in bfloat16, 4 MB in float32
@@ -82,7 +82,7 @@ def backward_candidates(
     *,
     loss: type[CellLoss] | type[RowLoss] = Logits,
     smoothing: float = 0.1,
-    kernels: Kernels | None = None,
+    kernels: PlainKernels | None = None,
     penalty: Penalty | None = None,
 ) -> TaskLoss:
     """Score candidates for a batch and run the candidate tower's backward pass.
@@ -114,7 +114,7 @@ def backward_candidates(
     )
 
 
-def _encode(model: MoMoK, kernels: Kernels, block: CandidateBlock, first: int) -> _Encoded:
+def _encode(model: MoMoK, kernels: PlainKernels, block: CandidateBlock, first: int) -> _Encoded:
     leaves = {
         name: table.detach().requires_grad_(table.requires_grad)
         for name, table in model.entity_rows(block.ids).items()
@@ -133,7 +133,7 @@ def _backward_cells(
     *,
     loss: type[CellLoss],
     smoothing: float,
-    kernels: Kernels,
+    kernels: PlainKernels,
     penalty: Penalty | None,
 ) -> TaskLoss:
     first = next(iter(query_vectors.values()))
@@ -151,7 +151,7 @@ def _backward_cells(
         upstream = {}
         for head, vectors in encoded.vectors.items():
             with as_given(first):
-                cell = _block_gradients(
+                cost, by_query, by_candidate = _block_gradients(
                     vectors_of[head],
                     vectors.detach().to(vectors_of[head].dtype),
                     block,
@@ -161,21 +161,14 @@ def _backward_cells(
                     loss=loss,
                     kernels=kernels,
                 )
-            losses[head].add_(cell.loss, alpha=block.weight)
-            gradients[head].add_(cell.queries, alpha=block.weight)
-            upstream[head] = cell.candidates.to(vectors.dtype).mul_(scale * block.weight)
+            losses[head].add_(cost, alpha=block.weight)
+            gradients[head].add_(by_query, alpha=block.weight)
+            upstream[head] = by_candidate.to(vectors.dtype).mul_(scale * block.weight)
         encoded.backward(model, upstream, penalty)
     return TaskLoss(
         per_head={head: value * scale for head, value in losses.items()},
         query_gradients={head: gradient.mul_(scale) for head, gradient in gradients.items()},
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _BlockGradients:
-    loss: Tensor  # summed over the block's cells
-    queries: Tensor  # [B, d], unscaled
-    candidates: Tensor  # [n, d], unscaled
 
 
 def _block_gradients(
@@ -187,9 +180,13 @@ def _block_gradients(
     positive: float,
     offset: float,
     loss: type[CellLoss],
-    kernels: Kernels,
-) -> _BlockGradients:
-    """Loss and gradients of one block of one head, from scores ``q c^T + offset`` [B, n]."""
+    kernels: PlainKernels,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One block of one head, from scores ``q c^T + offset`` [B, n].
+
+    Returns:
+        the loss, summed over the cells, and its unscaled gradients by queries and candidates.
+    """
     answers = _score_pairs(q, c, block) + offset
     slopes = q.new_empty(len(q), len(c))
     total = q.new_zeros((), dtype=torch.float64)
@@ -200,9 +197,7 @@ def _block_gradients(
     # each positive cell occurs once: queries of a batch are distinct and so are their answers
     cells = block.rows * len(c) + block.columns
     slopes.view(-1).index_add_(0, cells, (positive * slope).to(slopes.dtype))
-    return _BlockGradients(
-        loss=total, queries=at_least_float32(slopes @ c), candidates=slopes.T @ q
-    )
+    return total, at_least_float32(slopes @ c), slopes.T @ q
 
 
 # -- losses that need a sum over all candidates of a query --------------------------------------
@@ -214,7 +209,7 @@ def _backward_rows(
     blocks: Sequence[CandidateBlock],
     *,
     loss: type[RowLoss],
-    kernels: Kernels,
+    kernels: PlainKernels,
     penalty: Penalty | None,
 ) -> TaskLoss:
     first = next(iter(query_vectors.values()))
@@ -337,13 +332,9 @@ def _score_in_tiles(q: Tensor, c: Tensor) -> Iterator[tuple[slice, Tensor]]:
     They are still in a core's cache when they are read again: twice as fast as the whole block at
     once (measured, 2048 candidates).
     """
-    rows = max(1, min(len(q), _rows_in_cache(c)))
+    fit = _CELLS_IN_CACHE // max(1, len(c)) if c.device.type == "cpu" else len(q)
+    rows = max(1, min(len(q), fit))
     tile = q.new_empty(rows, len(c))
     for start in range(0, len(q), rows):
         some = slice(start, min(start + rows, len(q)))
         yield some, torch.mm(q[some], c.T, out=tile[: some.stop - start])
-
-
-def _rows_in_cache(c: Tensor) -> int:
-    """How many queries' scores to take at a time."""
-    return max(1, _CELLS_IN_CACHE // max(1, len(c))) if c.device.type == "cpu" else 2**31 - 1

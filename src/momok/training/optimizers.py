@@ -12,23 +12,13 @@ Online Learning and Stochastic Optimization".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from momok.model import MoMoK
 from momok.settings import TrainingSettings
-
-
-class StepOptimizer(Protocol):
-    """What a training step needs of an optimiser: PyTorch's own have it."""
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Clear the gradients of all parameters."""
-
-    def step(self) -> Any:
-        """Update the parameters."""
 
 
 class Optimizers:

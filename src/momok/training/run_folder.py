@@ -22,6 +22,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -143,13 +144,9 @@ class RunFolder:
         """Write down how far the run is."""
         _write_json(self.path / "run.json", self._read_json("run.json") | {"state": state})
 
-    def log(self, record: Mapping[str, Any]) -> None:
-        """Append a record to ``metrics.jsonl``."""
-        append_line(self.path / "metrics.jsonl", json.dumps(record, allow_nan=False))
-
-    def log_timing(self, record: Mapping[str, Any]) -> None:
-        """Append a record to ``timing.jsonl``."""
-        append_line(self.path / "timing.jsonl", json.dumps(record))
+    def log(self, record: Mapping[str, Any], file: str = "metrics.jsonl") -> None:
+        """Append a record to ``metrics.jsonl``, or to ``timing.jsonl``."""
+        append_line(self.path / file, json.dumps(record, allow_nan=False))
 
     def settle_log(self) -> int:
         """Bytes of ``metrics.jsonl``, on the disk for sure: a checkpoint remembers them."""
@@ -205,15 +202,16 @@ class RunFolder:
         """The model chosen on validation."""
         return self.path / "checkpoints" / "best.safetensors"
 
+    def result_path(self, split: str, protocol: str = "clean") -> Path:
+        """The file of an evaluation, whether there is one or not."""
+        return self.path / "results" / f"{split}{'' if protocol == 'clean' else '-published'}.json"
+
     def save_evaluation(self, evaluation: Evaluation) -> Path:
         """Write an evaluation and the rank of every query; give the JSON file's path."""
-        stem = evaluation.split + ("" if evaluation.protocol == "clean" else "-published")
+        path = self.result_path(evaluation.split, evaluation.protocol)
         if evaluation.query_ranks is not None:
-            write_file(
-                self.path / "results" / f"{stem}-ranks.safetensors",
-                save_arrays(evaluation.query_ranks.to_arrays()),
-            )
-        path = self.path / "results" / f"{stem}.json"
+            ranks = save_arrays(evaluation.query_ranks.to_arrays())
+            write_file(path.with_name(f"{path.stem}-ranks.safetensors"), ranks)
         _write_json(path, evaluation.to_json())
         return path
 
@@ -223,14 +221,13 @@ class RunFolder:
         Raises:
             RunError: there is none, or it is damaged.
         """
-        stem = split + ("" if protocol == "clean" else "-published")
-        path = self.path / "results" / f"{stem}.json"
+        path = self.result_path(split, protocol)
         if not path.is_file():
             raise RunError(
                 f"{self.path}: {split} has not been evaluated under the {protocol} protocol; "
                 f"momok evaluate {self.path} --split {split} --protocol {protocol} does it"
             )
-        value = self._read_json(f"results/{stem}.json")
+        value = self._read_json(f"results/{path.name}")
         try:
             return Evaluation.from_json(value)
         except RunError as error:
@@ -309,15 +306,7 @@ def _describe_data(graph: MultimodalGraph) -> dict[str, Any]:
             }
             for name, features in graph.features.items()
         },
-        "findings": [
-            {
-                "kind": finding.kind,
-                "count": finding.count,
-                "message": finding.message,
-                "examples": list(finding.examples),
-            }
-            for finding in graph.findings
-        ],
+        "findings": [asdict(finding) for finding in graph.findings],
     }
 
 

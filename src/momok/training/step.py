@@ -6,7 +6,7 @@ Shapes: B queries, K experts, d width of a modality.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,12 +15,11 @@ from momok.model import ClubNetworks, MoMoK, Queries, group_by_relation
 from momok.model.grouped_product import RelationGroups
 from momok.runtime import upload
 from momok.training.candidates import all_candidates, sample_candidates
-from momok.training.kernels import Kernels
-from momok.training.losses import CellLoss, Logits, RowLoss
+from momok.training.kernels import PlainKernels
+from momok.training.losses import CellLoss, Logits, Regulariser, RowLoss
 from momok.training.objective import backward_candidates
-from momok.training.optimizers import Optimizers, StepOptimizer
+from momok.training.optimizers import Optimizers
 from momok.training.queries import QueryBatch
-from momok.training.regularisers import Regulariser
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,28 +29,6 @@ class Disentanglement:
     clubs: ClubNetworks
     optimizer: Optimizers
     weight: float  # mu
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepLosses:
-    """Scalar tensors, left on the device so that nobody waits for them.
-
-    Args:
-        per_head: the task loss of each head.
-        penalty: of the regulariser, weighted, over all heads; None without one.
-        mutual_information: the CLUB estimate, before its weight; None without disentanglement.
-        estimator: the CLUB networks' own loss.
-    """
-
-    per_head: dict[str, Tensor]
-    penalty: Tensor | None = None
-    mutual_information: Tensor | None = None
-    estimator: Tensor | None = None
-
-    @property
-    def task(self) -> Tensor:
-        """The sum over heads."""
-        return torch.stack(list(self.per_head.values())).sum()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +108,7 @@ class _Penalties:
 def training_step(
     model: MoMoK,
     batch: QueryBatch,
-    optimizer: StepOptimizer,
+    optimizer: Optimizers | torch.optim.Optimizer,
     disentanglement: Disentanglement | None,
     *,
     generator: torch.Generator,
@@ -140,9 +117,9 @@ def training_step(
     regulariser: tuple[Regulariser, float] | None = None,
     block: int = 2048,
     negatives: int | None = None,
-    kernels: Kernels | None = None,
+    kernels: PlainKernels | None = None,
     draw: ExpertDraw | None = None,
-) -> StepLosses:
+) -> dict[str, Tensor]:
     """Update the model on one batch, then the CLUB networks.
 
     Sizes are known on the host from the start and nothing is read back, so that a GPU is given its
@@ -157,6 +134,11 @@ def training_step(
         block: candidates at a time.
         negatives: how many candidates are drawn besides the answers; None takes all entities.
         smoothing, loss, kernels: see ``backward_candidates``.
+
+    Returns:
+        scalars, left on the device so that nobody waits for them: ``loss/HEAD`` of every head; the
+        ``penalty`` of a regulariser, weighted, over all heads; with disentanglement the CLUB
+        estimate ``mutual_information``, before its weight, and ``estimator``, the networks' loss.
     """
     device = model.device
     placed, groups = batch.to(device), group_by_relation(batch.relations).to(device)
@@ -200,16 +182,15 @@ def training_step(
     torch.autograd.backward([x for x, _ in upstream], [gradient for _, gradient in upstream])
     model.add_row_gradients(rows, placed.heads)
     optimizer.step()
-    losses = StepLosses(
-        per_head=task.per_head, penalty=None if penalties is None else penalties.total
-    )
-    if disentanglement is None or information is None or draw is None:
-        return losses
-    return replace(
-        losses,
-        mutual_information=information.detach(),
-        estimator=_update_clubs(model, placed.heads, disentanglement, draw.estimator_pair),
-    )
+    losses = {f"loss/{head}": loss for head, loss in task.per_head.items()}
+    if penalties is not None:
+        losses["penalty"] = penalties.total
+    if disentanglement is not None and information is not None and draw is not None:
+        losses["mutual_information"] = information.detach()
+        losses["estimator"] = _update_clubs(
+            model, placed.heads, disentanglement, draw.estimator_pair
+        )
+    return losses
 
 
 def _stands_beside(loss: type[CellLoss] | type[RowLoss]) -> bool:

@@ -7,7 +7,11 @@ batches come from the host, with a generator of its own (see ``training_step`` f
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor
@@ -21,22 +25,16 @@ from momok.runtime import Runtime, give_memory_back
 from momok.settings import RunConfig, TrainingSettings
 from momok.training.candidates import choose_block
 from momok.training.checkpoint import model_tensors, write_checkpoint
-from momok.training.interruption import Interruption
-from momok.training.kernels import Kernels, PlainKernels, choose_kernels, score_flops
-from momok.training.losses import choose_loss
+from momok.training.kernels import PlainKernels, choose_kernels, score_flops
+from momok.training.losses import REGULARISERS, Regulariser, choose_loss
 from momok.training.metric_log import EventFiles, PendingLosses
 from momok.training.queries import TrainingQueries
-from momok.training.regularisers import REGULARISERS, Regulariser
 from momok.training.run_folder import RunFolder
 from momok.training.step import training_step
 from momok.training.training_state import build_learner
 
+_TIMING = "timing.jsonl"
 _READ_EVERY = 16  # steps on a GPU between looks at their losses; each waits for the device
-
-_CURE = (
-    "Lower training.learning_rate, set runtime.precision=float32, or look for extreme values in "
-    "the features"
-)
 
 
 def _choose_regulariser(
@@ -50,6 +48,32 @@ def _choose_regulariser(
             "entity and relation number by number; choose n3 or l2, or another model.decoder"
         )
     return REGULARISERS[settings.regulariser], settings.regularisation
+
+
+class _Interruption:
+    """Whether a stop was asked for; a second Ctrl-C stops at once."""
+
+    requested = False
+
+    def ask(self, number: int, _frame: object) -> None:
+        if self.requested and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.requested = True
+
+
+@contextmanager
+def _catch_interruption() -> Iterator[_Interruption]:
+    """SIGINT and SIGTERM in this block only ask for a stop, which is taken between two steps."""
+    interruption = _Interruption()
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # others may not have handlers
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, interruption.ask)
+    try:
+        yield interruption
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Trainer:
@@ -79,7 +103,7 @@ class Trainer:
         self.losses = PendingLosses(read_every=1 if device.type == "cpu" else _READ_EVERY)
         self.loss = choose_loss(settings.loss, sampled=settings.candidates == "sampled")
         self.regulariser = _choose_regulariser(model, settings)
-        self.kernels: Kernels = PlainKernels(model, self.loss)
+        self.kernels: PlainKernels = PlainKernels(model, self.loss)
         self.event_files = EventFiles(run.path / "tensorboard", wanted=settings.tensorboard)
 
     # -- the loop --------------------------------------------------------------------------
@@ -96,7 +120,7 @@ class Trainer:
         epochs = self.config.training.epochs
         position = self.learner.position
         try:
-            with Interruption() as interruption:
+            with _catch_interruption() as interruption:
                 while not position.stopped and position.epoch <= epochs:
                     self._epoch(interruption)
                     if interruption.requested:  # during the validation
@@ -126,11 +150,11 @@ class Trainer:
                 queries=min(settings.batch_size, len(self.queries)),
                 block=self.block,
             )
-        self.run.log_timing({"kind": "kernels", "compiled": self.kernels.compiled})
+        self.run.log({"kind": "kernels", "compiled": self.kernels.compiled}, _TIMING)
         if remark is not None:
             self.reporter.say(remark)
 
-    def _epoch(self, interruption: Interruption) -> None:
+    def _epoch(self, interruption: _Interruption) -> None:
         state, settings = self.learner.position, self.config.training
         if state.batch == 0:
             self.learner.epoch_start = self.learner.generator.get_state()
@@ -165,14 +189,9 @@ class Trainer:
                 self._account()
                 self._save_interrupted()
         self._account()
-        self.run.log_timing(
-            {
-                "kind": "epoch",
-                "epoch": state.epoch,
-                "batches": state.batch - first,
-                "seconds": round(time.perf_counter() - started, 3),
-            }
-        )
+        seconds = round(time.perf_counter() - started, 3)
+        record = {"kind": "epoch", "epoch": state.epoch, "batches": state.batch - first}
+        self.run.log(record | {"seconds": seconds}, _TIMING)
         self._finish_epoch()
 
     def _set_learning_rate(self) -> None:
@@ -206,10 +225,8 @@ class Trainer:
                 self.learner.position.sums[name] = self.learner.position.sums.get(name, 0.0) + value
             bad = [name for name, value in values.items() if not math.isfinite(value)]
             if bad:
-                raise TrainingError(
-                    f"epoch {self.learner.position.epoch}, batch {batch}: {', '.join(bad)} is not "
-                    f"finite; {self._describe_last_checkpoint()}. {_CURE}"
-                )
+                place = f"epoch {self.learner.position.epoch}, batch {batch}"
+                raise self._not_finite(f"{place}: {', '.join(bad)}")
 
     def _finish_epoch(self) -> None:
         state, settings = self.learner.position, self.config.training
@@ -245,7 +262,7 @@ class Trainer:
         if self.config.evaluation.protocol == "published":
             chosen = self._rank("test", epoch)
         seconds = round(time.perf_counter() - started, 3)
-        self.run.log_timing({"kind": "validation", "epoch": epoch, "seconds": seconds})
+        self.run.log({"kind": "validation", "epoch": epoch, "seconds": seconds}, _TIMING)
         state, patience = self.learner.position, self.config.training.patience
         mrr = chosen.overall[ANSWER].mrr
         assert mrr is not None, "splits are not empty"
@@ -271,8 +288,7 @@ class Trainer:
             progress=self.reporter.progress,
         )
         metrics = {head: m.to_json() for head, m in evaluation.overall.items()}
-        record = {"kind": split, "epoch": epoch, "metrics": metrics}
-        self.run.log(record)
+        self.run.log({"kind": split, "epoch": epoch, "metrics": metrics})
         self.event_files.add(
             {f"{split}/mrr/{h}": m.mrr for h, m in evaluation.overall.items()}, epoch
         )
@@ -291,15 +307,16 @@ class Trainer:
             tensors |= self.learner.disentanglement.clubs.state_dict(prefix="clubs.")
         for name, tensor in tensors.items():
             if not bool(tensor.isfinite().all()):
-                raise TrainingError(
-                    f"epoch {epoch}: {name} is not finite; "
-                    f"{self._describe_last_checkpoint()}. {_CURE}"
-                )
+                raise self._not_finite(f"epoch {epoch}: {name}")
 
-    def _describe_last_checkpoint(self) -> str:
+    def _not_finite(self, what: str) -> TrainingError:
+        kept = "no checkpoint had been saved yet"
         if self.run.last_checkpoint.is_file():
-            return "the last good checkpoint is kept"
-        return "no checkpoint had been saved yet"
+            kept = "the last good checkpoint is kept"
+        return TrainingError(
+            f"{what} is not finite; {kept}. Lower training.learning_rate, set "
+            "runtime.precision=float32, or look for extreme values in the features"
+        )
 
     def _save_interrupted(self) -> None:
         self._check_weights(self.learner.position.epoch)

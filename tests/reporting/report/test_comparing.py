@@ -26,7 +26,7 @@ from momok.reporting.report.comparing import (
     list_differing_settings,
 )
 from momok.reporting.report.comparison_page import find_changes
-from momok.reporting.report.contents import RunContents, load_contents, name_runs
+from momok.reporting.report.contents import RunContents, name_runs
 from momok.training import RunFolder
 from tests.reporting.report.pages import list_numbers, read_page
 
@@ -35,7 +35,7 @@ CopyRun = Callable[[str], Path]
 
 @pytest.fixture(scope="module")
 def runs(trained: dict[str, Path]) -> dict[str, RunContents]:
-    return {name: load_contents(path) for name, path in trained.items()}
+    return {name: RunContents(path) for name, path in trained.items()}
 
 
 def _read_reciprocals(path: Path) -> list[float]:
@@ -167,7 +167,7 @@ def test_runs_of_other_facts_are_refused(
     )
     other = RunFolder.create(tmp_path / "other", graph, resolve_config(), {})
     with pytest.raises(RunError, match=r"other \(published split.*which are not the same facts"):
-        check_comparable([runs["first"], load_contents(other.path)])
+        check_comparable([runs["first"], RunContents(other.path)])
     out = tmp_path / "page.html"
     with pytest.raises(RunError, match="cannot be compared"):
         write_report([trained["first"], other.path], out=out)

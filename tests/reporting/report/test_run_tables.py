@@ -7,7 +7,7 @@ from typing import Any
 
 from momok.config import resolve_config
 from momok.graph import MultimodalGraph
-from momok.reporting.report.contents import RunContents, load_contents
+from momok.reporting.report.contents import RunContents
 from momok.reporting.report.run_tables import list_changes, list_setting_rows, mark_code
 from momok.training import RunFolder
 from tests.training.small_training import build_graph
@@ -19,7 +19,7 @@ def _make_run(folder: Path, graph: MultimodalGraph, **changes: Any) -> RunConten
     config = resolve_config(preset, overrides=overrides)
     run = RunFolder.create(folder, graph, config, {})
     (run.path / "metrics.jsonl").touch()
-    return load_contents(run.path)
+    return RunContents(run.path)
 
 
 def test_settings_that_differ_from_the_preset(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -22,43 +23,17 @@ from momok.reporting.report.formatting import (
     rank,
     write,
 )
-from momok.reporting.report.pictures import Pictures
+from momok.reporting.report.page import Pictures
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Case = dict[str, Any]
 
 CASES = 6  # of a kind
 _PER_RELATION = 2  # of a kind: one relation would fill all places
 _RIVALS = 3  # answers of the model beside the true one
 _MOST_ASKED = 600  # wrong queries whose first answer is looked up
 _MOST_SCORED = 20_000  # facts whose probability is looked up
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """One line of a case: an entity that the model ranks."""
-
-    place: float
-    entity: Markup
-    probability: Number
-    true: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One test query: the question, the model's first answers and the true one.
-
-    Attributes:
-        question: with "?" for the side asked for.
-        answers: filtered, best first; the true one is among them.
-        heads: (head, its rank of the true answer, its probability).
-        unseen: whether train never shows an entity of the fact.
-    """
-
-    question: Markup
-    answers: Sequence[Answer]
-    heads: Sequence[tuple[Markup, Number, Number]]
-    unseen: bool
 
 
 @dataclass(frozen=True)
@@ -97,14 +72,18 @@ def find_cases(
     """Choose the surest right answers, the surest wrong ones and the answers furthest off.
 
     Returns:
-        (title, how they were chosen, cases) of each kind.
+        (title, how they were chosen, cases) of each kind. A case is what the template shows of a
+        query: ``question``, with "?" for the side asked for; ``answers``, the model's first ones
+        beside known facts, and the true one; ``heads``, each with its rank of the true answer and
+        its probability; ``unseen``, whether train never shows an entity of the fact.
     """
     assert contents.ranks is not None
     ranks = contents.ranks.ranks[ANSWER].realistic
     seen = ~contents.unseen_queries
     queries = Queries.of(contents.graph.test)
     right = np.flatnonzero(ranks == 1)
-    sure = right[np.argsort(-_score(contents, predictor)[right], kind="stable")]
+    scored = right[right % len(contents.graph.test) < _MOST_SCORED]
+    sure = scored[np.argsort(-_score(contents, predictor, scored)[ANSWER], kind="stable")]
     low = np.flatnonzero((ranks > 1) & seen)
     worst = _spread_out(queries, low[np.argsort(-ranks[low], kind="stable")])
     wrong = _sort_surest_wrong(queries, predictor, np.setdiff1d(np.flatnonzero(ranks > 1), worst))
@@ -146,15 +125,6 @@ def write_question(contents: RunContents, query: int, pictures: Pictures | None 
     return write('{} <span class="relation">{} →</span> {}', sides[0], relation, sides[1])
 
 
-def _score(contents: RunContents, predictor: Predictor) -> Floats:
-    """The probability of the true answer of every query [2F]; -1 beyond the bound."""
-    facts = contents.graph.test[:_MOST_SCORED]
-    scores = np.full((2, len(contents.graph.test)), -1.0)
-    scores[0, : len(facts)] = predictor.score_facts(facts, asked="tail").answer
-    scores[1, : len(facts)] = predictor.score_facts(facts, asked="head").answer
-    return scores.reshape(-1)
-
-
 def _spread_out(queries: Queries, order: Iterable[int]) -> list[int]:
     """The first queries of an order, each question once and few of a relation."""
     counts: Counter[int] = Counter()
@@ -190,7 +160,7 @@ def _build(
     ranks, entities = contents.ranks.ranks, contents.graph.entities
     queries = Queries.of(contents.graph.test)
     rivals = predictor.predict_many([queries.ask(q) for q in chosen], k=_RIVALS, known="hide")
-    scores = _score_heads(contents, predictor, chosen)
+    scores = _score(contents, predictor, np.asarray(chosen))
     shown_heads = name_heads(scores)
     calibration = predictor.calibration
 
@@ -207,12 +177,12 @@ def _build(
         # The stored rank decides where the true answer stands: the scores of a tie may be equal.
         ranked.sort(key=lambda item: (item[2] and place > _RIVALS, -item[0], not item[2]))
         answers = [
-            Answer(
-                place=place if true else position,
-                entity=pictures.show(entity),
-                probability=show(ANSWER, score, bar=True),
-                true=true,
-            )
+            {
+                "place": place if true else position,
+                "entity": pictures.show(entity),
+                "probability": show(ANSWER, score, bar=True),
+                "true": true,
+            }
             for position, (score, entity, true) in enumerate(ranked, start=1)
         ]
         heads = [
@@ -224,28 +194,24 @@ def _build(
             for head in scores
         ]
         cases.append(
-            Case(
-                question=write_question(contents, query, pictures),
-                answers=answers,
-                heads=heads,
-                unseen=bool(contents.unseen_queries[query]),
-            )
+            {
+                "question": write_question(contents, query, pictures),
+                "answers": answers,
+                "heads": heads,
+                "unseen": bool(contents.unseen_queries[query]),
+            }
         )
     return cases
 
 
-def _score_heads(
-    contents: RunContents, predictor: Predictor, chosen: Sequence[int]
-) -> dict[str, Floats]:
+def _score(contents: RunContents, predictor: Predictor, chosen: Ints) -> dict[str, Floats]:
     """Per head and, last, for the answer: the probability of the true answer of each query."""
     facts = contents.graph.test
-    positions = np.asarray(chosen)
-    of_tail = positions < len(facts)
+    of_tail = chosen < len(facts)
     scores = {head: np.empty(len(chosen)) for head in (*predictor.heads, ANSWER)}
     for side, mine in (("tail", of_tail), ("head", ~of_tail)):
         if mine.any():
-            asked = facts[positions[mine] % len(facts)]
-            found = predictor.score_facts(asked, asked=side)  # type: ignore[arg-type]
+            found = predictor.score_facts(facts[chosen[mine] % len(facts)], asked=side)  # type: ignore[arg-type]
             for head, values in (*found.heads.items(), (ANSWER, found.answer)):
                 scores[head][mine] = values
     return scores

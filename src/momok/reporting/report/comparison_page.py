@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from markupsafe import Markup
 
 from momok.evaluation import ANSWER
 from momok.progress import Progress
+from momok.reporting.plots import draw_run_curves
 from momok.reporting.report.cases import Queries, write_question
 from momok.reporting.report.comparing import (
     Difference,
@@ -24,10 +26,12 @@ from momok.reporting.report.contents import RunContents
 from momok.reporting.report.formatting import (
     NONE,
     Cell,
+    Notice,
     badge,
     clean,
     code,
     count,
+    list_in_words,
     name,
     name_entity,
     name_heads,
@@ -40,15 +44,14 @@ from momok.reporting.report.formatting import (
     strong,
     write,
 )
-from momok.reporting.report.notices import list_comparison_notices
 from momok.reporting.report.page import Charts, render_page
-from momok.reporting.report.plots import draw_differences, draw_run_curves, draw_runs
 from momok.reporting.report.run_tables import (
     GROUPS,
     MOST_RELATIONS,
     describe_time,
     list_relations,
 )
+from momok.reporting.row_plots import draw_differences, draw_runs
 from momok.reporting.style import fit_text, plot_style
 
 _MOST_CHANGES = 3  # groups whose most different questions are listed
@@ -84,7 +87,7 @@ def render_comparison(runs: Sequence[RunContents], plots: Path | None, progress:
         "units": units,
         "tested": tested,
         "charts": charts,
-        "notices": list(list_comparison_notices(runs, groups, units, differences)),
+        "notices": list(list_notices(runs, groups, units, differences)),
         "results": list_results(groups),
         "differences": differences,
         "changes": [
@@ -276,3 +279,46 @@ def list_circumstances(runs: Sequence[RunContents]) -> list[list[Cell]]:
 
 def _show(value: Any) -> Cell:
     return value if isinstance(value, Markup) else name(value, longest=60)
+
+
+def list_notices(
+    runs: Sequence[RunContents],
+    groups: Sequence[Group],
+    units: Sequence[Group],
+    differences: Sequence[Difference],
+) -> Iterator[Notice]:
+    """The notices of several runs.
+
+    Args:
+        runs: all of them.
+        groups: the runs by their settings.
+        units: what is compared: the groups, or single runs where all have the same settings.
+        differences: of the units to the first.
+    """
+    protocols = {run.published for run in runs}
+    if protocols == {True, False}:
+        names = list_in_words(run.name for run in runs if run.published)
+        yield (
+            f"Not comparable: {names} used the published protocol (selected on test, best of each "
+            "metric apart), the others did not. No differences are given across the two.",
+            "bad",
+        )
+    elif protocols == {True}:
+        text = "Published protocol: all numbers were selected on test. For comparison only."
+        yield text, "bad"
+    for run in runs:
+        for missing in run.missing:
+            yield write("{}: {}.", name(run.name), missing), "warn"
+    if len(groups) > 1 and any(len(group.tested) == 1 for group in groups):
+        text = "Some settings have one run only: how far results spread over seeds is not known "
+        yield f"{text}for them.", "warn"
+    for group in groups:
+        seeds = Counter(run.config.seed for run in group.runs)
+        twice = [seed for seed, times in seeds.items() if times > 1]
+        if twice:
+            text = f"Seed {list_in_words(twice)} is there more than once with the same settings: "
+            yield f"{text}the standard deviation is too small.", "warn"
+    if len({run.data["fingerprint"].value for run in runs}) > 1:
+        yield "The runs share all facts, but not the features of the entities.", "plain"
+    if len(differences) < len(units) - 1 and len(protocols) == 1:
+        yield "Runs without the ranks of single queries have no intervals.", "plain"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,23 +15,23 @@ from safetensors.numpy import load_file
 
 from momok.errors import RunError
 from momok.evaluation import ANSWER, Evaluation, QueryRanks, Ranks
-from momok.graph import MultimodalGraph
 from momok.graph.triples import mark_unseen
 from momok.reporting.plots import choose_epoch
 from momok.reporting.report.formatting import Value, shorten
-from momok.settings import RunConfig
 from momok.training import RunFolder
 
 LONGEST_NAME = 60  # of a run, in letters
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class RunContents:
     """One run, as read from its folder. A ``Value`` knows the place of all its parts.
 
+    Args:
+        path: the folder.
+        name: what the report calls it, unique among its runs; by default the folder's name.
+        prefix: stands before the files in the sources of numbers.
+
     Attributes:
-        run: the folder.
-        name: what the report calls it, unique among the runs of a report.
         about: ``run.json``.
         config: the settings; ``settings`` are the same as read from ``config.json``.
         data, environment: the files of these names.
@@ -44,23 +43,74 @@ class RunContents:
             file, ``results/test.json``.
         ranks: of every test query; None where they are not stored.
         missing: what is not there, and what to do about it, in words.
+
+    Raises:
+        RunError: it is no run, or a file of it is damaged.
+        DataError: its graph cannot be read.
     """
 
-    run: RunFolder
-    name: str
-    about: Mapping[str, Any]
-    config: RunConfig
-    settings: Value
-    data: Value
-    environment: Value
-    graph: MultimodalGraph
-    epochs: Sequence[Value]
-    validations: Sequence[Value]
-    timings: Sequence[Mapping[str, Any]]
-    evaluation: Evaluation | None
-    result: Value
-    ranks: QueryRanks | None
-    missing: Sequence[str]
+    def __init__(self, path: Path, name: str = "", prefix: str = "") -> None:
+        self.run = run = RunFolder(path)
+        self.name = name or shorten(path.resolve().name, LONGEST_NAME)
+        self.about = json.loads((path / "run.json").read_text(encoding="utf-8"))  # is checked
+        self.config = run.config
+        self.settings = Value(run.config.model_dump(mode="json"), f"{prefix}config.json#")
+        self.data = Value(run.data, f"{prefix}data.json#")
+        self.environment = Value(run.environment, f"{prefix}environment.json#")
+        self.graph = run.load_graph()
+        self.missing: list[str] = []
+        records = Value(list(run.records()), f"{prefix}metrics.jsonl#").items()
+        by_kind: dict[str, list[Value]] = {}
+        for _, record in records:
+            by_kind.setdefault(record.value["kind"], []).append(record)
+        self.epochs = by_kind.get("epoch", [])
+        self.validations = by_kind.get("test" if self.published else "valid", [])
+        self.evaluation = self._load_result()
+        file = run.result_path("test", self.config.evaluation.protocol).relative_to(path)
+        result = self.evaluation.to_json() if self.evaluation else {}
+        self.result = Value(result, f"{prefix}{file.as_posix()}#")
+        self.ranks = self._load_ranks(self.evaluation) if self.evaluation else None
+        self.timings: list[dict[str, Any]] = []
+        if (path / "timing.jsonl").is_file():
+            self.timings = list(run.records(file="timing.jsonl"))
+        else:
+            self.missing.append("timing.jsonl is not there, so nothing is said about time")
+
+    def _load_result(self) -> Evaluation | None:
+        run, protocol = self.run, self.config.evaluation.protocol
+        if run.result_path("test", protocol).is_file():
+            return run.load_evaluation("test", protocol)
+        what = "evaluate {} makes it" if run.state == "finished" else "resume {} finishes the run"
+        self.missing.append(f"there is no test result: momok {what.format(run.path)}")
+        return None
+
+    def _load_ranks(self, evaluation: Evaluation) -> QueryRanks | None:
+        """The rank of every test query; under the published protocol, those of one checkpoint."""
+        result = self.run.result_path("test", evaluation.protocol)
+        path = result.with_name(f"{result.stem}-ranks.safetensors")
+        remedy = f"momok evaluate {self.run.path} writes them again"
+        if not path.is_file():
+            self.missing.append(f"the ranks of single queries are not there: {remedy}")
+            return None
+        try:
+            arrays = load_file(path)
+            kinds = ("optimistic", "pessimistic")
+            ranks = {
+                head: Ranks(**{kind: arrays[f"{kind}/{head}"] for kind in kinds})
+                for head in evaluation.heads
+            }
+            facts = arrays["facts"]
+        except (SafetensorError, KeyError, OSError, ValueError) as error:
+            raise RunError(f"{path}: cannot be read ({error}): {remedy}") from error
+        if not np.array_equal(facts, self.graph.test) or any(
+            len(r.optimistic) != 2 * len(facts) for r in ranks.values()
+        ):
+            raise RunError(f"{path}: its queries are not the test facts of the run: {remedy}")
+        found = QueryRanks(facts=facts, ranks=ranks)
+        mrr = evaluation.overall[ANSWER].mrr or 0.0
+        if not self.published and abs(float(found.reciprocal().mean()) - mrr) > 1e-9:
+            raise RunError(f"{path}: these ranks are not those of {result.name}: {remedy}")
+        return found
 
     @property
     def published(self) -> bool:
@@ -92,7 +142,6 @@ class RunContents:
 
     @property
     def chosen_epoch(self) -> int | None:
-        """The epoch whose checkpoint was kept."""
         return None if self.chosen is None else int(self.chosen.value["epoch"])
 
     @property
@@ -143,7 +192,7 @@ def load_runs(paths: Sequence[Path]) -> Iterator[RunContents]:
     """
     names = name_runs(paths)
     for path, name in zip(paths, names, strict=True):
-        yield load_contents(path, name, prefix=f"{name}:" if len(paths) > 1 else "")
+        yield RunContents(path, name, prefix=f"{name}:" if len(paths) > 1 else "")
 
 
 def name_runs(paths: Sequence[Path]) -> list[str]:
@@ -163,86 +212,3 @@ def name_runs(paths: Sequence[Path]) -> list[str]:
         name if names.count(name) == 1 else f"{shorten(name, LONGEST_NAME - 6)} ({place})"
         for place, name in enumerate(names, 1)
     ]
-
-
-def load_contents(path: Path, name: str = "", prefix: str = "") -> RunContents:
-    """Read a run folder.
-
-    Args:
-        path: the folder.
-        name: what the report calls it; by default the folder's name.
-        prefix: stands before the files in the sources of numbers.
-
-    Raises:
-        RunError: it is no run, or a file of it is damaged.
-        DataError: its graph cannot be read.
-    """
-    run = RunFolder(path)
-    graph = run.load_graph()
-    missing: list[str] = []
-    published = run.config.evaluation.protocol == "published"
-    records = list(Value(list(run.records()), f"{prefix}metrics.jsonl#").items())
-    split = "test" if published else "valid"
-    file = f"results/test{'-published' if published else ''}.json"
-    evaluation = _load_result(run, file, missing)
-    timed = (path / "timing.jsonl").is_file()
-    if not timed:
-        missing.append("timing.jsonl is not there, so nothing is said about time")
-    return RunContents(
-        run=run,
-        name=name or shorten(path.resolve().name, LONGEST_NAME),
-        about=json.loads((path / "run.json").read_text(encoding="utf-8")),  # RunFolder checked it
-        config=run.config,
-        settings=Value(run.config.model_dump(mode="json"), f"{prefix}config.json#"),
-        data=Value(run.data, f"{prefix}data.json#"),
-        environment=Value(run.environment, f"{prefix}environment.json#"),
-        graph=graph,
-        epochs=[record for _, record in records if record.value["kind"] == "epoch"],
-        validations=[record for _, record in records if record.value["kind"] == split],
-        timings=list(run.records(file="timing.jsonl")) if timed else [],
-        evaluation=evaluation,
-        result=Value(evaluation.to_json() if evaluation else {}, f"{prefix}{file}#"),
-        ranks=_load_ranks(run, graph, evaluation, missing) if evaluation else None,
-        missing=missing,
-    )
-
-
-def _load_result(run: RunFolder, file: str, missing: list[str]) -> Evaluation | None:
-    if (run.path / file).is_file():
-        return run.load_evaluation("test", run.config.evaluation.protocol)
-    what = "evaluate {} makes it" if run.state == "finished" else "resume {} finishes the run"
-    missing.append(f"there is no test result: momok {what.format(run.path)}")
-    return None
-
-
-def _load_ranks(
-    run: RunFolder, graph: MultimodalGraph, evaluation: Evaluation, missing: list[str]
-) -> QueryRanks | None:
-    """The rank of every test query; under the published protocol, those of one checkpoint."""
-    suffix = "" if evaluation.protocol == "clean" else "-published"
-    path = run.path / "results" / f"test{suffix}-ranks.safetensors"
-    remedy = f"momok evaluate {run.path} writes them again"
-    if not path.is_file():
-        missing.append(f"the ranks of single queries are not there: {remedy}")
-        return None
-    try:
-        arrays = load_file(path)
-        facts = arrays["facts"]
-        ranks = {
-            head: Ranks(
-                optimistic=arrays[f"optimistic/{head}"], pessimistic=arrays[f"pessimistic/{head}"]
-            )
-            for head in evaluation.heads
-        }
-    except (SafetensorError, KeyError, OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read ({error}): {remedy}") from error
-    if not np.array_equal(facts, graph.test) or any(
-        len(r.optimistic) != 2 * len(facts) for r in ranks.values()
-    ):
-        raise RunError(f"{path}: its queries are not the test facts of the run: {remedy}")
-    mean = float((1.0 / ranks[ANSWER].realistic).mean())
-    if evaluation.protocol == "clean" and abs(mean - (evaluation.overall[ANSWER].mrr or 0)) > 1e-9:
-        raise RunError(
-            f"{path}: these ranks are not those of {path.with_name('test.json').name}: {remedy}"
-        )
-    return QueryRanks(facts=facts, ranks=ranks)

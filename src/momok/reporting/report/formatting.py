@@ -62,6 +62,7 @@ class Number(Markup):
 
 
 Cell: TypeAlias = str  # plain text or Markup
+Notice: TypeAlias = tuple[Cell, str]  # a text and its tone: plain, warn, or bad: doubt the numbers
 Quantity: TypeAlias = Value | float | None
 NONE = Number("–")
 

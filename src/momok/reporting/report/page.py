@@ -1,7 +1,8 @@
-"""The page as one HTML file from a template: nothing is fetched, nothing executed."""
+"""The page as one HTML file from a template, its figures and pictures: nothing is fetched."""
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -17,11 +18,17 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import momok
+from momok.errors import MomokError
+from momok.graph import MultimodalGraph, load_graph
+from momok.graph.pictures import PictureError, ignore_picture_warnings, open_picture
 from momok.reporting.plots import save_plot
 from momok.reporting.report import formatting
-from momok.reporting.report.formatting import Cell, Number, clean
+from momok.reporting.report.contents import RunContents
+from momok.reporting.report.formatting import Cell, Number, clean, name_entity, write
 from momok.reporting.style import COLOURS, PLOT_VARIABLES
 
+_SIDE = 96  # pixels of a picture: shown at half of that, sharp on dense screens
+_QUALITY = 82
 _SVG = "{http://www.w3.org/2000/svg}"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _COLOUR = re.compile(r"#[0-9a-f]{6}\b")
@@ -102,6 +109,79 @@ def embed_figure(figure: Figure, salt: str) -> Chart:
 def _name_colour(match: re.Match[str]) -> str:
     variable = PLOT_VARIABLES.get(match[0])
     return f"var(--{variable})" if variable else match[0]
+
+
+class Pictures:
+    """Shows entities with their pictures, decoded and encoded anew.
+
+    Nothing of a file but its pixels gets into the page. Files that are no pictures are counted and
+    left out.
+
+    Args:
+        graph: has the names.
+        files: entity id to picture file.
+        note: why there are none, "" where there are.
+    """
+
+    def __init__(self, graph: MultimodalGraph, files: Mapping[int, Path], note: str = "") -> None:
+        self._graph = graph
+        self._files = files
+        self._shown: dict[int, Markup] = {}
+        self.note = note
+        self.unreadable = 0
+
+    def show(self, entity: int) -> Markup:
+        """The name of an entity, after its picture where it has one."""
+        if entity not in self._shown:
+            picture = Markup("")
+            if entity in self._files:
+                alt = f"Picture of {self._graph.entity_names[entity][:80]}"
+                picture = encode_picture(self._files[entity], alt)
+                self.unreadable += not picture
+            name = name_entity(self._graph, entity)
+            self._shown[entity] = write('<span class="entity">{}{}</span>', picture, name)
+        return self._shown[entity]
+
+
+def find_pictures(contents: RunContents, *, wanted: bool) -> Pictures:
+    """The pictures of a run's entities, which stay in the folder that its graph was read from."""
+    source = str(contents.data["source"].value)
+    files: dict[int, Path] = {}
+    if not wanted:
+        note = "Pictures were left out (--no-pictures)."
+    elif not source:
+        note = "The graph was made in memory, so there are no pictures."
+    else:
+        try:
+            graph = load_graph(source, split="published")
+        except MomokError:
+            note = f"Without pictures: the graph's folder {source} cannot be read now."
+        else:
+            entities = contents.graph.entities
+            files = {
+                entities.index(label): path
+                for entity, path in graph.pictures.items()
+                if (label := graph.entities.labels[entity]) in entities
+            }
+            note = "" if files else "The graph has no pictures."
+    return Pictures(contents.graph, files, note)
+
+
+def encode_picture(path: Path, alt: str) -> Markup:
+    """A small copy of a picture as an ``<img>`` element; empty where the file is no picture."""
+    try:
+        with ignore_picture_warnings():
+            picture = open_picture(path, side=2 * _SIDE, transparency=True)
+    except PictureError:
+        return Markup("")
+    picture.thumbnail((_SIDE, _SIDE))
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=_QUALITY)
+    code = base64.b64encode(buffer.getvalue()).decode()
+    return write(
+        '<img src="data:image/webp;base64,{}" alt="{}" width="{}" height="{}">',
+        code, alt, max(picture.width // 2, 1), max(picture.height // 2, 1),
+    )  # fmt: skip
 
 
 def render_page(

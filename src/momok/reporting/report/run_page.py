@@ -3,47 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from momok.evaluation import (
-    ANSWER,
-    Metrics,
-    paired_bootstrap,
-)
+from momok.evaluation import ANSWER, Metrics, paired_bootstrap
 from momok.prediction import Predictor, explain_model
 from momok.prediction.calibration.record import load_calibration
 from momok.progress import Progress
-from momok.reporting.plots import draw_curves, draw_heads
-from momok.reporting.relation_plots import (
-    draw_disentanglement,
-    draw_experts,
-    draw_groups,
-    draw_modalities,
-    draw_relations,
+from momok.reporting.plots import (
+    draw_curves,
+    draw_epoch_times,
+    draw_heads,
+    draw_ranks,
+    draw_reliability,
 )
 from momok.reporting.report.cases import find_cases
 from momok.reporting.report.comparing import SAMPLES, SEED
 from momok.reporting.report.contents import RunContents
 from momok.reporting.report.formatting import (
     Cell,
+    Notice,
     Value,
     badge,
+    count,
     name,
     number,
+    percent,
+    signed,
+    write,
 )
-from momok.reporting.report.notices import list_notices
-from momok.reporting.report.page import Charts, render_page
-from momok.reporting.report.pictures import find_pictures
-from momok.reporting.report.plots import (
-    draw_epoch_times,
-    draw_ranks,
-    draw_reliability,
-    draw_sizes,
-)
+from momok.reporting.report.page import Charts, find_pictures, render_page
 from momok.reporting.report.run_tables import (
     GROUPS,
     MOST_RELATIONS,
@@ -54,8 +46,27 @@ from momok.reporting.report.run_tables import (
     list_relations,
     list_setting_rows,
 )
+from momok.reporting.row_plots import (
+    draw_disentanglement,
+    draw_experts,
+    draw_groups,
+    draw_modalities,
+    draw_relations,
+    draw_sizes,
+)
 from momok.reporting.style import fit_text, plot_style
 
+_SMALL_TEST = 500  # queries
+_TELLING_TIES = 0.001  # of MRR
+_TELLING_GAP = 0.002  # of MRR, of the answer below a single head
+_MANY_UNSEEN = 0.05  # of the test facts
+_LOW_COVERAGE = 0.5  # of the entities with features
+_STATES = {
+    "training": "This run is under way, or was killed",
+    "interrupted": "This run was interrupted",
+    "trained": "This run is trained and not tested yet",
+    "finished": "This run is finished, and its test result is gone",
+}
 _LONGEST_GROUP_NAME = 34
 _ENOUGH_QUERIES = 20  # of a relation, to call it weak or strong
 
@@ -205,3 +216,68 @@ def find_extremes(relations: Sequence[Relation]) -> list[tuple[str, int, Value]]
     tested.sort(key=lambda relation: relation.heads[ANSWER]["mrr"].value)
     chosen = [("Strongest", tested[-1]), ("Weakest", tested[0])] if len(tested) > 1 else []
     return [(word, relation.place, relation.heads[ANSWER]) for word, relation in chosen]
+
+
+def list_notices(run: RunContents) -> Iterator[Notice]:
+    """The notices of one run."""
+    if run.published:
+        yield (
+            "Published protocol: the checkpoint was chosen on test and the best of each metric "
+            "kept apart. For comparison with published numbers only; no model reaches them.",
+            "bad",
+        )
+    if run.evaluation is None:
+        yield _describe_state(run), "warn"
+    for text in run.missing:
+        yield f"{text[0].upper()}{text[1:]}.", "warn"
+    if run.evaluation is not None:
+        for notice in _check_result(run):
+            yield notice, "warn"
+    last = run.epochs[-1].value["epoch"] if run.epochs else 0
+    if run.state == "finished" and run.chosen_epoch == last == run.config.training.epochs:
+        text = f"The best validation is the last one (epoch {last}): more epochs may help "
+        yield f"{text}(training.epochs).", "warn"
+    entities = run.data["entities"].value
+    for modality, features in run.data.value.get("features", {}).items():
+        present = features["present"]
+        if present < _LOW_COVERAGE * entities:
+            yield f"Only {present:,} of {entities:,} entities have {modality} features.", "plain"
+
+
+def _describe_state(run: RunContents) -> str:
+    done = f"{_STATES.get(run.state, run.state)}: {len(run.epochs)} of at most "
+    done += f"{run.config.training.epochs} epochs are done. "
+    if run.chosen is None:
+        return f"{done}There was no validation yet, so nothing can be said of its quality."
+    kind, what = ("test", "honest") if run.published else ("validation", "test")
+    return (
+        f"{done}These are {kind} numbers of epoch {run.chosen_epoch}, the best so far; they chose "
+        f"the checkpoint and are no {what} result."
+    )
+
+
+def _check_result(run: RunContents) -> Iterator[Cell]:
+    evaluation, result = run.evaluation, run.result
+    assert evaluation is not None
+    share = evaluation.num_unseen_facts / max(evaluation.num_facts, 1)
+    if share >= _MANY_UNSEEN:
+        yield write(
+            "{} of the test facts ({}) have an entity that train never shows; on the others the "
+            "MRR is {}.",
+            count(result["num_unseen_facts"]),
+            f"{share:.0%}",
+            percent(result["by_seen"]["seen"][ANSWER]["mrr"]),
+        )
+    if evaluation.num_queries < _SMALL_TEST:
+        yield f"The test split is small ({evaluation.num_queries:,} queries): wide intervals."
+    overall = evaluation.overall
+    high, low = (
+        evaluation.by_tie_rule.get(rule, overall)[ANSWER].mrr or 0.0
+        for rule in ("optimistic", "pessimistic")
+    )
+    if high - low > _TELLING_TIES:
+        text = "Many candidates tie: between the tie rules the MRR differs by {} points."
+        yield write(text, signed(high - low))
+    single = max(metrics.mrr or 0.0 for head, metrics in overall.items() if head != ANSWER)
+    if (overall[ANSWER].mrr or 0.0) < single - _TELLING_GAP:
+        yield "One head alone does better than the answer, the mean of all heads."

@@ -1,4 +1,4 @@
-"""Plots with a row for every relation: its MRR, its experts and its modalities.
+"""Plots with a row for every relation, group of queries or run; what the experts of a model do.
 
 Shapes: R relations, K experts, M modalities.
 """
@@ -19,7 +19,10 @@ from numpy.typing import NDArray
 from momok.evaluation import ANSWER, Evaluation, Metrics
 from momok.reporting.style import (
     BAR,
+    HEAD_COLOURS,
     INK,
+    LONGEST_RUN_NAME,
+    MUTED,
     PAPER,
     add_legend,
     choose_colours,
@@ -28,6 +31,7 @@ from momok.reporting.style import (
     format_ticks,
     label_rows,
     make_figure,
+    scale_logarithmically,
 )
 
 if TYPE_CHECKING:
@@ -137,6 +141,78 @@ def draw_groups(
     format_ticks(axes, "x")
     words = "MRR of the answer (bar) and of each head (dots)"
     axes.set_xlabel(f"{words}\n{remark}" if remark else words)
+    add_legend(figure)
+    return figure
+
+
+def draw_sizes(relations: Sequence[tuple[int, Metrics]]) -> Figure:
+    """Draw the MRR of relations over their train facts: (train facts, metrics of the answer)."""
+    figure, axes = make_figure()
+    most = max(metrics.count for _, metrics in relations)
+    axes.scatter(
+        [max(facts, 0.5) for facts, _ in relations],  # none: left of one, on a logarithmic axis
+        [100 * (metrics.mrr or 0.0) for _, metrics in relations],
+        [12 + 180 * metrics.count / most for _, metrics in relations],
+        color=HEAD_COLOURS["structure"],
+        edgecolor=PAPER,
+        linewidth=0.8,
+        alpha=0.75,
+    )
+    scale_logarithmically(axes, "x")
+    format_ticks(axes, "y")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("train facts of the relation")
+    axes.set_ylabel("MRR of the answer")
+    return figure
+
+
+def draw_runs(groups: Sequence[tuple[str, Sequence[float]]], metric: str) -> Figure:
+    """Draw a metric of every run as a dot, and the mean of each group with its deviation.
+
+    Args:
+        groups: (name, values of its runs as shares), from above.
+        metric: its name.
+    """
+    figure, axes = make_figure(height=0.42 * len(groups) + 1.1)
+    for place, (_, values) in enumerate(groups):
+        points = 100 * np.asarray(values)
+        if len(points) > 1:
+            mean, deviation = points.mean(), points.std(ddof=1)
+            axes.barh(place, 2 * deviation, 0.5, left=mean - deviation, color=BAR)
+            axes.plot([mean, mean], [place - 0.3, place + 0.3], color=INK, linewidth=2)
+        axes.plot(
+            points, np.full(len(points), place), "o", color=HEAD_COLOURS["structure"],
+            markersize=6, markeredgecolor=PAPER, markeredgewidth=0.6,
+        )  # fmt: skip
+    label_rows(axes, [fit_text(name, LONGEST_RUN_NAME) for name, _ in groups])
+    axes.use_sticky_edges = False
+    axes.margins(x=0.08)
+    axes.set_xlabel(f"test {metric} of the runs, mean and standard deviation")
+    format_ticks(axes, "x")
+    return figure
+
+
+def draw_differences(
+    rows: Sequence[tuple[str, Mapping[str, tuple[float, float, float]]]], reference: str
+) -> Figure:
+    """Draw differences to a reference with their intervals, in percentage points.
+
+    Args:
+        rows: (name, {metric: (difference, low, high)}) as shares, from above.
+        reference: the name of what they are compared with.
+    """
+    figure, axes = make_figure(height=0.6 * len(rows) + 1.5)
+    metrics = list(rows[0][1])
+    colours = (INK, HEAD_COLOURS["structure"], HEAD_COLOURS["text"])
+    for step, (metric, colour) in enumerate(zip(metrics, colours, strict=True)):
+        values, lows, highs = np.array([intervals[metric] for _, intervals in rows]).T * 100
+        places = np.arange(len(rows)) + (step - (len(metrics) - 1) / 2) * 0.24
+        axes.hlines(places, lows, highs, color=colour, linewidth=1.6)
+        axes.plot(values, places, "o", color=colour, markersize=5.5, label=metric)
+    axes.axvline(0, color=MUTED, linewidth=1.2, zorder=1)
+    label_rows(axes, [fit_text(name, LONGEST_RUN_NAME) for name, _ in rows])
+    against = fit_text(reference, LONGEST_RUN_NAME)
+    axes.set_xlabel(f"percentage points above {against}; 95% intervals")
     add_legend(figure)
     return figure
 

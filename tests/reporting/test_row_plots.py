@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from momok.prediction import ModelExplanation
 from momok.prediction.questions import Thing
 from momok.reporting import draw_model_plots
-from momok.reporting.relation_plots import (
+from momok.reporting.row_plots import (
     MOST_RELATIONS,
     choose_relations,
     draw_disentanglement,
