@@ -112,6 +112,28 @@ def test_questions_asked_at_once_are_answered_together_and_alike(service: Servic
         assert [p.label for p in found] == [p.label for p in alone]  # type: ignore[attr-defined]
 
 
+def test_many_questions_of_one_kind_do_not_hold_up_others() -> None:
+    calls = []
+
+    class Counting:
+        def predict_many(self, questions: list[object], k: int, **_: object) -> object:
+            calls.append((k, len(questions)))
+            return questions
+
+    counting: Predictor = Counting()  # type: ignore[assignment]
+    batcher = MicroBatcher(30.0, Metrics())
+
+    async def ask_all() -> None:
+        asked = [1] * 200 + [2]
+        await asyncio.gather(
+            *(batcher.ask((0, 0, None), (counting, k, "mark", False)) for k in asked)
+        )
+
+    asyncio.run(ask_all())
+    batcher.close()
+    assert calls == [(1, 64), (2, 1), (1, 64), (1, 64), (1, 8)]
+
+
 def test_a_failing_question_fails_alone() -> None:
     class Broken:
         def predict_many(self, *_: object, **__: object) -> object:

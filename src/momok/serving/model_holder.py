@@ -113,11 +113,13 @@ class MicroBatcher:
     async def _answer_waiting(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
-            options, waiting = next(iter(self._waiting.items()))
-            asked, waiting[:_MOST] = waiting[:_MOST], []
-            if not waiting:
-                del self._waiting[options]
-            asked = [(question, future) for question, future in asked if not future.done()]
+            options = next(iter(self._waiting))
+            waiting = self._waiting.pop(options)
+            if waiting[_MOST:]:  # those of other options come first
+                self._waiting[options] = waiting[_MOST:]
+            asked = [
+                (question, future) for question, future in waiting[:_MOST] if not future.done()
+            ]
             self._metrics.batch_size.observe(len(asked))
             predictor, k, known, plausible = options
             questions = [question for question, _ in asked]
