@@ -184,7 +184,17 @@ def _fetch_file(file: PublishedFile, waiting: Path, lock: Path, progress: Progre
             downloader=downloader,
         )
     except ValueError:
-        raise FetchError(_describe_mismatch(file, recorded, lock)) from None
+        fault = (
+            f"what came is not the published {file.name} (its sha256 is not {known[:12]}…); "
+            f"nothing was put in place. Try again; if it stays so, the file was changed at its "
+            f"address"
+        )
+        if not file.sha256:
+            fault = (
+                f"what came is not what came the first time (sha256 {known[:12]}…, in {lock}); "
+                f"take its entry out of that file if the change is right"
+            )
+        raise FetchError(f"{file.url}: {fault}") from None
     trust = "verified" if file.sha256 else "recorded" if recorded else "unverified"
     fetched = Fetched(
         name=file.name,
@@ -198,19 +208,6 @@ def _fetch_file(file: PublishedFile, waiting: Path, lock: Path, progress: Progre
         entries[file.url] = {"sha256": fetched.sha256, "size": fetched.size, "date": _today()}
         write_file(lock, (json.dumps(entries, indent=1) + "\n").encode())
     return fetched
-
-
-def _describe_mismatch(file: PublishedFile, recorded: str, lock: Path) -> str:
-    if file.sha256:
-        return (
-            f"{file.url}: what came is not the published {file.name} (its sha256 is not "
-            f"{file.sha256[:12]}…); nothing was put in place. Try again; if it stays so, the file "
-            f"was changed at its address"
-        )
-    return (
-        f"{file.url}: what came is not what came the first time (sha256 {recorded[:12]}…, in "
-        f"{lock}); take its entry out of that file if the change is right"
-    )
 
 
 def _read_lock(lock: Path) -> dict[str, dict[str, Any]]:

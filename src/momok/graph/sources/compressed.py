@@ -136,11 +136,7 @@ def open_source(path: Path, *, limits: Limits | None = None) -> Iterator[io.Buff
 
 
 def read_content(path: Path) -> bytes:
-    """Read a file whole, decompressed.
-
-    Raises:
-        DataError, FormatError, MissingExtraError: see ``open_source``.
-    """
+    """Read a file whole, decompressed."""
     with open_source(path, limits=_IN_MEMORY) as file:
         try:
             return file.read()
@@ -149,11 +145,7 @@ def read_content(path: Path) -> bytes:
 
 
 def name_content(path: Path) -> str:
-    """Name what a file holds, which tells its format: ``facts.nt`` for ``facts.nt.gz``.
-
-    Raises:
-        DataError, FormatError: see ``open_source``.
-    """
+    """Name what a file holds, which tells its format: ``facts.nt`` for ``facts.nt.gz``."""
     path, member = _split_path(path)
     with _open_packed(path) as (_, _, archive):
         if archive is not None:
@@ -162,11 +154,7 @@ def name_content(path: Path) -> str:
 
 
 def list_members(path: Path) -> list[str]:
-    """List the files of a zip archive, without what desktops leave in there.
-
-    Raises:
-        DataError, FormatError: see ``open_source``; or it is no zip archive.
-    """
+    """List the files of a zip archive, without what desktops leave in there."""
     with _open_packed(path) as (_, _, archive):
         if archive is None:
             raise FormatError(f"{path}: is no zip archive")

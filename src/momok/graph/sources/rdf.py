@@ -146,11 +146,7 @@ def _place_picture(source: Path, picture: str) -> str:
 
 
 def import_pyoxigraph() -> ModuleType:
-    """Import the RDF parser.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
+    """Import the RDF parser, or say how it is installed."""
     module: ModuleType = import_extra("pyoxigraph", "data", "reading RDF")
     return module
 

@@ -40,12 +40,9 @@ class Texts:
     def __init__(self, properties: tuple[str, ...], languages: tuple[str, ...]) -> None:
         self._places = {name: place for place, name in reversed(list(enumerate(properties)))}
         self._languages = languages
-        self._best = pl.DataFrame(
-            schema={"id": pl.Int64, "rank": pl.UInt32, "tag": pl.String, "place": pl.UInt32}
-            | {"text": pl.String}
-        )
-        self._parts: list[pl.DataFrame] = []
-        self._rows = 0
+        schema = {"id": pl.Int64, "rank": pl.UInt32, "tag": pl.String, "place": pl.UInt32}
+        self._parts = [pl.DataFrame(schema=schema | {"text": pl.String})]
+        self._rows, self._limit = 0, _COMPACTED
 
     def add(self, literals: pl.DataFrame, ids: NDArray[np.int64]) -> None:
         """Take literals with the ids ``[n]`` of their subjects."""
@@ -64,16 +61,15 @@ class Texts:
         )
         self._parts.append(part)
         self._rows += len(part)
-        if self._rows > max(_COMPACTED, len(self._best)):
+        if self._rows > self._limit:
             self.choose()
 
     def choose(self) -> pl.DataFrame:
         """Give one row per entity: ``id`` and ``text``, which has its escapes."""
-        order = ["id", "rank", "tag", "place", "text"]
-        texts = pl.concat([self._best, *self._parts]).sort(order)
-        self._best = texts.unique("id", keep="first", maintain_order=True)
-        self._parts, self._rows = [], 0
-        return self._best.select("id", "text")
+        texts = pl.concat(self._parts).sort(pl.all())
+        best = texts.unique("id", keep="first", maintain_order=True)
+        self._parts, self._rows, self._limit = [best], 0, max(_COMPACTED, len(best))
+        return best.select("id", "text")
 
 
 @dataclass

@@ -77,13 +77,7 @@ class FaultLog:
 def check_nesting(file: BinaryIO, format_name: str, fail: Fail) -> io.BufferedReader[Any]:
     """Pass a document on; stop it where it nests deeper than any parser should follow.
 
-    Args:
-        file: the document.
-        format_name: turtle, trig, jsonld, streaming-jsonld or rdfxml.
-        fail: raises the error for a line and what is wrong with it.
-
-    Raises:
-        FormatError: while reading: it nests too deep, or is no well-formed XML.
+    ``fail`` raises the error for a line and what is wrong with it.
     """
     makers: dict[str, Callable[[Fail], Check]] = {
         "turtle": _check_turtle,

@@ -165,11 +165,7 @@ def _name_relations(
 def _name_types(
     collection: Collection, links: _Links, labels: list[str], names: dict[int, str]
 ) -> dict[int, str]:
-    """Give the name of the class of each entity: the first one, a general one only without others.
-
-    Returns:
-        Names by the id of the entity.
-    """
+    """Give the name of the class of each entity: the first, a general one only without others."""
     ids = collection.nodes.ids
     general = [ids[iri] for iri in GENERAL_TYPES if iri in ids]
     ordered = links.types[np.argsort(np.isin(links.types[:, 2], general), kind="stable")]

@@ -97,7 +97,18 @@ def read_sources(
             parts.append((split, read_facts_file(path, options, progress)))
             roots.append(path.parent)
     if options.sparql is not None:
-        parts.append((None, _read_endpoint(options.sparql, options, progress)))
+        from momok.graph.sources.sparql import RequestLimits, read_sparql
+
+        asked = options.sparql
+        read = read_sparql(
+            asked.url,
+            asked.query,
+            options=replace(options.rdf, strict=options.table.strict),
+            page=asked.page,
+            limits=RequestLimits(silence=asked.timeout),
+            progress=progress,
+        )
+        parts.append((None, read))
     if not parts:
         raise DataError("there is nothing to build from: name a file or folder, or give --train")
     progress("merging", 0, 0)
@@ -175,16 +186,3 @@ def read_facts_file(
         rdf = replace(options.rdf, strict=options.table.strict)
         return read_rdf(path, options=rdf, progress=progress)
     raise DataError(f"{path}: is a file; the format {kind} is that of a folder")
-
-
-def _read_endpoint(source: SparqlSource, options: SourceOptions, progress: Progress) -> RawGraph:
-    from momok.graph.sources.sparql import RequestLimits, read_sparql
-
-    return read_sparql(
-        source.url,
-        source.query,
-        options=replace(options.rdf, strict=options.table.strict),
-        page=source.page,
-        limits=RequestLimits(silence=source.timeout),
-        progress=progress,
-    )
