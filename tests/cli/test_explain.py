@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from momok.cli import main
-from momok.cli.views.parts import format_probability
+from momok.cli.views import format_probability
 from momok.prediction import Predictor, explain_model
 from momok.training import RunFolder
 from tests.cli.test_predict import HOSTILE, hostile_run

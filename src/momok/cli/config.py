@@ -90,7 +90,7 @@ def _format_value(value: Any) -> str:
 def _show(config: RunConfig) -> None:
     from rich.table import Column
 
-    from momok.cli.views.parts import build_table
+    from momok.cli.views import build_table
 
     out = console()
     for section, rows in _group_by_section(config):

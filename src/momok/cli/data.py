@@ -30,7 +30,7 @@ command.add_command(data_build.command)
 @command.command("list")
 def list_graphs() -> None:
     """List the graphs that momok knows by name."""
-    from momok.cli.views.parts import build_table
+    from momok.cli.views import build_table
     from momok.graph import CATALOG
     from momok.graph.catalog import find_folder
 
@@ -55,7 +55,7 @@ def list_graphs() -> None:
 @click.option("--strict", is_flag=True, help="Malformed lines are errors.")
 def show_info(graph: str, split: Literal["clean", "published"], strict: bool) -> None:
     """Show how large a graph is, how it is split, and what was found in its files."""
-    from momok.cli.views.parts import build_fields
+    from momok.cli.views import build_fields
     from momok.graph import load_graph
 
     loaded = load_graph(graph, split=split, strict=strict)
@@ -63,9 +63,8 @@ def show_info(graph: str, split: Literal["clean", "published"], strict: bool) ->
     console().print(build_fields(fields, title=loaded.name))
     if not loaded.features:
         print_line("No features: the model would learn from structure alone.")
-    for note in loaded.split_notes:
-        print_line(f"split: {note}")
-    for line in data_build.describe_findings(loaded.findings):
+    notes = (f"split: {note}" for note in loaded.split_notes)
+    for line in (*notes, *data_build.describe_findings(loaded.findings)):
         print_line(line)
     if not loaded.findings:
         print_line("Nothing is wrong with the files.")

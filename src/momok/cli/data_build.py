@@ -215,31 +215,20 @@ def _pick(given: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _show(report: BuildReport) -> None:
-    from momok.cli.views.parts import build_fields, format_percent
+    from momok.cli.views import build_fields, format_percent
 
-    for line in (
-        *report.graph.notes,
-        *describe_findings(report.findings),
-        *_describe_redundant(report),
-    ):
+    graph, total = report.graph, sum(report.split_sizes.values())
+    lines = [*graph.notes, *describe_findings(report.findings), *_describe_redundant(report)]
+    for line in (*lines, *(f"split: {note}" for note in report.split_notes)):
         print_line(line)
-    for note in report.split_notes:
-        print_line(f"split: {note}")
-    total = sum(report.split_sizes.values())
-    fields = [
-        ("entities", f"{len(report.graph.entities):,}"),
-        ("relations", f"{len(report.graph.relations):,}"),
-        *(
-            (f"{split} facts", f"{size:,} ({format_percent(size / total, 1)})")
-            for split, size in report.split_sizes.items()
-        ),
-        *(
-            (what, f"{count:,} ({count / len(report.graph.entities):.0%} of the entities)")
-            for what, count in report.covered.items()
-            if count
-        ),
-    ]
-    console().print(build_fields(fields, title=report.graph.name))
+    fields = [("entities", f"{len(graph.entities):,}"), ("relations", f"{len(graph.relations):,}")]
+    for split, size in report.split_sizes.items():
+        fields.append((f"{split} facts", f"{size:,} ({format_percent(size / total, 1)})"))
+    for what, count in report.covered.items():
+        if count:
+            share = f"{count / len(graph.entities):.0%} of the entities"
+            fields.append((what, f"{count:,} ({share})"))
+    console().print(build_fields(fields, title=graph.name))
     for line in _describe_next(report):
         print_line(line)
 

@@ -74,7 +74,7 @@ def show_predictions(predictor: Predictor, out: Console) -> None:
     """Print the best new answers to the demo's questions, and where the held-out ones stand."""
     from rich.table import Column
 
-    from momok.cli.views.parts import build_table
+    from momok.cli.views import build_table
 
     table = build_table(
         *("question", "#"),
@@ -108,7 +108,7 @@ def show_predictions(predictor: Predictor, out: Console) -> None:
 def _build_row(question: Any, place: int, answer: Prediction) -> list[Any]:
     from rich.text import Text
 
-    from momok.cli.views.parts import format_percent
+    from momok.cli.views import format_percent
 
     mark, style = "", ""
     if answer.known == "test":

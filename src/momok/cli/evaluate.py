@@ -9,7 +9,6 @@ import click
 from momok.console import console, print_json, print_line
 
 GROUPINGS = ("head", "side", "relation", "cardinality", "presence", "seen", "ties")
-_DEFAULT = ("head", "ties", "side", "cardinality", "seen")
 
 
 @click.command("evaluate")
@@ -31,6 +30,7 @@ _DEFAULT = ("head", "ties", "side", "cardinality", "seen")
     "groupings",
     type=click.Choice(GROUPINGS),
     multiple=True,
+    default=("head", "ties", "side", "cardinality", "seen"),
     help="Which tables to print; may be repeated [head, ties, side, cardinality, seen].",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead.")
@@ -55,8 +55,7 @@ def evaluate_command(
         return
     from momok.cli.views.metrics import show_evaluation
 
-    chosen = dict.fromkeys(groupings or _DEFAULT)
-    show_evaluation(console(), evaluation, folder.load_graph(), chosen)
+    show_evaluation(console(), evaluation, folder.load_graph(), dict.fromkeys(groupings))
     print_line(f"Written to {folder.path}/results")
 
 

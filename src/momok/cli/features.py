@@ -144,7 +144,7 @@ def list_features(graph: str) -> None:
     \b
     momok features list my-graph
     """
-    from momok.cli.views.parts import build_table
+    from momok.cli.views import build_table
     from momok.errors import FeatureError
     from momok.graph import Vocabulary, load_features
     from momok.graph.catalog import find_graph_folder, read_labels_of

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from momok.cli.views.parts import build_fields, draw_bar
+from momok.cli.views import build_fields, draw_bar
 from momok.console import make_printable
 from momok.graph.doctor import Coverage, DataReport, Overview, Problem
 

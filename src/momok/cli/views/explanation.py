@@ -11,7 +11,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from momok.cli.views.parts import (
+from momok.cli.views import (
     build_fields,
     build_table,
     choose_colour,

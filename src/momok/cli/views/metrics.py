@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from momok.cli.views.parts import build_table, format_percent
+from momok.cli.views import build_table, format_percent
 from momok.console import make_printable
 from momok.evaluation import ANSWER, Evaluation, Metrics
 from momok.graph import MultimodalGraph
@@ -79,7 +79,7 @@ def _group(
     if grouping == "relation":
         names = dict(zip(graph.relations.labels, graph.relation_names, strict=True))
         rows = [(names[label], heads) for label, heads in evaluation.by_relation.items()]
-        rows.sort(key=lambda row: -row[1]["answer"].count)
+        rows.sort(key=lambda row: -row[1][ANSWER].count)
         return "By relation, most frequent first", rows
     if grouping == "presence":
         rows = [
@@ -89,15 +89,14 @@ def _group(
             if modality != "structure"  # which every entity has
         ]
         return "By presence of a modality, at the query's entity and at the answer", rows
-    if grouping == "side":
-        words = {"tail": "tail (h, r, ?)", "head": "head (?, r, t)"}
-        return "By side", [(words[side], heads) for side, heads in evaluation.by_side.items()]
     title, groups = {
         "ties": ("By tie rule: how equal scores are ranked", evaluation.by_tie_rule),
+        "side": ("By side", evaluation.by_side),
         "cardinality": ("By cardinality of the relation", evaluation.by_cardinality),
         "seen": ("By whether train shows both entities", evaluation.by_seen),
     }[grouping]
-    return title, list(groups.items())
+    words = {"tail": "tail (h, r, ?)", "head": "head (?, r, t)"}
+    return title, [(words.get(group, group), heads) for group, heads in groups.items()]
 
 
 def _build_group_table(

@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Column
 from rich.text import Text
 
-from momok.cli.views.parts import build_table, choose_colour, colour_name, draw_bar, format_percent
+from momok.cli.views import build_table, choose_colour, colour_name, draw_bar, format_percent
 from momok.console import make_printable
 from momok.prediction import NewPredictions, Prediction, Predictions
 from momok.prediction.explanation import leading_expert
