@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -147,7 +148,7 @@ class ModelHolder:
 
     def __init__(self, settings: ServeSettings, metrics: Metrics) -> None:
         self._path, self._settings, self._metrics = settings.run, settings, metrics
-        torch.set_num_threads(settings.arithmetic_threads)
+        torch.set_num_threads(settings.threads or max((os.cpu_count() or 1) // 2, 1))
         self._seen = _stamp(self._path)
         self.current = ServedModel(self._path, self._seen)
         metrics.set_model(self.current.version)

@@ -31,12 +31,7 @@ _AT_ONCE = threading.Semaphore(2)  # decoded pictures held in memory
 
 
 class PictureShelf:
-    """The pictures of a graph.
-
-    Args:
-        root: the graph's folder; nothing outside it is read.
-        paths: entity id to file.
-    """
+    """The pictures of a graph: files of entities in its folder, outside which nothing is read."""
 
     def __init__(self, root: Path | None, paths: Mapping[int, Path]) -> None:
         self._root = root

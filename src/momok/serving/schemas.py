@@ -183,11 +183,14 @@ class KnownFact(BaseModel):
     split: SplitName
 
 
-class FactsAnswer(BaseModel):
-    """A page of an entity's facts."""
-
+class _Page(BaseModel):
     total: int
     offset: int
+
+
+class FactsAnswer(_Page):
+    """A page of an entity's facts."""
+
     facts: list[KnownFact]
 
 
@@ -249,11 +252,9 @@ class RelationEntry(Named):
     rejected: int
 
 
-class RelationsAnswer(BaseModel):
+class RelationsAnswer(_Page):
     """A page of the relations."""
 
-    total: int
-    offset: int
     relations: list[RelationEntry]
 
 

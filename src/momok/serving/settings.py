@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import sqlite3
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -69,11 +68,6 @@ class ServeSettings:
                 f"{self.host}: others reach this address, and no token is set; set MOMOK_TOKEN "
                 "(or --token), or say --insecure to let anyone read and decide"
             )
-
-    @property
-    def arithmetic_threads(self) -> int:
-        """Threads of the arithmetic, counted."""
-        return self.threads or max((os.cpu_count() or 1) // 2, 1)
 
     @property
     def reviews_url(self) -> str:

@@ -31,7 +31,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(address: str) -> Iterator[ReviewStore]:
-    store = ReviewStore(address, lease_seconds=60)
+    store = ReviewStore(address)
     yield store
     store.close()
 
@@ -232,7 +232,7 @@ def test_many_reviewers_at_once_decide_each_fact_once(address: str) -> None:
 
 def test_reviewers_of_one_queue_never_get_the_same_fact(address: str) -> None:
     queue = [(fact, 0.1) for fact in new_facts(24)]
-    stores = [ReviewStore(address, lease_seconds=60) for _ in range(2)]
+    stores = [ReviewStore(address) for _ in range(2)]
 
     def work(number: int) -> list[Fact]:
         store, done = stores[number % 2], []

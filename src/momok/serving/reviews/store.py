@@ -33,24 +33,12 @@ Record = TypeVar("Record", Review, Event)
 Row: TypeAlias = Mapping[Any, Any]
 
 _AFTER: dict[Action, State] = {"accept": "accepted", "reject": "rejected", "skip": "open"}
+_LEASE_SECONDS = 300.0  # how long a fact is kept for the reviewer it was given to
 _FREE = {"lease_holder": "", "lease_until": 0.0}
 
 
 class ReviewStore(Database):
-    """The reviews of one graph.
-
-    Args:
-        url: where, as of ``Database``.
-        lease_seconds: how long a fact is kept for the reviewer it was given to.
-
-    Raises:
-        ConfigError: the address is not one, or its driver is not installed.
-        StorageError: the database cannot be reached.
-    """
-
-    def __init__(self, url: str, *, lease_seconds: float = 300.0) -> None:
-        super().__init__(url)
-        self.lease_seconds = lease_seconds
+    """The reviews of one graph, in a database."""
 
     # -- decisions -------------------------------------------------------------------------
 
@@ -63,7 +51,7 @@ class ReviewStore(Database):
     ) -> Review | None:
         """Give the first candidate that nobody decided, holds or (of this reviewer) skipped.
 
-        It is then kept for the reviewer for ``lease_seconds``; who holds one already gets it again
+        It is then kept for the reviewer for five minutes; who holds one already gets it again
         while it is among the candidates, of several the one given last.
 
         Args:
@@ -96,7 +84,7 @@ class ReviewStore(Database):
                 sa.update(facts)
                 .where(facts.c.id == row["id"], facts.c.state == "open")
                 .where((facts.c.lease_holder == reviewer) | (facts.c.lease_until < now))
-                .values(lease_holder=reviewer, lease_until=now + self.lease_seconds)
+                .values(lease_holder=reviewer, lease_until=now + _LEASE_SECONDS)
             )
             if taken.rowcount == 1:
                 return _to_record(Review, row)
@@ -174,7 +162,7 @@ class ReviewStore(Database):
             connection,
             _get_fact(connection, latest["fact"]),
             latest["before"],
-            lease={"lease_holder": reviewer, "lease_until": time.time() + self.lease_seconds},
+            lease={"lease_holder": reviewer, "lease_until": time.time() + _LEASE_SECONDS},
             action="undo",
             reviewer=reviewer,
             note="",
