@@ -63,7 +63,7 @@ class HeadPart:
 
     Attributes:
         name: the modality, or ``joint``.
-        probability: sigmoid of its score.
+        probability: what it says of the answer (``momok.evaluation.scoring.Pooling``).
         calibrated: the same, calibrated on validation; None where the run is not calibrated.
         share: its part in the sum of the probabilities; the shares sum to one.
     """
