@@ -154,29 +154,24 @@ def build_graph(
     elif raw.split_notes is not None:
         notes = [*raw.split_notes, *draft.split_notes[1:]]
     with write_folder(folder, overwrite=options.overwrite) as target:
-        files = _sort_pictures(graph, target, draft.log)
-        cells, pictures, linked = copy_pictures(
-            files, target, link=options.link_pictures, progress=progress
+        cells, pictures, linked = _copy_pictures(
+            graph, target, draft.log, link=options.link_pictures, progress=progress
         )
         progress("writing", 0, 0)
-        _write_tables(graph, {graph.entities[i]: cell for i, cell in cells.items()}, target)
+        _write_tables(graph, cells, target)
         recorded = {} if notes is None else {"split": "clean", "split_notes": notes}
         write_about(target, name=graph.name, description=raw.about, licence=raw.licence, **recorded)
-    entities = set(graph.entities)
-    numbered = {label for values in raw.numbers.values() for label in values}
+    have: dict[str, Iterable[str]] = {
+        **{"names": raw.names, "descriptions": raw.descriptions, "types": raw.types},
+        **{"pictures": cells, "numbers": set[str]().union(*raw.numbers.values())},
+    }
     return BuildReport(
         folder=folder,
         graph=graph,
         split_notes=tuple(draft.split_notes),
         redundant=tuple(redundant),
         findings=tuple(draft.log.findings),
-        covered={
-            "names": len(entities & raw.names.keys()),
-            "descriptions": len(entities & raw.descriptions.keys()),
-            "types": len(entities & raw.types.keys()),
-            "pictures": len(cells),
-            "numbers": len(entities & numbered),
-        },
+        covered={what: len({*graph.entities}.intersection(x)) for what, x in have.items()},
         pictures=pictures,
         linked=linked,
     )
@@ -205,8 +200,15 @@ def _make_draft(
     return draft, redundant
 
 
-def _sort_pictures(raw: RawGraph, folder: Path, log: FindingLog) -> dict[int, list[Path]]:
-    """Give the pictures that are files by entity; list the URLs, and report what is missing."""
+def _copy_pictures(
+    raw: RawGraph, folder: Path, log: FindingLog, *, link: bool, progress: Progress
+) -> tuple[dict[str, str], int, int]:
+    """Copy or link the pictures that are files, list the URLs, and report what is missing.
+
+    Returns:
+        The cell of the column ``picture`` by label, how many files there are, and how many are
+        linked.
+    """
     urls: dict[str, list[str]] = {"label": [], "url": []}
     missing: list[str] = []
     files: dict[int, list[Path]] = {}
@@ -224,7 +226,8 @@ def _sort_pictures(raw: RawGraph, folder: Path, log: FindingLog) -> dict[int, li
         write_table(folder / PICTURE_LINKS, urls)
     message = f"pictures are URLs: listed in {PICTURE_LINKS}, not fetched"
     log.report("picture-url", message, (), len(urls["url"]))
-    return files
+    cells, count, linked = copy_pictures(files, folder, link=link, progress=progress)
+    return {raw.entities[entity]: cell for entity, cell in cells.items()}, count, linked
 
 
 def _write_tables(raw: RawGraph, pictures: Mapping[str, str], folder: Path) -> None:
