@@ -19,28 +19,14 @@ from momok.errors import RunError
 from momok.evaluation import ANSWER, Evaluation, Metrics, QueryRanks
 from momok.prediction.calibration.record import ReliabilityBin
 from momok.progress import Progress, no_progress
+from momok.reporting import style
 from momok.reporting.row_plots import (
     draw_disentanglement,
     draw_experts,
     draw_modalities,
     draw_relations,
 )
-from momok.reporting.style import (
-    GRID,
-    HEAD_COLOURS,
-    INK,
-    LONGEST_RUN_NAME,
-    MUTED,
-    add_legend,
-    choose_colours,
-    fit_text,
-    format_ticks,
-    label_epochs,
-    make_figure,
-    plot_lines,
-    plot_style,
-    scale_logarithmically,
-)
+from momok.reporting.style import INK, MUTED
 from momok.storage import write_file
 from momok.training import RunFolder
 
@@ -74,8 +60,8 @@ def draw_plots(run: RunFolder, folder: Path | None = None) -> list[Path]:
     graph = run.load_graph()
     graph_name, names = str(run.data["name"]), graph.relation_names
     folder = folder or run.path / "plots"
-    with plot_style([graph_name, *epochs[0], *names]):
-        about = fit_text(graph_name, _LONGEST_GRAPH_NAME)
+    with style.plot_style([graph_name, *epochs[0], *names]):
+        about = style.fit_text(graph_name, _LONGEST_GRAPH_NAME)
         curves = draw_curves(epochs, validations, published=published)
         written = save_plot(curves, folder / "curves", f"Training: {about}")
         if evaluation is not None:
@@ -107,10 +93,10 @@ def draw_model_plots(run: RunFolder, *, progress: Progress = no_progress) -> lis
 
     explanation = explain_model(run, progress=progress)
     written = []
-    with plot_style(
+    with style.plot_style(
         [explanation.graph, *explanation.modalities, *(r.name for r in explanation.relations)]
     ):
-        name = fit_text(explanation.graph, _LONGEST_GRAPH_NAME)
+        name = style.fit_text(explanation.graph, _LONGEST_GRAPH_NAME)
         for stem, title, draw in (
             ("experts", "Experts by relation", draw_experts),
             ("modalities", "Modalities by relation", draw_modalities),
@@ -162,12 +148,12 @@ def draw_curves(
         numbers, [record["loss"] for record in epochs], color=MUTED, linewidth=1.6,
         linestyle=(0, (1, 1)), label="sum of the heads",
     )  # fmt: skip
-    plot_lines(
+    style.plot_lines(
         axes[0],
         numbers,
         {key.removeprefix("loss/"): [record[key] for record in epochs] for key in losses},
     )
-    scale_logarithmically(axes[0], "y")
+    style.scale_logarithmically(axes[0], "y")
     axes[0].set_title("Training loss")
     axes[0].set_ylabel("loss per query and candidate")
     for panel, metric in zip(axes[1:], metrics, strict=True):
@@ -176,19 +162,19 @@ def draw_curves(
             head: [read_percent(Metrics.from_json(r["metrics"][head]), metric) for r in validations]
             for head in validations[0]["metrics"]
         }
-        plot_lines(panel, numbers, lines)
+        style.plot_lines(panel, numbers, lines)
         best = lines[ANSWER][numbers.index(chosen)]
         panel.plot([chosen], [best], "o", color=INK, markersize=6.5, zorder=5)
         split = "TEST (published)" if published else "Validation"
         panel.set_title(f"{split} {metric}: {best:.1f}% at epoch {chosen}")
         panel.margins(y=0.1)
         panel.set_ylim(bottom=0)
-        format_ticks(panel, "y")
+        style.format_ticks(panel, "y")
     for panel in axes:
-        label_epochs(panel)
+        style.label_epochs(panel)
         if chosen is not None:
             panel.axvline(chosen, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    add_legend(figure)
+    style.add_legend(figure)
     return figure
 
 
@@ -207,9 +193,9 @@ def read_percent(metrics: Metrics, name: str) -> float:
 def draw_heads(evaluation: Evaluation) -> Figure:
     """Draw MRR and Hits@1/3/10 as groups of bars, one bar per head, the answer last."""
     heads = evaluation.heads
-    figure, axes = make_figure(max(5.8, 0.9 * len(heads)))
+    figure, axes = style.make_figure(max(5.8, 0.9 * len(heads)))
     width = _GROUP / len(heads)
-    for position, (head, colour) in enumerate(choose_colours(heads).items()):
+    for position, (head, colour) in enumerate(style.choose_colours(heads).items()):
         values = [read_percent(evaluation.overall[head], metric) for metric in _METRICS]
         places = [group + (position + 0.5) * width - _GROUP / 2 for group in range(len(_METRICS))]
         bars = axes.bar(places, values, 0.92 * width, color=colour, label=head)
@@ -219,8 +205,8 @@ def draw_heads(evaluation: Evaluation) -> Figure:
     axes.tick_params(axis="x", length=0, labelsize=10, labelcolor=INK)
     axes.grid(axis="x", visible=False)
     axes.margins(x=0.02, y=0.15)
-    format_ticks(axes, "y")
-    add_legend(figure)
+    style.format_ticks(axes, "y")
+    style.add_legend(figure)
     return figure
 
 
@@ -234,52 +220,52 @@ def draw_run_curves(
         label: of the vertical axis.
         loss: whether that axis is logarithmic; else it is in percent and begins at zero.
     """
-    figure, axes = make_figure()
-    for number, (name, colour) in enumerate(choose_colours(runs).items()):
+    figure, axes = style.make_figure()
+    for number, (name, colour) in enumerate(style.choose_colours(runs).items()):
         if values := runs[name]:
             axes.plot(
                 list(values), list(values.values()), ("-", "--", ":", "-.")[number // 6 % 4],
                 color=colour, linewidth=1.7, marker="o" if len(values) < 3 else None,
-                label=fit_text(name, LONGEST_RUN_NAME),
+                label=style.fit_text(name, style.LONGEST_RUN_NAME),
             )  # fmt: skip
-    label_epochs(axes)
+    style.label_epochs(axes)
     axes.set_ylabel(label)
     if loss:
-        scale_logarithmically(axes, "y")
+        style.scale_logarithmically(axes, "y")
     else:
         axes.set_ylim(bottom=0)
-        format_ticks(axes, "y")
-    add_legend(figure)
+        style.format_ticks(axes, "y")
+    style.add_legend(figure)
     return figure
 
 
 def draw_ranks(ranks: QueryRanks, num_entities: int) -> Figure:
     """Draw the share of queries whose answer is among the first k, over k, for every head."""
-    figure, axes = make_figure()
+    figure, axes = style.make_figure()
     points = np.unique(np.geomspace(1, max(num_entities, 2), 160).round())
     lines = {}
     for head, of_head in ranks.ranks.items():
         found = np.searchsorted(np.sort(of_head.realistic), points, side="right")
         lines[head] = 100 * found / len(of_head.realistic)
-    plot_lines(axes, points, lines)
+    style.plot_lines(axes, points, lines)
     for k in (1, 3, 10, 100):
-        axes.axvline(k, color=GRID, linewidth=0.8, zorder=0)
+        axes.axvline(k, color=style.GRID, linewidth=0.8, zorder=0)
     axes.set_xlim(1, max(num_entities, 2))
     axes.set_ylim(0, 100)
-    scale_logarithmically(axes, "x")
-    format_ticks(axes, "y")
+    style.scale_logarithmically(axes, "x")
+    style.format_ticks(axes, "y")
     axes.grid(axis="x", visible=False)
     axes.set_xlabel(f"k, of {num_entities:,} entities")
     axes.set_ylabel("answer among the first k")
-    add_legend(figure)
+    style.add_legend(figure)
     return figure
 
 
 def draw_epoch_times(seconds: Sequence[float]) -> Figure:
     """Draw how long every epoch took, in the order of the log."""
-    figure, axes = make_figure(height=2.6)
+    figure, axes = style.make_figure(height=2.6)
     axes.plot(range(1, len(seconds) + 1), seconds, color=MUTED, linewidth=1.4)
-    label_epochs(axes)
+    style.label_epochs(axes)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("seconds")
     return figure
@@ -287,7 +273,7 @@ def draw_epoch_times(seconds: Sequence[float]) -> Figure:
 
 def draw_reliability(raw: Sequence[ReliabilityBin], calibrated: Sequence[ReliabilityBin]) -> Figure:
     """Draw the share of candidates that is true over their probability, both in percent."""
-    figure, axes = make_figure(5.0, 4.4)
+    figure, axes = style.make_figure(5.0, 4.4)
     axes.plot([0, 100], [0, 100], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
     for bins, label, head in ((raw, "raw", "image"), (calibrated, "calibrated", "structure")):
         filled = [each for each in bins if each.count > 0]
@@ -295,7 +281,7 @@ def draw_reliability(raw: Sequence[ReliabilityBin], calibrated: Sequence[Reliabi
         predicted = [100 * each.predicted for each in filled]
         observed = [100 * each.observed for each in filled]
         sizes = [14 + 70 * np.log1p(each.count) / np.log1p(most) for each in filled]
-        colour = HEAD_COLOURS[head]
+        colour = style.HEAD_COLOURS[head]
         axes.plot(predicted, observed, color=colour, linewidth=1.4)
         axes.scatter(predicted, observed, sizes, color=colour, label=label, zorder=3, clip_on=False)
     axes.set_xlim(0, 100)
@@ -303,6 +289,6 @@ def draw_reliability(raw: Sequence[ReliabilityBin], calibrated: Sequence[Reliabi
     axes.set_aspect("equal")
     axes.set_xlabel("probability that the model gives")
     axes.set_ylabel("candidates that are true")
-    format_ticks(axes, "xy")
-    add_legend(figure)
+    style.format_ticks(axes, "xy")
+    style.add_legend(figure)
     return figure

@@ -17,22 +17,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from momok.evaluation import ANSWER, Evaluation, Metrics
-from momok.reporting.style import (
-    BAR,
-    HEAD_COLOURS,
-    INK,
-    LONGEST_RUN_NAME,
-    MUTED,
-    PAPER,
-    add_legend,
-    choose_colours,
-    find_uncovered,
-    fit_text,
-    format_ticks,
-    label_rows,
-    make_figure,
-    scale_logarithmically,
-)
+from momok.reporting import style
+from momok.reporting.style import INK, PAPER
 
 if TYPE_CHECKING:
     from momok.prediction import ModelExplanation
@@ -69,9 +55,9 @@ def choose_relations(
     shown, by_line = [], False
     for row in chosen:
         name = names[row]
-        if find_uncovered("".join(name.split())):
+        if style.find_uncovered("".join(name.split())):
             name, by_line = f"relation of line {row + 2}", True  # the first is a header
-        shown.append(f"{fit_text(name, _LONGEST_NAME)}  ({counts[row]:,})")
+        shown.append(f"{style.fit_text(name, _LONGEST_NAME)}  ({counts[row]:,})")
     remarks = []
     if len(chosen) < len(present):
         remarks.append(f"the {len(chosen)} most frequent of {len(present)} relations")
@@ -105,7 +91,7 @@ def draw_groups(
         groups: (title, [(name, metrics by head)]), from above.
         remark: stands below.
     """
-    figure, axes = make_figure()
+    figure, axes = style.make_figure()
     names, rows, places, place = [], [], [], 0.0
     for title, members in groups:
         if title:
@@ -122,44 +108,44 @@ def draw_groups(
         place += 0.35
     figure.set_size_inches(5.6, _ROW * place + 1.3)
     answers = [100 * (heads[ANSWER].mrr or 0.0) for heads in rows]
-    axes.barh(places, answers, 0.68, color=BAR, label=ANSWER)
+    axes.barh(places, answers, 0.68, color=style.BAR, label=ANSWER)
     for place, answer in zip(places, answers, strict=True):
         axes.annotate(  # in a column of their own: at the end of a bar they would hide the dots
             f"{answer:.1f}", (1, place), xycoords=("axes fraction", "data"), xytext=(30, 0),
             textcoords="offset points", ha="right", va="center", fontsize=9,
         )  # fmt: skip
     others = [head for head in rows[0] if head != ANSWER]
-    for head, colour in choose_colours(others).items():
+    for head, colour in style.choose_colours(others).items():
         axes.plot(
             [100 * (row[head].mrr or 0.0) for row in rows], places, "o", color=colour,
             markersize=5, markeredgecolor=PAPER, markeredgewidth=0.5, label=head, clip_on=False,
         )  # fmt: skip
-    label_rows(axes, names, places)
+    style.label_rows(axes, names, places)
     axes.set_ylim(top=-0.6)
     axes.margins(x=0.03)
     axes.set_xlim(left=0)
-    format_ticks(axes, "x")
+    style.format_ticks(axes, "x")
     words = "MRR of the answer (bar) and of each head (dots)"
     axes.set_xlabel(f"{words}\n{remark}" if remark else words)
-    add_legend(figure)
+    style.add_legend(figure)
     return figure
 
 
 def draw_sizes(relations: Sequence[tuple[int, Metrics]]) -> Figure:
     """Draw the MRR of relations over their train facts: (train facts, metrics of the answer)."""
-    figure, axes = make_figure()
+    figure, axes = style.make_figure()
     most = max(metrics.count for _, metrics in relations)
     axes.scatter(
         [max(facts, 0.5) for facts, _ in relations],  # none: left of one, on a logarithmic axis
         [100 * (metrics.mrr or 0.0) for _, metrics in relations],
         [12 + 180 * metrics.count / most for _, metrics in relations],
-        color=HEAD_COLOURS["structure"],
+        color=style.HEAD_COLOURS["structure"],
         edgecolor=PAPER,
         linewidth=0.8,
         alpha=0.75,
     )
-    scale_logarithmically(axes, "x")
-    format_ticks(axes, "y")
+    style.scale_logarithmically(axes, "x")
+    style.format_ticks(axes, "y")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("train facts of the relation")
     axes.set_ylabel("MRR of the answer")
@@ -173,22 +159,22 @@ def draw_runs(groups: Sequence[tuple[str, Sequence[float]]], metric: str) -> Fig
         groups: (name, values of its runs as shares), from above.
         metric: its name.
     """
-    figure, axes = make_figure(height=0.42 * len(groups) + 1.1)
+    figure, axes = style.make_figure(height=0.42 * len(groups) + 1.1)
     for place, (_, values) in enumerate(groups):
         points = 100 * np.asarray(values)
         if len(points) > 1:
             mean, deviation = points.mean(), points.std(ddof=1)
-            axes.barh(place, 2 * deviation, 0.5, left=mean - deviation, color=BAR)
+            axes.barh(place, 2 * deviation, 0.5, left=mean - deviation, color=style.BAR)
             axes.plot([mean, mean], [place - 0.3, place + 0.3], color=INK, linewidth=2)
         axes.plot(
-            points, np.full(len(points), place), "o", color=HEAD_COLOURS["structure"],
+            points, np.full(len(points), place), "o", color=style.HEAD_COLOURS["structure"],
             markersize=6, markeredgecolor=PAPER, markeredgewidth=0.6,
         )  # fmt: skip
-    label_rows(axes, [fit_text(name, LONGEST_RUN_NAME) for name, _ in groups])
+    style.label_rows(axes, [style.fit_text(name, style.LONGEST_RUN_NAME) for name, _ in groups])
     axes.use_sticky_edges = False
     axes.margins(x=0.08)
     axes.set_xlabel(f"test {metric} of the runs, mean and standard deviation")
-    format_ticks(axes, "x")
+    style.format_ticks(axes, "x")
     return figure
 
 
@@ -201,19 +187,19 @@ def draw_differences(
         rows: (name, {metric: (difference, low, high)}) as shares, from above.
         reference: the name of what they are compared with.
     """
-    figure, axes = make_figure(height=0.6 * len(rows) + 1.5)
+    figure, axes = style.make_figure(height=0.6 * len(rows) + 1.5)
     metrics = list(rows[0][1])
-    colours = (INK, HEAD_COLOURS["structure"], HEAD_COLOURS["text"])
+    colours = (INK, style.HEAD_COLOURS["structure"], style.HEAD_COLOURS["text"])
     for step, (metric, colour) in enumerate(zip(metrics, colours, strict=True)):
         values, lows, highs = np.array([intervals[metric] for _, intervals in rows]).T * 100
         places = np.arange(len(rows)) + (step - (len(metrics) - 1) / 2) * 0.24
         axes.hlines(places, lows, highs, color=colour, linewidth=1.6)
         axes.plot(values, places, "o", color=colour, markersize=5.5, label=metric)
-    axes.axvline(0, color=MUTED, linewidth=1.2, zorder=1)
-    label_rows(axes, [fit_text(name, LONGEST_RUN_NAME) for name, _ in rows])
-    against = fit_text(reference, LONGEST_RUN_NAME)
+    axes.axvline(0, color=style.MUTED, linewidth=1.2, zorder=1)
+    style.label_rows(axes, [style.fit_text(name, style.LONGEST_RUN_NAME) for name, _ in rows])
+    against = style.fit_text(reference, style.LONGEST_RUN_NAME)
     axes.set_xlabel(f"percentage points above {against}; 95% intervals")
-    add_legend(figure)
+    style.add_legend(figure)
     return figure
 
 
@@ -238,7 +224,7 @@ def draw_experts(explanation: ModelExplanation) -> Figure:
                 xytext=(0, 2), textcoords="offset points", ha="center", fontsize=8.5,
             )  # fmt: skip
         axes.set_xticks((edges[:-1] + edges[1:]) / 2, [*numbers, "", *numbers])
-        axes.set_title(fit_text(modality, _LONGEST_NAME), loc="center", pad=16)
+        axes.set_title(style.fit_text(modality, _LONGEST_NAME), loc="center", pad=16)
     panels[0].set_yticks(np.arange(len(rows)) + 0.5, names)
     panels[0].tick_params(axis="y", labelcolor=INK)
     panels[0].set_ylim(len(rows), 0)
@@ -259,20 +245,22 @@ def draw_modalities(explanation: ModelExplanation) -> Figure:
     panels = figure.subplots(1, len(weights), sharey=True, squeeze=False)[0]
     for axes, (title, shares) in zip(panels, weights.items(), strict=True):
         left = np.zeros(len(rows))
-        for place, (modality, colour) in enumerate(choose_colours(explanation.modalities).items()):
+        for place, (modality, colour) in enumerate(
+            style.choose_colours(explanation.modalities).items()
+        ):
             values = 100 * shares[:, place]
             axes.barh(
                 range(len(rows)), values, 0.72, left, color=colour, edgecolor=PAPER,
-                linewidth=0.6, label=fit_text(modality, _LONGEST_NAME),
+                linewidth=0.6, label=style.fit_text(modality, _LONGEST_NAME),
             )  # fmt: skip
             left += values
         axes.set_title(title, loc="center", fontweight="normal")
-        label_rows(axes, names)
+        style.label_rows(axes, names)
         axes.set_xlim(0, 100)
-        format_ticks(axes, "x")
+        style.format_ticks(axes, "x")
     if remark:
         figure.supxlabel(remark, fontsize=9.5)
-    add_legend(figure)
+    style.add_legend(figure)
     return figure
 
 
@@ -288,7 +276,7 @@ def draw_disentanglement(explanation: ModelExplanation) -> Figure:
         matrix = explanation.cka[modality]
         _draw_cells(axes, matrix, "{:.2f}", np.arange(len(matrix) + 1.0))
         axes.set_aspect("equal")
-        axes.set_title(f"CKA: {fit_text(modality, 18)}", loc="center")
+        axes.set_title(f"CKA: {style.fit_text(modality, 18)}", loc="center")
         axes.set_xlabel(f"random maps: {explanation.random_cka[modality]:.2f}")
         axes.set_xticks(np.arange(len(matrix)) + 0.5, range(1, len(matrix) + 1))
         axes.set_yticks(np.arange(len(matrix)) + 0.5, range(1, len(matrix) + 1))

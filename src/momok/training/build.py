@@ -46,10 +46,8 @@ def build_model(graph: MultimodalGraph, config: RunConfig, generator: torch.Gene
             width = settings.structure_width
             specs.append(ModalitySpec(name=name, width=width, table_width=width))
             continue
-        chosen = config.features_of(name)
-        matrix = find_preparation(name, graph.features[name], chosen).apply_present(
-            graph.features[name]
-        )
+        chosen, own = config.features_of(name), graph.features[name]
+        matrix = find_preparation(name, own, chosen).apply_present(own)
         table_width = matrix.shape[1]
         projected = chosen.reduce == "project" and table_width > chosen.width
         width = chosen.width if projected else table_width
@@ -64,7 +62,7 @@ def build_model(graph: MultimodalGraph, config: RunConfig, generator: torch.Gene
             )
         )
         features[name] = torch.from_numpy(matrix)
-        present[name] = torch.from_numpy(graph.features[name].present.copy())
+        present[name] = torch.from_numpy(own.present.copy())
     spec = MoMoKSpec(
         num_entities=graph.num_entities,
         num_relations=graph.num_relations,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
@@ -24,7 +24,6 @@ from torch.overrides import TorchFunctionMode
 from momok.errors import CheckpointError, StorageError
 from momok.model import DECODERS, FUSIONS, MissingPolicy, ModalitySpec, MoMoK, MoMoKSpec
 from momok.storage import name_draft, settle_file, share_file
-from momok.training.optimizers import Optimizers
 
 _KEY, _VERSION = "momok-checkpoint", 1
 _FILLING = (torch.Tensor.normal_, torch.Tensor.uniform_, nn.init.normal_, nn.init.uniform_)
@@ -168,49 +167,3 @@ class _WithoutNumbers(TorchFunctionMode):
         if func is torch.randn:
             func, kwargs = torch.empty, {}
         return func(*args, **kwargs)
-
-
-def load_prefixed(module: nn.Module, path: Path, prefix: str) -> None:
-    """Fill a module from the tensors under ``prefix``.
-
-    Raises:
-        CheckpointError: as ``read_checkpoint``; also tensors of another module.
-    """
-    tensors, _ = read_checkpoint(path, prefix)
-    try:
-        module.load_state_dict(tensors)
-    except RuntimeError as error:
-        first = str(error).splitlines()[0]
-        raise CheckpointError(f"{path}: {prefix} does not fit ({first})") from error
-
-
-def optimizer_tensors(optimizer: Optimizers, module: nn.Module, prefix: str) -> dict[str, Tensor]:
-    """The optimiser's moments, by the names of the module's parameters."""
-    return {
-        f"{prefix}{name}/{key}": torch.as_tensor(value)
-        for name, parameter in _optimised(module)
-        for key, value in optimizer.state_of(parameter).items()
-    }
-
-
-def load_optimizer(optimizer: Optimizers, module: nn.Module, path: Path, prefix: str) -> None:
-    """Give an optimiser back the moments that ``optimizer_tensors`` saved.
-
-    Raises:
-        CheckpointError: as ``read_checkpoint``; also moments of other parameters.
-    """
-    tensors, _ = read_checkpoint(path, prefix)
-    parameters = dict(_optimised(module))
-    for name, value in tensors.items():
-        owner, _, key = name.rpartition("/")
-        parameter = parameters.get(owner)
-        if parameter is None or (value.ndim and value.shape != parameter.shape):
-            raise CheckpointError(f"{path}: {prefix}{name} does not fit the model's parameters")
-        # SparseAdam counts its steps in an int
-        optimizer.state_of(parameter)[key] = (
-            value.to(parameter.device) if value.is_floating_point() else int(value)
-        )
-
-
-def _optimised(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    return ((name, p) for name, p in module.named_parameters() if p.requires_grad)

@@ -236,16 +236,12 @@ def _backward_rows(
                     _add_to_normaliser(normalisers[head], q, c, encoded, head, keep=keep)
         if keep:
             kept.append(encoded)
-    share = 1.0 / max(len(rows), 1)
     losses, weights, slopes = {}, {}, {}
     for head, normaliser in normalisers.items():
-        cost, by_normaliser, by_answer = loss.cost(normaliser[rows], torch.cat(scores_of[head]))
-        losses[head] = cost.sum(dtype=torch.float64) * share
-        weights[head] = torch.zeros_like(normaliser).index_add_(0, rows, by_normaliser) * share
-        slopes[head] = by_answer * share
+        found = _cost_rows(loss, normaliser, torch.cat(scores_of[head]), rows)
+        losses[head], weights[head], slopes[head] = found
     gradients = {
-        head: torch.zeros_like(q, dtype=normalisers[head].dtype)
-        for head, q in query_vectors.items()
+        head: q.new_zeros(q.shape, dtype=normalisers[head].dtype) for head, q in vectors_of.items()
     }
     answers = 0
     for number, block in enumerate(blocks):
@@ -268,6 +264,16 @@ def _backward_rows(
                 ).to(given.dtype)
         encoded.backward(model, upstream, penalty)
     return TaskLoss(per_head=losses, query_gradients=gradients)
+
+
+def _cost_rows(
+    loss: type[RowLoss], normaliser: Tensor, answers: Tensor, rows: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss of a head and its slopes: by the normalisers [B], by the scores of answers [P]."""
+    share = 1.0 / max(len(rows), 1)
+    cost, by_normaliser, by_answer = loss.cost(normaliser[rows], answers)
+    weights = torch.zeros_like(normaliser).index_add_(0, rows, by_normaliser) * share
+    return cost.sum(dtype=torch.float64) * share, weights, by_answer * share
 
 
 def _add_to_normaliser(

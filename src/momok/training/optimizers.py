@@ -11,7 +11,7 @@ Online Learning and Stochastic Optimization".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -41,6 +41,32 @@ class Optimizers:
         """Set every learning rate to ``factor`` times what it was at the start."""
         for group, rate in zip(self.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
+
+    def state_tensors(self, module: nn.Module, prefix: str) -> dict[str, Tensor]:
+        """What is remembered, its moments, by the names of the module's parameters."""
+        return {
+            f"{prefix}{name}/{key}": torch.as_tensor(value)
+            for name, parameter in module.named_parameters()
+            if parameter.requires_grad
+            for key, value in self.state_of(parameter).items()
+        }
+
+    def load_state_tensors(self, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+        """Take up what ``state_tensors`` gave, named without the prefix.
+
+        Raises:
+            KeyError, ValueError: it is of other parameters.
+        """
+        parameters = dict(module.named_parameters())
+        for name, value in tensors.items():
+            owner, _, key = name.rpartition("/")
+            parameter = parameters[owner]
+            if value.ndim and value.shape != parameter.shape:
+                raise ValueError(f"{name} does not fit the model's parameters")
+            # SparseAdam counts its steps in an int
+            self.state_of(parameter)[key] = (
+                value.to(parameter.device) if value.is_floating_point() else int(value)
+            )
 
     def state_of(self, parameter: Tensor) -> dict[str, Any]:
         """What is remembered of a parameter, to be changed in place; may be empty at the start."""

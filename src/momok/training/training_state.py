@@ -18,14 +18,7 @@ from momok.errors import CheckpointError
 from momok.model import ClubNetworks, MoMoK
 from momok.runtime import build_generator
 from momok.settings import RunConfig
-from momok.training.checkpoint import (
-    load_optimizer,
-    load_prefixed,
-    model_tensors,
-    optimizer_tensors,
-    read_checkpoint,
-    write_checkpoint,
-)
+from momok.training.checkpoint import model_tensors, read_checkpoint, write_checkpoint
 from momok.training.optimizers import Optimizers, build_optimizer
 from momok.training.step import Disentanglement
 
@@ -66,11 +59,11 @@ class Learner:
     def save(self, path: Path) -> None:
         """Write everything that going on needs."""
         tensors, description = model_tensors(self.model)
-        tensors |= optimizer_tensors(self.optimizer, self.model, "optimizer/")
+        tensors |= self.optimizer.state_tensors(self.model, "optimizer/")
         if self.disentanglement is not None:
             clubs = self.disentanglement.clubs
             tensors |= {f"clubs/{name}": tensor for name, tensor in clubs.state_dict().items()}
-            tensors |= optimizer_tensors(self.disentanglement.optimizer, clubs, "clubs-optimizer/")
+            tensors |= self.disentanglement.optimizer.state_tensors(clubs, "clubs-optimizer/")
         tensors["generator/now"] = self.generator.get_state()
         tensors["generator/epoch_start"] = self.epoch_start
         if self.noise_generator is not self.generator:
@@ -84,17 +77,14 @@ class Learner:
         Raises:
             CheckpointError: it cannot be read or does not fit.
         """
-        load_optimizer(self.optimizer, self.model, path, "optimizer/")
-        if self.disentanglement is not None:
-            load_prefixed(self.disentanglement.clubs, path, "clubs/")
-            load_optimizer(
-                self.disentanglement.optimizer,
-                self.disentanglement.clubs,
-                path,
-                "clubs-optimizer/",
-            )
         generators, description = read_checkpoint(path, "generator/")
+        exid = self.disentanglement
         try:
+            self.optimizer.load_state_tensors(self.model, read_checkpoint(path, "optimizer/")[0])
+            if exid is not None:
+                exid.clubs.load_state_dict(read_checkpoint(path, "clubs/")[0])
+                moments, _ = read_checkpoint(path, "clubs-optimizer/")
+                exid.optimizer.load_state_tensors(exid.clubs, moments)
             self.generator.set_state(generators["epoch_start"])  # tried now, needed later
             self.generator.set_state(generators["now"])
             noise = generators.get("noise")
@@ -103,7 +93,7 @@ class Learner:
             if noise is not None:
                 self.noise_generator.set_state(noise)
             self.position = Position(**description["training"])
-        except (KeyError, TypeError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(
                 f"{path}: no state of training on {self.model.device.type} is in it "
                 f"({type(error).__name__}: {str(error).splitlines()[0]}); a run goes on from the "

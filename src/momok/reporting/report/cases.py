@@ -13,16 +13,9 @@ from numpy.typing import NDArray
 
 from momok.evaluation import ANSWER
 from momok.prediction import Predictor
+from momok.reporting.report import formatting as fmt
 from momok.reporting.report.contents import RunContents
-from momok.reporting.report.formatting import (
-    Number,
-    name_entity,
-    name_heads,
-    name_relation,
-    percent,
-    rank,
-    write,
-)
+from momok.reporting.report.formatting import Number
 from momok.reporting.report.page import Pictures
 
 Ints = NDArray[np.int64]
@@ -118,11 +111,11 @@ def write_question(contents: RunContents, query: int, pictures: Pictures | None 
     graph = contents.graph
     queries = Queries.of(graph.test)
     given = int(queries.given[query])
-    entity = pictures.show(given) if pictures else name_entity(graph, given)
-    relation = name_relation(graph, int(queries.relations[query]))
+    entity = pictures.show(given) if pictures else fmt.name_entity(graph, given)
+    relation = fmt.name_relation(graph, int(queries.relations[query]))
     hole = Markup('<span class="hole">?</span>')
     sides = (entity, hole) if queries.asks_tail(query) else (hole, entity)
-    return write('{} <span class="relation">{} →</span> {}', sides[0], relation, sides[1])
+    return fmt.write('{} <span class="relation">{} →</span> {}', sides[0], relation, sides[1])
 
 
 def _spread_out(queries: Queries, order: Iterable[int]) -> list[int]:
@@ -161,13 +154,13 @@ def _build(
     queries = Queries.of(contents.graph.test)
     rivals = predictor.predict_many([queries.ask(q) for q in chosen], k=_RIVALS, known="hide")
     scores = _score(contents, predictor, np.asarray(chosen))
-    shown_heads = name_heads(scores)
+    shown_heads = fmt.name_heads(scores)
     calibration = predictor.calibration
 
     def show(head: str, probability: float, *, bar: bool = False) -> Number:
         if calibration is not None:
             probability = float(calibration.apply(head, probability))
-        return percent(probability, 1, unit="%" if bar else "", bar=bar)
+        return fmt.percent(probability, 1, unit="%" if bar else "", bar=bar)
 
     cases = []
     for row, (query, found) in enumerate(zip(chosen, rivals, strict=True)):
@@ -188,7 +181,7 @@ def _build(
         heads = [
             (
                 shown_heads[head],
-                rank(float(ranks[head].realistic[query])),
+                fmt.rank(float(ranks[head].realistic[query])),
                 show(head, float(scores[head][row])),
             )
             for head in scores

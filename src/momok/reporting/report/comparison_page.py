@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from momok.evaluation import ANSWER
 from momok.progress import Progress
 from momok.reporting.plots import draw_run_curves
+from momok.reporting.report import formatting as fmt
 from momok.reporting.report.cases import Queries, write_question
 from momok.reporting.report.comparing import (
     Difference,
@@ -23,32 +22,12 @@ from momok.reporting.report.comparing import (
     list_differing_settings,
 )
 from momok.reporting.report.contents import RunContents
-from momok.reporting.report.formatting import (
-    NONE,
-    Cell,
-    Notice,
-    badge,
-    clean,
-    code,
-    count,
-    list_in_words,
-    name,
-    name_entity,
-    name_heads,
-    name_relation,
-    number,
-    percent,
-    rank,
-    show_setting,
-    spread,
-    strong,
-    write,
-)
+from momok.reporting.report.formatting import Cell, Notice
 from momok.reporting.report.page import Charts, render_page
 from momok.reporting.report.run_tables import (
     GROUPS,
     MOST_RELATIONS,
-    describe_time,
+    describe_environment,
     list_relations,
 )
 from momok.reporting.row_plots import draw_differences, draw_runs
@@ -101,10 +80,10 @@ def render_comparison(runs: Sequence[RunContents], plots: Path | None, progress:
         "circumstances": list_circumstances(runs),
     }
     graph_name, split = runs[0].graph_name, runs[0].data["split"].value
-    subtitle: list[Cell] = [name(f"graph {graph_name}"), f"{split} split"]
-    subtitle.append(write("{} runs", count(len(runs))))
+    subtitle: list[Cell] = [fmt.name(f"graph {graph_name}"), f"{split} split"]
+    subtitle.append(fmt.write("{} runs", fmt.count(len(runs))))
     if len(groups) > 1:
-        subtitle.append(write("{} settings", count(len(groups))))
+        subtitle.append(fmt.write("{} settings", fmt.count(len(groups))))
     return render_page("comparison.html", f"{len(runs)} runs on {graph_name}", subtitle, content)
 
 
@@ -148,20 +127,22 @@ def list_results(groups: Sequence[Group]) -> TableGroups:
     for group in groups:
         rows: list[list[Cell]] = []
         for run in group.runs:
-            epoch = count(run.chosen["epoch"]) if run.chosen else NONE
+            epoch = fmt.count(run.chosen["epoch"]) if run.chosen else fmt.NONE
             alone = Group(name=run.name, runs=[run])
-            seed = number(run.settings["seed"], str)
-            rows.append([name(run.name), seed, epoch, *_summarise(alone)])
+            seed = fmt.number(run.settings["seed"], str)
+            rows.append([fmt.name(run.name), seed, epoch, *_summarise(alone)])
         if len(group.tested) > 1:
-            rows.append([strong("mean ± standard deviation"), NONE, NONE, *_summarise(group)])
+            rows.append(
+                [fmt.strong("mean ± standard deviation"), fmt.NONE, fmt.NONE, *_summarise(group)]
+            )
         parts.append((group.name if len(groups) > 1 else "", rows))
     return parts
 
 
 def _summarise(group: Group) -> list[Cell]:
     return [
-        *(spread(group.list_values(*path), percent) for path in _METRICS),
-        spread(group.list_values("mean_rank"), rank),
+        *(fmt.spread(group.list_values(*path), fmt.percent) for path in _METRICS),
+        fmt.spread(group.list_values("mean_rank"), fmt.rank),
     ]
 
 
@@ -183,9 +164,9 @@ def find_changes(reference: Group, other: Group) -> TableGroups:
         rows: list[list[Cell]] = [
             [
                 write_question(run, int(query)),
-                name_entity(run.graph, int(truth[query])),
-                rank(float(before[query])),
-                rank(float(after[query])),
+                fmt.name_entity(run.graph, int(truth[query])),
+                fmt.rank(float(before[query])),
+                fmt.rank(float(after[query])),
             ]
             for query in found
         ]
@@ -198,15 +179,15 @@ def list_breakdown(units: Sequence[Group]) -> TableGroups:
     """MRR by head, side, cardinality and seen entities, one column per unit."""
     results = [run.result for unit in units for run in unit.tested]
     overall = ("by_tie_rule", "realistic")
-    heads = name_heads(h for r in results for h in r["by_tie_rule"]["realistic"].value)
-    heads[ANSWER] = strong(heads.pop(ANSWER))
+    heads = fmt.name_heads(h for r in results for h in r["by_tie_rule"]["realistic"].value)
+    heads[ANSWER] = fmt.strong(heads.pop(ANSWER))
     rows = [_compare(units, shown, *overall, head) for head, shown in heads.items()]
     groups = [("Decision head", rows)]
     for field, (title, words) in GROUPS.items():
         if field != "by_tie_rule":
             names = dict.fromkeys(group for result in results for group in result[field].value)
             rows = [_compare(units, words.get(n, n), field, n, ANSWER) for n in names]
-            groups.append((title, [row for row in rows if row[1] is not NONE]))
+            groups.append((title, [row for row in rows if row[1] is not fmt.NONE]))
     return groups
 
 
@@ -219,7 +200,7 @@ def list_relation_rows(units: Sequence[Group]) -> list[list[Cell]]:
     return [
         _compare(
             units,
-            name_relation(graph, relation.place),
+            fmt.name_relation(graph, relation.place),
             "by_relation",
             graph.relations.labels[relation.place],
             ANSWER,
@@ -230,13 +211,13 @@ def list_relation_rows(units: Sequence[Group]) -> list[list[Cell]]:
 
 def _compare(units: Sequence[Group], header: Cell, *path: str) -> list[Cell]:
     """The MRR at a path of the results of every unit; a dash where a unit does not have it."""
-    queries, cells = NONE, []
+    queries, cells = fmt.NONE, []
     for unit in units:
         found = [m for run in unit.tested if (m := run.result.find(*path)) and m["count"].value]
-        cells.append(spread([metrics["mrr"] for metrics in found], percent))
-        if found and queries is NONE:
-            queries = count(found[0]["count"])
-    return [clean(header), queries, *cells]
+        cells.append(fmt.spread([metrics["mrr"] for metrics in found], fmt.percent))
+        if found and queries is fmt.NONE:
+            queries = fmt.count(found[0]["count"])
+    return [fmt.clean(header), queries, *cells]
 
 
 def list_setting_rows(
@@ -245,40 +226,30 @@ def list_setting_rows(
     """The settings in which runs differ, and those that they share."""
     differing = list_differing_settings(runs)
     flat = [run.list_settings() for run in runs]
-    unset = badge("unset")
+    unset = fmt.badge("unset")
     rows = [
-        [code(key), *(show_setting(each[key]) if key in each else unset for each in flat)]
+        [fmt.code(key), *(fmt.show_setting(each[key]) if key in each else unset for each in flat)]
         for key in differing
     ]
     shared = [
-        [code(key), show_setting(value)] for key, value in flat[0].items() if key not in differing
+        [fmt.code(key), fmt.show_setting(value)]
+        for key, value in flat[0].items()
+        if key not in differing
     ]
     return rows, shared
 
 
 def list_circumstances(runs: Sequence[RunContents]) -> list[list[Cell]]:
     """Data, machine and time of every run."""
-    columns: list[dict[str, Any]] = []
+    columns: list[dict[str, Cell]] = []
     for run in runs:
         features = run.data.value.get("features", {})
         shapes = [f"{n} ({f['present']:,} × {f['width']})" for n, f in features.items()]
-        columns.append(
-            {
-                "state": run.state,
-                "run made": run.created,
-                "momok": run.about.get("momok", "?"),
-                "features": ", ".join(shapes) or "none",
-                "data fingerprint": run.data["fingerprint"].value[:12],
-            }
-            | run.environment.value
-            | describe_time(run)
-        )
+        about = {"features": ", ".join(shapes) or "none"}
+        about["data fingerprint"] = run.data["fingerprint"].value[:12]
+        columns.append(describe_environment(run) | {k: fmt.name(v) for k, v in about.items()})
     keys = dict.fromkeys(key for column in columns for key in column)
-    return [[clean(key), *(_show(column.get(key, "–")) for column in columns)] for key in keys]
-
-
-def _show(value: Any) -> Cell:
-    return value if isinstance(value, Markup) else name(value, longest=60)
+    return [[key, *(column.get(key, fmt.NONE) for column in columns)] for key in keys]
 
 
 def list_notices(
@@ -297,7 +268,7 @@ def list_notices(
     """
     protocols = {run.published for run in runs}
     if protocols == {True, False}:
-        names = list_in_words(run.name for run in runs if run.published)
+        names = fmt.list_in_words(run.name for run in runs if run.published)
         yield (
             f"Not comparable: {names} used the published protocol (selected on test, best of each "
             "metric apart), the others did not. No differences are given across the two.",
@@ -308,7 +279,7 @@ def list_notices(
         yield text, "bad"
     for run in runs:
         for missing in run.missing:
-            yield write("{}: {}.", name(run.name), missing), "warn"
+            yield fmt.write("{}: {}.", fmt.name(run.name), missing), "warn"
     if len(groups) > 1 and any(len(group.tested) == 1 for group in groups):
         text = "Some settings have one run only: how far results spread over seeds is not known "
         yield f"{text}for them.", "warn"
@@ -316,7 +287,9 @@ def list_notices(
         seeds = Counter(run.config.seed for run in group.runs)
         twice = [seed for seed, times in seeds.items() if times > 1]
         if twice:
-            text = f"Seed {list_in_words(twice)} is there more than once with the same settings: "
+            text = (
+                f"Seed {fmt.list_in_words(twice)} is there more than once with the same settings: "
+            )
             yield f"{text}the standard deviation is too small.", "warn"
     if len({run.data["fingerprint"].value for run in runs}) > 1:
         yield "The runs share all facts, but not the features of the entities.", "plain"

@@ -33,11 +33,6 @@ _SVG = "{http://www.w3.org/2000/svg}"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 _MANY_DECIMALS = re.compile(r"(\.\d\d)\d+")
-_FORMATS = (
-    *("badge", "code", "count", "decimal", "hint", "interval", "judge", "list_in_words", "name"),
-    *("name_all", "name_heads", "name_relation", "percent", "rank", "shorten", "signed", "spread"),
-    *("strong", "write"),
-)  # what templates write with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,6 +215,6 @@ def _load_environment() -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.do"],
     )
-    environment.globals |= {name: getattr(formatting, name) for name in _FORMATS}
+    environment.globals |= {k: f for k, f in vars(formatting).items() if callable(f)}
     environment.tests["numeric"] = lambda cell: isinstance(cell, Number)
     return environment

@@ -20,21 +20,11 @@ from momok.reporting.plots import (
     draw_ranks,
     draw_reliability,
 )
+from momok.reporting.report import formatting as fmt
 from momok.reporting.report.cases import find_cases
 from momok.reporting.report.comparing import SAMPLES, SEED
 from momok.reporting.report.contents import RunContents
-from momok.reporting.report.formatting import (
-    Cell,
-    Notice,
-    Value,
-    badge,
-    count,
-    name,
-    number,
-    percent,
-    signed,
-    write,
-)
+from momok.reporting.report.formatting import Cell, Notice, Value
 from momok.reporting.report.page import Charts, find_pictures, render_page
 from momok.reporting.report.run_tables import (
     GROUPS,
@@ -112,15 +102,15 @@ def render_run(run: RunContents, plots: Path | None, pictures: bool, progress: P
         "name_others": lambda heads: [cell for head, cell in heads.items() if head != ANSWER],
     }
     subtitle: list[Cell] = [
-        name(f"graph {run.graph_name}"),
+        fmt.name(f"graph {run.graph_name}"),
         f"{run.data['split'].value} split",
-        badge(run.state, "good" if run.state == "finished" else "warn"),
+        fmt.badge(run.state, "good" if run.state == "finished" else "warn"),
         f"preset {run.config.preset}",
-        number(run.settings["seed"], lambda seed: f"seed {seed}"),
+        fmt.number(run.settings["seed"], lambda seed: f"seed {seed}"),
         run.created[:10],
     ]
     if run.published:
-        subtitle.insert(0, badge("published protocol: selected on test", "bad"))
+        subtitle.insert(0, fmt.badge("published protocol: selected on test", "bad"))
     return render_page("run.html", run.name, subtitle, content)
 
 
@@ -261,12 +251,12 @@ def _check_result(run: RunContents) -> Iterator[Cell]:
     assert evaluation is not None
     share = evaluation.num_unseen_facts / max(evaluation.num_facts, 1)
     if share >= _MANY_UNSEEN:
-        yield write(
+        yield fmt.write(
             "{} of the test facts ({}) have an entity that train never shows; on the others the "
             "MRR is {}.",
-            count(result["num_unseen_facts"]),
+            fmt.count(result["num_unseen_facts"]),
             f"{share:.0%}",
-            percent(result["by_seen"]["seen"][ANSWER]["mrr"]),
+            fmt.percent(result["by_seen"]["seen"][ANSWER]["mrr"]),
         )
     if evaluation.num_queries < _SMALL_TEST:
         yield f"The test split is small ({evaluation.num_queries:,} queries): wide intervals."
@@ -277,7 +267,7 @@ def _check_result(run: RunContents) -> Iterator[Cell]:
     )
     if high - low > _TELLING_TIES:
         text = "Many candidates tie: between the tie rules the MRR differs by {} points."
-        yield write(text, signed(high - low))
+        yield fmt.write(text, fmt.signed(high - low))
     single = max(metrics.mrr or 0.0 for head, metrics in overall.items() if head != ANSWER)
     if (overall[ANSWER].mrr or 0.0) < single - _TELLING_GAP:
         yield "One head alone does better than the answer, the mean of all heads."

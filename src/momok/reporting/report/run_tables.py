@@ -12,18 +12,9 @@ from markupsafe import Markup, escape
 
 from momok.config import list_settings, resolve_config
 from momok.evaluation import ANSWER, CARDINALITIES, classify_cardinality
+from momok.reporting.report import formatting as fmt
 from momok.reporting.report.contents import RunContents, flatten_settings
-from momok.reporting.report.formatting import (
-    Cell,
-    Value,
-    clean,
-    code,
-    count,
-    name,
-    percent,
-    seconds,
-    show_setting,
-)
+from momok.reporting.report.formatting import Cell, Value
 from momok.settings import FeatureSettings
 
 MOST_RELATIONS = 100
@@ -88,7 +79,7 @@ def list_relations(run: RunContents) -> list[Relation]:
             train_facts=int(learned[place]),
             heads=heads,
             by_side=[
-                percent(relations[label][ANSWER]["mrr"])
+                fmt.percent(relations[label][ANSWER]["mrr"])
                 for _, relations in run.result["by_relation_and_side"].items()
             ],
         )
@@ -112,7 +103,7 @@ def list_groups(result: Value, fields: Sequence[str]) -> list[tuple[str, list[tu
         for modality, by_group in result[field].items():
             groups = list(_list_nonempty(by_group, _PRESENCE))
             if any(words.endswith("lacks it") for words, _ in groups):
-                groupings.append((f"Features: {clean(modality)}", groups))
+                groupings.append((f"Features: {fmt.clean(modality)}", groups))
     return [(title, groups) for title, groups in groupings if groups]
 
 
@@ -124,7 +115,7 @@ def _list_nonempty(by_group: Value, words: Mapping[str, str]) -> Iterator[tuple[
 
 def list_others(heads: Value) -> list[Cell]:
     """The MRR of every head but the answer."""
-    return [percent(metrics["mrr"]) for head, metrics in heads.items() if head != ANSWER]
+    return [fmt.percent(metrics["mrr"]) for head, metrics in heads.items() if head != ANSWER]
 
 
 def list_setting_rows(run: RunContents) -> tuple[list[list[Cell]], list[list[Cell]]]:
@@ -136,9 +127,9 @@ def list_setting_rows(run: RunContents) -> tuple[list[list[Cell]], list[list[Cel
     changed, unchanged = [], []
     for setting, value in run.list_settings().items():
         text = explanations.get(setting) or explanations.get(setting.split(".")[-1]) or ""
-        row: list[Cell] = [code(setting), show_setting(value), mark_code(text)]
+        row: list[Cell] = [fmt.code(setting), fmt.show_setting(value), mark_code(text)]
         if setting in changes:
-            row.insert(2, show_setting(Value(changes[setting], "")))
+            row.insert(2, fmt.show_setting(Value(changes[setting], "")))
             changed.append(row)
         else:
             unchanged.append(row)
@@ -162,32 +153,26 @@ def list_changes(run: RunContents) -> dict[str, Any]:
 def mark_code(text: str) -> Markup:
     """An explanation of a setting, with its words of code set apart."""
     parts = escape(" ".join(text.split())).split("``")
-    return Markup("").join(code(part) if n % 2 else part for n, part in enumerate(parts))
+    return Markup("").join(fmt.code(part) if n % 2 else part for n, part in enumerate(parts))
 
 
 def describe_environment(run: RunContents) -> dict[str, Cell]:
     """The machine, versions, and where the time went."""
-    facts = {
-        clean(_ENVIRONMENT.get(key, key)): count(value)
-        if type(value.value) is int
-        else name(value.value)
-        for key, value in run.environment.items()
-    }
-    about = {"momok": run.about.get("momok", "?"), "run made": run.created, "state": run.state}
-    return facts | {key: clean(value) for key, value in about.items()} | describe_time(run)
-
-
-def describe_time(run: RunContents) -> dict[str, Cell]:
-    """Seconds by kind of work, as the run logged them."""
+    shown: dict[str, Cell] = {}
+    for key, value in run.environment.items():
+        number = type(value.value) is int
+        named = fmt.clean(_ENVIRONMENT.get(key, key))
+        shown[named] = fmt.count(value) if number else fmt.name(value.value)
+    shown |= {"momok": fmt.clean(run.about.get("momok", "?")), "run made": fmt.clean(run.created)}
+    shown["state"] = fmt.clean(run.state)
     epochs = [record["seconds"] for record in run.timings if record["kind"] == "epoch"]
     checks = [record["seconds"] for record in run.timings if record["kind"] == "validation"]
-    times: dict[str, Cell] = {}
     if epochs:
-        times["epochs done"] = count(len(run.epochs))
-        times["training, all epochs"] = seconds(sum(epochs))
-        times["an epoch, median"] = seconds(statistics.median(run.epoch_seconds))
-        times["an epoch, slowest"] = seconds(max(run.epoch_seconds))
+        shown["epochs done"] = fmt.count(len(run.epochs))
+        shown["training, all epochs"] = fmt.seconds(sum(epochs))
+        shown["an epoch, median"] = fmt.seconds(statistics.median(run.epoch_seconds))
+        shown["an epoch, slowest"] = fmt.seconds(max(run.epoch_seconds))
     if checks:
-        times["validations"] = count(len(checks))
-        times["all validations"] = seconds(sum(checks))
-    return times
+        shown["validations"] = fmt.count(len(checks))
+        shown["all validations"] = fmt.seconds(sum(checks))
+    return shown
