@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from momok.errors import DataError
 from momok.graph.build.steps import (
@@ -148,19 +149,14 @@ def build_graph(
         triples={split: draft.triples[split] for split in SPLIT_NAMES},
         name=options.name or raw.name or folder.resolve().name,
     )
-    notes = None  # of a split of the source's own, which loading may mend
-    if UNSPLIT in raw.triples:
-        notes = draft.split_notes
-    elif raw.split_notes is not None:
-        notes = [*raw.split_notes, *draft.split_notes[1:]]
     with write_folder(folder, overwrite=options.overwrite) as target:
         cells, pictures, linked = _copy_pictures(
             graph, target, draft.log, link=options.link_pictures, progress=progress
         )
         progress("writing", 0, 0)
         _write_tables(graph, cells, target)
-        recorded = {} if notes is None else {"split": "clean", "split_notes": notes}
-        write_about(target, name=graph.name, description=raw.about, licence=raw.licence, **recorded)
+        about = {"name": graph.name, "description": raw.about, "licence": raw.licence}
+        write_about(target, **about, **_record_split(raw, draft))
     have: dict[str, Iterable[str]] = {
         **{"names": raw.names, "descriptions": raw.descriptions, "types": raw.types},
         **{"pictures": cells, "numbers": set[str]().union(*raw.numbers.values())},
@@ -198,6 +194,15 @@ def _make_draft(
         add_reviews(draft, reviews)
     report_leaks(draft, redundant)
     return draft, redundant
+
+
+def _record_split(raw: RawGraph, draft: Draft) -> dict[str, Any]:
+    """Give what the folder records of a split that is momok's own; loading may mend others."""
+    if UNSPLIT in raw.triples:
+        return {"split": "clean", "split_notes": draft.split_notes}
+    if raw.split_notes is None:
+        return {}
+    return {"split": "clean", "split_notes": [*raw.split_notes, *draft.split_notes[1:]]}
 
 
 def _copy_pictures(
