@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from momok.errors import MissingExtraError
@@ -27,3 +29,14 @@ def import_extra(module: str, extra: str, purpose: str, package: str = "") -> An
         if (error.name or "").partition(".")[0] != root:
             raise
         raise MissingExtraError(package or root, extra, purpose) from None
+
+
+def require_extra(packages: Mapping[str, str], extra: str, purpose: str) -> None:
+    """Check that the modules of an extra, each with its name on PyPI, are installed.
+
+    Raises:
+        MissingExtraError: one is not.
+    """
+    for module, package in packages.items():
+        if find_spec(module) is None:
+            raise MissingExtraError(package, extra, purpose)

@@ -245,7 +245,7 @@ def test_the_command_says_what_is_wrong(hostile_run: Path) -> None:
 
 
 def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch, hostile_run: Path) -> None:
-    monkeypatch.setattr("momok.serving.settings.find_spec", lambda _: None)
+    monkeypatch.setattr("momok.extras.find_spec", lambda _: None)
     status, said = run_command(str(hostile_run))
     assert status == 2
     assert "pip install 'momok[serve]'" in said

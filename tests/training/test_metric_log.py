@@ -22,7 +22,7 @@ def test_event_files_hold_losses_and_validations(tmp_path) -> None:
 
 
 def test_without_tensorboard_nothing_is_begun(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("momok.training.metric_log.find_spec", lambda _name: None)
+    monkeypatch.setattr("momok.extras.find_spec", lambda _name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'momok\[tensorboard\]'"):
         train_small(tmp_path / "run", training__tensorboard=True)
     assert not (tmp_path / "run").exists()

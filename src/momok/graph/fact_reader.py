@@ -237,8 +237,6 @@ def _report_overlaps(indexed: Mapping[SplitName, _IndexedSplit], log: FindingLog
 
 
 def _describe_empty(split: str, path: Path, log: FindingLog) -> str:
-    message = f"{path}: the {split} split is empty; it needs at least one fact"
-    causes = [f for f in log.findings if path.name in f.message]
-    if causes:
-        return f"{message} ({causes[0].message}; {causes[0].examples[0]})"
-    return message
+    causes = [f"{f.message}; {f.examples[0]}" for f in log.findings if path.name in f.message]
+    because = f" ({causes[0]})" if causes else ""
+    return f"{path}: the {split} split is empty; it needs at least one fact{because}"

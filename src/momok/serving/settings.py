@@ -5,10 +5,10 @@ from __future__ import annotations
 import ipaddress
 import sqlite3
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-from momok.errors import ConfigError, MissingExtraError
+from momok.errors import ConfigError
+from momok.extras import require_extra
 
 _MODULES = ("cachetools", "fastapi", "itsdangerous", "jinja2", "sqlalchemy", "uvicorn")
 _RENAMED = {"PIL": "pillow", "prometheus_client": "prometheus-client"}  # module: package
@@ -92,9 +92,7 @@ def check_extra() -> None:
         MissingExtraError: a package is not installed.
         ConfigError: SQLite is too old.
     """
-    for module in (*_MODULES, *_RENAMED):
-        if find_spec(module) is None:
-            raise MissingExtraError(_RENAMED.get(module, module), "serve", "momok serve")
+    require_extra({**{name: name for name in _MODULES}, **_RENAMED}, "serve", "momok serve")
     if sqlite3.sqlite_version_info < (3, 34):
         raise ConfigError(
             "momok serve finds entities with SQLite 3.34 or newer; this Python has "

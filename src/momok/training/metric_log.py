@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from momok.errors import MissingExtraError
+from momok.extras import require_extra
 
 
 class PendingLosses:
@@ -60,8 +59,7 @@ def require_tensorboard() -> None:
     Raises:
         MissingExtraError: TensorBoard is not installed.
     """
-    if find_spec("tensorboard") is None:
-        raise MissingExtraError("tensorboard", "tensorboard", "training.tensorboard")
+    require_extra({"tensorboard": "tensorboard"}, "tensorboard", "training.tensorboard")
 
 
 class EventFiles:

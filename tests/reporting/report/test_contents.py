@@ -165,6 +165,6 @@ def test_what_cannot_be_written_leaves_the_old_page(copy_run: CopyRun, tmp_path:
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("momok.reporting.report.find_spec", lambda _: None)
+    monkeypatch.setattr("momok.extras.find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'momok\[report\]'"):
         write_report([tmp_path])

@@ -8,16 +8,14 @@ page fetches nothing and runs no script.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
-from momok.errors import MissingExtraError, RunError
+from momok.errors import RunError
+from momok.extras import require_extra
 from momok.progress import Progress, no_progress
 from momok.storage import write_file
 
 __all__ = ["write_report"]
-
-_NEEDED = {"jinja2": "Jinja2", "PIL": "Pillow"}
 
 
 def write_report(
@@ -48,9 +46,7 @@ def write_report(
         RunError: a folder is no run, is damaged, or cannot be compared with the others.
         StorageError: the disk refused.
     """
-    for module, package in _NEEDED.items():
-        if find_spec(module) is None:
-            raise MissingExtraError(package, "report", "a report")
+    require_extra({"jinja2": "Jinja2", "PIL": "Pillow"}, "report", "a report")
     paths = [Path(run) for run in runs]
     if not paths:
         raise RunError("a report needs at least one run folder")
