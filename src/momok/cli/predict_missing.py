@@ -106,13 +106,12 @@ def command(
     )
     with ProgressBar() as bar:
         summary = write_new_facts(
-            Scorer(run),
+            Scorer(run, memory_budget=memory_mb << 20),
             out,
             relations or None,
             options=options,
             top=top,
             file_options=FileOptions(rdf=rdf, base_iri=base_iri),
-            memory_budget=memory_mb << 20,
             progress=bar.progress,
         )
     count = "1 relation" if summary.relations == 1 else f"{summary.relations} relations"

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from momok.arrays import Floats, Ints
 from momok.errors import ConfigError, DataError
 from momok.evaluation import results
 from momok.evaluation.metrics import Metrics, compute_grouped_metrics
@@ -31,8 +31,6 @@ from momok.graph import MultimodalGraph
 from momok.graph.triples import CARDINALITIES, classify_cardinality, mark_unseen
 from momok.model.towers import TwoTowerModel
 from momok.progress import Progress, no_progress
-
-Ints = NDArray[np.int64]
 
 SIDES = ("tail", "head")
 
@@ -251,7 +249,7 @@ def _summarise(
 
 
 def _group(
-    ranks: Mapping[str, NDArray[np.float64]], groups: Ints, names: Sequence[str]
+    ranks: Mapping[str, Floats], groups: Ints, names: Sequence[str]
 ) -> dict[str, dict[str, Metrics]]:
     """Return {group name: {head: metrics}}; ``groups`` [2F] are positions in ``names``."""
     by_head = {
@@ -264,7 +262,7 @@ def _group(
 
 
 def _group_by_presence(
-    model: TwoTowerModel, facts: Ints, ranks: Mapping[str, NDArray[np.float64]]
+    model: TwoTowerModel, facts: Ints, ranks: Mapping[str, Floats]
 ) -> dict[str, dict[str, dict[str, Metrics]]]:
     """Group by whether the query's entity, and the answer, has each modality."""
     roles = {

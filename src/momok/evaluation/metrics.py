@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from momok.arrays import Floats
+
 HITS_AT = (1, 3, 10, 100)
 
 _BOOTSTRAP_CELLS = 1 << 20  # indices drawn at once: 8 MB, whatever the number of queries
@@ -58,7 +60,7 @@ def compute_grouped_metrics(
     """
     ranks = np.asarray(ranks, dtype=np.float64)
 
-    def total(weights: NDArray[Any]) -> NDArray[np.float64]:
+    def total(weights: NDArray[Any]) -> Floats:
         sums = np.bincount(groups, weights=weights, minlength=num_groups)
         return sums.astype(np.float64, copy=False)
 

@@ -19,9 +19,9 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from momok.arrays import Ints
 from momok.errors import TrainingError
 from momok.evaluation.results import Ranks
 from momok.evaluation.scoring import (
@@ -37,7 +37,6 @@ from momok.evaluation.scoring import (
     full_precision,
 )
 
-Ints = NDArray[np.int64]
 Compare = Callable[..., Tensor]
 Progress = Callable[[int], None]
 Parts = Callable[[], Iterable[tuple[int, HeadVectors]]]  # each time (first id, vectors)

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from momok.arrays import Floats, Ints
 from momok.errors import RunError
 from momok.evaluation.metrics import Metrics
 from momok.evaluation.scoring import ANSWER
@@ -36,11 +34,11 @@ class Ranks:
     ``realistic`` (float64): their mean, the expected rank when ties are in random order.
     """
 
-    optimistic: NDArray[np.int64]
-    pessimistic: NDArray[np.int64]
+    optimistic: Ints
+    pessimistic: Ints
 
     @property
-    def realistic(self) -> NDArray[np.float64]:
+    def realistic(self) -> Floats:
         """The mean of the optimistic and the pessimistic rank."""
         return (self.optimistic + self.pessimistic) / 2.0
 
@@ -53,14 +51,14 @@ class QueryRanks:
     order, then the head query of every fact.
     """
 
-    facts: NDArray[np.int64]
+    facts: Ints
     ranks: Mapping[str, Ranks]
 
-    def reciprocal(self, head: str = ANSWER) -> NDArray[np.float64]:
+    def reciprocal(self, head: str = ANSWER) -> Floats:
         """Return 1 / realistic rank [2F], as metrics.paired_bootstrap takes it."""
         return 1.0 / self.ranks[head].realistic
 
-    def to_arrays(self) -> dict[str, NDArray[np.int64]]:
+    def to_arrays(self) -> dict[str, Ints]:
         """Return named arrays to save: "facts", "optimistic/HEAD" and "pessimistic/HEAD"."""
         arrays = {"facts": self.facts}
         for head, ranks in self.ranks.items():

@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from momok.arrays import Ints
 from momok.evaluation.scoring import ANSWER, Pooling
 from momok.graph.fact_index import UNKNOWN
 from momok.prediction.results import Answers
-from momok.prediction.scorer import Ints, Scorer
+from momok.prediction.scorer import Scorer
 from momok.prediction.top_k import NOTHING, find_best
 
 

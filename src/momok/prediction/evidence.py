@@ -12,10 +12,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from momok.arrays import FloatMatrix, Ints
 from momok.graph.fact_index import FactIndex
 from momok.prediction.explanation import Reason
-
-Ints = NDArray[np.int64]
 
 _REASONS: tuple[Reason, ...] = ("direct", "path", "relation", "other")
 
@@ -89,7 +88,7 @@ class SimilarityTable:
     """
 
     vectors: Literal["features", "trained"]
-    matrix: NDArray[np.float32]
+    matrix: FloatMatrix
     present: NDArray[np.bool_]
 
     @property
@@ -119,15 +118,15 @@ class SimilarityTable:
         ranks = 1 + (cosines[others] > cosines[best, None]).sum(axis=1)
         return [(int(e), float(cosines[e]), int(r)) for e, r in zip(best, ranks, strict=True)]
 
-    def _compare(self, entity: int) -> NDArray[np.float32]:
+    def _compare(self, entity: int) -> FloatMatrix:
         """Cosines [N]; a vector of length zero resembles nothing."""
         lengths = self._norms * self._norms[entity]
         products = self.matrix @ self.matrix[entity]
         cosines = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
-        clipped: NDArray[np.float32] = np.clip(cosines, -1.0, 1.0)
+        clipped: FloatMatrix = np.clip(cosines, -1.0, 1.0)
         return clipped
 
     @cached_property
-    def _norms(self) -> NDArray[np.float32]:
-        norms: NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", self.matrix, self.matrix))
+    def _norms(self) -> FloatMatrix:
+        norms: FloatMatrix = np.sqrt(np.einsum("ij,ij->i", self.matrix, self.matrix))
         return norms

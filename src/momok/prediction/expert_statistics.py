@@ -19,6 +19,7 @@ Shapes: N entities in blocks of n, Q queries, R relations (2R with reciprocals),
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -101,20 +102,14 @@ def compute_random_cka(vectors: Iterable[Tensor], experts: int = 6, seed: int = 
 
 def _accumulate(blocks: Iterable[Tensor]) -> tuple[Tensor, int]:
     """The scatter [K d, K d] of all columns about their means, in float64, and K."""
-    scatter = shift = total = None
-    count = experts = 0
-    for block in blocks:
-        experts = block.shape[1]
-        flat = block.double().flatten(1)  # [n, K d]
-        if scatter is None or shift is None or total is None:
-            # Near the mean, so that what is subtracted at the end is small.
-            shift = flat.mean(dim=0)
-            total = torch.zeros_like(shift)
-            scatter = shift.new_zeros(len(shift), len(shift))
-        flat = flat - shift
+    blocks = iter(blocks)
+    first = next(blocks)
+    # Near the mean, so that what is subtracted at the end is small.
+    shift = first.double().flatten(1).mean(dim=0)
+    total, scatter, count = torch.zeros_like(shift), torch.outer(shift, shift).zero_(), 0
+    for block in chain([first], blocks):
+        flat = block.double().flatten(1) - shift  # [n, K d]
         scatter.addmm_(flat.T, flat)
         total += flat.sum(dim=0)
         count += len(flat)
-    assert scatter is not None
-    assert total is not None
-    return scatter - torch.outer(total, total) / count, experts
+    return scatter - torch.outer(total, total) / count, first.shape[1]

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from momok.arrays import Ints
 from momok.evaluation.ranking import AnswerRanker, RankedQueries
 from momok.evaluation.scoring import ANSWER
 from momok.graph import SPLIT_NAMES
@@ -32,7 +33,7 @@ from momok.prediction.explanation import (
     compute_head_shares,
 )
 from momok.prediction.questions import Side, describe_relation
-from momok.prediction.scorer import Encoded, Ints, Scorer
+from momok.prediction.scorer import Encoded, Scorer
 from momok.training.queries import TrainingQueries
 
 

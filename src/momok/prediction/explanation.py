@@ -23,11 +23,12 @@ the fusion.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from pydantic_core import to_jsonable_python
 from torch import Tensor
 
 from momok.evaluation.scoring import MEAN, Pooling
@@ -240,20 +241,8 @@ class Explanation(ExplainedFact):
 
     def to_json(self) -> dict[str, Any]:
         """The plain form: the attributes by name, pictures as paths."""
-        plain = to_plain(self)
-        assert isinstance(plain, dict)
+        plain: dict[str, Any] = to_jsonable_python(self)
         return plain
-
-
-def to_plain(value: Any) -> Any:
-    """Records as dicts by attribute, tuples as lists, paths as texts: what JSON can hold."""
-    if is_dataclass(value):
-        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, dict):
-        return {key: to_plain(part) for key, part in value.items()}
-    if isinstance(value, tuple | list):
-        return [to_plain(part) for part in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 def average_branches(fusion_weights: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from momok.arrays import Floats, Ints
 from momok.evaluation.scoring import QUERY_BATCH
 from momok.model import MoMoK
 from momok.model.noise import Noise
@@ -26,9 +27,6 @@ from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Side, Thing, describe_relation
 from momok.progress import Progress, no_progress
 from momok.training import RunFolder
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 SIDES: tuple[Side, ...] = ("tail", "head")
 """The side that a query asks for: (head, relation, ?), then (?, relation, tail)."""

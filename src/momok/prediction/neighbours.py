@@ -13,14 +13,10 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from momok.arrays import FloatMatrix, Floats, Ints
 from momok.graph import Features
 from momok.graph.triples import Triples
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-FloatMatrix = NDArray[np.float32]
 
 _SHARPNESS = 12.0  # of the weights, exp(sharpness * cosine); chosen on validation facts
 _PRIOR = 0.01  # of the answers' counts, whoever they are for: answers of none that is similar

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from momok.arrays import FloatMatrix
 from momok.encoders.reencode import Reencoder, find_kind
 from momok.errors import ConfigError, RunError
 from momok.evaluation.scoring import score_pairs
@@ -43,7 +44,6 @@ from momok.prediction.results import Answers, Predictions
 from momok.prediction.scorer import Scorer
 from momok.prediction.top_k import find_best
 
-FloatMatrix = NDArray[np.float32]
 SIMILAR = "similar entities"
 """The name of their vote among those of the heads."""
 

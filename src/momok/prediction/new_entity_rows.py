@@ -14,17 +14,14 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from momok.arrays import FloatMatrix, Floats
 from momok.errors import FeatureError
 from momok.graph import Features
 from momok.graph.triples import Triples
 from momok.model import MoMoK
 from momok.settings import RunConfig
-from momok.training.build import Preparation, find_preparation
-
-FloatMatrix = NDArray[np.float32]
-Floats = NDArray[np.float64]
+from momok.training.build import find_preparation
 
 STRENGTHS = tuple(10.0**power for power in range(-4, 5))
 """Of the penalty, in units of the mean variance of the columns."""
@@ -49,11 +46,12 @@ class NewRows:
     def __init__(
         self, features: Mapping[str, Features], train: Triples, config: RunConfig, model: MoMoK
     ) -> None:
-        self._features, self._config = features, config
-        self._tables = model.tables_by_name
+        self._features, self._tables = features, model.tables_by_name
         self._trained = np.zeros(model.num_entities, dtype=np.bool_)
         self._trained[train[:, [0, 2]].ravel()] = True
-        self._preparation = cache(self._find_preparation)
+        self._preparation = cache(
+            lambda name: find_preparation(name, features[name], config.features_of(name))
+        )
         self.row_map = cache(self._find_row_map)
 
     def make(self, modality: str, vectors: FloatMatrix, *, moved: bool = True) -> FloatMatrix:
@@ -81,10 +79,6 @@ class NewRows:
             return prepared
         return self.row_map(modality).apply(prepared)
 
-    def _find_preparation(self, modality: str) -> Preparation:
-        settings = self._config.features_of(modality)
-        return find_preparation(modality, self._features[modality], settings)
-
     def _find_row_map(self, modality: str) -> RowMap:
         features, table = self._features[modality], self._tables[modality]
         chosen = np.flatnonzero(features.present & self._trained)
@@ -98,7 +92,7 @@ class NewRows:
         return fit_row_map(prepared, rows)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class RowMap:
     """``row = x + (x - centre) @ weights + shift``, for prepared features x.
 
@@ -153,21 +147,13 @@ def fit_row_map(
                 wrong = (x[held] - centre) @ weights + shift - moved[held]
                 errors[place] += np.square(wrong).sum() / (n * f)
     best = int(errors.argmin())
-    strength: float | None = strengths[best]
-    error = float(errors[best])
-    if error < identity_error:
-        [(weights, centre, shift)] = solve_ridge(x, moved, [strengths[best]])
-    else:
-        strength, error = None, identity_error
-        weights, centre, shift = np.zeros((f, f)), np.zeros(f), np.zeros(f)
-    return RowMap(
-        weights=weights,
-        centre=centre,
-        shift=shift,
-        strength=strength,
-        error=error,
-        identity_error=identity_error,
-    )
+    strength, error = strengths[best], float(errors[best])
+    if error >= identity_error:
+        return RowMap(
+            np.zeros((f, f)), np.zeros(f), np.zeros(f), None, identity_error, identity_error
+        )
+    [solution] = solve_ridge(x, moved, [strength])
+    return RowMap(*solution, strength, error, identity_error)
 
 
 def solve_ridge(

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from momok.arrays import Ints
 from momok.errors import ConfigError
 from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH
 from momok.prediction.answering import find_answers
@@ -27,7 +28,7 @@ from momok.prediction.questions import (
     resolve_question,
 )
 from momok.prediction.results import FactScores, Predictions
-from momok.prediction.scorer import Ints, Scorer
+from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
 from momok.training import RunFolder
 

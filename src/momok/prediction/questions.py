@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from momok.arrays import Ints
 from momok.errors import ConfigError, UnknownLabelError
 from momok.graph import MultimodalGraph
 
-Ints: TypeAlias = NDArray[np.int64]
 Side = Literal["head", "tail"]
 Name: TypeAlias = str | int
 """An entity or relation: its label, its name, or its id."""

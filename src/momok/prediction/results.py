@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from momok.arrays import Floats, Ints
 from momok.graph import SPLIT_NAMES, MultimodalGraph, SplitName
 from momok.graph.fact_index import UNKNOWN
 from momok.prediction.questions import Question
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

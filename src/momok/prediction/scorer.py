@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from momok.arrays import Ints
 from momok.errors import CheckpointError, RunError
 from momok.evaluation.scoring import (
     ANSWER,
@@ -33,8 +33,6 @@ from momok.prediction.original_graph import GraphSource, find_source
 from momok.runtime import find_device
 from momok.training import RunFolder
 from momok.training.checkpoint import load_model
-
-Ints: TypeAlias = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from momok.arrays import Ints
 from momok.evaluation.scoring import MEAN, BlockScorer, HeadVectors, Pooling, full_precision
-
-Ints = NDArray[np.int64]
 
 NOTHING = -1  # stands in the place of an answer that does not exist
 

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 from momok.graph import SPLIT_NAMES
 from momok.prediction import Explanation, Prediction, Predictions
-from momok.prediction.explanation import to_plain
 from momok.serving import schemas
 from momok.serving.entity_search import Hit, make_reference
 from momok.serving.model_holder import ServedModel
@@ -137,7 +136,7 @@ def predict_facts(model: ServedModel, entity: int, k: int) -> schemas.EntityPred
 
 def describe_explanation(model: ServedModel, explanation: Explanation) -> schemas.ExplanationAnswer:
     """An explanation, with addresses of pictures instead of files of this machine."""
-    plain = to_plain(explanation) | {"source": {"status": explanation.source.status}}
+    plain = explanation.to_json() | {"source": {"status": explanation.source.status}}
     _replace_pictures(model, plain)
     return schemas.ExplanationAnswer(**plain, model=model.version)
 

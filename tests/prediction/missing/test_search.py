@@ -47,13 +47,8 @@ def test_the_search_finds_what_looking_at_all_pairs_finds(
     *, seed: int, whole: bool, softmax: bool, limit: int, budget: int, floor: float
 ) -> None:
     scorer = VectorScorer(draw_graph(seed), seed, whole=whole and not softmax, softmax=softmax)
-    found = find_new_facts(
-        cast(Scorer, scorer),
-        seed % 2,
-        limit=limit,
-        floor=floor,
-        memory_budget=budget,
-    )
+    scorer.memory_budget = budget
+    found = find_new_facts(cast(Scorer, scorer), seed % 2, limit=limit, floor=floor)
     expected = [fact for fact in search_all(scorer, seed % 2) if fact[0] >= floor][:limit]
     assert_same(found, expected)
 
@@ -62,7 +57,8 @@ def test_many_tiles_and_few_kept_facts() -> None:
     """More entities than a tile has, so that the rising threshold skips pairs."""
     graph = draw_graph(1, entities=700, relations=1, facts=4000)
     scorer = VectorScorer(graph, 1, heads=3)
-    found = find_new_facts(cast(Scorer, scorer), 0, limit=50, memory_budget=1 << 16)
+    scorer.memory_budget = 1 << 16
+    found = find_new_facts(cast(Scorer, scorer), 0, limit=50)
     assert_same(found, search_all(scorer, 0)[:50])
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from momok.arrays import Floats, Ints
 from momok.evaluation.scoring import ANSWER, QUERY_BATCH, BlockScorer, full_precision
 from momok.graph import MultimodalGraph
 from momok.graph.fact_index import UNKNOWN, FactIndex
@@ -24,9 +25,6 @@ from momok.prediction.calibration.maps import LOGIT_LIMIT
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
-
-Ints: TypeAlias = NDArray[np.int64]
-Floats: TypeAlias = NDArray[np.float64]
 
 NUM_BINS = 4096
 _WIDTH = 2 * LOGIT_LIMIT / NUM_BINS  # 0.015: a probability of 0.5 is told from 0.504

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from momok.arrays import Floats
 from momok.prediction.calibration.counts import (
     BIN_LOGITS,
     SEED,
@@ -32,8 +31,6 @@ from momok.prediction.calibration.record import (
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
 from momok.training import RunFolder
-
-Floats: TypeAlias = NDArray[np.float64]
 
 FOLDS = 5
 # Borders of the reliability bins: fine where most candidates are, even where people look.

@@ -17,17 +17,17 @@ candidates that are not.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import FiniteFloat
 from torch.nn.functional import softplus
 
+from momok.arrays import Floats, Ints
 from momok.errors import RunError
 
-Floats: TypeAlias = NDArray[np.float64]
 Method = Literal["identity", "platt", "isotonic"]
 
 METHODS: tuple[Method, ...] = get_args(Method)  # the simplest first: it wins where two are equal
@@ -153,7 +153,7 @@ def _fit_isotonic(x: Floats, true: Floats, false: Floats) -> tuple[Floats, Float
     return np.concatenate([x[:1], centres, x[-1:]]), np.concatenate([[first], odds, [last]])
 
 
-def pool_adjacent(values: Floats, weights: Floats) -> tuple[NDArray[np.int64], Floats]:
+def pool_adjacent(values: Floats, weights: Floats) -> tuple[Ints, Floats]:
     """The closest non-decreasing sequence by weighted squares (pool adjacent violators).
 
     Args:

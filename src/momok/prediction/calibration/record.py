@@ -21,19 +21,17 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import TypeAdapter, ValidationError
 
+from momok.arrays import Floats
 from momok.config import describe_problem
 from momok.errors import RunError
 from momok.prediction.calibration.maps import CalibrationMap, Method
 from momok.storage import write_file
 from momok.training import RunFolder
-
-Floats: TypeAlias = NDArray[np.float64]
 
 # Names of the score of a fact in both directions, beside those of the heads and "answer".
 FACT, PLAUSIBLE_FACT = "fact", "plausible_fact"

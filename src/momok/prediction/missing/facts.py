@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from momok.arrays import Floats, Ints
 from momok.errors import ConfigError
 from momok.graph import MultimodalGraph
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT
@@ -21,9 +20,6 @@ from momok.prediction.missing.search import FoundFacts, find_new_facts
 from momok.prediction.questions import Name
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
-
-Ints: TypeAlias = NDArray[np.int64]
-Floats: TypeAlias = NDArray[np.float64]
 
 DEFAULT_PER_RELATION = 1000
 
@@ -106,8 +102,6 @@ def iterate_new_facts(
     scorer: Scorer,
     relations: Sequence[Name] | None = None,
     options: BulkOptions | None = None,
-    *,
-    memory_budget: int | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[NewFact]:
     """Give the new facts of relations, one relation after the other, the best first.
@@ -116,7 +110,6 @@ def iterate_new_facts(
         scorer: the model.
         relations: by label, name or id; all by default.
         options: which facts of each relation.
-        memory_budget: bytes of buffers, by default the scorer's.
         progress: is told of the pairs of entities, and which relation it is at.
 
     Raises:
@@ -127,7 +120,7 @@ def iterate_new_facts(
     wanted = options or BulkOptions()
     wanted.check_calibrated(scorer)
     chosen = resolve_relations(scorer.graph, relations)
-    ranked = rank_relations(scorer, chosen, wanted, memory_budget=memory_budget, progress=progress)
+    ranked = rank_relations(scorer, chosen, wanted, progress=progress)
     return (fact for found in ranked for fact in _list_facts(scorer, found, wanted))
 
 
@@ -151,8 +144,6 @@ def rank_relations(
     relations: Sequence[int],
     options: BulkOptions,
     finished: Collection[int] = (),
-    *,
-    memory_budget: int | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[FoundFacts]:
     """Rank the new facts of relations, by id, one after the other.
@@ -162,7 +153,6 @@ def rank_relations(
         relations: without reciprocals.
         options: which facts.
         finished: relations that were ranked before: they count as done in the progress.
-        memory_budget: as for ``find_new_facts``.
         progress: is told of the pairs of entities, and which relation it is at.
     """
     done = sum(count_pairs(scorer, relation, options) for relation in finished)
@@ -174,17 +164,12 @@ def rank_relations(
             progress(what, before + pairs, total)
 
         show(f"ranking pairs: {scorer.graph.relation_names[relation]}", 0, 0)
-        yield rank_relation(scorer, relation, options, memory_budget=memory_budget, progress=show)
+        yield rank_relation(scorer, relation, options, progress=show)
         done += count_pairs(scorer, relation, options)
 
 
 def rank_relation(
-    scorer: Scorer,
-    relation: int,
-    options: BulkOptions,
-    *,
-    memory_budget: int | None = None,
-    progress: Progress = no_progress,
+    scorer: Scorer, relation: int, options: BulkOptions, progress: Progress = no_progress
 ) -> FoundFacts:
     """Rank the new facts of one relation, by id; arguments as for ``rank_relations``."""
     floor, least = 0.0, options.min_probability
@@ -199,7 +184,6 @@ def rank_relation(
         heads=heads,
         tails=tails,
         loops=loops,
-        memory_budget=memory_budget,
         progress=progress,
     )
     calibrated = options.calibrate(scorer, found.scores)

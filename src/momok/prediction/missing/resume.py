@@ -72,20 +72,17 @@ def write_new_facts(
     options: BulkOptions | None = None,
     top: int | None = None,
     file_options: FileOptions | None = None,
-    memory_budget: int | None = None,
     progress: Progress = no_progress,
 ) -> BulkSummary:
     """Rank the new facts of relations and write the best into a file, the highest score first.
 
     Args:
-        scorer: the model.
+        scorer: the model. Beside its buffers the facts to be written are in memory (40 bytes each).
         path: ends in one of ``files.FORMATS``.
         relations: by label, name or id; all by default.
         options: which facts of each relation.
         top: how many at most over all relations.
         file_options: how N-Triples are written.
-        memory_budget: bytes of buffers, by default the scorer's. Beside them, the facts to be
-            written are in memory (40 bytes each).
         progress: is told of the pairs of entities, and which relation it is at.
 
     Raises:
@@ -106,9 +103,7 @@ def write_new_facts(
     with _open_folder(path, _describe_plan(scorer, options)) as folder:
         found = {r: facts for r in chosen if (facts := _load_relation(folder, r)) is not None}
         missing = [relation for relation in chosen if relation not in found]
-        ranked = rank_relations(
-            scorer, missing, options, list(found), memory_budget=memory_budget, progress=progress
-        )
+        ranked = rank_relations(scorer, missing, options, list(found), progress)
         for relation, facts in zip(missing, ranked, strict=True):
             write_file(folder / f"relation-{relation}.bin", save_arrays(asdict(facts)))
             found[relation] = facts

@@ -19,24 +19,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from momok.evaluation.scoring import (
-    BlockScorer,
-    find_largest_norm,
-    full_precision,
-    score_pairs,
-)
+from momok.arrays import Floats, Ints
+from momok.evaluation.scoring import BlockScorer, find_largest_norm, full_precision, score_pairs
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
-
-Ints: TypeAlias = NDArray[np.int64]
-Floats: TypeAlias = NDArray[np.float64]
 
 _ENCODE_BATCH = 4096  # questions of one relation: larger batches share more of the work
 _TILE_ROWS, _TILE_COLUMNS = 256, 2048  # two float32 buffers of it stay in a core's cache (measured)
@@ -104,21 +96,19 @@ def find_new_facts(
     heads: Ints | None = None,
     tails: Ints | None = None,
     loops: bool = True,
-    memory_budget: int | None = None,
     progress: Progress = no_progress,
 ) -> FoundFacts:
     """Find the facts of a relation with the highest scores, best first, that no split has.
 
     Args:
-        scorer: the model.
+        scorer: the model. The result does not depend on its ``memory_budget``; besides, there are
+            the query vectors of all tails, as large as those of candidates.
         relation: its id, without reciprocals.
         limit: how many at most.
         floor: the least score.
         heads: ids [n], ascending; by default all entities.
         tails: ids [m], ascending; by default all entities.
         loops: whether an entity may have the relation to itself.
-        memory_budget: bytes of buffers, by default the scorer's; the result does not depend on
-            it. Besides, there are the query vectors of all tails, as large as those of candidates.
         progress: is told of the pairs of entities.
     """
     everything = np.arange(scorer.graph.num_entities)
@@ -129,8 +119,7 @@ def find_new_facts(
     if not total or floor > 1:
         progress(what, total, total)
         return best.finish()
-    budget = scorer.memory_budget if memory_budget is None else memory_budget
-    search = _Search(scorer, relation, tails, loops=loops, best=best, budget=budget)
+    search = _Search(scorer, relation, tails, loops=loops, best=best)
     done = 0
     with full_precision():
         for batch in np.split(heads, range(_ENCODE_BATCH, len(heads), _ENCODE_BATCH)):
@@ -147,12 +136,11 @@ class _Search:
     """Offers all pairs that can be among the best, tile by tile."""
 
     def __init__(
-        self, scorer: Scorer, relation: int, tails: Ints, *, loops: bool, best: _Best, budget: int
+        self, scorer: Scorer, relation: int, tails: Ints, *, loops: bool, best: _Best
     ) -> None:
         self.scorer, self.relation, self.tails, self.loops = scorer, relation, tails, loops
-        self.best, self.budget = best, budget
-        self.device = scorer.model.device
-        cells = max(budget // _BYTES_PER_CELL, 1)
+        self.best, self.device = best, scorer.model.device
+        cells = max(scorer.memory_budget // _BYTES_PER_CELL, 1)
         self.tile_columns = min(_TILE_COLUMNS, cells)
         self.tile_rows = max(min(_TILE_ROWS, cells // self.tile_columns), 1)
         size = self.tile_rows * self.tile_columns
@@ -169,10 +157,7 @@ class _Search:
         self.head_queries = self.scorer.encode_relation(heads, self.relation)
         self.head_vectors = self._choose_candidates(heads)
         # A float32 product of d terms is off by at most d * eps * |q| |c|, twice to be safe.
-        sides = (
-            (self.head_queries, self.tail_vectors),
-            (self.tail_queries, self.head_vectors),
-        )
+        sides = (self.head_queries, self.tail_vectors), (self.tail_queries, self.head_vectors)
         self.margin = max(
             2 * q.shape[1] * _EPSILON * find_largest_norm(q) * find_largest_norm(candidates[head])
             for queries, candidates in sides
@@ -250,7 +235,9 @@ class _Search:
     def _score(self, rows: Tensor, columns: Tensor) -> None:
         tail_answers, head_answers = (
             self.scorer.pooling.pool(
-                score_pairs(queries, candidates, one, other, memory_budget=self.budget)
+                score_pairs(
+                    queries, candidates, one, other, memory_budget=self.scorer.memory_budget
+                )
             )
             for queries, candidates, one, other in (
                 (self.head_queries, self.tail_vectors, rows, columns),
