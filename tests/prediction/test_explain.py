@@ -317,7 +317,7 @@ def test_what_is_refused(predictor: Predictor) -> None:
         predictor.explain("Hamilton", "city in", "Canada")
     with pytest.raises(ConfigError, match="asked = 'both': expected 'head' or 'tail'"):
         predictor.explain(*FACTS[0], asked="both")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="limit = -1: expected 0 or more"):
+    with pytest.raises(ConfigError, match="limit = -1: expected at least 0"):
         predictor.explain(*FACTS[0], limit=-1)
 
 

@@ -7,8 +7,8 @@ R relations, d width.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -73,22 +73,15 @@ def evaluate(
             f"a decision head is named '{ANSWER}', which stands for the joint answer of all "
             "heads in evaluations: rename the modality"
         )
-    with _evaluation_mode(model):
-        ranks = _rank_facts(
-            model, graph, facts, memory_budget, partial(progress, f"ranking {split}")
-        )
-    return _summarise(model, graph, facts, ranks, split=split, protocol=protocol)
-
-
-@contextmanager
-def _evaluation_mode(model: TwoTowerModel) -> Iterator[None]:
     before = model.training
     model.train(False)
     try:
         with torch.no_grad():
-            yield
+            show = partial(progress, f"ranking {split}")
+            ranks = _rank_facts(model, graph, facts, memory_budget, show)
     finally:
         model.train(before)
+    return _summarise(model, graph, facts, ranks, split=split, protocol=protocol)
 
 
 def _rank_facts(
@@ -112,7 +105,7 @@ def _rank_facts(
             {head: torch.cat([vectors[head] for vectors in encoded]) for head in model.heads},
             answers=answers,
             answer_rows=query_of_answer,
-            known=graph.fact_index.lookup(*_split_keys(keys, N)),
+            known=graph.fact_index.lookup(*np.divmod(keys, N)[::-1]),
         )
         del encoded
         return _rank_parts(model, N, everything, memory_budget, progress)
@@ -131,7 +124,7 @@ def _rank_facts(
             {head: vectors[head] for head in model.heads},
             answers=answers[order[mine]],
             answer_rows=rows[mine] - first,
-            known=graph.fact_index.lookup(*_split_keys(batch, N)),
+            known=graph.fact_index.lookup(*np.divmod(batch, N)[::-1]),
         )
 
         def tell(done: int, first: int = first) -> None:
@@ -148,7 +141,7 @@ def _encode_queries(
     """Encode the queries some at a time: the place of the first, and the vectors of each head."""
     device = next(iter(model.present.values())).device
     for first in range(0, len(keys), QUERY_BATCH):
-        entities, relations = _split_keys(keys[first : first + QUERY_BATCH], num_entities)
+        relations, entities = np.divmod(keys[first : first + QUERY_BATCH], num_entities)
         yield (
             first,
             model.queries(
@@ -167,35 +160,24 @@ def _rank_parts(
     """Rank among more candidates than are kept; the bar goes on as parts are encoded."""
     num_parts = -(-num_entities // _MOST_KEPT)
     size = -(-num_entities // num_parts)  # no part is much smaller than the others
-    starts = range(0, num_entities, size)
     total = len(next(iter(queries.vectors.values())))
-    taken = 0
+    taken = count(1)
 
     def parts() -> Iterator[tuple[int, Mapping[str, Tensor]]]:
-        nonlocal taken
-        for start in starts:
-            end = min(start + size, num_entities)
-            vectors = model.candidates(slice(start, end)).vectors
+        for start in range(0, num_entities, size):
+            vectors = model.candidates(slice(start, min(start + size, num_entities))).vectors
             yield start, {head: vectors[head] for head in model.heads}
             del vectors
-            taken += 1
-            progress(total * taken // (2 * len(starts)), total)
+            progress(total * next(taken) // (2 * num_parts), total)
 
     return rank_in_parts(
         queries, parts, memory_budget=memory_budget, pooling=choose_pooling(model.softmax)
     )
 
 
-def _split_keys(keys: Ints, num_entities: int) -> tuple[Ints, Ints]:
-    """The entities and relations of queries, from the numbers that order them by relation."""
-    relations, entities = np.divmod(keys, num_entities)
-    return entities, relations
-
-
 def _join(pieces: Sequence[Ranks], order: Ints) -> Ranks:
     """Concatenate ranks of answers taken in ``order`` and undo that order."""
-    back = np.empty_like(order)
-    back[order] = np.arange(len(order))
+    back = np.argsort(order)
     return Ranks(
         optimistic=np.concatenate([piece.optimistic for piece in pieces])[back],
         pessimistic=np.concatenate([piece.pessimistic for piece in pieces])[back],

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import to_jsonable_python
 
 from momok.arrays import Floats
 
@@ -35,8 +36,8 @@ class Metrics:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types: keys count, mrr, mean_rank and hits (its keys as text)."""
-        hits = {str(k): value for k, value in self.hits.items()}
-        return {"count": self.count, "mrr": self.mrr, "mean_rank": self.mean_rank, "hits": hits}
+        plain: dict[str, Any] = to_jsonable_python(self)
+        return plain
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Metrics:

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from pydantic import InstanceOf, TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
+
 from momok.arrays import Floats, Ints
+from momok.config import describe_problem
 from momok.errors import RunError
 from momok.evaluation.metrics import Metrics
 from momok.evaluation.scoring import ANSWER
@@ -17,12 +21,6 @@ ByHead = Mapping[str, Metrics]  # decision head, or "answer" -> metrics
 ByGroup = Mapping[str, ByHead]  # group -> head -> metrics
 
 TIE_RULES = ("realistic", "optimistic", "pessimistic")
-
-_FORMAT = "momok-evaluation"
-_VERSION = 1
-_SIMPLE = ("split", "protocol", "num_facts", "num_queries", "num_unseen_facts")
-_BY_GROUP = ("by_tie_rule", "by_side", "by_relation", "by_cardinality", "by_seen")
-_BY_NESTED_GROUP = ("by_relation_and_side", "by_cardinality_and_side", "by_presence")
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,8 @@ class Evaluation:
     has two, its tail (h, r, ?) on side "tail" and its head (t, r reversed, ?) on side "head".
     """
 
+    format: Literal["momok-evaluation"] = "momok-evaluation"
+    version: Literal[1] = 1
     split: Split
     protocol: Protocol  # "published": best of each metric over epochs, selected on test
     num_facts: int
@@ -89,7 +89,9 @@ class Evaluation:
     by_cardinality_and_side: Mapping[str, ByGroup]  # side -> cardinality
     by_presence: Mapping[str, ByGroup]  # modality -> query_present, query_absent, answer_...
     by_seen: ByGroup  # seen, unseen
-    query_ranks: QueryRanks | None = field(default=None, compare=False, repr=False)  # not in JSON
+    query_ranks: InstanceOf[QueryRanks] | None = field(
+        default=None, compare=False, repr=False
+    )  # not in JSON
 
     @property
     def overall(self) -> ByHead:
@@ -110,40 +112,17 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types under stable keys; a value that does not exist is null."""
-        return {
-            "format": _FORMAT,
-            "version": _VERSION,
-            **{name: getattr(self, name) for name in _SIMPLE},
-            **{name: _dump(getattr(self, name)) for name in (*_BY_GROUP, *_BY_NESTED_GROUP)},
-        }
+        plain: dict[str, Any] = to_jsonable_python(replace(self, query_ranks=None))
+        del plain["query_ranks"]
+        return plain
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Evaluation:
         """Read what to_json wrote (without query_ranks); RunError where it is something else."""
-        if (value.get("format"), value.get("version")) != (_FORMAT, _VERSION):
-            raise RunError(
-                f"expected an evaluation of momok ({_FORMAT}, version {_VERSION}), found "
-                f"format {value.get('format')!r}, version {value.get('version')!r}: evaluate the "
-                "run again"
-            )
         try:
-            fields = {name: value[name] for name in _SIMPLE}
-            fields |= {name: _load(value[name], depth=2) for name in _BY_GROUP}
-            fields |= {name: _load(value[name], depth=3) for name in _BY_NESTED_GROUP}
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            return TypeAdapter(cls).validate_python({"format": None, "version": None, **value})
+        except ValidationError as error:
             raise RunError(
-                f"the evaluation is incomplete or damaged ({error!r}): evaluate the run again"
+                "not an evaluation of this version of momok, incomplete or damaged "
+                f"({describe_problem(error.errors()[0])}): evaluate the run again"
             ) from error
-        return cls(**fields)
-
-
-def _dump(value: Any) -> Any:
-    if isinstance(value, Metrics):
-        return value.to_json()
-    return {key: _dump(inner) for key, inner in value.items()}
-
-
-def _load(value: Mapping[str, Any], depth: int) -> Any:
-    if depth == 0:
-        return Metrics.from_json(value)
-    return {key: _load(inner, depth - 1) for key, inner in value.items()}

@@ -38,9 +38,8 @@ def find_answers(
         plausible: leave out answers that are not: those that answer no query of the relation in
             train, and the entity asked about unless the relation joins some entity to itself.
     """
-    queries = scorer.encode_queries(entities, relations)
-    nothing = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    hidden = scorer.graph.fact_index.lookup(entities, relations) if hide else nothing
+    queries, facts = scorer.encode_queries(entities, relations), scorer.graph.fact_index
+    hidden = facts.lookup(entities, relations) if hide else (entities[:0], entities[:0])
     if plausible:
         found = _find_plausible(scorer, queries.vectors, entities, relations, k, hidden=hidden)
     else:
@@ -64,15 +63,12 @@ def find_answers(
         gates=queries.gates,
         present=scorer.present,
     )
-    known = scorer.graph.fact_index.find_splits(
-        entities[:, None], relations[:, None], np.maximum(answers.ids, 0)
-    )
-    calibration = scorer.calibration
-    if calibration is None:
-        return replace(answers, known=known)
+    known = facts.find_splits(entities[:, None], relations[:, None], np.maximum(answers.ids, 0))
+    answers = replace(answers, known=known)
+    if (calibration := scorer.calibration) is None:
+        return answers
     return replace(
         answers,
-        known=known,
         probabilities=calibration.apply(ANSWER, np.maximum(answers.scores, 0.0)),
         head_probabilities={h: calibration.apply(h, p) for h, p in answers.heads.items()},
     )

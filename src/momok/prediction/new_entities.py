@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,6 +37,8 @@ from momok.prediction.questions import (
     Question,
     Side,
     Thing,
+    check_count,
+    check_side,
     describe_entity,
     describe_relation,
 )
@@ -129,10 +131,8 @@ class NewEntities:
         plausible: bool = False,
     ) -> NewPredictions:
         """See ``Predictor.predict_new``."""
-        if role not in get_args(Side):
-            raise ConfigError(f"role = {role!r}: expected 'head' or 'tail'")
-        if k < 1:
-            raise ConfigError(f"k = {k}: expected at least 1 answer")
+        check_side("role", role)
+        check_count("k", k, 1)
         graph = self._scorer.graph
         asked = graph.find_relation(relation)
         vectors, remarks = self.encode(entity)
@@ -164,17 +164,14 @@ class NewEntities:
                 vectors[name] = np.asarray(entity.vectors[name], dtype=np.float32)
                 continue
             if kind == "text" and (entity.name.strip() or entity.text.strip()):
-                encoder = self._encoder(name)
-                vectors[name] = encoder.encode_text(entity.name, entity.text)
-                if entity.text.strip() and encoder.leaves_out_text(entity.name):
+                vectors[name] = self._encoder(name).encode_text(entity.name, entity.text)
+                if entity.text.strip() and self._encoder(name).leaves_out_text(entity.name):
                     remarks.append(f"{name}: made of names alone in this graph; the text is unused")
             elif kind == "image" and entity.pictures:
-                encoder = self._encoder(name)
-                vectors[name] = encoder.encode_pictures([Path(path) for path in entity.pictures])
-            else:
-                continue
-            if encoder.remark:
-                remarks.append(encoder.remark)
+                pictures = [Path(path) for path in entity.pictures]
+                vectors[name] = self._encoder(name).encode_pictures(pictures)
+            if name in vectors and self._encoder(name).remark:
+                remarks.append(self._encoder(name).remark)
         if not vectors:
             raise ConfigError(
                 f"nothing is known of the new entity that the model of {self._scorer.run.path} "
@@ -223,9 +220,8 @@ class NewEntities:
 
     @cached_property
     def _rows(self) -> NewRows:
-        scorer = self._scorer
-        graph, config = scorer.graph, scorer.run.config
-        return NewRows(self._features, graph.train, config, scorer.model)
+        run, train = self._scorer.run, self._scorer.graph.train
+        return NewRows(self._features, train, run.config, self._scorer.model)
 
     @cached_property
     def neighbours(self) -> Neighbours:

@@ -23,6 +23,8 @@ from momok.prediction.questions import (
     Name,
     Side,
     Triple,
+    check_count,
+    check_side,
     describe_question,
     resolve_facts,
     resolve_question,
@@ -44,7 +46,7 @@ class Predictor:
         device: ``auto`` takes a GPU when there is one.
         memory_budget: bytes of score buffers; answers do not depend on it.
         source: where the graph of the run lies now, if not where it was: a folder or a name.
-            Only explanations need it, for features and pictures.
+            Only explanations and new entities need it, for features and pictures.
         calibrated: use the run's calibration where it has one.
 
     Attributes:
@@ -56,7 +58,11 @@ class Predictor:
         scorer: encodes and scores for it; searches over whole relations take it.
 
     Raises:
-        MomokError: as ``Scorer``.
+        RunError: there is no such run, its model and its graph do not fit, or its calibration is
+            damaged.
+        CheckpointError: the checkpoint is missing, corrupt, or holds values that are not finite.
+        DataError: the graph in the run folder cannot be read.
+        ConfigError: a GPU was asked for and there is none.
     """
 
     def __init__(
@@ -123,14 +129,12 @@ class Predictor:
         Raises:
             MomokError: as ``predict``; nothing is computed when one question is wrong.
         """
-        if k < 1:
-            raise ConfigError(f"k = {k}: expected at least 1 answer")
+        check_count("k", k, 1)
         if known not in get_args(Known):
             raise ConfigError(f"known = {known!r}: expected 'mark' or 'hide'")
         resolved = [resolve_question(self.graph, query) for query in queries]
         entities, relations = np.array(resolved, dtype=np.int64).reshape(-1, 2).T
-        results: list[Predictions | None] = [None] * len(queries)
-        done = 0
+        results: dict[int, Predictions] = {}
         for chosen in _batch_by_relation(relations):
             answers = find_answers(
                 self.scorer,
@@ -140,14 +144,13 @@ class Predictor:
                 hide=known == "hide",
                 plausible=plausible,
             )
-            for row, place in enumerate(chosen):
+            for row, place in enumerate(chosen.tolist()):
                 entity = int(entities[place])
                 question = describe_question(self.graph, entity, int(relations[place]))
                 present = {m: bool(has[entity]) for m, has in self.scorer.present.items()}
                 results[place] = Predictions(self.graph, question, answers, row, present)
-            done += len(chosen)
-            progress("answering questions", done, len(queries))
-        return [result for result in results if result is not None]
+            progress("answering questions", len(results), len(queries))
+        return [results[place] for place in range(len(queries))]
 
     def score_facts(
         self, facts: Sequence[tuple[Name, Name, Name]] | Ints, *, asked: Side = "tail"
@@ -162,8 +165,7 @@ class Predictor:
         Raises:
             MomokError: as ``predict``.
         """
-        if asked not in get_args(Side):
-            raise ConfigError(f"asked = {asked!r}: expected 'head' or 'tail'")
+        check_side("asked", asked)
         ids = resolve_facts(self.graph, facts)
         entities, relations, answers = ids.T if asked == "tail" else ids[:, ::-1].T
         if asked == "head":
@@ -196,10 +198,8 @@ class Predictor:
         Raises:
             MomokError: as ``predict``.
         """
-        if asked not in get_args(Side):
-            raise ConfigError(f"asked = {asked!r}: expected 'head' or 'tail'")
-        if limit < 0:
-            raise ConfigError(f"limit = {limit}: expected 0 or more")
+        check_side("asked", asked)
+        check_count("limit", limit, 0)
         h, r, t = resolve_facts(self.graph, [(head, relation, tail)])[0].tolist()
         return self.explainer.explain(h, r, t, asked, limit)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -61,6 +61,18 @@ class Question:
             "relation": self.relation.to_json(),
             "tail": entity if self.asked == "head" else None,
         }
+
+
+def check_side(name: str, side: str) -> None:
+    """Check an argument that is a side of a fact; ConfigError where it is none."""
+    if side not in get_args(Side):
+        raise ConfigError(f"{name} = {side!r}: expected 'head' or 'tail'")
+
+
+def check_count(name: str, count: int, least: int) -> None:
+    """Check how many of something are asked for; ConfigError where they are too few."""
+    if count < least:
+        raise ConfigError(f"{name} = {count}: expected at least {least}")
 
 
 def resolve_question(graph: MultimodalGraph, query: Triple) -> tuple[int, int]:

@@ -53,32 +53,14 @@ class Encoded:
 class Scorer:
     """A trained model and its graph. All candidates are encoded once, in float32.
 
-    Args:
-        run: a run folder or its path; the checkpoint chosen on validation is used.
-        device: ``auto`` takes a GPU when there is one.
-        memory_budget: bytes of score buffers; scores do not depend on it.
-        source: where the graph of the run lies now, if not where it was: a folder or a name.
-            Only explanations and new entities need it, for features and pictures.
-        calibrated: use the run's calibration where it has one.
+    Arguments, errors and common attributes are those of ``momok.prediction.Predictor``.
 
     Attributes:
-        run: the run folder.
-        graph: the facts and names that the run was trained on.
-        model: the model, in evaluation mode.
         selected: which epoch its checkpoint is of, and by what it was chosen.
-        heads, modalities: names of its decision heads and of its modalities.
         pooling: how its heads become the answer.
         has_attention: whether there is a joint head with attention over modalities.
         candidates: all entities, encoded.
         present: per modality [N], which entities have features of it.
-        calibration: what ``momok calibrate`` found for this checkpoint; None where it has not.
-
-    Raises:
-        RunError: there is no such run, its model and its graph do not fit, or its calibration is
-            damaged.
-        CheckpointError: the checkpoint is missing, corrupt, or holds values that are not finite.
-        DataError: the graph in the run folder cannot be read.
-        ConfigError: a GPU was asked for and there is none.
     """
 
     def __init__(
@@ -99,7 +81,14 @@ class Scorer:
         self.pooling = choose_pooling(self.model.softmax)
         self.has_attention = isinstance(self.model.entity_fusion, ModalityFusion)
         self.memory_budget = memory_budget
-        self._check_sizes()
+        has = self.graph.num_entities, self.graph.num_relations
+        needs = self.model.num_entities, self.model.num_relations
+        if has != needs:
+            raise RunError(
+                f"{self.run.path}: its graph has {has[0]} entities and {has[1]} relations, its "
+                f"model was trained for {needs[0]} and {needs[1]}; the folder is mixed up or was "
+                "changed"
+            )
         with torch.no_grad():
             self.candidates = self._collect(self.model.candidates())
         self.present = {m: p.cpu().numpy().astype(bool) for m, p in self.model.present.items()}
@@ -177,33 +166,16 @@ class Scorer:
                     f"{self.run.best_checkpoint}: head {head!r} gives values that are not finite: "
                     "the checkpoint is damaged or training diverged; restore it or train again"
                 )
+        sample, count = vectors[self.heads[0]], len(self.modalities)
+        one = sample.new_ones(len(sample), 1)
+        gates = {name: gate.float() for name, gate in encoded.gates.items()}
+        even = sample.new_full((len(sample), count), 1 / count, dtype=torch.float64)
+        weights = encoded.fusion_weights
         return Encoded(
             vectors=vectors,
-            gates=self._find_gates(encoded),
-            attention=self._average_branches(encoded),
+            gates=gates or dict.fromkeys(self.modalities, one),
+            attention=even if weights is None else average_branches(weights),
         )
-
-    def _find_gates(self, encoded: Queries | Candidates) -> dict[str, Tensor]:
-        if encoded.gates:
-            return {name: gate.float() for name, gate in encoded.gates.items()}
-        vectors = encoded.vectors[self.heads[0]]
-        return {name: vectors.new_ones(len(vectors), 1).float() for name in self.modalities}
-
-    def _average_branches(self, encoded: Queries | Candidates) -> Tensor:
-        if encoded.fusion_weights is not None:
-            return average_branches(encoded.fusion_weights)
-        vectors, count = encoded.vectors[self.heads[0]], len(self.modalities)
-        return vectors.new_full((len(vectors), count), 1 / count, dtype=torch.float64)
-
-    def _check_sizes(self) -> None:
-        has = self.graph.num_entities, self.graph.num_relations
-        needs = self.model.num_entities, self.model.num_relations
-        if has != needs:
-            raise RunError(
-                f"{self.run.path}: its graph has {has[0]} entities and {has[1]} relations, its "
-                f"model was trained for {needs[0]} and {needs[1]}; the folder is mixed up or was "
-                "changed"
-            )
 
     def _load_calibration(self) -> Calibration | None:
         """That of the checkpoint in use: one made before training went on is not for it."""

@@ -148,14 +148,14 @@ class _Search:
         self._answers = BlockScorer(scorer.pooling), BlockScorer(scorer.pooling)
         self.tail_vectors = scorer.candidates.vectors
         if len(tails) < scorer.graph.num_entities:
-            self.tail_vectors = self._choose_candidates(tails)
+            self.tail_vectors = _choose(scorer.candidates.vectors, tails)
         self.tail_queries = scorer.encode_relation(tails, relation + scorer.graph.num_relations)
 
     def encode_heads(self, heads: Ints) -> None:
         """Go on with these heads."""
         self.heads = heads
         self.head_queries = self.scorer.encode_relation(heads, self.relation)
-        self.head_vectors = self._choose_candidates(heads)
+        self.head_vectors = _choose(self.scorer.candidates.vectors, heads)
         # A float32 product of d terms is off by at most d * eps * |q| |c|, twice to be safe.
         sides = (self.head_queries, self.tail_vectors), (self.tail_queries, self.head_vectors)
         self.margin = max(
@@ -218,10 +218,10 @@ class _Search:
         Two passes of sigmoids over a tile cost less than single products for many of its pairs.
         """
         tail_answers = self._answers[0].answer(
-            _cut(self.head_queries, rows), _cut(self.tail_vectors, columns)
+            _choose(self.head_queries, rows), _choose(self.tail_vectors, columns)
         )
         head_answers = self._answers[1].answer(
-            _cut(self.tail_queries, columns), _cut(self.head_vectors, rows)
+            _choose(self.tail_queries, columns), _choose(self.head_vectors, rows)
         )
         score = torch.minimum(tail_answers, head_answers.T)
         # Its rounding, on top of that of the logits, grows where float32 probabilities crowd at 1.
@@ -254,10 +254,6 @@ class _Search:
             )
         )
 
-    def _choose_candidates(self, entities: Ints) -> dict[str, Tensor]:
-        ids = torch.from_numpy(entities).to(self.device)
-        return {head: vectors[ids] for head, vectors in self.scorer.candidates.vectors.items()}
-
 
 class _Best:
     """The best facts so far; the least score worth keeping rises as they come in."""
@@ -286,5 +282,5 @@ class _Best:
         return best
 
 
-def _cut(vectors: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
+def _choose(vectors: Mapping[str, Tensor], rows: slice | Ints) -> dict[str, Tensor]:
     return {head: values[rows] for head, values in vectors.items()}
