@@ -17,16 +17,10 @@ from torch import Tensor
 
 from momok.arrays import Floats, Ints
 from momok.errors import ConfigError, DataError
-from momok.evaluation import results
 from momok.evaluation.metrics import Metrics, compute_grouped_metrics
 from momok.evaluation.ranking import AnswerRanker, RankedQueries, rank_in_parts
-from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks, Ranks
-from momok.evaluation.scoring import (
-    ANSWER,
-    DEFAULT_MEMORY_BUDGET,
-    QUERY_BATCH,
-    choose_pooling,
-)
+from momok.evaluation.results import TIE_RULES, Evaluation, Protocol, QueryRanks, Ranks, Split
+from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH, choose_pooling
 from momok.graph import MultimodalGraph
 from momok.graph.triples import CARDINALITIES, classify_cardinality, mark_unseen
 from momok.model.towers import TwoTowerModel
@@ -42,9 +36,9 @@ _MOST_KEPT = 1 << 17
 def evaluate(
     model: TwoTowerModel,
     graph: MultimodalGraph,
-    split: results.Split,
+    split: Split,
     *,
-    protocol: results.Protocol = "clean",
+    protocol: Protocol = "clean",
     memory_budget: int = DEFAULT_MEMORY_BUDGET,
     progress: Progress = no_progress,
 ) -> Evaluation:
@@ -190,8 +184,8 @@ def _summarise(
     facts: Ints,
     ranks: Mapping[str, Ranks],
     *,
-    split: results.Split,
-    protocol: results.Protocol,
+    split: Split,
+    protocol: Protocol,
 ) -> Evaluation:
     """Group the ranks [2F] of every head and compute the metrics of every group."""
     relations = np.concatenate([facts[:, 1], facts[:, 1]])

@@ -136,17 +136,11 @@ class AnswerRanker:
         targets: Tensor | None = None,
         progress: Progress = lambda _done: None,
     ) -> Ints:
-        """Count the candidates that come before the answers: see ``rank``.
+        """Count the candidates that come before the answers of ``rank``: [heads + 1, 2, A].
 
-        Args:
-            queries: what to rank.
-            targets: [heads + 1, A] what ``read`` and ``_join_costs`` gave; None takes the answers'
-                values from these candidates.
-            progress: is told how many queries are done.
-
-        Returns:
-            [heads + 1, 2, A]: how many score strictly higher, and how many at least as high, the
-            answer itself counted once in the part where it is.
+        Counted are those that score strictly higher, and those at least as high, the answer itself
+        once in the part where it is. ``targets`` [heads + 1, A] are what ``read`` and
+        ``_join_costs`` gave; None takes the answers' values from these candidates.
         """
         counts = np.zeros((len(queries.vectors) + 1, 2, len(queries.answers)), dtype=np.int64)
         vectors = self._prepare(queries.vectors)
@@ -183,9 +177,7 @@ class AnswerRanker:
     ) -> Tensor:
         """Return [2, a]: how many of ``values`` [b, N] are better than the targets [a], or as good.
 
-        ``comparisons`` say what is strictly better and what is at least as good. Without
-        ``targets`` the answers' own values are. Leaves NaN at the known answers that are not ranked
-        themselves.
+        Leaves NaN at the known answers that are not ranked themselves.
         """
         flat = values.view(-1)
         own = flat[block.answer_cells]
@@ -252,23 +244,17 @@ class AnswerRanker:
         return prepared
 
     def _plan(self, queries: RankedQueries) -> Iterator[_Block]:
-        """Cut the queries into blocks, those with exactly one answer first.
-
-        Their answers are compared with the score matrix as it lies; the others need their row
-        gathered once per answer.
-        """
-        num_queries = next(iter(queries.vectors.values())).shape[0]
-        answer_rows = queries.answer_rows
+        """Cut the queries into blocks, those with one answer first: they need no row gathered."""
+        num_queries = len(next(iter(queries.vectors.values())))
         known_rows, known_columns = queries.known[0], queries.known[1] - self._first
         inside = (known_columns >= 0) & (known_columns < self.num_candidates)
         known_rows, known_columns = known_rows[inside], known_columns[inside]
         columns = queries.answers - self._first
         present = (columns >= 0) & (columns < self.num_candidates)
-        single = np.bincount(answer_rows, minlength=num_queries) == 1
+        single = np.bincount(queries.answer_rows, minlength=num_queries) == 1
         order = np.argsort(~single, kind="stable")
-        place = np.empty_like(order)
-        place[order] = np.arange(num_queries)
-        rows, ids = _sort_by_row(place[answer_rows])
+        place = np.argsort(order)
+        rows, ids = _sort_by_row(place[queries.answer_rows])
         known_rows, known_ids = _sort_by_row(place[known_rows])
         for start in range(0, num_queries, self.block_rows):
             stop = min(start + self.block_rows, num_queries)

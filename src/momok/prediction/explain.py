@@ -61,9 +61,7 @@ class Explainer:
             for side, other in ((head, tail), (tail, head))
         ]
         return Explanation(
-            head=self._describe_entity(head),
-            relation=describe_relation(self._graph, relation),
-            tail=self._describe_entity(tail),
+            **vars(self._describe_fact(head, relation, tail)),
             asked=asked,
             known=None if split == UNKNOWN else SPLIT_NAMES[split],
             probability=probability,
@@ -107,18 +105,17 @@ class Explainer:
         """The filtered rank of the answer, and among how many candidates."""
         known = self._graph.fact_index.lookup(_one(entity), _one(query))
         queries = RankedQueries(vectors, answers=_one(answer), answer_rows=_one(0), known=known)
-        ranks = AnswerRanker(self._scorer.candidates.vectors, pooling=self._scorer.pooling).rank(
-            queries
-        )[ANSWER]
+        ranker = AnswerRanker(self._scorer.candidates.vectors, pooling=self._scorer.pooling)
+        ranks = ranker.rank(queries)[ANSWER]
         others = int((known[1] != answer).sum())
         return int(ranks.optimistic[0]), self._graph.num_entities - others
 
     def _weigh_modalities(self, encoded: Encoded, answer: int) -> FusionWeights | None:
         if not self._scorer.has_attention:
             return None
+        sides = encoded.attention[0], self._scorer.candidates.attention[answer]
         query, candidate = (
-            dict(zip(self._model.modalities, weights.tolist(), strict=True))
-            for weights in (encoded.attention[0], self._scorer.candidates.attention[answer])
+            dict(zip(self._model.modalities, side.tolist(), strict=True)) for side in sides
         )
         return FusionWeights(query=query, candidate=candidate)
 
@@ -139,16 +136,15 @@ class Explainer:
     def _describe_experts(
         self, encoded: Encoded, query: int, answer: int
     ) -> dict[str, ExpertGates]:
-        averaged = bool(self.query_counts[query])
+        averages = self.average_gates if self.query_counts[query] else None
+        candidates = self._scorer.candidates.gates
         return {
             name: ExpertGates(
                 query_gates=tuple(gate[0].double().tolist()),
-                relation_average=tuple(self.average_gates[name][query].tolist())
-                if averaged
-                else None,
-                candidate_gates=tuple(
-                    self._scorer.candidates.gates[name][answer].double().tolist()
-                ),
+                relation_average=None
+                if averages is None
+                else tuple(averages[name][query].tolist()),
+                candidate_gates=tuple(candidates[name][answer].double().tolist()),
             )
             for name, gate in encoded.gates.items()
         }
@@ -187,17 +183,17 @@ class Explainer:
         self, entity: int, other: int, fact: tuple[int, int, int], limit: int
     ) -> tuple[tuple[SupportingFact, ...], int]:
         found, count = find_support(self._graph.train_index, entity, other, fact, limit)
+        facts = self._graph.train_index.facts
         return tuple(
             SupportingFact(
-                **vars(self._describe_fact(support.fact)),
+                **vars(self._describe_fact(*facts[support.fact])),
                 reason=support.reason,
-                via=None if support.via is None else self._describe_fact(support.via),
+                via=None if support.via is None else self._describe_fact(*facts[support.via]),
             )
             for support in found
         ), count
 
-    def _describe_fact(self, row: int) -> ExplainedFact:
-        head, relation, tail = self._graph.train_index.facts[row].tolist()
+    def _describe_fact(self, head: int, relation: int, tail: int) -> ExplainedFact:
         return ExplainedFact(
             head=self._describe_entity(head),
             relation=describe_relation(self._graph, relation),

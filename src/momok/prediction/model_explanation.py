@@ -106,32 +106,25 @@ class ModelExplanation:
         }
 
     def _describe_relation(self, row: int) -> dict[str, Any]:
+        def choose(tables: dict[Side, Floats], names: tuple[str, ...] = ()) -> dict[Side, Any]:
+            rows = {side: table[row].tolist() for side, table in tables.items()}
+            return {
+                side: (dict(zip(names, weights, strict=True)) if names else weights)
+                if self.queries[side][row]
+                else None
+                for side, weights in rows.items()
+            }
+
         return self.relations[row].to_json() | {
             "queries": {side: int(counts[row]) for side, counts in self.queries.items()},
-            "experts": {
-                modality: {
-                    side: matrix[row].tolist() if self.queries[side][row] else None
-                    for side, matrix in by_side.items()
-                }
-                for modality, by_side in self.experts.items()
-            },
-            "fusion": None if self.fusion is None else self._name_weights(self.fusion, row),
-            "shares": self._name_weights(self.shares, row),
-        }
-
-    def _name_weights(self, tables: dict[Side, Floats], row: int) -> dict[str, Any]:
-        return {
-            side: dict(zip(self.modalities, table[row].tolist(), strict=True))
-            if self.queries[side][row]
-            else None
-            for side, table in tables.items()
+            "experts": {modality: choose(by_side) for modality, by_side in self.experts.items()},
+            "fusion": None if self.fusion is None else choose(self.fusion, self.modalities),
+            "shares": choose(self.shares, self.modalities),
         }
 
 
 def explain_model(
-    run: Predictor | RunFolder | str | Path,
-    *,
-    progress: Progress = no_progress,
+    run: Predictor | RunFolder | str | Path, *, progress: Progress = no_progress
 ) -> ModelExplanation:
     """Say what the chosen checkpoint of a run has learned of the relations.
 
@@ -146,10 +139,7 @@ def explain_model(
     """
     predictor = run if isinstance(run, Predictor) else Predictor(run)
     graph, model = predictor.graph, predictor.model
-    gates = {
-        modality: _by_side(average.cpu().numpy())
-        for modality, average in predictor.explainer.average_gates.items()
-    }
+    gates = predictor.explainer.average_gates
     fusion, shares = _average_modalities(predictor, progress)
     with torch.no_grad():
         return ModelExplanation(
@@ -157,7 +147,7 @@ def explain_model(
             relations=tuple(describe_relation(graph, r) for r in range(graph.num_relations)),
             modalities=model.modalities,
             queries=_by_side(predictor.explainer.query_counts.numpy()),
-            experts=gates,
+            experts={modality: _by_side(gate.cpu().numpy()) for modality, gate in gates.items()},
             fusion=None if fusion is None else _by_side(fusion),
             shares=_by_side(shares),
             cka={m: compute_cka(_read_outputs(model, m)).numpy() for m in model.modalities},
@@ -168,11 +158,7 @@ def explain_model(
 
 @torch.no_grad()
 def _average_modalities(predictor: Predictor, progress: Progress) -> tuple[Floats | None, Floats]:
-    """Per relation, the mean attention of its train queries and the mean shares of its facts.
-
-    Returns:
-        [2R, M] each, NaN where a relation has no query; the first is None without a joint head.
-    """
+    """[2R, M] each: the mean attention, if there is any, and shares; NaN without a query."""
     queries, scorer = predictor.explainer.queries, predictor.scorer
     relations = 2 * predictor.graph.num_relations
     attention = torch.zeros(relations, len(scorer.modalities), dtype=torch.float64)
@@ -190,9 +176,8 @@ def _average_modalities(predictor: Predictor, progress: Progress) -> tuple[Float
         done += len(chosen)
         progress("reading train queries", done, len(order))
     per_query = predictor.explainer.query_counts.double().unsqueeze(1)
-    facts = torch.zeros_like(per_query[:, 0]).index_add_(
-        0, queries.relations, queries.counts.double()
-    )
+    facts = torch.zeros(relations, dtype=torch.float64)
+    facts.index_add_(0, queries.relations, queries.counts.double())
     mean_shares = (shares / facts.unsqueeze(1)).numpy()
     return (attention / per_query).numpy() if scorer.has_attention else None, mean_shares
 

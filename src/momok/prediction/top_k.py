@@ -62,7 +62,11 @@ def find_best(
     with full_precision():
         for start in range(0, count, columns):
             block = {head: c[start : start + columns] for head, c in candidates.items()}
-            keys = _make_keys(scorer.score(queries, block), start, count)
+            # Keys sort like (score, then lower place first): the bits of floats that are not
+            # negative, read as whole numbers, sort like the floats.
+            scores = scorer.score(queries, block)
+            places = torch.arange(start, start + scores.shape[1], device=device)
+            keys = (scores.view(torch.int32).long() << 32) | (count - 1 - places)
             inside = (hidden_places >= start) & (hidden_places < start + columns)
             keys[hidden_rows[inside], hidden_places[inside] - start] = NOTHING
             keys = keys.topk(min(k, keys.shape[1]), dim=1).values
@@ -70,12 +74,3 @@ def find_best(
             best = best.topk(min(k, best.shape[1]), dim=1).values
     places = count - 1 - (best & (2**32 - 1))  # those of NOTHING are below zero
     return torch.where(best == NOTHING, NOTHING, ids[places.clamp(min=0)] if count else places)
-
-
-def _make_keys(scores: Tensor, start: int, count: int) -> Tensor:
-    """Whole numbers that sort like (score, then lower place first), all distinct in a row: int64.
-
-    The bits of floats that are not negative, read as whole numbers, sort like the floats.
-    """
-    places = torch.arange(start, start + scores.shape[1], device=scores.device)
-    return (scores.view(torch.int32).long() << 32) | (count - 1 - places)
