@@ -61,19 +61,13 @@ def find_support(
     reasons = np.select([ends == other_side, on_path, same], [0, 1, 2], default=3)
     order = np.lexsort((rows, train.degrees[ends], ~same, reasons))[:limit]
 
-    def find_step(end: int) -> int:
-        """A fact that joins two entities, of this relation if there is one."""
-        between = steps[joined == end]
-        return int(between[np.argmax(train.facts[between, 1] == fact[1])])
-
-    chosen = [
-        Support(
-            int(rows[i]),
-            _REASONS[reasons[i]],
-            find_step(int(ends[i])) if _REASONS[reasons[i]] == "path" else None,
-        )
-        for i in order
-    ]
+    chosen = []
+    for i in order:
+        reason, via = _REASONS[reasons[i]], None
+        if reason == "path":  # over a fact of this relation if there is one
+            between = steps[joined == ends[i]]
+            via = int(between[np.argmax(train.facts[between, 1] == fact[1])])
+        chosen.append(Support(int(rows[i]), reason, via))
     return chosen, len(rows)
 
 
@@ -123,10 +117,8 @@ class SimilarityTable:
         lengths = self._norms * self._norms[entity]
         products = self.matrix @ self.matrix[entity]
         cosines = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
-        clipped: FloatMatrix = np.clip(cosines, -1.0, 1.0)
-        return clipped
+        return np.asarray(np.clip(cosines, -1.0, 1.0))
 
     @cached_property
     def _norms(self) -> FloatMatrix:
-        norms: FloatMatrix = np.sqrt(np.einsum("ij,ij->i", self.matrix, self.matrix))
-        return norms
+        return np.asarray(np.sqrt(np.einsum("ij,ij->i", self.matrix, self.matrix)))

@@ -80,17 +80,15 @@ class ModelExplanation:
 
     def average_shares(self) -> Floats:
         """The mean share of each modality over both questions of every fact: [R, M]."""
-        mean: Floats = (self.shares["tail"] + self.shares["head"]) / 2
-        return mean
+        return np.asarray((self.shares["tail"] + self.shares["head"]) / 2)
 
     def average_fusion(self) -> Floats | None:
         """The mean attention over all queries of a relation, whatever they ask: [R, M]."""
         if self.fusion is None:
             return None
         asked = [self.queries[side][:, None] for side in SIDES]
-        mean: Floats = self.fusion["tail"] * asked[0] + self.fusion["head"] * asked[1]
-        mean /= np.maximum(asked[0] + asked[1], 1)  # NaN where train has no such fact
-        return mean
+        total = self.fusion["tail"] * asked[0] + self.fusion["head"] * asked[1]
+        return np.asarray(total / np.maximum(asked[0] + asked[1], 1))  # NaN without such facts
 
     def to_json(self) -> dict[str, Any]:
         """The plain form: one record per relation, weights by name, null where there is none."""

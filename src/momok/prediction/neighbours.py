@@ -79,14 +79,11 @@ class Neighbours:
         comparable = np.isfinite(cosines)
         if not comparable.any():
             return NeighbourVote(counts, np.empty(0, dtype=np.int64), np.empty(0))
-        weights = np.exp(
-            _SHARPNESS * (np.where(comparable, cosines, -np.inf) - cosines[comparable].max())
-        )
-        per_fact = weights[places]
+        cosines = np.where(comparable, cosines, -np.inf)
+        per_fact = np.exp(_SHARPNESS * (cosines - cosines.max()))[places]
         said = np.bincount(facts[:, asked], weights=per_fact, minlength=num_entities)
         probabilities = (1 - _PRIOR) * said / per_fact.sum() + _PRIOR * counts
-        order = np.argsort(-np.where(comparable, cosines, -np.inf), kind="stable")
-        order = order[: min(most, int(comparable.sum()))]
+        order = np.argsort(-cosines, kind="stable")[: min(most, int(comparable.sum()))]
         return NeighbourVote(probabilities, entities[order], cosines[order])
 
     def _compare(self, vectors: Mapping[str, FloatMatrix], entities: Ints) -> Floats:
@@ -105,10 +102,8 @@ class Neighbours:
                 total[part] += np.where(present, rows @ new / lengths, 0.0)
                 modalities[part] += present
         with np.errstate(invalid="ignore"):
-            cosines: Floats = total / modalities
-        return cosines
+            return np.asarray(total / modalities)
 
     def _find_mean(self, modality: str) -> Floats:
         features = self._features[modality]
-        mean: Floats = features.matrix[features.present].mean(axis=0, dtype=np.float64)
-        return mean
+        return np.asarray(features.matrix[features.present].mean(axis=0, dtype=np.float64))

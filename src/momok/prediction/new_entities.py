@@ -264,13 +264,8 @@ class NewEntities:
             pooling=scorer.pooling,
             among=scorer.graph.train_index.entities_of(relation) if plausible else None,
         )
-        scores = score_pairs(
-            vectors,
-            candidates,
-            torch.zeros_like(found[0]),
-            found[0],
-            memory_budget=scorer.memory_budget,
-        )
+        rows_of, budget = torch.zeros_like(found[0]), scorer.memory_budget
+        scores = score_pairs(vectors, candidates, rows_of, found[0], memory_budget=budget)
         return sort_answers(
             found,
             scores,

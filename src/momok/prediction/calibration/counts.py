@@ -128,11 +128,7 @@ def count_questions(
 
 
 def count_facts(
-    scorer: Scorer,
-    held_out: HeldOut,
-    *,
-    cells: int = _FACT_CELLS,
-    progress: Progress = no_progress,
+    scorer: Scorer, held_out: HeldOut, *, cells: int = _FACT_CELLS, progress: Progress = no_progress
 ) -> dict[str, Counts]:
     """Count all facts that are not known by the logit of the lower of their two answers.
 
@@ -185,8 +181,7 @@ def _sample_heads(
         chosen = np.sort(random.choice(rest, min(sample, len(rest)), replace=False))
         groups.append((chosen, len(rest) / max(len(chosen), 1)))
     for group, weight in groups:
-        for heads, fold in _deal(group, held_out, random):
-            yield heads, fold, weight
+        yield from ((heads, fold, weight) for heads, fold in _deal(group, held_out, random))
 
 
 def _deal(
@@ -205,17 +200,15 @@ def _score_questions(
     scorer: Scorer, entities: Ints, relations: Ints
 ) -> Iterator[tuple[str, Tensor]]:
     """Logits [B, N] of every head and of the answer."""
-    queries, scores = scorer.encode_queries(entities, relations).vectors, {}
-
-    def keep(head: str, costs: Tensor) -> None:
-        scores[head] = -costs
-
+    queries, pooling = scorer.encode_queries(entities, relations).vectors, scorer.pooling
+    scores: list[tuple[str, Tensor]] = []
     with full_precision():
-        answers = BlockScorer(scorer.pooling).answer(queries, scorer.candidates.vectors, keep)
-    if scorer.model.softmax:
-        said = {h: scorer.pooling.compute_log_probabilities(s).exp() for h, s in scores.items()}
-        scores = {head: _find_log_odds(values) for head, values in said.items()}
-    yield from scores.items()
+        answers = BlockScorer(pooling).answer(
+            queries, scorer.candidates.vectors, lambda head, costs: scores.append((head, -costs))
+        )
+    for head, values in scores:
+        said = pooling.compute_log_probabilities(values).exp() if scorer.model.softmax else None
+        yield head, values if said is None else _find_log_odds(said)
     yield ANSWER, _find_log_odds(answers)
 
 

@@ -76,10 +76,8 @@ def _calibrate_output(fit: Counts, test: Counts, best: Counts | None) -> Calibra
     chosen, losses = choose_map(fit)
     raw = calibrated = None
     if test.true.any():
-        top = None if best is None else best.merge()
-        raw, calibrated = (
-            compute_reliability(each, test.merge(), top) for each in (IDENTITY, chosen)
-        )
+        top = best and best.merge()
+        raw, calibrated = (compute_reliability(m, test.merge(), top) for m in (IDENTITY, chosen))
     return CalibratedOutput(map=chosen, choices=losses, raw=raw, calibrated=calibrated)
 
 
@@ -148,16 +146,10 @@ def _fill_bins(
         return np.asarray(np.bincount(place, values, len(EDGES) - 1), dtype=np.float64)
 
     counts, sums, trues = total(count), total(count * p), total(true)
-    return tuple(
-        ReliabilityBin(
-            low=EDGES[b],
-            high=EDGES[b + 1],
-            count=float(counts[b]),
-            predicted=float(sums[b] / counts[b]),
-            observed=float(trues[b] / counts[b]),
-        )
-        for b in counts.nonzero()[0]
-    )
+    used = counts.nonzero()[0]
+    rates = (sums[used] / counts[used]).tolist(), (trues[used] / counts[used]).tolist()
+    edges = [EDGES[b] for b in used], [EDGES[b + 1] for b in used]
+    return tuple(map(ReliabilityBin, *edges, counts[used].tolist(), *rates))
 
 
 def _compute_ece(bins: Sequence[ReliabilityBin]) -> float:

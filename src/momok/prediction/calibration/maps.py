@@ -59,8 +59,8 @@ class CalibrationMap:
     def apply_to_logits(self, logits: ArrayLike) -> Floats:
         """Calibrated probabilities of logits of any shape."""
         raw, calibrated = np.array(self.knots).T
-        x = np.interp(np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT), raw, calibrated)
-        return _compute_probabilities(x)
+        clipped = np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)
+        return _compute_probabilities(np.interp(clipped, raw, calibrated))
 
     def apply(self, probabilities: ArrayLike) -> Floats:
         """Calibrated probabilities of probabilities of any shape."""

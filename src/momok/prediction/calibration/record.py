@@ -38,7 +38,7 @@ FACT, PLAUSIBLE_FACT = "fact", "plausible_fact"
 _FILE = "results/calibration.json"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ReliabilityBin:
     """Candidates of about the same probability.
 

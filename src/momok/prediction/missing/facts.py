@@ -55,11 +55,7 @@ class BulkOptions:
         return PLAUSIBLE_FACT if self.plausible else FACT
 
     def check_calibrated(self, scorer: Scorer) -> None:
-        """Check that a least probability means something.
-
-        Raises:
-            ConfigError: it was asked for, and the run is not calibrated.
-        """
+        """Check that a run is calibrated where a least probability is asked for: ConfigError."""
         if self.min_probability is not None and scorer.calibration is None:
             raise ConfigError(
                 f"{scorer.run.path}: a least probability needs a calibrated run, and this one has "

@@ -181,7 +181,7 @@ def _iterate_blocks(
     """Tables of what is to be written."""
     graph = scorer.graph
     entities, relations = (
-        [polars.Series(values, dtype=polars.String) for values in (vocabulary.labels, names)]
+        [polars.Series(texts, dtype=polars.String) for texts in (vocabulary.labels, names)]
         for vocabulary, names in (
             (graph.entities, graph.entity_names),
             (graph.relations, graph.relation_names),
