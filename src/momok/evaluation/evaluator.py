@@ -121,10 +121,10 @@ def _rank_facts(
             known=graph.fact_index.lookup(*np.divmod(batch, N)[::-1]),
         )
 
-        def tell(done: int, first: int = first) -> None:
+        def show(done: int, first: int = first) -> None:
             progress(first + done, len(keys))
 
-        pieces.append(ranker.rank(part, tell))
+        pieces.append(ranker.rank(part, show))
         del vectors, part  # the next ones take their memory
     return {head: _join([piece[head] for piece in pieces], order) for head in pieces[0]}
 

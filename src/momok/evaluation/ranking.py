@@ -215,19 +215,17 @@ class AnswerRanker:
         return counts
 
     def read(self, queries: RankedQueries, into: Tensor) -> None:
-        """Write the negated scores of the answers that are among these candidates.
+        """Write the negated scores of the answers that are among these candidates [heads, A].
 
         From products of the shapes that ``count`` takes, so that they are the same to the bit.
-        ``into`` is [heads, A]; columns of other answers stay.
         """
         vectors = self._prepare(queries.vectors)
         with full_precision():
             for block in self._plan(queries):
                 columns = self._move(block.answer_ids)[block.here]
                 for row, (head, values) in enumerate(vectors.items()):
-                    costs = self._scorer.compute_costs(
-                        values[block.queries], self._candidates[head]
-                    )
+                    chosen = values[block.queries]
+                    costs = self._scorer.compute_costs(chosen, self._candidates[head])
                     into[row, columns] = costs.view(-1)[block.answer_cells]
 
     def _prepare(self, vectors: HeadVectors) -> dict[str, Tensor]:

@@ -41,12 +41,9 @@ class Pooling:
     """How the heads become the answer, and what a head's score means."""
 
     def add(self, total: Tensor, costs: Tensor, *, first: bool) -> None:
-        """Add one head to ``total``, in place.
+        """Add one head to the ``total`` of those before, in place; ``first`` overwrites it.
 
-        Args:
-            total: of the heads before, of the shape of ``costs``.
-            costs: the negated scores; they may be overwritten.
-            first: whether it is the first head, which ``total`` is then overwritten by.
+        ``costs`` are the negated scores; they may be overwritten.
         """
         raise NotImplementedError
 
@@ -168,10 +165,7 @@ class BlockScorer:
     ) -> Tensor:
         """Score all pairs of a block: what ranks like the answer, [B, n], until the next call.
 
-        Args:
-            queries: [B, d], float32.
-            candidates: [n, d], float32.
-            each_head: is shown the negated scores [B, n] of every head, and may change them.
+        ``each_head`` is shown the negated scores [B, n] of every head, and may change them.
         """
         shape = len(next(iter(queries.values()))), len(next(iter(candidates.values())))
         total, self._total = _reserve(self._total, shape, next(iter(candidates.values())).device)
@@ -237,17 +231,7 @@ def score_pairs(
     *,
     memory_budget: int,
 ) -> dict[str, Tensor]:
-    """Score single pairs of query and candidate, in float64.
-
-    Args:
-        queries: per head [B, d].
-        candidates: per head [n, d].
-        rows: [P] which query.
-        ids: [P] which candidate.
-
-    Returns:
-        Scores per head [P].
-    """
+    """Scores per head [P], in float64, of candidates ``ids`` [P] for the queries ``rows`` [P]."""
     scores = {}
     for head, vectors in queries.items():
         others = candidates[head]

@@ -85,12 +85,8 @@ def sort_answers(
 ) -> Answers:
     """Sort answers by their float64 scores, of equal ones the lower id first.
 
-    Args:
-        found: [B, k] ids, ``NOTHING`` in empty places.
-        scores: per head [B * k].
-        shares: [B * k, M].
-        gates: per modality [B, K], of the queries.
-        present: per modality [N].
+    Ids ``found`` [B, k] have ``NOTHING`` in empty places. ``scores`` are per head [B * k],
+    ``shares`` [B * k, M]; ``gates``, of the queries, and ``present`` go into the result.
     """
     ids = found.cpu().numpy()
     pooled = pooling.pool(scores).view(found.shape).cpu().numpy()

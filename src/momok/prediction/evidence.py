@@ -42,14 +42,7 @@ def find_support(
     First come facts that join the two sides, then facts whose other end has a fact with the other
     side, then facts of the same relation, then the rest. Among those, facts of the relation come
     first, then facts whose other end has few facts: a path over an entity that everything is
-    joined to says little.
-
-    Args:
-        train: the train facts.
-        entity: the side asked for.
-        other_side: the other entity of the fact.
-        fact: head, relation, tail; it is no support of itself.
-        limit: how many at most.
+    joined to says little. The fact is no support of itself.
     """
     _, ends, rows = train.about(entity)
     rows, first = np.unique(rows, return_index=True)  # one of an entity with itself is there twice
@@ -91,16 +84,10 @@ class SimilarityTable:
         return int(self.present.sum())
 
     def find_similar(self, entity: int, among: Ints, limit: int) -> list[tuple[int, float, int]]:
-        """The entities that resemble one most.
+        """The entities that resemble one most: (entity, cosine, rank), of equal ones the lower id.
 
-        Args:
-            entity: which; it must have the modality.
-            among: [n] distinct entities to choose from; those without the modality are left out.
-            limit: how many at most.
-
-        Returns:
-            (entity, cosine, rank), most similar first; of equal ones the lower id. The rank is
-            the place among all entities that have the modality, ``entity`` itself left out.
+        Those of ``among`` [n] without the modality are left out. The rank is the place among all
+        entities that have the modality, but for ``entity`` itself, which must have it.
         """
         among = np.sort(among[self.present[among] & (among != entity)])
         if not len(among):

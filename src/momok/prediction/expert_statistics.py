@@ -34,17 +34,10 @@ def average_query_gates(
     relations: Tensor,
     num_relations: int,
 ) -> dict[str, Tensor]:
-    """The mean gate of the queries of every relation.
+    """The mean gate of the queries of every relation: per modality [2R, K] in float64.
 
-    Args:
-        gates: of the candidates, per modality [N, K].
-        temperature: [2R] what a query's logits are divided by; None divides by nothing.
-        entities, relations: [Q] the queries, relations up to 2R - 1.
-        num_relations: 2R.
-
-    Returns:
-        Per modality [2R, K] in float64; rows sum to one, those of relations without a query are
-        NaN.
+    Rows sum to one, those of relations without a query are NaN. ``gates`` are the candidates', per
+    modality [N, K]; a query's logits are divided by its relation's ``temperature`` [2R], if any.
     """
     counts = torch.bincount(relations, minlength=num_relations).unsqueeze(1)
     averages = {}
@@ -62,13 +55,9 @@ def average_query_gates(
 
 
 def compute_cka(outputs: Iterable[Tensor]) -> Tensor:
-    """Linear CKA between experts, in one pass of cost O(N K^2 d^2).
+    """Linear CKA [K, K] between experts, from blocks [n, K, d] of all entities: O(N K^2 d^2).
 
-    Args:
-        outputs: blocks [n, K, d] over the entities, at least one.
-
-    Returns:
-        [K, K] in float64, on the CPU; 0 where an expert says the same of every entity.
+    It is 0 where an expert says the same of every entity.
     """
     covariance, experts = _accumulate(outputs)
     width = covariance.shape[0] // experts
@@ -80,13 +69,7 @@ def compute_cka(outputs: Iterable[Tensor]) -> Tensor:
 
 
 def compute_random_cka(vectors: Iterable[Tensor], experts: int = 6, seed: int = 0) -> float:
-    """The mean CKA of different experts whose maps are drawn at random, as before training.
-
-    Args:
-        vectors: blocks [n, d] of what the experts read, at least one.
-        experts: how many maps to draw.
-        seed: of the maps.
-    """
+    """The mean CKA of different experts whose maps of ``vectors`` [n, d] are drawn at random."""
     covariance, _ = _accumulate(block.unsqueeze(1) for block in vectors)
     width = len(covariance)
     generator = torch.Generator().manual_seed(seed)

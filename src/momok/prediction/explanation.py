@@ -3,18 +3,10 @@
 ``Predictor.explain`` gives an ``Explanation``; ``docs/explanations.md`` says what each number
 means, from which equation, and what it does not mean.
 
-The answer of the model is the mean over decision heads of ``p_h = sigmoid(score_h)``. It is a sum,
-so it can be cut into the parts that its heads put in:
-
-- share of a head: ``p_h / sum_h p_h``;
-- share of a modality: ``(p_m + p_joint * alpha_m) / sum_h p_h``. The joint head's part is dealt
-  out by its attention ``alpha`` over modalities (MuJoD; Zhang et al. 2025, arXiv:2405.16869,
-  section 3.2), averaged over its branches and over the two sides of the score, the query and the
-  candidate; where the fusion has no attention, evenly. Without a joint head it is the share of the
-  modality's own head.
-
-Shares of an answer sum to one. They say how the number came about, and no more than that; the page
-has what they do not mean.
+The answer is the mean over decision heads of ``p_h = sigmoid(score_h)``, so its parts have shares:
+``p_h / sum_h p_h`` of a head, and ``(p_m + p_joint * alpha_m) / sum_h p_h`` of a modality, with the
+joint head's attention ``alpha`` over modalities (MuJoD; Zhang et al. 2025, arXiv:2405.16869,
+section 3.2), averaged over its branches and over query and candidate; even where it has none.
 
 Shapes: P pairs of query and candidate, n rows, H heads, M modalities, K experts, G branches of
 the fusion.
@@ -252,11 +244,7 @@ def average_branches(fusion_weights: Tensor) -> Tensor:
 
 
 def compute_head_shares(scores: Mapping[str, Tensor], pooling: Pooling = MEAN) -> dict[str, Tensor]:
-    """The part of every head in the sum of the probabilities: per head [P], sums to one.
-
-    Args:
-        scores: per head [P], float64.
-    """
+    """The part of every head in the sum of the probabilities of ``scores``: per head [P]."""
     # As a softmax of log-probabilities: exact where every probability underflows to zero.
     stacked = torch.stack([pooling.compute_log_probabilities(x) for x in scores.values()])
     return dict(zip(scores, torch.softmax(stacked, dim=0), strict=True))
@@ -268,15 +256,10 @@ def compute_modality_shares(
     attention: Tensor,
     pooling: Pooling = MEAN,
 ) -> Tensor:
-    """The part of every modality in the answer.
+    """The part of every modality in the answer: [P, M], rows that sum to one.
 
-    Args:
-        scores: per head [P], float64.
-        modalities: names of the M modalities; those that are heads have a part of their own.
-        attention: [P, M] over modalities, of the joint head where there is one.
-
-    Returns:
-        [P, M], rows that sum to one.
+    Modalities that are heads have a part of their own; that of the joint head, where there is one,
+    is dealt out by its ``attention`` [P, M]. ``scores`` are float64.
     """
     parts = compute_head_shares(scores, pooling)
     nothing = torch.zeros_like(next(iter(parts.values())))

@@ -63,12 +63,10 @@ class Neighbours:
     def vote(
         self, vectors: Mapping[str, FloatMatrix], relation: int, *, most: int = 3
     ) -> NeighbourVote:
-        """What is answered for entities like one with these feature vectors ``[d]``.
+        """What is answered for entities like one with these feature vectors ``[d]`` by modality.
 
-        Args:
-            vectors: by modality. Of several the mean similarity counts, of those that both have.
-            relation: 0 to 2R - 1; from R on it is asked for heads.
-            most: how many similar entities to name.
+        Of several modalities the mean similarity counts, of those that both have. Relations from R
+        on ask for heads. At ``most`` so many similar entities are named.
         """
         facts = self._train[self._train[:, 1] == relation % self._num_relations]
         asked, given = (0, 2) if relation >= self._num_relations else (2, 0)

@@ -57,14 +57,8 @@ class NewRows:
     def make(self, modality: str, vectors: FloatMatrix, *, moved: bool = True) -> FloatMatrix:
         """Rows ``[n, f]`` of the table of a modality for feature vectors ``[n, d]``.
 
-        Args:
-            modality: one with features.
-            vectors: as those of the graph.
-            moved: whether a trained table's rows are those that training would have made of them;
-                otherwise those that it would have begun with.
-
-        Raises:
-            FeatureError: vectors of another width, or values that are no numbers.
+        Of a trained table those that training would have made of them, or if not ``moved`` those
+        that it would have begun with. FeatureError for another width or NaN.
         """
         width = self._features[modality].manifest.width
         if vectors.ndim != 2 or vectors.shape[1] != width:
@@ -128,9 +122,7 @@ def fit_row_map(
     with the least squared error over five folds, each held out once; where leaving the features as
     they are is better than all, the map is the identity.
 
-    Args:
-        prepared: ``[n, f]`` features, normalised and reduced as in training.
-        rows: ``[n, f]`` of the trained table.
+    ``prepared`` are features, normalised and reduced as in training, ``rows`` of the trained table.
     """
     x, moved = prepared.astype(np.float64), rows.astype(np.float64) - prepared
     n, f = x.shape
@@ -161,13 +153,8 @@ def solve_ridge(
 ) -> list[tuple[Floats, Floats, Floats]]:
     """The minima of ``|(x - mean) W + b - y|² + strength * n * v * |W|²``, in closed form.
 
-    Args:
-        x: ``[n, f]``; v is the mean variance of its columns.
-        y: ``[n, g]``.
-        strengths: of the penalty; one decomposition serves all.
-
-    Returns:
-        For each strength W ``[f, g]``, the mean of x ``[f]``, and b ``[g]``, the mean of y.
+    For x ``[n, f]``, whose columns have the mean variance v, and y ``[n, g]``; one decomposition
+    serves all strengths. Gives for each W ``[f, g]``, the mean of x, and b, the mean of y.
     """
     centre, shift = x.mean(axis=0), y.mean(axis=0)
     centred = x - centre

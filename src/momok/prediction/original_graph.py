@@ -35,13 +35,7 @@ class GraphSource:
 def find_source(
     run: RunFolder, graph: MultimodalGraph, moved_to: str | Path | None = None
 ) -> GraphSource:
-    """Look for the graph of a run; never fails.
-
-    Args:
-        run: the run.
-        graph: its graph, as the run holds it.
-        moved_to: where the graph lies now, if not where the run says: a folder or a name.
-    """
+    """Look for the graph of a run, where the run says or where it has ``moved_to``; never fails."""
     try:
         data = run.data
     except MomokError as error:
@@ -57,8 +51,7 @@ def find_source(
     if same:
         state = SourceState(status="found", location=place, remark="")
         return GraphSource(state=state, features=found.features, pictures=found.pictures)
-    ids = graph.entities.ids
-    labels = found.entities.labels
+    ids, labels = graph.entities.ids, found.entities.labels
     pictures = {ids[labels[i]]: path for i, path in found.pictures.items() if labels[i] in ids}
     remark = (
         f"the graph at {place} is not the one the run was trained on (its fingerprint differs): "

@@ -136,13 +136,9 @@ class Predictor:
         entities, relations = np.array(resolved, dtype=np.int64).reshape(-1, 2).T
         results: dict[int, Predictions] = {}
         for chosen in _batch_by_relation(relations):
+            asked = entities[chosen], relations[chosen]
             answers = find_answers(
-                self.scorer,
-                entities[chosen],
-                relations[chosen],
-                k,
-                hide=known == "hide",
-                plausible=plausible,
+                self.scorer, *asked, k, hide=known == "hide", plausible=plausible
             )
             for row, place in enumerate(chosen.tolist()):
                 entity = int(entities[place])

@@ -119,13 +119,7 @@ class Scorer:
     def score_pairs(
         self, queries: Mapping[str, Tensor], rows: Tensor | Ints, ids: Tensor | Ints
     ) -> dict[str, Tensor]:
-        """Logits per head [P], float64, of candidates for queries.
-
-        Args:
-            queries: vectors per head [B, d].
-            rows: [P] which query.
-            ids: [P] which candidate.
-        """
+        """Logits per head [P], float64, of candidates ``ids`` [P] for the queries ``rows`` [P]."""
         device = self.model.device
         return score_pairs(
             queries,
@@ -142,14 +136,7 @@ class Scorer:
         rows: Tensor | Ints,
         ids: Tensor | Ints,
     ) -> Tensor:
-        """The part of every modality in the answers of pairs: [P, M], rows that sum to one.
-
-        Args:
-            scores: per head [P], of ``score_pairs``.
-            queries: what the pairs are of.
-            rows: [P] which query.
-            ids: [P] which candidate.
-        """
+        """The part of every modality in the answers of ``score_pairs``: [P, M], sums to one."""
         attention = (queries.attention[rows] + self.candidates.attention[ids]) / 2
         return compute_modality_shares(scores, self.modalities, attention, self.pooling)
 

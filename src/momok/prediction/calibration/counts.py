@@ -136,14 +136,8 @@ def count_facts(
     random samples, of heads that the relation has in train and of those it has not; each counts for
     all of its kind, with all tails.
 
-    Args:
-        scorer: the model.
-        held_out: which facts are true, and which are left out.
-        cells: about how many facts to look at; more are looked at where held-out facts need it.
-        progress: is told of the relations.
-
-    Returns:
-        Counts of ``FACT`` and of ``PLAUSIBLE_FACT``.
+    Gives the counts of ``FACT`` and of ``PLAUSIBLE_FACT``. About ``cells`` facts are looked at, and
+    more where held-out facts need it.
     """
     N, R = scorer.graph.num_entities, scorer.graph.num_relations
     sample = max(min(cells // (2 * N * R), max(N // 8, _ENOUGH)), _MIN_SAMPLE)

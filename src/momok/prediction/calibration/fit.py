@@ -76,7 +76,7 @@ def _calibrate_output(fit: Counts, test: Counts, best: Counts | None) -> Calibra
     chosen, losses = choose_map(fit)
     raw = calibrated = None
     if test.true.any():
-        top = best and best.merge()
+        top = None if best is None else best.merge()
         raw, calibrated = (compute_reliability(m, test.merge(), top) for m in (IDENTITY, chosen))
     return CalibratedOutput(map=chosen, choices=losses, raw=raw, calibrated=calibrated)
 
@@ -116,10 +116,7 @@ def compute_reliability(
 ) -> Reliability:
     """How well calibrated probabilities agree with what was true.
 
-    Args:
-        calibration: the map to judge.
-        candidates: (true [n], false [n]) by bin of logits.
-        best: the same of the best candidate of every question.
+    ``candidates`` are (true [n], false [n]) by bin, ``best`` those best in their question.
     """
     bins = _fill_bins(calibration, *candidates)
     top = _fill_bins(calibration, *best) if best is not None else ()

@@ -82,14 +82,7 @@ IDENTITY = CalibrationMap(
 
 
 def fit_map(method: Method, logits: Floats, true: Floats, false: Floats) -> CalibrationMap:
-    """Fit one map by maximum likelihood.
-
-    Args:
-        method: which.
-        logits: [n] of the bins, ascending.
-        true: [n] how many candidates there are true.
-        false: [n] how many are not.
-    """
+    """Fit one map by maximum likelihood to the true and false candidates [n] of ascending bins."""
     used = true + false > 0
     if method == "identity" or not used.any():
         return IDENTITY
@@ -154,14 +147,9 @@ def _fit_isotonic(x: Floats, true: Floats, false: Floats) -> tuple[Floats, Float
 
 
 def pool_adjacent(values: Floats, weights: Floats) -> tuple[Ints, Floats]:
-    """The closest non-decreasing sequence by weighted squares (pool adjacent violators).
+    """The closest non-decreasing sequence to ``values`` [n] by squares with ``weights`` above 0.
 
-    Args:
-        values: [n].
-        weights: [n], above 0.
-
-    Returns:
-        (starts [b], means [b]): where every block of equal result begins, and that result.
+    Gives (starts [b], means [b]): where every block of equal result begins, and that result.
     """
     blocks: list[tuple[int, float, float]] = []  # start, mean, weight
     for place, (value, weight) in enumerate(zip(values.tolist(), weights.tolist(), strict=True)):

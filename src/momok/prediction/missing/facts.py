@@ -144,12 +144,7 @@ def rank_relations(
 ) -> Iterator[FoundFacts]:
     """Rank the new facts of relations, by id, one after the other.
 
-    Args:
-        scorer: the model.
-        relations: without reciprocals.
-        options: which facts.
-        finished: relations that were ranked before: they count as done in the progress.
-        progress: is told of the pairs of entities, and which relation it is at.
+    In the progress, which is told of pairs of entities, ``finished`` relations count as done.
     """
     done = sum(count_pairs(scorer, relation, options) for relation in finished)
     total = done + sum(count_pairs(scorer, relation, options) for relation in relations)

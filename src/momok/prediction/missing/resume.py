@@ -123,10 +123,7 @@ def write_new_facts(
 
 @contextmanager
 def _open_folder(path: Path, plan: bytes) -> Iterator[Path]:
-    """The folder of finished relations, for this process alone; removed when all went well.
-
-    What another attempt left in it is kept if it asked the same of the same model.
-    """
+    """The folder of finished relations, kept from attempts that asked the same; gone at the end."""
     folder = path.with_name(f".{path.name}.unfinished")
     try:
         folder.mkdir(parents=True, exist_ok=True)

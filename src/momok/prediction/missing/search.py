@@ -18,7 +18,7 @@ Shapes: n heads, m tails, d width, P pairs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ _MANY = 1 / 64  # a larger part of a tile than this is bounded more closely befo
 _BYTES_PER_CELL = 48  # buffers, flags, places and order; probabilities of a few heads
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class FoundFacts:
     """Facts as columns.
 
@@ -65,21 +65,15 @@ class FoundFacts:
         return len(self.heads)
 
     def __getitem__(self, chosen: slice | Ints | NDArray[np.bool_]) -> FoundFacts:
-        return FoundFacts(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
+        return FoundFacts(*(column[chosen] for column in vars(self).values()))
 
     @staticmethod
     def concatenate(*parts: FoundFacts) -> FoundFacts:
         """All facts of the parts, of which there may be none."""
         ids, answers = np.empty(0, dtype=np.int64), np.empty(0)
-        empty = FoundFacts(
-            heads=ids, relations=ids, tails=ids, tail_answers=answers, head_answers=answers
-        )
-        return FoundFacts(
-            **{
-                f.name: np.concatenate([getattr(part, f.name) for part in (empty, *parts)])
-                for f in fields(FoundFacts)
-            }
-        )
+        empty = FoundFacts(ids, ids, ids, answers, answers)
+        columns = zip(*(vars(part).values() for part in (empty, *parts)), strict=True)
+        return FoundFacts(*map(np.concatenate, columns))
 
     def rank(self, limit: int | None = None) -> FoundFacts:
         """The facts with the highest scores, best first; equal ones by ids."""
@@ -213,10 +207,7 @@ class _Search:
         return bound
 
     def _tighten(self, bound: Tensor, rows: slice, columns: slice) -> Tensor:
-        """The logit of the score itself, in float32, for every pair not at minus infinity.
-
-        Two passes of sigmoids over a tile cost less than single products for many of its pairs.
-        """
+        """The logit of the score itself, in float32: for many pairs cheaper than products."""
         tail_answers = self._answers[0].answer(
             _choose(self.head_queries, rows), _choose(self.tail_vectors, columns)
         )
