@@ -10,7 +10,8 @@ from PIL import Image
 
 import momok
 from momok.config import resolve_config
-from momok.graph.features import FeatureManifest, Features, save_features
+from momok.graph.feature_files import FeatureManifest
+from momok.graph.features import Features, save_features
 from momok.graph.vocabulary import Vocabulary
 from momok.training import RunFolder
 

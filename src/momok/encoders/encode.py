@@ -16,7 +16,8 @@ from momok.encoders.inputs import Inputs, Problem, read_inputs
 from momok.encoders.parts import FinishedParts, Part, open_parts
 from momok.encoders.registry import DEFAULT_SPECS, build_encoder
 from momok.errors import ConfigError, FeatureError
-from momok.graph.features import FeatureManifest, Features, check_modality_name, save_features
+from momok.graph.feature_files import FeatureManifest, check_modality_name
+from momok.graph.features import Features, save_features
 from momok.graph.names import flatten
 from momok.graph.vocabulary import Vocabulary
 from momok.progress import Progress, no_progress

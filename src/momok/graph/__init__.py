@@ -2,12 +2,8 @@
 
 from momok.graph.benchmark_format import read_benchmark_folder
 from momok.graph.catalog import CATALOG, CatalogEntry, load_graph
-from momok.graph.features import (
-    FeatureManifest,
-    Features,
-    load_features,
-    save_features,
-)
+from momok.graph.feature_files import FeatureManifest
+from momok.graph.features import Features, load_features, save_features
 from momok.graph.findings import Finding
 from momok.graph.graph import (
     SPLIT_NAMES,

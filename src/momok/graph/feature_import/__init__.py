@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from momok.errors import FeatureError
+from momok.graph.feature_files import FeatureManifest, check_modality_name
 from momok.graph.feature_import.files import open_vectors
 from momok.graph.feature_import.matching import (
     Assignment,
@@ -26,7 +27,7 @@ from momok.graph.feature_import.matching import (
 )
 from momok.graph.feature_import.published_files import recognise
 from momok.graph.feature_import.vectors import Key, KeyedVectors, RowVectors, Vectors
-from momok.graph.features import FeatureManifest, Features, check_modality_name
+from momok.graph.features import Features
 from momok.graph.vocabulary import Vocabulary
 
 __all__ = ["FeatureImport", "Order", "read_features"]
