@@ -136,12 +136,8 @@ def _encode_queries(
     device = next(iter(model.present.values())).device
     for first in range(0, len(keys), QUERY_BATCH):
         relations, entities = np.divmod(keys[first : first + QUERY_BATCH], num_entities)
-        yield (
-            first,
-            model.queries(
-                torch.from_numpy(entities).to(device), torch.from_numpy(relations).to(device)
-            ).vectors,
-        )
+        ids = torch.from_numpy(entities).to(device), torch.from_numpy(relations).to(device)
+        yield first, model.queries(*ids).vectors
 
 
 def _rank_parts(

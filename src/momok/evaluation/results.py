@@ -89,9 +89,8 @@ class Evaluation:
     by_cardinality_and_side: Mapping[str, ByGroup]  # side -> cardinality
     by_presence: Mapping[str, ByGroup]  # modality -> query_present, query_absent, answer_...
     by_seen: ByGroup  # seen, unseen
-    query_ranks: InstanceOf[QueryRanks] | None = field(
-        default=None, compare=False, repr=False
-    )  # not in JSON
+    # Not in JSON.
+    query_ranks: InstanceOf[QueryRanks] | None = field(default=None, compare=False, repr=False)
 
     @property
     def overall(self) -> ByHead:

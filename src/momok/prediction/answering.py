@@ -33,10 +33,8 @@ def find_answers(
 ) -> Answers:
     """The best k answers to questions about ``entities`` [B] under ``relations`` [B], up to 2R - 1.
 
-    Args:
-        hide: leave out facts that the graph already has.
-        plausible: leave out answers that are not: those that answer no query of the relation in
-            train, and the entity asked about unless the relation joins some entity to itself.
+    ``hide`` leaves out facts that the graph already has; ``plausible`` leaves out answers that are
+    not, as ``Predictor.predict`` says.
     """
     queries, facts = scorer.encode_queries(entities, relations), scorer.graph.fact_index
     hidden = facts.lookup(entities, relations) if hide else (entities[:0], entities[:0])

@@ -8,10 +8,9 @@ numbers per query instead of a pass through the model.
 
 CKA (Kornblith et al. 2019, "Similarity of Neural Network Representations Revisited",
 arXiv:1905.00414, section 3, linear kernel) of centred outputs X, Y [N, d] is
-``|X' Y|^2 / (|X' X| |Y' Y|)`` in Frobenius norms. It is 1 where one is a rotation and scaling of
-the other and 0 where no column of one goes with one of the other. Experts read the same vectors, so
-CKA of two experts is far from 0 even for maps drawn at random; ``compute_random_cka`` gives that
-number for comparison.
+``|X' Y|^2 / (|X' X| |Y' Y|)`` in Frobenius norms: 1 for a rotation and scaling, 0 where no column
+of one goes with one of the other. Experts read the same vectors, so that it is far from 0 even for
+maps drawn at random; ``compute_random_cka`` gives that number for comparison.
 
 Shapes: N entities in blocks of n, Q queries, R relations (2R with reciprocals), K experts, d width.
 """

@@ -41,11 +41,7 @@ class NeighbourVote:
 class Neighbours:
     """Similar entities of a graph, and what train says of them.
 
-    Args:
-        features: by modality; similarities are cosines from the mean of those present.
-        train: facts ``[n, 3]``.
-        num_relations: R.
-        block: entities compared at a time; bounds memory.
+    Similarities are cosines from the mean of those present, of ``block`` entities at a time.
     """
 
     def __init__(

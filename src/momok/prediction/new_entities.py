@@ -108,14 +108,7 @@ class NewPredictions(Predictions):
 
 
 class NewEntities:
-    """Answers questions about new entities; keeps the encoders and maps that they share.
-
-    Args:
-        scorer: of the run.
-
-    Raises:
-        RunError: the graph with the features of the run is not where it was.
-    """
+    """Answers questions about new entities; keeps the encoders and maps that they share."""
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
@@ -150,11 +143,7 @@ class NewEntities:
     # -- from what is given to vectors -----------------------------------------------------
 
     def encode(self, entity: NewEntity) -> tuple[dict[str, FloatMatrix], tuple[str, ...]]:
-        """Feature vectors ``[d]`` by modality, in the model's order; and remarks.
-
-        Raises:
-            MomokError: as ``Predictor.predict_new``.
-        """
+        """Feature vectors ``[d]`` by modality, in the model's order; and remarks."""
         kinds = {name: find_kind(part.manifest) for name, part in self._features.items()}
         self._check(entity, kinds)
         vectors: dict[str, FloatMatrix] = {}

@@ -32,15 +32,8 @@ _FOLDS = 5
 class NewRows:
     """What training made of feature vectors, for vectors that it did not have.
 
-    Args:
-        features: of the graph that the model was trained on.
-        train: its train facts ``[n, 3]``: entities without any have rows that never moved as
-            those of others did.
-        config: of the run.
-        model: the trained model.
-
-    Raises:
-        FeatureError: the features are not those of the model.
+    From the features and train facts ``[n, 3]`` of its graph: entities without any facts have rows
+    that never moved as those of others did. FeatureError where the features are not the model's.
     """
 
     def __init__(

@@ -34,11 +34,10 @@ def find_best(
     on the blocks in which it is computed.
 
     Args:
-        queries: vectors per head [B, d].
-        candidates: vectors per head [N, d].
+        queries, candidates: vectors per head, [B, d] and [N, d].
         k: how many.
-        hidden: (rows, ids) of candidates to leave out, ids in 0..N-1.
-        memory_budget: bytes of the buffers; the result, [B, k], is not in it.
+        hidden: (rows, ids) of candidates to leave out.
+        memory_budget: bytes of the buffers; the result is not in it.
         among: ids of the candidates that are looked at, ascending; all of them for None.
         pooling: how the heads become the answer.
 

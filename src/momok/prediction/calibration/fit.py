@@ -39,15 +39,7 @@ SHOWN = 0.01  # the least probability that counts for ``ece_shown``
 
 
 def calibrate_run(run: RunFolder | str | Path, *, progress: Progress = no_progress) -> Calibration:
-    """Calibrate the chosen checkpoint of a run, write the result into its folder and give it.
-
-    Args:
-        run: a run folder.
-        progress: is told what is being counted.
-
-    Raises:
-        MomokError: as ``Scorer``.
-    """
+    """Calibrate the chosen checkpoint of a run, write the result into its folder and give it."""
     scorer = Scorer(run, calibrated=False)
     valid = HeldOut.build(scorer.graph, "valid", FOLDS)
     test = HeldOut.build(scorer.graph, "test", 1)

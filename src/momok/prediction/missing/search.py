@@ -100,8 +100,7 @@ def find_new_facts(
         relation: its id, without reciprocals.
         limit: how many at most.
         floor: the least score.
-        heads: ids [n], ascending; by default all entities.
-        tails: ids [m], ascending; by default all entities.
+        heads, tails: ids [n] and [m], ascending; by default all entities.
         loops: whether an entity may have the relation to itself.
         progress: is told of the pairs of entities.
     """
@@ -146,7 +145,6 @@ class _Search:
         self.tail_queries = scorer.encode_relation(tails, relation + scorer.graph.num_relations)
 
     def encode_heads(self, heads: Ints) -> None:
-        """Go on with these heads."""
         self.heads = heads
         self.head_queries = self.scorer.encode_relation(heads, self.relation)
         self.head_vectors = _choose(self.scorer.candidates.vectors, heads)
@@ -224,11 +222,10 @@ class _Search:
         return self.scorer.pooling.find_least_score(self.best.least) - self.margin
 
     def _score(self, rows: Tensor, columns: Tensor) -> None:
+        budget = self.scorer.memory_budget
         tail_answers, head_answers = (
             self.scorer.pooling.pool(
-                score_pairs(
-                    queries, candidates, one, other, memory_budget=self.scorer.memory_budget
-                )
+                score_pairs(queries, candidates, one, other, memory_budget=budget)
             )
             for queries, candidates, one, other in (
                 (self.head_queries, self.tail_vectors, rows, columns),
