@@ -19,12 +19,9 @@ from momok.training import RunFolder
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GraphSource:
-    """What is left of the graph that a run was trained on.
+    """What is left of the graph that a run was trained on, by the ids of the run.
 
-    Attributes:
-        state: whether it was found as it was, in words.
-        features: by modality, rows by the ids of the run; none unless the graph is as it was.
-        pictures: entity id of the run to picture file.
+    There are no features unless the graph is as it was.
     """
 
     state: SourceState

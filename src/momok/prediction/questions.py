@@ -76,12 +76,7 @@ def check_count(name: str, count: int, least: int) -> None:
 
 
 def resolve_question(graph: MultimodalGraph, query: Triple) -> tuple[int, int]:
-    """The query of a question: (entity, relation up to 2R - 1).
-
-    Raises:
-        DataError: the entity or relation is unknown or its name is ambiguous.
-        ConfigError: not exactly one of head and tail is given.
-    """
+    """The query of a question: (entity, relation up to 2R - 1); a MomokError where it is none."""
     head, relation, tail = query
     if (head is None) == (tail is None):
         raise ConfigError(
@@ -95,12 +90,7 @@ def resolve_question(graph: MultimodalGraph, query: Triple) -> tuple[int, int]:
 
 
 def resolve_facts(graph: MultimodalGraph, facts: Sequence[tuple[Name, Name, Name]] | Ints) -> Ints:
-    """Ids [n, 3] of facts given by label, name or id.
-
-    Raises:
-        DataError: an entity or relation is unknown or its name is ambiguous.
-        ConfigError: an array of another shape or type.
-    """
+    """Ids [n, 3] of facts given by label, name or id; a MomokError where they are none."""
     if not isinstance(facts, np.ndarray):
         found = [
             (graph.find_entity(h), graph.find_relation(r), graph.find_entity(t))

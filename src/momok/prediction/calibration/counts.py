@@ -104,11 +104,8 @@ def count_questions(
 ) -> tuple[dict[str, Counts], dict[str, Counts]]:
     """Count the candidates of all questions that held-out facts answer, by logit.
 
-    Every such question counts once, with all its N candidates but the known ones.
-
-    Returns:
-        For every head and ``answer``: counts of all candidates, and of the best candidate of every
-        question, in one fold.
+    Every such question counts once, with all its N candidates but the known ones. Gives for every
+    head and ``answer`` the counts of all candidates, and of the best of each question, in one fold.
     """
     names, keys = (*scorer.heads, ANSWER), held_out.truth.keys  # sorted by relation
     every = {name: Counts.empty(held_out.folds) for name in names}

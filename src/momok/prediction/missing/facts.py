@@ -102,11 +102,8 @@ def iterate_new_facts(
 ) -> Iterator[NewFact]:
     """Give the new facts of relations, one relation after the other, the best first.
 
-    Args:
-        scorer: the model.
-        relations: by label, name or id; all by default.
-        options: which facts of each relation.
-        progress: is told of the pairs of entities, and which relation it is at.
+    ``relations`` are given by label, name or id, all by default; ``progress`` is told of pairs of
+    entities, and which relation it is at.
 
     Raises:
         UnknownLabelError: no such relation; near misses are suggested.

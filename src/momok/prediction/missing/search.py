@@ -94,11 +94,10 @@ def find_new_facts(
 ) -> FoundFacts:
     """Find the facts of a relation with the highest scores, best first, that no split has.
 
+    The result does not depend on the scorer's ``memory_budget``; besides, there are the query
+    vectors of all tails, as large as those of candidates.
+
     Args:
-        scorer: the model. The result does not depend on its ``memory_budget``; besides, there are
-            the query vectors of all tails, as large as those of candidates.
-        relation: its id, without reciprocals.
-        limit: how many at most.
         floor: the least score.
         heads, tails: ids [n] and [m], ascending; by default all entities.
         loops: whether an entity may have the relation to itself.
