@@ -140,8 +140,8 @@ class TrainingSettings(_Section):
     score of 16.6); ``softmax`` is the cross-entropy of each answer among all entities (with
     sampled candidates: among a sample that stands for all), without label smoothing."""
     regulariser: str = _named("none", "n3", "dura", "l2")
-    """What keeps vectors short, per fact: the nuclear 3-norm, DURA (which also sees the products
-    of entity and relation; not for ``tucker``), or squared lengths."""
+    """What keeps vectors short, per fact: the nuclear 3-norm or DURA (which also sees the products
+    of entity and relation), both for ``distmult`` and ``complex``, or squared lengths."""
     regularisation: float = Field(default=0.0, ge=0.0)
     """Weight of the regulariser."""
     disentanglement: float = Field(default=1e-4, ge=0.0)

@@ -249,7 +249,7 @@ def _squares(x: Tensor) -> Tensor:
 
 
 def _cubes(decoder: Decoder, x: Tensor) -> Tensor:
-    if decoder.needs_even_width and x.shape[1] % 2 == 0:
+    if decoder.needs_even_width:
         real, imaginary = x.chunk(2, dim=1)
         moduli = torch.sqrt(real.square() + imaginary.square() + 1e-12)
     else:

@@ -42,10 +42,10 @@ def _choose_regulariser(
 ) -> tuple[Regulariser, float] | None:
     if settings.regulariser == "none" or settings.regularisation == 0.0:
         return None
-    if settings.regulariser == "dura" and not DECODERS[model.spec.decoder].multiplies:
+    if settings.regulariser in ("dura", "n3") and not DECODERS[model.spec.decoder].multiplies:
         raise ConfigError(
-            f"training.regulariser = dura: the decoder {model.spec.decoder} does not multiply "
-            "entity and relation number by number; choose n3 or l2, or another model.decoder"
+            f"training.regulariser = {settings.regulariser}: the decoder {model.spec.decoder} does "
+            "not multiply entity and relation number by number; choose l2, or another model.decoder"
         )
     return REGULARISERS[settings.regulariser], settings.regularisation
 
