@@ -42,7 +42,7 @@ def test_the_demo_shows_table_predictions_and_what_next(shown: tuple[Path, Resul
         assert words in result.stdout
     assert f"momok predict {folder}" in result.stdout
     assert RunFolder(folder).state == "finished"
-    assert len(list((folder / "plots").iterdir())) == 6
+    assert (folder / "plots" / "curves.png").is_file()
 
 
 def test_what_is_shown_as_true_is_in_test(shown: tuple[Path, Result]) -> None:

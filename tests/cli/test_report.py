@@ -19,7 +19,9 @@ def test_a_run(invoke: Invoke, run: Path) -> None:
     assert result.stdout == f"{run / 'report.html'}\n"
     root = check_page(run / "report.html")
     assert list(root.iter("img"))  # flags
-    assert not (run / "plots" / "ranks.png").exists()
+    shutil.rmtree(run / "plots")
+    assert invoke("report", run).exit_code == 0
+    assert not (run / "plots").exists()
     assert invoke("report", run, "--plots").exit_code == 0
     assert (run / "plots" / "ranks.png").is_file()
 

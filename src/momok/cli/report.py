@@ -51,20 +51,16 @@ def report_command(runs: tuple[str, ...], out: str | None, no_pictures: bool, pl
 @click.command("plot")
 @click.argument("run")
 def plot_command(run: str) -> None:
-    """Draw the plots of a run again, from its files; also of one that is not finished.
+    """Save the figures of a run's report again, as PNG and SVG; also of one that is not finished.
 
-    curves, heads and relations show how it was trained and what it reaches. As soon as there is a
-    checkpoint, experts, modalities and disentanglement show what the model has learned of the
-    relations (docs/explanations.md).
+    How it was trained, what it reaches, and, as soon as there is a checkpoint, what the model has
+    learned of the relations: experts, modalities, disentanglement (docs/explanations.md).
     """
     from momok.progress import ProgressBar
-    from momok.reporting import draw_model_plots, draw_plots
+    from momok.reporting import draw_plots
     from momok.training import RunFolder
 
-    folder = RunFolder(run)
-    written = draw_plots(folder)
-    if folder.best_checkpoint.exists():
-        with ProgressBar() as bar:
-            written += draw_model_plots(folder, progress=bar.progress)
+    with ProgressBar() as bar:
+        written = draw_plots(RunFolder(run), model=True, progress=bar.progress)
     for path in written:
         print_line(str(path))

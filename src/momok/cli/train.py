@@ -132,7 +132,7 @@ def _show_outcome(run: RunFolder) -> None:
     for line in (
         "",
         f"Run folder: {folder}",
-        f"Plots:      {folder}/plots (curves, heads, relations)",
+        f"Plots:      {folder}/plots (curves, heads, relations and others)",
         f"Next:       momok evaluate {folder}",
         f"            momok predict {folder} --head ENTITY --relation RELATION",
     ):

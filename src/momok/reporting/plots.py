@@ -1,9 +1,4 @@
-"""The plots of a run, drawn from the files of its folder alone, as PNG and as SVG.
-
-``curves``: losses and validation metrics over the epochs. ``heads``: the metrics of every decision
-head. ``relations``: the MRR of every relation. Of a trained model: ``experts``, ``modalities`` and
-``disentanglement``.
-"""
+"""Plots of losses, metrics and ranks by decision head; and how a figure is saved."""
 
 from __future__ import annotations
 
@@ -15,104 +10,18 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from momok.errors import RunError
 from momok.evaluation import ANSWER, Evaluation, Metrics, QueryRanks
 from momok.prediction.calibration.record import ReliabilityBin
-from momok.progress import Progress, no_progress
 from momok.reporting import style
-from momok.reporting.row_plots import (
-    draw_disentanglement,
-    draw_experts,
-    draw_modalities,
-    draw_relations,
-)
 from momok.reporting.style import INK, MUTED
 from momok.storage import write_file
-from momok.training import RunFolder
 
-_LONGEST_GRAPH_NAME = 24
 _NO_DATES: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}}
 _METRICS = ("MRR", "Hits@1", "Hits@3", "Hits@10")
 _GROUP = 0.84  # of the room of a metric that its bars take
 _MOST_NUMBERED = 9  # bars in a group; over more the numbers would overlap
 
 Record = Mapping[str, Any]
-
-
-def draw_plots(run: RunFolder, folder: Path | None = None) -> list[Path]:
-    """Draw what there is to draw of a run into its folder ``plots``, or another one.
-
-    The same run gives the same bytes. A run that is not finished has curves only.
-
-    Returns:
-        the files written.
-
-    Raises:
-        RunError: the run has not finished an epoch, or a file of it is damaged.
-        StorageError: the disk refused.
-    """
-    epochs = list(run.records("epoch"))
-    if not epochs:
-        raise RunError(f"{run.path}: no epoch is finished yet, so there is nothing to draw")
-    published = run.config.evaluation.protocol == "published"
-    validations = list(run.records("test" if published else "valid"))
-    evaluation = _find_evaluation(run)
-    graph = run.load_graph()
-    graph_name, names = str(run.data["name"]), graph.relation_names
-    folder = folder or run.path / "plots"
-    with style.plot_style([graph_name, *epochs[0], *names]):
-        about = style.fit_text(graph_name, _LONGEST_GRAPH_NAME)
-        curves = draw_curves(epochs, validations, published=published)
-        written = save_plot(curves, folder / "curves", f"Training: {about}")
-        if evaluation is not None:
-            about += f", {evaluation.split}, {evaluation.num_queries:,} queries"
-            if evaluation.protocol == "published":
-                about += "\nPUBLISHED PROTOCOL: chosen on test, for comparison only"
-            heads = draw_heads(evaluation)
-            written += save_plot(heads, folder / "heads", f"Decision heads: {about}")
-            relations = draw_relations(evaluation, graph.relations.labels, names)
-            written += save_plot(relations, folder / "relations", f"MRR by relation: {about}")
-    return written
-
-
-def draw_model_plots(run: RunFolder, *, progress: Progress = no_progress) -> list[Path]:
-    """Draw ``experts``, ``modalities`` and ``disentanglement`` into the folder ``plots`` of a run.
-
-    Args:
-        run: the run.
-        progress: is told of the train queries.
-
-    Returns:
-        the files written, PNG and SVG.
-
-    Raises:
-        RunError: there is no checkpoint yet, or a file of the run is damaged.
-        StorageError: the disk refused.
-    """
-    from momok.prediction import explain_model
-
-    explanation = explain_model(run, progress=progress)
-    written = []
-    with style.plot_style(
-        [explanation.graph, *explanation.modalities, *(r.name for r in explanation.relations)]
-    ):
-        name = style.fit_text(explanation.graph, _LONGEST_GRAPH_NAME)
-        for stem, title, draw in (
-            ("experts", "Experts by relation", draw_experts),
-            ("modalities", "Modalities by relation", draw_modalities),
-            ("disentanglement", "How far the experts differ", draw_disentanglement),
-        ):
-            written += save_plot(draw(explanation), run.path / "plots" / stem, f"{title}: {name}")
-    return written
-
-
-def _find_evaluation(run: RunFolder) -> Evaluation | None:
-    """The test result, else the validation result, if the run has got that far."""
-    protocol = run.config.evaluation.protocol
-    for split in ("test", "valid"):
-        if run.result_path(split, protocol).exists():
-            return run.load_evaluation(split, protocol)
-    return None
 
 
 def save_plot(figure: Figure, stem: Path, title: str) -> list[Path]:

@@ -10,8 +10,17 @@ from pathlib import Path
 from momok.errors import ConfigError
 from momok.extras import require_extra
 
-_MODULES = ("cachetools", "fastapi", "itsdangerous", "jinja2", "sqlalchemy", "uvicorn")
-_RENAMED = {"PIL": "pillow", "prometheus_client": "prometheus-client"}  # module: package
+_MODULES = {
+    name: name.replace("_", "-")
+    for name in (
+        "cachetools",
+        "fastapi",
+        "itsdangerous",
+        "prometheus_client",
+        "sqlalchemy",
+        "uvicorn",
+    )
+}  # each with its name on PyPI
 _MIN_TOKEN = 16  # characters; shorter ones can be guessed over the network
 
 
@@ -92,7 +101,7 @@ def check_extra() -> None:
         MissingExtraError: a package is not installed.
         ConfigError: SQLite is too old.
     """
-    require_extra({**{name: name for name in _MODULES}, **_RENAMED}, "serve", "momok serve")
+    require_extra(_MODULES, "serve", "momok serve")
     if sqlite3.sqlite_version_info < (3, 34):
         raise ConfigError(
             "momok serve finds entities with SQLite 3.34 or newer; this Python has "

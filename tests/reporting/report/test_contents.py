@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from momok.errors import MissingExtraError, RunError, StorageError
+from momok.errors import RunError, StorageError
 from momok.reporting.report import write_report
 from tests.reporting.report.pages import check_page
 
@@ -162,9 +162,3 @@ def test_what_cannot_be_written_leaves_the_old_page(copy_run: CopyRun, tmp_path:
         write_report([])
     with pytest.raises(RunError, match="no such run folder"):
         write_report([tmp_path / "nothing"])
-
-
-def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("momok.extras.find_spec", lambda _: None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'momok\[report\]'"):
-        write_report([tmp_path])

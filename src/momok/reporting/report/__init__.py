@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from momok.errors import RunError
-from momok.extras import require_extra
 from momok.progress import Progress, no_progress
+from momok.reporting.report.comparison_page import render_comparison
+from momok.reporting.report.contents import load_runs
+from momok.reporting.report.run_page import render_run
 from momok.storage import write_file
 
 __all__ = ["write_report"]
@@ -42,11 +44,9 @@ def write_report(
         the HTML file. It appears whole or not at all.
 
     Raises:
-        MissingExtraError: the extra ``report`` is not installed.
         RunError: a folder is no run, is damaged, or cannot be compared with the others.
         StorageError: the disk refused.
     """
-    require_extra({"jinja2": "Jinja2", "PIL": "Pillow"}, "report", "a report")
     paths = [Path(run) for run in runs]
     if not paths:
         raise RunError("a report needs at least one run folder")
@@ -57,19 +57,14 @@ def write_report(
     else:
         target = Path(out or "momok-report.html")
         folder = target.with_name(f"{target.stem}-plots")
-    write_file(target, _render(paths, folder if plots else None, pictures, progress))
-    return target
-
-
-def _render(paths: Sequence[Path], plots: Path | None, pictures: bool, progress: Progress) -> bytes:
-    from momok.reporting.report.comparison_page import render_comparison
-    from momok.reporting.report.contents import load_runs
-    from momok.reporting.report.run_page import render_run
-
-    runs = []
+    contents = []
     for number, run in enumerate(load_runs(paths), start=1):
-        runs.append(run)
+        contents.append(run)
         progress(f"read {run.name}", number, len(paths))
-    if len(runs) == 1:
-        return render_run(runs[0], plots, pictures, progress)
-    return render_comparison(runs, plots, progress)
+    saved = folder if plots else None
+    if len(contents) == 1:
+        page = render_run(contents[0], saved, pictures, progress)
+    else:
+        page = render_comparison(contents, saved, progress)
+    write_file(target, page)
+    return target

@@ -22,8 +22,9 @@ from momok.reporting.report.comparing import (
     list_differing_settings,
 )
 from momok.reporting.report.contents import RunContents
+from momok.reporting.report.figures import Figures
 from momok.reporting.report.formatting import Cell, Notice
-from momok.reporting.report.page import Charts, render_page
+from momok.reporting.report.page import embed_figures, render_page
 from momok.reporting.report.run_tables import (
     GROUPS,
     MOST_RELATIONS,
@@ -31,7 +32,7 @@ from momok.reporting.report.run_tables import (
     list_relations,
 )
 from momok.reporting.row_plots import draw_differences, draw_runs
-from momok.reporting.style import fit_text, plot_style
+from momok.reporting.style import plot_style
 
 _MOST_CHANGES = 3  # groups whose most different questions are listed
 _CHANGES = 6  # questions of each kind
@@ -58,7 +59,9 @@ def render_comparison(runs: Sequence[RunContents], plots: Path | None, progress:
     tested = [group for group in groups if group.tested]
     differences = compare(units)
     progress("drawing the figures", 2, 4)
-    charts = _draw_charts(runs, tested, differences, plots)
+    texts = [text for run in runs for text in run.list_texts()]
+    with plot_style([*texts, *(group.name for group in tested)]):
+        charts = embed_figures(_draw_figures(runs, tested, differences), runs[0], plots)
     progress("writing the page", 3, 4)
     differing, shared = list_setting_rows(runs)
     content = {
@@ -87,38 +90,31 @@ def render_comparison(runs: Sequence[RunContents], plots: Path | None, progress:
     return render_page("comparison.html", f"{len(runs)} runs on {graph_name}", subtitle, content)
 
 
-def _draw_charts(
-    runs: Sequence[RunContents],
-    tested: Sequence[Group],
-    differences: Sequence[Difference],
-    plots: Path | None,
-) -> Charts:
-    names = [text for run in runs for text in (run.name, run.graph_name)]
-    with plot_style([*names, *(group.name for group in tested)]):
-        charts = Charts(plots, f"{fit_text(runs[0].graph_name, 24)}, {runs[0].describe_test()}")
-        for file, metric, *path in (("mrr", "MRR", "mrr"), ("hits-10", "Hits@10", "hits", "10")):
-            rows = [(each.name, [v.value for v in each.list_values(*path)]) for each in tested]
-            if rows:
-                charts.add(file, draw_runs(rows, metric))
-        if differences:
-            intervals = [(each.group.name, each.metrics) for each in differences]
-            charts.add("differences", draw_differences(intervals, differences[0].reference.name))
-        validations = {
-            run.name: {
-                record.value["epoch"]: 100 * (record.value["metrics"][ANSWER]["mrr"] or 0)
-                for record in run.validations
-            }
-            for run in runs
+def _draw_figures(
+    runs: Sequence[RunContents], tested: Sequence[Group], differences: Sequence[Difference]
+) -> Figures:
+    for name, metric, *path in (("mrr", "MRR", "mrr"), ("hits-10", "Hits@10", "hits", "10")):
+        rows = [(each.name, [v.value for v in each.list_values(*path)]) for each in tested]
+        if rows:
+            yield name, draw_runs(rows, metric)
+    if differences:
+        intervals = [(each.group.name, each.metrics) for each in differences]
+        yield "differences", draw_differences(intervals, differences[0].reference.name)
+    validations = {
+        run.name: {
+            record.value["epoch"]: 100 * (record.value["metrics"][ANSWER]["mrr"] or 0)
+            for record in run.validations
         }
-        if any(validations.values()):
-            charts.add("validation", draw_run_curves(validations, "MRR of the answer"))
-        losses = {
-            run.name: {record.value["epoch"]: record.value["loss"] for record in run.epochs}
-            for run in runs
-        }
-        if any(losses.values()):
-            charts.add("loss", draw_run_curves(losses, "loss, sum of the heads", loss=True))
-    return charts
+        for run in runs
+    }
+    if any(validations.values()):
+        yield "validation", draw_run_curves(validations, "MRR of the answer")
+    losses = {
+        run.name: {record.value["epoch"]: record.value["loss"] for record in run.epochs}
+        for run in runs
+    }
+    if any(losses.values()):
+        yield "loss", draw_run_curves(losses, "loss, sum of the heads", loss=True)
 
 
 def list_results(groups: Sequence[Group]) -> TableGroups:

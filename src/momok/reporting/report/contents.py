@@ -18,6 +18,7 @@ from momok.evaluation import ANSWER, Evaluation, QueryRanks, Ranks
 from momok.graph.triples import mark_unseen
 from momok.reporting.plots import choose_epoch
 from momok.reporting.report.formatting import Value, shorten
+from momok.reporting.style import fit_text
 from momok.training import RunFolder
 
 LONGEST_NAME = 60  # of a run, in letters
@@ -150,10 +151,16 @@ class RunContents:
         last = {r["epoch"]: r["seconds"] for r in self.timings if r["kind"] == "epoch"}
         return list(last.values())
 
-    def describe_test(self) -> str:
-        """Split and size, for the title of a saved figure."""
-        words = f"test, {2 * len(self.graph.test):,} queries"
-        return f"{words}, PUBLISHED PROTOCOL: chosen on test" if self.published else words
+    def list_texts(self) -> list[str]:
+        """What figures may have to say: fonts are chosen for it."""
+        logged = [key for record in self.epochs[:1] for key in record.value]
+        return [self.name, self.graph_name, *self.graph.relation_names, *logged]
+
+    def title_figure(self, name: str) -> str:
+        """The title of a saved figure: what it shows, of which graph and split."""
+        about = f"{fit_text(self.graph_name, 24)}, test, {2 * len(self.graph.test):,} queries"
+        note = "\nPUBLISHED PROTOCOL: chosen on test, for comparison only" if self.published else ""
+        return f"{name.capitalize().replace('-', ' ')}: {about}{note}"
 
     def list_settings(self) -> dict[str, Value]:
         """Every setting by its dotted name; those of single modalities last."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -44,25 +44,23 @@ class Chart:
     height: float
 
 
-class Charts(dict[str, Chart]):
-    """The figures of a page by name; saved beside it too where there is a folder for them.
+def embed_figures(
+    figures: Iterable[tuple[str, Figure]], run: RunContents, folder: Path | None
+) -> dict[str, Chart]:
+    """Draw figures for a page, by name; they are saved too where there is a folder for them.
 
     Args:
-        folder: where they are saved, or None.
-        about: which graph and split: stands in the title of saved figures.
+        figures: without titles; they are drawn within ``plot_style``.
+        run: what the titles of saved figures name.
+        folder: where they are saved.
     """
-
-    def __init__(self, folder: Path | None, about: str) -> None:
-        super().__init__()
-        self._folder = folder
-        self._about = about
-
-    def add(self, name: str, figure: Figure) -> None:
-        """Draw a figure that was made within ``plot_style`` and has no title."""
-        self[name] = embed_figure(figure, name)
-        if self._folder is not None:
+    charts = {}
+    for name, figure in figures:
+        charts[name] = embed_figure(figure, name)
+        if folder is not None:
             figure.set_layout_engine("constrained")  # the title takes room
-            save_plot(figure, self._folder / name, f"{name.capitalize()}: {self._about}")
+            save_plot(figure, folder / name, run.title_figure(name))
+    return charts
 
 
 def embed_figure(figure: Figure, salt: str) -> Chart:

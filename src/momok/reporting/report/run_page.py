@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from momok.evaluation import ANSWER, Metrics, paired_bootstrap
+from momok.evaluation import ANSWER, paired_bootstrap
 from momok.prediction import Predictor, explain_model
 from momok.prediction.calibration.record import load_calibration
 from momok.progress import Progress
-from momok.reporting.plots import (
-    draw_curves,
-    draw_epoch_times,
-    draw_heads,
-    draw_ranks,
-    draw_reliability,
-)
 from momok.reporting.report import formatting as fmt
 from momok.reporting.report.cases import find_cases
 from momok.reporting.report.comparing import SAMPLES, SEED
 from momok.reporting.report.contents import RunContents
+from momok.reporting.report.figures import draw_model, draw_results, draw_training
 from momok.reporting.report.formatting import Cell, Notice, Value
-from momok.reporting.report.page import Charts, find_pictures, render_page
+from momok.reporting.report.page import embed_figures, find_pictures, render_page
 from momok.reporting.report.run_tables import (
     GROUPS,
     MOST_RELATIONS,
@@ -36,15 +30,7 @@ from momok.reporting.report.run_tables import (
     list_relations,
     list_setting_rows,
 )
-from momok.reporting.row_plots import (
-    draw_disentanglement,
-    draw_experts,
-    draw_groups,
-    draw_modalities,
-    draw_relations,
-    draw_sizes,
-)
-from momok.reporting.style import fit_text, plot_style
+from momok.reporting.style import plot_style
 
 _SMALL_TEST = 500  # queries
 _TELLING_TIES = 0.001  # of MRR
@@ -57,7 +43,6 @@ _STATES = {
     "trained": "This run is trained and not tested yet",
     "finished": "This run is finished, and its test result is gone",
 }
-_LONGEST_GROUP_NAME = 34
 _ENOUGH_QUERIES = 20  # of a relation, to call it weak or strong
 
 
@@ -71,17 +56,18 @@ def render_run(run: RunContents, plots: Path | None, pictures: bool, progress: P
         progress: is told what is being done.
     """
     relations = list_relations(run)
-    groups = list_groups(run.result, (*GROUPS, "by_presence"))
-    logged = [key for record in run.epochs[:1] for key in record.value]
-    with plot_style([run.graph_name, *run.graph.relation_names, *logged]):
-        charts = Charts(plots, f"{fit_text(run.graph_name, 24)}, {run.describe_test()}")
-        progress("drawing what training did", 1, 5)
-        _draw_training(run, charts)
-        progress("drawing the results", 2, 5)
-        _draw_results(run, relations, charts)
-        progress("reading the model", 3, 5)
-        model = _read_model(run, charts, pictures)
-    progress("writing the page", 4, 5)
+    with plot_style(run.list_texts()):
+        progress("drawing training and results", 1, 4)
+        charts = embed_figures((*draw_training(run), *draw_results(run, relations)), run, plots)
+        progress("reading the model", 2, 4)
+        model: dict[str, Any] | None = None
+        if run.run.best_checkpoint.is_file():
+            predictor = Predictor(run.run)
+            learned = draw_model(run, explain_model(predictor))
+            charts |= embed_figures(learned, run, plots)
+            model = {"pictures": (found := find_pictures(run, wanted=pictures))}
+            model["cases"] = find_cases(run, predictor, found) if run.ranks is not None else []
+    progress("writing the page", 3, 4)
     changed, unchanged = list_setting_rows(run)
     content = {
         "run": run,
@@ -90,7 +76,7 @@ def render_run(run: RunContents, plots: Path | None, pictures: bool, progress: P
         "interval": compute_interval(run),
         "best_head": find_best_head(run),
         "extreme_relations": find_extremes(relations),
-        "groups": groups,
+        "groups": list_groups(run.result, (*GROUPS, "by_presence")),
         "relations": relations,
         "most_relations": MOST_RELATIONS,
         "model": model,
@@ -112,66 +98,6 @@ def render_run(run: RunContents, plots: Path | None, pictures: bool, progress: P
     if run.published:
         subtitle.insert(0, fmt.badge("published protocol: selected on test", "bad"))
     return render_page("run.html", run.name, subtitle, content)
-
-
-def _draw_training(run: RunContents, charts: Charts) -> None:
-    if run.epochs:
-        epochs, validations = ([r.value for r in rs] for rs in (run.epochs, run.validations))
-        charts.add("curves", draw_curves(epochs, validations, published=run.published))
-    if len(run.epoch_seconds) > 1:
-        charts.add("times", draw_epoch_times(run.epoch_seconds))
-
-
-def _draw_results(run: RunContents, relations: Sequence[Relation], charts: Charts) -> None:
-    evaluation, graph = run.evaluation, run.graph
-    if evaluation is None:
-        return
-    charts.add("heads", draw_heads(evaluation))
-    if run.ranks is not None:
-        charts.add("ranks", draw_ranks(run.ranks, graph.num_entities))
-    for file, fields in (
-        ("groups", ("by_side", "by_cardinality")),
-        ("presence", ("by_seen", "by_presence")),
-    ):
-        groups = [
-            (fit_text(title, 60), [_fit_group(*member) for member in members])
-            for title, members in list_groups(run.result, fields)
-        ]
-        if any(len(members) > 1 for _, members in groups):
-            charts.add(file, draw_groups(groups))
-    charts.add(
-        "relations", draw_relations(evaluation, graph.relations.labels, graph.relation_names)
-    )
-    answers = [
-        (each.train_facts, Metrics.from_json(each.heads[ANSWER].value)) for each in relations
-    ]
-    charts.add("sizes", draw_sizes(answers))
-
-
-def _fit_group(words: str, heads: Value) -> tuple[str, Mapping[str, Metrics]]:
-    metrics = {head: Metrics.from_json(found.value) for head, found in heads.items()}
-    return f"{fit_text(words, _LONGEST_GROUP_NAME)}  ({metrics[ANSWER].count:,})", metrics
-
-
-def _read_model(run: RunContents, charts: Charts, pictures: bool) -> dict[str, Any] | None:
-    """Draw what the checkpoint has learned, and find single predictions with pictures."""
-    if not run.run.best_checkpoint.is_file():
-        return None
-    predictor = Predictor(run.run)
-    explanation = explain_model(predictor)
-    charts.add("experts", draw_experts(explanation))
-    charts.add("modalities", draw_modalities(explanation))
-    charts.add("disentanglement", draw_disentanglement(explanation))
-    calibration = load_calibration(run.run)
-    answer = calibration.outputs.get(ANSWER) if calibration else None
-    if answer and answer.raw and answer.calibrated:
-        charts.add("reliability", draw_reliability(answer.raw.bins, answer.calibrated.bins))
-        if answer.raw.top_bins and answer.calibrated.top_bins:
-            figure = draw_reliability(answer.raw.top_bins, answer.calibrated.top_bins)
-            charts.add("reliability-top", figure)
-    found = find_pictures(run, wanted=pictures)
-    cases = find_cases(run, predictor, found) if run.ranks is not None else []
-    return {"cases": cases, "pictures": found}
 
 
 def load_outputs(run: RunContents) -> Value | None:
