@@ -1,11 +1,10 @@
 """Who may ask, from where: the token, sessions, and protection from other sites' pages.
 
 - The token is compared in constant time, as a digest, so that its length does not show either.
-- A browser shows the token once, at ``/login``, and gets a signed session cookie. The signature
-  depends on the token: another token ends all sessions.
-- A page of another site can make a browser send requests here. What changes something therefore
-  needs a form token of this session, or a JSON body without a cookie, which such a page cannot
-  send without asking; and where the browser names the origin, it must be this server.
+- A browser shows the token once, at ``/login``, and is trusted by a signed session cookie. The
+  signature depends on the token: another token ends all sessions.
+- A page of another site can make a browser send requests here. Browsers name the origin of every
+  request that may change something (Origin, Sec-Fetch-Site); it must be this server.
 - Such a page can also give its own name this machine's address (DNS rebinding). The host name of a
   request must therefore be one this server is known under; addresses in digits cannot be rebound.
 """
@@ -15,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-import secrets
 import socket
 import time
 from urllib.parse import quote
@@ -45,7 +43,8 @@ SECURITY_HEADERS = {
 }
 """Sent with every answer. No inline script or style, nothing from elsewhere, no framing."""
 
-_SESSION_SECONDS = 12 * 3600
+_SESSION_SECONDS = 365 * 24 * 3600  # for the name of a reviewer
+_TRUSTED_SECONDS = 12 * 3600
 _OPEN_PATHS = ("/health", "/ready", "/login")  # no token needed, as for /static/
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _LONG_LIVED = "public, max-age=31536000, immutable"
@@ -104,9 +103,7 @@ class Access:
         request = Request(scope)
         try:
             check_origin(request, self._hosts)
-            has_token = check_token(request, self._token)
-            if request.method not in _SAFE_METHODS and not has_token:
-                check_forgery(request)
+            check_token(request, self._token)
             receive = limit_body(request, receive, MAX_BODY)
         except AccessError as error:
             refusal = answer_error(error.status_code, error.code, error.detail)
@@ -139,43 +136,22 @@ def check_origin(request: Request, hosts: set[str]) -> None:
         raise AccessError(403, "other_origin", "this request comes from another site")
 
 
-def check_token(request: Request, token: str) -> bool:
-    """Whether a program shows the token; refuses who shows neither it nor a session that has."""
-    if not token:
-        return False
+def check_token(request: Request, token: str) -> None:
+    """Refuse who shows neither the token nor a session that has shown it."""
+    path = request.url.path
+    if not token or path in _OPEN_PATHS or path.startswith("/static/"):
+        return
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme.casefold() == "bearer" and is_token(given.strip(), token):
-        return True
-    path = request.url.path
-    if request.session.get("trusted") or path in _OPEN_PATHS or path.startswith("/static/"):
-        return False
+        return
+    if request.session.get("trusted_until", 0.0) > time.time():
+        return
     if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
         wanted = quote(path) + (f"?{request.url.query}" if request.url.query else "")
         place = f"/login?next={quote(wanted, safe='')}"
         raise AccessError(303, "token_needed", "log in", location=place)
     message = "send the token: Authorization: Bearer TOKEN"
     raise AccessError(401, "token_needed", message, **{"www-authenticate": "Bearer"})
-
-
-def check_forgery(request: Request) -> None:
-    """Refuse a change by the API that a page of another site could have sent.
-
-    Forms of pages carry their token in the body: ``read_form`` checks it.
-    """
-    if not request.url.path.startswith("/api/"):
-        return
-    if request.session:
-        if not is_form_token(request, request.headers.get("x-form-token", "")):
-            raise AccessError(
-                403,
-                "form_token_needed",
-                "with a session cookie, changes need the header X-Form-Token; programs send no "
-                "cookie",
-            )
-        return
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise AccessError(415, "json_needed", "expected Content-Type: application/json")
 
 
 def limit_body(request: Request, receive: Receive, limit: int) -> Receive:
@@ -197,18 +173,14 @@ def limit_body(request: Request, receive: Receive, limit: int) -> Receive:
     return receive_limited
 
 
-def begin_session(request: Request, *, trusted: bool) -> str:
-    """Begin a session, of a browser that has shown the token or has not: gives its form token."""
-    form_token = secrets.token_hex(32)
-    request.session.clear()
-    request.session.update(form_token=form_token, trusted=trusted)
-    return form_token
+def trust(request: Request) -> None:
+    """Trust the browser of a request, which has shown the token, for 12 hours."""
+    request.session["trusted_until"] = time.time() + _TRUSTED_SECONDS
 
 
-def is_form_token(request: Request, given: str) -> bool:
-    """Whether a form token belongs to the session of a request."""
-    expected = request.session.get("form_token")
-    return expected is not None and hmac.compare_digest(_digest(given), _digest(expected))
+def distrust(request: Request) -> None:
+    """Ask the browser of a request for the token again."""
+    request.session.pop("trusted_until", None)
 
 
 def is_token(given: str, token: str) -> bool:

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from momok.graph import SPLIT_NAMES
 from momok.prediction.questions import Side
-from momok.serving.access import begin_session, is_local_path, is_token
+from momok.serving.access import distrust, is_local_path, is_token, trust
 from momok.serving.api import After, Label, WithModel, WithService
 from momok.serving.describe import (
     describe_details,
@@ -33,7 +33,6 @@ from momok.serving.rendering import (
     redirect,
     render,
     reviewer_name,
-    write_reviewer,
 )
 from momok.serving.reviews.records import Event, ReviewConflictError
 from momok.serving.schemas import MAX_QUERY, MAX_TEXT, ReviewerRequest, ReviewRequest
@@ -237,10 +236,9 @@ async def name(request: Request, service: WithService) -> Response:
     before = reviewer_name(request)
     if before != reviewer:  # what was shown under the old name is free for others
         await run_in_threadpool(service.store.release, before)
+    request.session["reviewer"] = reviewer
     relation = fields.get("relation", "")
-    response = redirect("/review", **({"relation": relation} if relation else {}))
-    write_reviewer(response, reviewer)
-    return response
+    return redirect("/review", **({"relation": relation} if relation else {}))
 
 
 @router.get("/history")
@@ -302,15 +300,14 @@ async def login(request: Request, service: WithService) -> Response:
     if not is_token(fields.get("token", ""), service.settings.token):
         await asyncio.sleep(_FAILED_SECONDS)
         return render(request, "login.html", 401, next=place, wrong=True)
-    begin_session(request, trusted=True)
+    trust(request)
     return redirect(place)
 
 
 @router.post("/logout")
 async def logout(request: Request) -> Response:
     """End the session."""
-    await read_form(request)
-    request.session.clear()
+    distrust(request)
     return redirect("/login")
 
 

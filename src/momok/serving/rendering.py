@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from pydantic import BaseModel, ValidationError
 
 import momok
-from momok.serving.access import AccessError, begin_session, is_form_token
 from momok.serving.entity_search import make_reference
 from momok.serving.service import Service
 
 Form = TypeVar("Form", bound=BaseModel)
 
 _HERE = Path(__file__).parent
-_REVIEWER_COOKIE = "momok_reviewer"
 _MOST_FIELDS = 20
-_YEAR = 365 * 24 * 3600
 _NAMED_COLOURS = ("structure", "image", "text", "joint")
 _FURTHER_COLOURS = 6  # of other modalities; experts are numbered
 
 
 def render(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """Make a page; begins a session where the browser has none."""
+    """Make a page."""
     service: Service = request.app.state.service
     model, path = service.model, request.url.path
     about = {
@@ -49,7 +47,6 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
         .render(
             **values,
             about=about,
-            form_token=_form_token(request),
             reviewer=reviewer_name(request),
             path=path,
         )
@@ -63,20 +60,12 @@ def redirect(path: str, **query: str) -> RedirectResponse:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form that are filled in, after its token was checked.
-
-    Raises:
-        AccessError: the token is missing, or of another session.
-    """
+    """The fields of a form that are filled in."""
     text = (await request.body()).decode("utf-8", "replace")
     try:
-        fields = dict(parse_qsl(text, max_num_fields=_MOST_FIELDS))
+        return dict(parse_qsl(text, max_num_fields=_MOST_FIELDS))
     except ValueError:
-        fields = {}
-    if not is_form_token(request, fields.get("form_token", "")):
-        message = "this form is of another session or too old; load its page again"
-        raise AccessError(403, "form_refused", message)
-    return fields
+        return {}
 
 
 def check_form(kind: type[Form], fields: Mapping[str, str]) -> Form:
@@ -90,22 +79,9 @@ def check_form(kind: type[Form], fields: Mapping[str, str]) -> Form:
 
 
 def reviewer_name(request: Request) -> str:
-    """The name that decisions of this browser are written under."""
-    given = unquote(request.cookies.get(_REVIEWER_COOKIE, ""))[:80].strip()
-    if given and given.isprintable():
-        return given
-    return f"reviewer-{hashlib.sha256(_form_token(request).encode()).hexdigest()[:6]}"
-
-
-def write_reviewer(response: Response, name: str) -> None:
-    """Remember a reviewer's name in the browser."""
-    response.set_cookie(
-        _REVIEWER_COOKIE, quote(name, safe=""), max_age=_YEAR, httponly=True, samesite="lax"
-    )
-
-
-def _form_token(request: Request) -> str:
-    return request.session.get("form_token") or begin_session(request, trusted=False)
+    """The name that decisions of this browser are written under; it gets one if it has none."""
+    name: str = request.session.setdefault("reviewer", f"reviewer-{secrets.token_hex(3)}")
+    return name
 
 
 @cache
