@@ -140,7 +140,7 @@ def test_an_encoder(tmp_path: Path, monkeypatch) -> None:
     point = EntryPoint("words", entry, registry.ENTRY_POINTS)
     monkeypatch.setattr(registry, "entry_points", lambda group: [point])  # noqa: ARG005
     write_momok_folder(load_graph("world"), Path("my-graph"), with_features=False)
-    encoding = encode_modality(Path("my-graph"), "text", spec=spec)
+    encoding = encode_modality(Path("my-graph"), "text", encoder=spec)
     assert encoding.features.matrix.shape[1] == 128
     assert encoding.features.present.all()
     del sys.modules["my_encoders"]

@@ -10,7 +10,7 @@ import reprlib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeGuard, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -35,9 +35,13 @@ _EXPECTED = {
     "less_than_equal": "{le} or less",
     "list_type": "a list",
     "literal_error": "{expected}",
+    "model_attributes_type": "a JSON object (Content-Type: application/json)",
+    "string_pattern_mismatch": "only letters, digits, - and _",
+    "string_too_long": "{max_length} characters or less",
+    "string_too_short": "{min_length} or more characters",
     "string_type": "text",
     "too_long": "{max_length} values, not {actual_length}",
-    "too_short": "{min_length} values, not {actual_length}",
+    "too_short": "{min_length} or more values, not {actual_length}",
     "tuple_type": "a list",
 }
 
@@ -60,13 +64,12 @@ def resolve_config(
     """
     given = _read_file(Path(file)) if file is not None else {}
     changes = _parse_overrides(overrides)
-    for source in (given, changes):
-        _check_keys(source, RunConfig, ())
     chosen = preset or changes.get("preset") or given.get("preset") or "default"
     if not isinstance(chosen, str) or chosen not in PRESETS:
         raise ConfigError(f"preset {chosen!r} does not exist: choose one of {', '.join(PRESETS)}")
     values = _merge(_merge(PRESETS[chosen], given), changes)
     values["preset"] = chosen
+    validate_config(values)  # sections are sections, so that one can be based on another
     values["modality"] = {
         name: _merge(values.get("features", {}), own)
         for name, own in values.get("modality", {}).items()
@@ -80,11 +83,19 @@ def validate_config(values: Mapping[str, Any]) -> RunConfig:
     Raises:
         ConfigError: in one line, every value that does not fit and why.
     """
-    _check_keys(values, RunConfig, ())
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(map(describe_problem, error.errors()))) from error
+        raise ConfigError("; ".join(map(_describe_setting, error.errors()))) from error
+
+
+def _describe_setting(problem: Mapping[str, Any]) -> str:
+    place = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        return _describe_unknown(place)
+    if problem["type"] in ("dict_type", "model_type"):
+        return f"{place} is a section: set one of its settings"
+    return describe_problem(problem)
 
 
 def describe_problem(problem: Mapping[str, Any]) -> str:
@@ -93,6 +104,10 @@ def describe_problem(problem: Mapping[str, Any]) -> str:
     place = ".".join(map(str, problem["loc"]))
     if kind == "missing":
         return f"{place} is missing"
+    if kind == "extra_forbidden":
+        return f"{place} is not known here"
+    if kind == "value_error":
+        return f"{place}: {context['error']}"
     if kind == "json_invalid":
         return f"not valid JSON: {context['error']}"
     expected = _EXPECTED.get(kind)
@@ -165,32 +180,7 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def _check_keys(values: Mapping[str, Any], section: type[BaseModel], path: tuple[str, ...]) -> None:
-    """Refuse an unknown key, naming the nearest setting anywhere."""
-    for key, value in values.items():
-        here = (*path, key)
-        if key not in section.model_fields:
-            raise ConfigError(_unknown(".".join(here)))
-        inner = section.model_fields[key].annotation
-        if section is RunConfig and key == "modality":
-            for name, own in _check_section(value, here).items():
-                if not isinstance(own, BaseModel):
-                    _check_keys(_check_section(own, (*here, name)), FeatureSettings, (*here, name))
-        elif _is_section(inner) and not isinstance(value, BaseModel):
-            _check_keys(_check_section(value, here), inner, here)
-
-
-def _is_section(kind: Any) -> TypeGuard[type[BaseModel]]:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _check_section(value: Any, path: tuple[str, ...]) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"{'.'.join(path)} is a section: set one of its settings")
-    return value
-
-
-def _unknown(key: str) -> str:
+def _describe_unknown(key: str) -> str:
     from rapidfuzz import process
 
     names = [name for name, _, _ in list_settings()]

@@ -1,21 +1,5 @@
 """The exceptions of momok.
 
-::
-
-    MomokError                      anything a user can cause and mend; the CLI prints its one line
-    ├── ConfigError                 an unknown setting, a value of the wrong kind or out of range
-    ├── DataError                   something is wrong with the graph on disk or in memory
-    │   ├── FormatError             a file is malformed (message carries file and line)
-    │   ├── UnknownLabelError       a label or name that the graph does not have
-    │   ├── AmbiguousNameError      a name that several entities share
-    │   └── FeatureError            feature rows, widths or values that do not fit the graph
-    ├── RunError                    a run folder that is missing, incomplete or of another version
-    │   └── CheckpointError         a checkpoint that is corrupt, truncated or not ours
-    ├── TrainingError               training cannot go on (non-finite loss, nothing to train on)
-    ├── StorageError                the disk refused a write
-    ├── FetchError                  a download failed, or is not what was expected
-    └── MissingExtraError           an optional dependency is not installed
-
 A message says what was found, where (file and line), what was expected and what to do.
 """
 
@@ -39,11 +23,11 @@ __all__ = [
 
 
 class MomokError(Exception):
-    """Anything a user can cause and mend."""
+    """Anything a user can cause and mend; the command line prints its one line."""
 
 
 class ConfigError(MomokError):
-    """A setting that does not exist, or a value that it cannot take."""
+    """A setting that does not exist, or a value of the wrong kind or out of range."""
 
 
 class DataError(MomokError):
@@ -51,7 +35,7 @@ class DataError(MomokError):
 
 
 class FormatError(DataError):
-    """A file does not follow its format."""
+    """A file does not follow its format; the message has file and line."""
 
 
 class UnknownLabelError(DataError):
@@ -75,7 +59,7 @@ class CheckpointError(RunError):
 
 
 class TrainingError(MomokError):
-    """Training cannot go on."""
+    """Training cannot go on: a loss that is not finite, nothing to train on."""
 
 
 class StorageError(MomokError):

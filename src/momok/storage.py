@@ -16,6 +16,15 @@ from momok.errors import DataError, StorageError
 _DRAFT = ".partial"
 
 
+@contextmanager
+def _report_refusal(path: Path, what: str = "written") -> Iterator[None]:
+    """Turn what the disk refuses within the block into a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{path}: could not be {what}: {error.strerror or error}") from error
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write a file so that the path holds the old content or all of the new one.
 
@@ -24,7 +33,7 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         StorageError: the disk refused; what was there before is untouched.
     """
-    try:
+    with _report_refusal(path):
         if path.is_dir():
             raise StorageError(f"{path}: could not be written: it is a folder")
         if path.exists() and not path.is_file():
@@ -39,8 +48,6 @@ def write_file(path: Path, content: bytes) -> None:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(f"{path}: could not be written: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -57,12 +64,11 @@ def write_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise DataError(f"{path}: exists already; remove it or choose another folder")
     draft = name_draft(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.mkdir()
-        yield draft
-        _put_in_place(draft, path)
-    except OSError as error:
-        raise StorageError(f"{path}: could not be written: {error.strerror or error}") from error
+        with _report_refusal(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft.mkdir()
+            yield draft
+            _put_in_place(draft, path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -116,15 +122,16 @@ def append_line(path: Path, line: str) -> None:
         StorageError: the disk refused.
     """
     size = None
-    try:
-        with path.open("a", encoding="utf-8", newline="\n") as file:
-            size = os.fstat(file.fileno()).st_size
-            file.write(line + "\n")
-    except OSError as error:
-        if size is not None:
-            with suppress(OSError):
-                os.truncate(path, size)
-        raise StorageError(f"{path}: could not be written: {error.strerror or error}") from error
+    with _report_refusal(path):
+        try:
+            with path.open("ab") as file:
+                size = file.tell()
+                file.write(line.encode() + b"\n")
+        except OSError:
+            if size is not None:
+                with suppress(OSError):
+                    os.truncate(path, size)
+            raise
 
 
 @contextmanager
@@ -136,19 +143,16 @@ def lock_file(path: Path) -> Iterator[bool]:
     Raises:
         StorageError: the disk refused.
     """
-    lock = FileLock(path, blocking=False)
+    lock, mine = FileLock(path, blocking=False), True
+    with _report_refusal(path):
+        try:
+            lock.acquire()
+        except Timeout:  # which is an OSError
+            mine = False
+        except NotImplementedError:  # a file system without locks
+            pass
     try:
-        lock.acquire()
-    except Timeout:
-        yield False
-        return
-    except NotImplementedError:  # a file system without locks
-        yield True
-        return
-    except OSError as error:
-        raise StorageError(f"{path}: could not be written: {error.strerror or error}") from error
-    try:
-        yield True
+        yield mine
     finally:
         lock.release()
 
@@ -159,12 +163,9 @@ def settle_file(path: Path) -> int:
     Raises:
         StorageError: the file is missing or the disk refused.
     """
-    try:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-            return os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise StorageError(f"{path}: could not be written: {error.strerror or error}") from error
+    with _report_refusal(path), path.open("rb") as file:
+        os.fsync(file.fileno())
+        return os.fstat(file.fileno()).st_size
 
 
 def share_file(path: Path) -> None:
@@ -185,7 +186,5 @@ def truncate_file(path: Path, size: int) -> None:
     Raises:
         StorageError: the disk refused.
     """
-    try:
+    with _report_refusal(path, "cut back"):
         os.truncate(path, size)
-    except OSError as error:
-        raise StorageError(f"{path}: could not be cut back: {error.strerror or error}") from error

@@ -10,11 +10,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
-from momok.encoders.encode import encode_inputs
-from momok.encoders.inputs import read_entities, read_text_inputs
+from momok.encoders import encode_modality
 
 
 class LetterEncoder:
@@ -41,15 +41,12 @@ class LetterEncoder:
 
 
 def encode(folder: Path, notes: Path | None = None, seconds: float = 0.0, **options: Any) -> Any:
-    """Encode the texts of a folder, a batch of 4 at a time, each put on disk at once."""
-    options = {"batch": 4, "keep_seconds": 0.0, "modality": "text", "spec": "letters"} | options
-    encoder = options.pop("encoder", None) or LetterEncoder(notes, seconds)
-    return encode_inputs(
-        read_text_inputs(read_entities(folder), options.pop("fields", ("name",))),
-        encoder,
-        folder,
-        **options,
-    )
+    """Encode the names of a folder, a batch of 4 at a time, each put on disk at once."""
+    options = {"batch": 4, "fields": ("name",), "replace": True} | options
+    options.setdefault("encoder", LetterEncoder(notes, seconds))
+    kept = options.pop("keep_seconds", 0.0)
+    with mock.patch("momok.encoders.encode._KEEP_SECONDS", kept):
+        return encode_modality(folder, "text", **options)
 
 
 if __name__ == "__main__":

@@ -318,7 +318,7 @@ class TestTheWholeCall:
         encode_modality(folder, "numeric")
         with pytest.raises(FeatureError, match="is there already; replace it with --replace"):
             encode_modality(folder, "numeric")
-        encode_modality(folder, "numeric", spec="log", replace=True)
+        encode_modality(folder, "numeric", encoder="log", replace=True)
         encode_modality(folder, "numeric", modality="sizes")
         assert set(load_graph(folder).features) == {"numeric", "sizes"}
 

@@ -98,12 +98,6 @@ class TestContract:
         vectors = encoded(case)
         assert len(np.unique(vectors.round(6), axis=0)) == len(vectors)
 
-    def test_no_item_gives_no_row(self, case, build):
-        encoder = build(case)
-        vectors = encoder.encode([])
-        assert vectors.shape == (0, encoder.width)
-        assert vectors.dtype == np.float32
-
     def test_a_batch_changes_nothing(self, case, build, items, encoded):
         encoder, given = build(case), items[case.kind]
         parts = [encoder.encode(given[:1]), encoder.encode(given[1:3]), encoder.encode(given[3:])]

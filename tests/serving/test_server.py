@@ -73,7 +73,8 @@ def test_a_body_in_pieces_is_read(server: RealServer) -> None:
         b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
         b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
         b"POST /api/v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n",
-        b"POST /api/v1/predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"POST /api/v1/predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+        b"\r\nZZ\r\n",
         b"GET /%ff%fe?label=%ff HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         b"GET /entity?label=%ff%00%ed HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     ],

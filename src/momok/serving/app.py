@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 import momok
+from momok.config import describe_problem
 from momok.errors import (
     AmbiguousNameError,
     ConfigError,
@@ -110,9 +111,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
         status, code = error.status_code, getattr(error, "code", code)
         message, headers = str(error.detail), error.headers or {}
     elif isinstance(error, RequestValidationError):
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"] if isinstance(part, int | str))
-        message = f"{place}: {first['msg']}"
+        message = describe_problem(error.errors()[0])
     elif status == 503:
         headers = {"retry-after": "1"}
         _log.warning("%s: %s", code, error)

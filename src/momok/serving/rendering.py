@@ -75,7 +75,7 @@ def check_form(kind: type[Form], fields: Mapping[str, str]) -> Form:
             {name: fields[name] for name in kind.model_fields if name in fields}
         )
     except ValidationError as error:
-        raise RequestValidationError(error.errors(include_context=False)) from error
+        raise RequestValidationError(error.errors()) from error
 
 
 def reviewer_name(request: Request) -> str:
