@@ -11,5 +11,5 @@ from momok.reporting.style import plot_style
 
 @pytest.fixture
 def drawn_in_style() -> Iterator[None]:
-    with plot_style([]):
+    with plot_style():
         yield

@@ -87,10 +87,9 @@ def command(
       momok predict-missing RUN --relation borders --relation currency \\
         --plausible --top 500 --out new.csv
 
-    A fact's score is the lower of the model's answers to its two questions. Facts of train,
-    validation and test are left out. docs/prediction.md says what the probability of a new fact
-    means. It takes minutes on a large graph; killed, it continues where it was when the same
-    command is given again.
+    A fact's score is the lower of the model's answers to its two questions. docs/prediction.md says
+    what its probability means. It takes minutes on a large graph; killed, it continues where it was
+    when the same command is given again.
     """
     from momok.prediction.missing.facts import DEFAULT_PER_RELATION, BulkOptions
     from momok.prediction.missing.files import FileOptions

@@ -65,7 +65,7 @@ PLOT_VARIABLES = {"#000000": "ink"} | {
 
 LONGEST_RUN_NAME = 34
 _BASE_FONT = "DejaVu Sans"  # comes with matplotlib
-# Fonts with Chinese, Japanese and Korean that systems have; taken only where a label needs one.
+# Fonts with Chinese, Japanese and Korean that systems have.
 _WIDE_FONTS = (
     *("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Micro Hei"),
     *("WenQuanYi Zen Hei", "Droid Sans Fallback", "PingFang SC", "Hiragino Sans GB"),
@@ -76,14 +76,10 @@ _FEW_POINTS = 3  # fewer are marked: a line of one point is invisible
 
 
 @contextmanager
-def plot_style(texts: Iterable[str]) -> Iterator[None]:
-    """Draw and save figures in the house's style within this block.
-
-    Args:
-        texts: what figures may have to say: fonts are chosen for it.
-    """
+def plot_style() -> Iterator[None]:
+    """Draw and save figures in the house's style within this block."""
     settings = {
-        "font.family": list(choose_fonts(texts)),
+        "font.family": list(list_fonts()),
         "font.size": 10,
         "text.color": INK,
         "text.parse_math": False,  # a label may hold dollar signs
@@ -120,23 +116,16 @@ def choose_colours(names: Iterable[str]) -> dict[str, str]:
     return {name: HEAD_COLOURS.get(name) or next(further) for name in dict.fromkeys(names)}
 
 
-def choose_fonts(texts: Iterable[str]) -> tuple[str, ...]:
-    """Choose font families that cover the texts as well as the installed fonts can."""
-    fonts = [_BASE_FONT]
-    missing = find_uncovered("".join(texts), fonts)
-    installed = {font.name for font in font_manager.fontManager.ttflist} if missing else set()
-    for name in _WIDE_FONTS:
-        if missing and name in installed:
-            left = find_uncovered("".join(missing), [*fonts, name])
-            if left < missing:
-                fonts.append(name)
-                missing = left
-    return tuple(fonts)
+@cache
+def list_fonts() -> tuple[str, ...]:
+    """The base font and, for letters that it lacks, what is installed of the wide ones."""
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return _BASE_FONT, *(name for name in _WIDE_FONTS if name in installed)
 
 
-def find_uncovered(text: str, fonts: Sequence[str] | None = None) -> set[str]:
-    """The characters of ``text`` that none of the fonts has; by default, of those in use."""
-    fonts = fonts or matplotlib.rcParams["font.family"]
+def find_uncovered(text: str) -> set[str]:
+    """The characters of ``text`` that none of the fonts in use has."""
+    fonts = matplotlib.rcParams["font.family"]
     return {c for c in set(text) if not any(ord(c) in _read_characters(font) for font in fonts)}
 
 

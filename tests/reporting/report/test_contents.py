@@ -100,7 +100,7 @@ def test_pictures_whose_folder_is_gone(copy_run: CopyRun) -> None:
     run = copy_run("first")
     _change(run / "data.json", source=str(run / "gone"))
     root, _, text = _write(run)
-    assert "Without pictures: the graph's folder" in text
+    assert "Without pictures: the graph of this run cannot be read" in text
     assert not list(root.iter("img"))
 
 

@@ -26,7 +26,7 @@ def _draw(label: str) -> Figure:
 
 def test_figures_become_part_of_the_page() -> None:
     label = '</svg><script>x</script> & "--> é'
-    with plot_style([]):
+    with plot_style():
         chart = embed_figure(_draw(label), "p7")
     svg = f'<svg viewBox="0 0 1 1">{chart.content}</svg>'
     root = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(
@@ -42,7 +42,7 @@ def test_figures_become_part_of_the_page() -> None:
     ids = re.findall(r'id="([^"]+)"', svg)
     assert used
     assert set(used) <= set(ids)
-    with plot_style([]):  # ids of another figure of the page are others
+    with plot_style():  # ids of another figure of the page are others
         other = embed_figure(_draw(label), "p8").content
     assert not set(ids) & set(re.findall(r'id="([^"]+)"', other))
 

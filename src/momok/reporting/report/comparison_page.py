@@ -59,8 +59,7 @@ def render_comparison(runs: Sequence[RunContents], plots: Path | None, progress:
     tested = [group for group in groups if group.tested]
     differences = compare(units)
     progress("drawing the figures", 2, 4)
-    texts = [text for run in runs for text in run.list_texts()]
-    with plot_style([*texts, *(group.name for group in tested)]):
+    with plot_style():
         charts = embed_figures(_draw_figures(runs, tested, differences), runs[0], plots)
     progress("writing the page", 3, 4)
     differing, shared = list_setting_rows(runs)

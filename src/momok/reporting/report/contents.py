@@ -151,11 +151,6 @@ class RunContents:
         last = {r["epoch"]: r["seconds"] for r in self.timings if r["kind"] == "epoch"}
         return list(last.values())
 
-    def list_texts(self) -> list[str]:
-        """What figures may have to say: fonts are chosen for it."""
-        logged = [key for record in self.epochs[:1] for key in record.value]
-        return [self.name, self.graph_name, *self.graph.relation_names, *logged]
-
     def title_figure(self, name: str) -> str:
         """The title of a saved figure: what it shows, of which graph and split."""
         about = f"{fit_text(self.graph_name, 24)}, test, {2 * len(self.graph.test):,} queries"

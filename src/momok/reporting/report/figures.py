@@ -64,7 +64,7 @@ def draw_plots(
     if not run.epochs:
         raise RunError(f"{folder.path}: no epoch is finished yet, so there is nothing to draw")
     written = []
-    with plot_style(run.list_texts()):
+    with plot_style():
         for name, figure in (*draw_training(run), *draw_results(run, list_relations(run))):
             written += save_plot(figure, folder.path / "plots" / name, run.title_figure(name))
         if model and folder.best_checkpoint.is_file():

@@ -18,9 +18,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import momok
-from momok.errors import MomokError
-from momok.graph import MultimodalGraph, load_graph
+from momok.graph import MultimodalGraph
 from momok.graph.pictures import PictureError, ignore_picture_warnings, open_picture
+from momok.prediction import Predictor
 from momok.reporting.plots import save_plot
 from momok.reporting.report import formatting
 from momok.reporting.report.contents import RunContents
@@ -136,28 +136,13 @@ class Pictures:
         return self._shown[entity]
 
 
-def find_pictures(contents: RunContents, *, wanted: bool) -> Pictures:
+def find_pictures(predictor: Predictor, *, wanted: bool) -> Pictures:
     """The pictures of a run's entities, which stay in the folder that its graph was read from."""
-    source = str(contents.data["source"].value)
-    files: dict[int, Path] = {}
+    source = predictor.scorer.source
     if not wanted:
-        note = "Pictures were left out (--no-pictures)."
-    elif not source:
-        note = "The graph was made in memory, so there are no pictures."
-    else:
-        try:
-            graph = load_graph(source, split="published")
-        except MomokError:
-            note = f"Without pictures: the graph's folder {source} cannot be read now."
-        else:
-            entities = contents.graph.entities
-            files = {
-                entities.index(label): path
-                for entity, path in graph.pictures.items()
-                if (label := graph.entities.labels[entity]) in entities
-            }
-            note = "" if files else "The graph has no pictures."
-    return Pictures(contents.graph, files, note)
+        return Pictures(predictor.graph, {}, "Pictures were left out (--no-pictures).")
+    note = "" if source.pictures else source.state.remark or "the graph has no pictures"
+    return Pictures(predictor.graph, source.pictures, note and f"Without pictures: {note}.")
 
 
 def encode_picture(path: Path, alt: str) -> Markup:

@@ -56,7 +56,7 @@ def render_run(run: RunContents, plots: Path | None, pictures: bool, progress: P
         progress: is told what is being done.
     """
     relations = list_relations(run)
-    with plot_style(run.list_texts()):
+    with plot_style():
         progress("drawing training and results", 1, 4)
         charts = embed_figures((*draw_training(run), *draw_results(run, relations)), run, plots)
         progress("reading the model", 2, 4)
@@ -65,7 +65,7 @@ def render_run(run: RunContents, plots: Path | None, pictures: bool, progress: P
             predictor = Predictor(run.run)
             learned = draw_model(run, explain_model(predictor))
             charts |= embed_figures(learned, run, plots)
-            model = {"pictures": (found := find_pictures(run, wanted=pictures))}
+            model = {"pictures": (found := find_pictures(predictor, wanted=pictures))}
             model["cases"] = find_cases(run, predictor, found) if run.ranks is not None else []
     progress("writing the page", 3, 4)
     changed, unchanged = list_setting_rows(run)
