@@ -73,7 +73,7 @@ def test_share_of_an_absent_modality_is_in_brackets(run: RunFolder) -> None:
     result = ask(run.path, "--head", "France", "--relation", "capital", "-k", 2000)
     row = next(line for line in result.stdout.splitlines() if " Paris " in line)
     assert row.count("%)") == 1  # a city has no flag
-    assert "(%): this entity has no image of its own" in result.stdout
+    assert "(%): the answer has no image of its own" in result.stdout
 
 
 def test_wide_terminals_show_what_every_head_says(run: RunFolder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from starlette.testclient import TestClient
 from momok.serving.entity_search import make_reference
 from momok.serving.reviews.records import Decision
 from momok.serving.service import Service
+from momok.serving.suggestions import compute_probability
 from tests.serving.parsed_page import check
 from tests.serving.served_run import LONG, LONG_CHINESE, NAMES, PATH_LIKE, SCRIPT, TEMPLATE, TURNED
 
@@ -210,3 +212,23 @@ def test_a_reviewer_has_a_name(client: TestClient) -> None:
     )  # not held by the old name
     wrong = client.post("/review/name", data=fields | {"name": " \x07 "})
     assert wrong.status_code == 422
+
+
+def test_the_card_shows_the_number_that_is_kept(client: TestClient, service: Service) -> None:
+    reviewer = Reviewer(client, "borders")
+    text = reviewer.look()
+    model = service.model
+    fields = {name: html.unescape(value) for name, value in reviewer.fields().items()}
+    ids = model.names.find_fact(fields["head"], fields["relation"], fields["tail"])
+    graph = model.graph
+    labels = tuple(
+        vocabulary.labels[number]
+        for vocabulary, number in zip(
+            (graph.entities, graph.relations, graph.entities), ids, strict=True
+        )
+    )
+    kept = service.store.get(labels).probability
+    assert kept is not None
+    assert kept == pytest.approx(compute_probability(model.predictor, ids), abs=1e-5)
+    [shown] = re.findall(r"<strong>([\d.<>]+) %</strong>", html.unescape(text))
+    assert float(shown.strip("<>")) == pytest.approx(100 * kept, rel=0.06)

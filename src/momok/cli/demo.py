@@ -130,7 +130,8 @@ def _build_row(question: Any, place: int, answer: Prediction) -> list[Any]:
 def _show_next(run: RunFolder) -> None:
     folder = quote_path(run.path)
     lines = {
-        f"ls {folder}/plots": "learning curves, decision heads, relations",
+        f"momok report {folder}": "all of it as one HTML page, with figures",
+        f"momok serve {folder}": "search, ask why, accept and reject new facts in a browser",
         f"momok predict {folder} --head Brazil --relation borders": "known facts are marked",
         f"momok predict {folder} --tail Euro --relation currency --known hide": "only new ones",
         f"momok evaluate {folder}": "by side, relation, modality, tie rule",

@@ -43,6 +43,16 @@ def describe_details(model: ServedModel, entity: int) -> schemas.EntityAnswer:
     )
 
 
+def describe_fact(model: ServedModel, fact: tuple[int, int, int]) -> dict[str, schemas.Named]:
+    """Head, relation and tail of a fact."""
+    head, relation, tail = fact
+    return {
+        "head": describe_entity(model, head),
+        "relation": describe_relation(model, relation),
+        "tail": describe_entity(model, tail),
+    }
+
+
 def describe_hits(model: ServedModel, hits: Iterable[Hit]) -> list[schemas.FoundEntity]:
     """Entities that a search found."""
     return [

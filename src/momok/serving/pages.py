@@ -19,6 +19,7 @@ from momok.serving.api import After, Label, WithModel, WithService
 from momok.serving.describe import (
     describe_details,
     describe_entity,
+    describe_fact,
     describe_facts,
     describe_hits,
     describe_relation,
@@ -36,6 +37,7 @@ from momok.serving.rendering import (
 )
 from momok.serving.reviews.records import Event, ReviewConflictError
 from momok.serving.schemas import MAX_QUERY, MAX_TEXT, ReviewerRequest, ReviewRequest
+from momok.serving.suggestions import compute_probability, find_contradicted
 
 router = APIRouter(include_in_schema=False)
 _FAILED_SECONDS = 1.0  # a wrong token waits
@@ -136,7 +138,10 @@ async def why(
     found = await service.explain(model, fact, asked=asked)
     labels = found.head["label"], found.relation.label, found.tail["label"]
     review = await run_in_threadpool(service.store.get, labels)
-    return render(request, "why.html", why=found, review=review)
+    as_new_fact = None
+    if found.known is None:  # type: ignore[attr-defined]  # of the explanation, as it is
+        as_new_fact = await service.holder.compute(compute_probability, model.predictor, fact)
+    return render(request, "why.html", why=found, review=review, as_new_fact=as_new_fact)
 
 
 @router.get("/picture")
@@ -190,8 +195,11 @@ async def review(
     card = None
     if offered is not None:
         head, _, tail = fact = model.names.find_fact(*offered.fact)
+        contradicted = find_contradicted(model.graph.fact_index, fact)
         card = {
             "review": offered,
+            "probability": dict(ranked)[offered.fact],
+            "contradicted": [describe_fact(model, known) for known in contradicted],
             "head": describe_details(model, head),
             "tail": describe_details(model, tail),
             "why": await service.explain(model, fact),

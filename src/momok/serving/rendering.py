@@ -145,6 +145,9 @@ def _percent(value: float) -> str:
 
 
 def _shorten(text: str, longest: int = 120) -> str:
-    """A text that fits a line; blanks of any kind are one."""
-    text = " ".join(text[: 8 * longest].split())
-    return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"
+    """A text that fits a line, else cut in its middle: names of one family differ at the end."""
+    text = " ".join(text.split())
+    kept = longest - 1
+    if len(text) <= longest:
+        return text
+    return f"{text[: kept - kept // 2].rstrip()}…{text[len(text) - kept // 2 :].lstrip()}"

@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.graph.fact_index import FactIndex
+from momok.graph.fact_index import UNKNOWN, FactIndex
 from momok.prediction import Predictor
 from momok.prediction.calibration.record import PLAUSIBLE_FACT
 from momok.prediction.missing.facts import BulkOptions, iterate_new_facts
@@ -32,6 +32,9 @@ RankedFact: TypeAlias = tuple[Fact, float]
 _BLOCK = 4096  # entities
 _MOST_ROLES = 1024  # beyond it, only an entity's own roles are asked about
 _KEPT = 1000  # facts of one relation
+_SYMMETRIC = 0.8  # of a relation's facts are there in reverse
+_SINGLE = 0.95  # of the entities have one answer: a second one contradicts
+_ENOUGH = 10  # entities to tell that by
 
 
 class RoleTable:
@@ -91,16 +94,43 @@ class ReviewQueue:
 
 
 def rank_new_facts(predictor: Predictor, relation: int) -> list[RankedFact]:
-    """The best new facts of a relation between entities known in these roles, best first."""
+    """The best new facts of a relation between entities known in these roles, best first.
+
+    Of a symmetric relation a fact and its reverse are one, in the likelier direction.
+    """
     graph, options = predictor.graph, BulkOptions(per_relation=_KEPT, plausible=True)
     entities, relations = graph.entities.labels, graph.relations.labels
-    return [
-        (
-            (entities[fact.head], relations[relation], entities[fact.tail]),
-            fact.score if fact.probability is None else fact.probability,
-        )
-        for fact in iterate_new_facts(predictor.scorer, [relation], options)
-    ]
+    is_symmetric = _is_symmetric(graph.fact_index, relation)
+    ranked: dict[tuple[int, int], RankedFact] = {}
+    for fact in iterate_new_facts(predictor.scorer, [relation], options):
+        if not (is_symmetric and (fact.tail, fact.head) in ranked):
+            labels = entities[fact.head], relations[relation], entities[fact.tail]
+            shown = fact.score if fact.probability is None else fact.probability
+            ranked[fact.head, fact.tail] = labels, shown
+    return list(ranked.values())
+
+
+def _is_symmetric(facts: FactIndex, relation: int) -> bool:
+    heads, relations, tails = facts.facts[facts.facts[:, 1] == relation].T
+    reverse = facts.find_rows(tails, relations, heads)
+    return len(reverse) > 0 and float((reverse != UNKNOWN).mean()) >= _SYMMETRIC
+
+
+def find_contradicted(facts: FactIndex, fact: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+    """The known facts that a new one contradicts: where almost all entities have one answer."""
+    head, relation, tail = fact
+    found = []
+    for entity, role in ((head, relation), (tail, relation + facts.num_relations)):
+        bounds = np.array([role, role + 1]) * facts.num_entities
+        begin, end = np.searchsorted(facts.keys, bounds)
+        sizes = np.diff(facts.offsets[begin : end + 1])
+        if len(sizes) >= _ENOUGH and (sizes == 1).mean() >= _SINGLE:
+            _, answers = facts.lookup(np.array([entity]), np.array([role]))
+            for other in answers.tolist():
+                known = (head, relation, other) if role == relation else (other, relation, tail)
+                if known != fact:
+                    found.append(known)
+    return found
 
 
 def compute_probability(predictor: Predictor, fact: tuple[int, int, int]) -> float:

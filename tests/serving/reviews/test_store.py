@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from time import monotonic
 
 import pytest
 import sqlalchemy as sa
@@ -87,6 +90,30 @@ def test_undo_takes_back_the_latest_decision_of_the_reviewer(store: ReviewStore)
     with pytest.raises(ReviewConflictError, match="nothing to undo"):
         store.undo(me)
     assert [store.get(f).state for f in (first, second, other)] == ["open", "open", "accepted"]
+
+
+def test_undo_keeps_the_note(store: ReviewStore) -> None:
+    (fact,) = new_facts(1)
+    me = f"me{next(_numbers)}"
+    store.decide(accept(fact, me, note="see the map"))
+    undone = store.undo(me)
+    assert (undone.state, undone.reviewer, undone.note) == ("open", "", "see the map")
+    assert store.decide(accept(fact, me, note="")).note == ""
+
+
+def test_a_locked_database_is_not_waited_for_long(tmp_path: Path) -> None:
+    store = ReviewStore(f"sqlite:///{tmp_path / 'reviews.sqlite'}")
+    (fact,) = new_facts(1)
+    with closing(sqlite3.connect(tmp_path / "reviews.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        began = monotonic()
+        with pytest.raises(StorageError, match=r"locked; nothing was written"):
+            store.decide(accept(fact))
+        assert monotonic() - began < 6.0
+        assert store.ping()
+        other.execute("ROLLBACK")
+    assert store.decide(accept(fact)).state == "accepted"
+    store.close()
 
 
 def test_undo_leaves_what_others_have_decided_since(store: ReviewStore) -> None:

@@ -94,7 +94,7 @@ def _explain(predictions: Predictions, scores: bool) -> Iterator[str]:
     absent = {m for p in predictions for m, has in p.present.items() if not has}
     if absent:
         names = ", ".join(make_printable(m) for m in predictions.query_present if m in absent)
-        yield f"(%): this entity has no {names} of its own; the vector was learned instead"
+        yield f"(%): the answer has no {names} of its own; the vector was learned instead"
     leading = [
         f"{make_printable(modality)} {leading_expert(gate) + 1} of {len(gate)} ({max(gate):.0%})"
         for modality, gate in predictions.experts.items()

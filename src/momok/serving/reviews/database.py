@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from functools import wraps
+from itertools import count
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -25,8 +26,8 @@ Result = TypeVar("Result")
 Self = TypeVar("Self", bound="Database")
 
 _READ_ONLY = "momok_read_only"  # the execution option of connections that write nothing
-_ATTEMPTS = 6  # of a transaction that met another one
-_LOCK_TIMEOUT = 10.0  # seconds to wait for another writer
+_DEADLINE = 4.0  # seconds after which a transaction that met others is not tried again
+_LOCK_TIMEOUT = 1.0  # seconds to wait for another writer, each time
 _EXAMPLES = "sqlite:///reviews.sqlite or postgresql+psycopg://user@host/base"
 
 metadata = sa.MetaData()
@@ -109,16 +110,18 @@ def in_transaction(
 
     @wraps(method)
     def run(self: Self, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        for attempt in range(1, _ATTEMPTS + 1):
+        deadline = time.monotonic() + _DEADLINE
+        for attempt in count(1):
             try:
                 with self._engine.begin() as connection:
                     return method(self, connection, *args, **kwargs)
             except SQLAlchemyError as error:
-                if attempt == _ATTEMPTS or not _is_passing(error):
+                if time.monotonic() > deadline or not _is_passing(error):
                     raise StorageError(
                         f"the review database refused: {_shorten(error)}; nothing was written"
                     ) from error
-                time.sleep(0.005 * 2**attempt * (1 + secrets.randbelow(100) / 100))
+                pause = 0.005 * 2 ** min(attempt, 6)
+                time.sleep(pause * (1 + secrets.randbelow(100) / 100))
         raise AssertionError
 
     return run

@@ -134,6 +134,7 @@ class ReviewStore(Database):
     def undo(self, connection: sa.Connection, reviewer: str) -> Review:
         """Take back the reviewer's latest decision or skip; the fact is open again, kept for them.
 
+        What they wrote stays with it, for their next decision.
         Decisions on facts that changed since are passed over.
 
         Raises:
@@ -163,6 +164,7 @@ class ReviewStore(Database):
             _get_fact(connection, latest["fact"]),
             latest["before"],
             lease={"lease_holder": reviewer, "lease_until": time.time() + _LEASE_SECONDS},
+            draft=latest["note"],
             action="undo",
             reviewer=reviewer,
             note="",
@@ -274,12 +276,18 @@ def _insert_fact(connection: sa.Connection, fact: Fact, probability: float | Non
 
 
 def _write(
-    connection: sa.Connection, row: Row, state: State, *, lease: Row = _FREE, **event: Any
+    connection: sa.Connection,
+    row: Row,
+    state: State,
+    *,
+    lease: Row = _FREE,
+    draft: str = "",
+    **event: Any,
 ) -> Review:
     """Change the fact where it has still the version seen, and add the event."""
     change = {"state": state, "version": row["version"] + 1, "changed": _now(), **lease}
-    for name in ("reviewer", "note"):
-        change[name] = "" if state == "open" else event[name]
+    change["reviewer"] = "" if state == "open" else event["reviewer"]
+    change["note"] = draft if state == "open" else event["note"]
     seen = sa.update(facts).where(facts.c.id == row["id"], facts.c.version == row["version"])
     if connection.execute(seen.values(change)).rowcount != 1:
         raise ReviewConflictError("somebody else has decided this fact just now")

@@ -4,6 +4,7 @@
   "use strict";
   const KEYS = "momok-keys";
   let busy = false;
+  let undoNext = false; // asked for while a decision was on its way
 
   const area = () => document.getElementById("review");
 
@@ -29,7 +30,11 @@
   };
 
   const send = async (form, button) => {
-    if (busy) return;
+    if (busy) {
+      undoNext = form.id === "undo";
+      if (!undoNext) say("Still saving the last decision: press again for the next fact.");
+      return;
+    }
     busy = true;
     area().setAttribute("aria-busy", "true");
     const fields = new URLSearchParams(new FormData(form));
@@ -63,6 +68,8 @@
     } finally {
       busy = false;
       area().removeAttribute("aria-busy");
+      if (undoNext) document.getElementById("undo").requestSubmit();
+      undoNext = false;
     }
   };
 
