@@ -53,6 +53,14 @@ def make_printable(text: str) -> str:
     )
 
 
+def shorten_middle(text: str, longest: int) -> str:
+    """The text, with an ellipsis in its middle where it is longer: names of a kind end apart."""
+    if len(text) <= longest:
+        return text
+    kept = longest - 1
+    return f"{text[: kept - kept // 2].rstrip()}…{text[len(text) - kept // 2 :].lstrip()}"
+
+
 def _open(stream: TextIO) -> Console:
     from rich.console import Console
 

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from momok.encoders.encoder import Encoder, EncoderContext, FloatMatrix, Kind
+from momok.arrays import FloatMatrix
+from momok.encoders.encoder import Encoder, EncoderContext, Kind
 from momok.encoders.inputs import Inputs, Problem, read_inputs
 from momok.encoders.parts import FinishedParts, Part, open_parts
 from momok.encoders.registry import DEFAULT_SPECS, build_encoder

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+
+from momok.arrays import FloatMatrix, Floats
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["text", "image", "numeric"]
 """What an encoder reads: texts, pictures, or numbers by attribute."""
 
-FloatMatrix: TypeAlias = NDArray[np.float32]
 Item_contra = TypeVar("Item_contra", contravariant=True)
 
 
@@ -70,7 +70,7 @@ class NumberTable:
     """
 
     attributes: tuple[str, ...]
-    values: NDArray[np.float64]
+    values: Floats
 
 
 NO_NUMBERS = NumberTable((), np.empty((0, 0)))

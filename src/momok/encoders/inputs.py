@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from momok.arrays import Ints
 from momok.encoders.encoder import NO_NUMBERS, Kind, NumberTable
 from momok.errors import DataError, FeatureError
 from momok.graph.benchmark_format import is_benchmark_folder, read_benchmark_folder
@@ -127,7 +127,7 @@ def read_entities(folder: Path) -> Entities:
     return Entities(folder, labels, names, named, columns, table)
 
 
-Batch: TypeAlias = tuple[NDArray[np.int64], list[Any], list[Problem]]
+Batch: TypeAlias = tuple[Ints, list[Any], list[Problem]]
 """Whose items they are (positions in ``rows``), the items, and what could not be read."""
 
 
@@ -149,7 +149,7 @@ class Inputs:
     kind: Kind
     folder: Path
     labels: tuple[str, ...]
-    rows: NDArray[np.int64]
+    rows: Ints
     items: Sequence[Sequence[Any]]
     fingerprint: str
     settings: Mapping[str, Any]

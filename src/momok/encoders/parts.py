@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from momok.encoders.encoder import FloatMatrix
+from momok.arrays import FloatMatrix, Ints
 from momok.encoders.inputs import Problem
 from momok.errors import FeatureError, StorageError
 from momok.storage import lock_file, remove_drafts, write_file
@@ -40,7 +40,7 @@ class Part:
 
     start: int
     vectors: FloatMatrix
-    items: NDArray[np.int64]
+    items: Ints
     problems: tuple[Problem, ...] = ()
 
     @property

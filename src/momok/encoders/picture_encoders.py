@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
+from momok.arrays import FloatMatrix
+from momok.encoders.encoder import EncoderContext, Kind
 from momok.encoders.pretrained import find_model, hash_files, load_model, name_model
 from momok.encoders.registry import EncoderSpec
 from momok.errors import FeatureError

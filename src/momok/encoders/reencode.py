@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from momok.encoders.encoder import Encoder, EncoderContext, FloatMatrix, Kind
+from momok.arrays import FloatMatrix
+from momok.encoders.encoder import Encoder, EncoderContext, Kind
 from momok.encoders.inputs import MOST_CHARACTERS, join_texts
 from momok.encoders.registry import build_encoder
 from momok.errors import FeatureError

@@ -16,9 +16,9 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind, NumberTable
+from momok.arrays import FloatMatrix, Floats
+from momok.encoders.encoder import EncoderContext, Kind, NumberTable
 from momok.encoders.registry import EncoderSpec
 from momok.errors import FeatureError
 
@@ -52,7 +52,7 @@ class ScalingEncoder:
             "columns": "scaled values, then marks of presence",
         }
 
-    def encode(self, batch: Sequence[NDArray[np.float64]]) -> FloatMatrix:
+    def encode(self, batch: Sequence[Floats]) -> FloatMatrix:
         """Encode b rows: ``[b, 2 A]``."""
         attributes = self.width // 2
         values = np.asarray(batch, dtype=np.float64).reshape(-1, attributes)
@@ -60,17 +60,17 @@ class ScalingEncoder:
         scaled = self._place(values) if self._scale == "quantile" else self._standardise(values)
         return np.hstack([np.where(present, scaled, 0.0), present]).astype(np.float32)
 
-    def _place(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _place(self, values: Floats) -> Floats:
         columns = zip(values.T, self._knots, strict=True)
         return np.stack([np.interp(column, *knots) for column, knots in columns], axis=1)
 
-    def _standardise(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _standardise(self, values: Floats) -> Floats:
         means, deviations = self._moments.T
-        scaled: NDArray[np.float64] = (_log(values) - means) / deviations
+        scaled: Floats = (_log(values) - means) / deviations
         return scaled.clip(-_FARTHEST, _FARTHEST)
 
 
-def _fit_knots(column: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _fit_knots(column: Floats) -> tuple[Floats, Floats]:
     """Find values of an attribute and their places from -1 to 1: at most 33 of each."""
     values, counts = np.unique(column[~np.isnan(column)], return_counts=True)
     middles = np.cumsum(counts) - counts / 2  # the middle rank of each value's ties
@@ -82,12 +82,12 @@ def _fit_knots(column: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
     return values, places
 
 
-def _fit_moments(column: NDArray[np.float64]) -> tuple[float, float]:
+def _fit_moments(column: Floats) -> tuple[float, float]:
     logs = _log(column[~np.isnan(column)])
     return float(logs.mean()), float(logs.std()) or 1.0
 
 
-def _log(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _log(values: Floats) -> Floats:
     return np.sign(values) * np.log1p(np.abs(values))
 
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from momok.encoders.encoder import EncoderContext, FloatMatrix, Kind
+from momok.arrays import FloatMatrix
+from momok.encoders.encoder import EncoderContext, Kind
 from momok.encoders.pretrained import (
     find_model,
     hash_files,

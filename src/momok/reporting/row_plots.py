@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
+from momok.arrays import Floats
 from momok.evaluation import ANSWER, Evaluation, Metrics
 from momok.reporting import style
 from momok.reporting.style import INK, PAPER
@@ -23,7 +23,6 @@ from momok.reporting.style import INK, PAPER
 if TYPE_CHECKING:
     from momok.prediction import ModelExplanation
 
-Floats = NDArray[np.float64]
 
 MOST_RELATIONS = 40
 _LONGEST_NAME = 32

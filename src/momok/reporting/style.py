@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
+from momok.console import shorten_middle
 from momok.evaluation import ANSWER
 
 # The variables of the report's style sheet: (light, dark). Figures are drawn in the light colours;
@@ -138,14 +139,6 @@ def fit_text(text: str, longest: int) -> str:
     text = shorten_middle(" ".join(text.split()), longest)
     uncovered = find_uncovered(text)
     return "".join("□" if c in uncovered or not c.isprintable() else c for c in text)
-
-
-def shorten_middle(text: str, longest: int) -> str:
-    """The text, with an ellipsis in its middle where it is longer."""
-    if len(text) <= longest:
-        return text
-    kept = longest - 1
-    return f"{text[: kept - kept // 2].rstrip()}…{text[len(text) - kept // 2 :].lstrip()}"
 
 
 def make_figure(width: float = 5.4, height: float = 3.6) -> tuple[Figure, Axes]:

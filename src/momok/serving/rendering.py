@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from pydantic import BaseModel, ValidationError
 
 import momok
+from momok.console import shorten_middle
 from momok.serving.entity_search import make_reference
 from momok.serving.service import Service
 
@@ -145,9 +146,5 @@ def _percent(value: float) -> str:
 
 
 def _shorten(text: str, longest: int = 120) -> str:
-    """A text that fits a line, else cut in its middle: names of one family differ at the end."""
-    text = " ".join(text.split())
-    kept = longest - 1
-    if len(text) <= longest:
-        return text
-    return f"{text[: kept - kept // 2].rstrip()}…{text[len(text) - kept // 2 :].lstrip()}"
+    """A text that fits a line; blanks of any kind are one."""
+    return shorten_middle(" ".join(text.split()), longest)

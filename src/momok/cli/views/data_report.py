@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from momok.cli.views import build_fields, draw_bar
-from momok.console import make_printable
+from momok.console import make_printable, shorten_middle
 from momok.graph.doctor import Coverage, DataReport, Overview, Problem
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
@@ -46,7 +46,7 @@ def _list_fields(overview: Overview) -> Iterator[tuple[str, RenderableType]]:
     yield (
         "degree",
         f"median {degrees.median:g}, mean {degrees.mean:.1f}, largest {degrees.largest:,} "
-        f"({degrees.hub[:80]})",
+        f"({shorten_middle(degrees.hub, 80)})",
     )
     yield "", _draw_histogram(degrees.histogram)
     total = max(1, sum(c.facts for c in overview.cardinalities))
@@ -78,7 +78,8 @@ def _describe_coverage(coverage: Coverage) -> str:
     if not coverage.by_type or coverage.share == 1:
         return said
     shown = [
-        f"{kind[:40]} {covered:,}/{size:,}" for kind, covered, size in coverage.by_type[:_TYPES]
+        f"{shorten_middle(kind, 40)} {covered:,}/{size:,}"
+        for kind, covered, size in coverage.by_type[:_TYPES]
     ]
     return f"{said}; by type: {', '.join(shown)}"
 
@@ -95,9 +96,7 @@ def _build_headline(problem: Problem) -> Text:
 def _build_details(problem: Problem) -> Table:
     table = build_fields([("effect", problem.effect)])
     for number, example in enumerate(problem.examples[:_EXAMPLES]):
-        text = make_printable(example)
-        if len(text) > _EXAMPLE_WIDTH:
-            text = f"{text[:_EXAMPLE_WIDTH]}…"
+        text = shorten_middle(make_printable(example), _EXAMPLE_WIDTH)
         table.add_row("" if number else "e.g.", text)
     table.add_row("fix", make_printable(problem.remedy))
     return table

@@ -21,7 +21,7 @@ from momok.cli.views import (
     format_percent,
     format_probability,
 )
-from momok.console import make_printable
+from momok.console import make_printable, shorten_middle
 from momok.prediction import (
     ExplainedEntity,
     ExplainedFact,
@@ -277,9 +277,7 @@ def _show_relation_experts(
 
 
 def _format_relation(explanation: ModelExplanation, row: int, longest: int) -> Text:
-    name = Text(make_printable(explanation.relations[row].name))
-    name.truncate(longest, overflow="ellipsis")
-    return name
+    return Text(shorten_middle(make_printable(explanation.relations[row].name), longest))
 
 
 def _format_gate(gate: NDArray[np.float64], number: int) -> Text:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
+from momok.arrays import Floats, Ints
 from momok.evaluation import ANSWER
 from momok.prediction import Predictor
 from momok.reporting.report import formatting as fmt
@@ -18,8 +18,6 @@ from momok.reporting.report.contents import RunContents
 from momok.reporting.report.formatting import Number
 from momok.reporting.report.page import Pictures
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Case = dict[str, Any]
 
 CASES = 6  # of a kind

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from momok.arrays import Floats
 from momok.errors import RunError
 from momok.evaluation import ANSWER, paired_bootstrap
 from momok.reporting.report.contents import RunContents
 from momok.reporting.report.formatting import Value, shorten
 
-Floats = NDArray[np.float64]
 Interval = tuple[float, float, float]  # value, low, high
 
 SAMPLES = 2000  # of the bootstrap

@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from markupsafe import Markup
 
+from momok.console import shorten_middle
 from momok.graph import MultimodalGraph
-from momok.reporting.style import PLOT_VARIABLES, choose_colours, shorten_middle
+from momok.reporting.style import PLOT_VARIABLES, choose_colours
 
 LONGEST = 160  # characters of a label or name
 _LONGEST_NAME = 72
