@@ -132,14 +132,15 @@ def test_every_key_is_documented(run: RunFolder, arguments: tuple[str, ...]) -> 
 def test_a_model_on_a_terminal(run: RunFolder, predictor: Predictor) -> None:
     lines = say(ask(run.path, "--model", columns=130))
     explained = explain_model(predictor)
-    assert lines[0] == "world: experts by relation"
     row = explained.list_relations()[0]
     name = explained.relations[row].name
-    first = next(line for line in lines if line.startswith(name))
-    for sides in explained.experts.values():
-        for table in sides.values():
-            best = table[row].argmax()
-            assert f" {best + 1} {100 * table[row][best]:.0f}%" in first
+    for side, question in (("tail", "(h, r, ?)"), ("head", "(?, r, t)")):
+        title = lines.index(f"world: experts by relation, {question}")
+        first = next(line for line in lines[title:] if line.startswith(name))
+        assert f" {explained.queries[side][row]:,} " in first
+        for gates in explained.experts.values():
+            best = gates[side][row].argmax()
+            assert f" {best + 1} {100 * gates[side][row][best]:.0f}%" in first
     assert "world: modalities by relation" in lines
     shares = explained.average_shares()[row]
     fusion = explained.average_fusion()
@@ -156,9 +157,8 @@ def test_a_model_on_a_terminal(run: RunFolder, predictor: Predictor) -> None:
 def test_relations_are_named_on_any_terminal(run: RunFolder, columns: int) -> None:
     lines = ask(run.path, "--model", columns=columns).stdout.splitlines()
     assert max(map(len, lines)) <= columns
-    assert any("(?, r, t)" in line for line in lines)
-    tables = [line for line in lines if line.strip() == "world: experts by relation"]
-    assert len(tables) == (1 if columns >= 130 else 2)
+    tables = [line for line in lines if line.startswith("world: experts by relation")]
+    assert len(tables) == 2
 
 
 def test_json_of_a_model(run: RunFolder, predictor: Predictor) -> None:

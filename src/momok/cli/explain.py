@@ -77,7 +77,7 @@ def command(
         else:
             from momok.cli.views.explanation import show_model
 
-            console().print(show_model(learned, width=console().width))
+            console().print(show_model(learned))
         return
     explanation = predictor.explain(*fact, asked=asked, limit=limit)
     if as_json:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Group, RenderableType
 from rich.style import Style
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
+from momok.arrays import Floats
 from momok.cli.views import (
     build_fields,
     build_table,
@@ -33,11 +33,8 @@ from momok.prediction.explanation import leading_expert
 from momok.prediction.questions import Side
 
 _BAR = 18  # columns of a bar of weight 1
-_LONGEST_NAME, _SHORT_NAME = 36, 22  # columns of a name
-_COUNT = 10  # columns of a count, with its gap
-_MODEL_BAR = 30  # columns of a bar of the modalities of a relation
+_LONGEST_NAME, _SHORT_NAME = 36, 26  # columns of a name
 _CURVE = 30  # columns of a curve
-_GAP = 3  # columns between two
 _ASKED: dict[Side, str] = {"tail": "(h, r, ?)", "head": "(?, r, t)"}
 _KNOWN = {
     None: "no: the graph does not have this fact",
@@ -228,26 +225,17 @@ def _show_facts(explanation: Explanation) -> Iterator[RenderableType]:
         yield table
 
 
-def show_model(explanation: ModelExplanation, *, width: int = 120) -> Group:
-    """Experts and modalities by relation, and how far the experts of a modality differ.
-
-    Where ``width`` columns do not hold the two questions side by side, they stand one below the
-    other, and bars that do not fit are left out.
-    """
-    sides = tuple(_ASKED)
-    cells = len(explanation.modalities) * (explanation.num_experts + 7 + _GAP)
-    together = width >= _LONGEST_NAME + _COUNT + 2 * cells
-    tables = [sides] if together else [(side,) for side in sides]
-    longest = _LONGEST_NAME if width >= _LONGEST_NAME + _COUNT + cells else _SHORT_NAME
+def show_model(explanation: ModelExplanation) -> Group:
+    """Experts and modalities by relation, and how far the experts of a modality differ."""
     return Group(
-        *(_show_relation_experts(explanation, chosen, longest) for chosen in tables),
+        *(_show_relation_experts(explanation, side) for side in _ASKED),
         Text(
             f"bars: average gate of experts 1 to {explanation.num_experts}; then the leading "
             "expert and its weight",
             style="dim",
         ),
         Text(),
-        _show_relation_modalities(explanation, width),
+        _show_relation_modalities(explanation),
         Text(
             "share: part of the answer, over train facts; attention: of the joint head", style="dim"
         ),
@@ -256,58 +244,63 @@ def show_model(explanation: ModelExplanation, *, width: int = 120) -> Group:
     )
 
 
-def _show_relation_experts(
-    explanation: ModelExplanation, sides: Sequence[Side], longest: int
-) -> Table:
+def _show_relation_experts(explanation: ModelExplanation, side: Side) -> Table:
     """The average gates by relation: a small bar per expert, and the leading one."""
-    table = build_table("relation", "queries", title=f"{explanation.graph}: experts by relation")
-    for number, modality in enumerate(explanation.modalities):
-        for side in sides:
-            header = colour_name(modality if side == sides[0] else "", number)
-            table.add_column(header.append(f"\n{_ASKED[side]}"), no_wrap=True)
-    for row in explanation.list_relations():
-        count = sum(int(explanation.queries[side][row]) for side in sides)
-        cells = [
-            _format_gate(explanation.experts[modality][side][row], number)
-            for number, modality in enumerate(explanation.modalities)
-            for side in sides
-        ]
-        table.add_row(_format_relation(explanation, row, longest), f"{count:,}", *cells)
-    return table
+    names = (colour_name(name, number) for number, name in enumerate(explanation.modalities))
+    return build_table(
+        *("relation", "queries"),
+        *(Column(name, no_wrap=True) for name in names),
+        rows=(
+            [
+                _format_relation(explanation, row),
+                f"{int(explanation.queries[side][row]):,}",
+                *(
+                    _format_gate(explanation.experts[modality][side][row], number)
+                    for number, modality in enumerate(explanation.modalities)
+                ),
+            ]
+            for row in explanation.list_relations()
+        ),
+        title=f"{explanation.graph}: experts by relation, {_ASKED[side]}",
+    )
 
 
-def _format_relation(explanation: ModelExplanation, row: int, longest: int) -> Text:
-    return Text(shorten_middle(make_printable(explanation.relations[row].name), longest))
+def _format_relation(explanation: ModelExplanation, row: int) -> str:
+    return shorten_middle(make_printable(explanation.relations[row].name), _SHORT_NAME)
 
 
-def _format_gate(gate: NDArray[np.float64], number: int) -> Text:
+def _format_gate(gate: Floats, number: int) -> Text:
     weights = gate.tolist()
     lead = leading_expert(weights)
     text = Text(draw_curve(weights, 1.0), style=choose_colour(number))
     return text.append(f" {lead + 1} {format_percent(weights[lead]):>4}", style="default")
 
 
-def _show_relation_modalities(explanation: ModelExplanation, width: int) -> Table:
+def _show_relation_modalities(explanation: ModelExplanation) -> Table:
     """What every modality weighs by relation."""
-    shares, fusion = explanation.average_shares(), explanation.average_fusion()
-    numbers = sum(max(len(name), 5) + _GAP for name in explanation.modalities)
-    bar = width >= _LONGEST_NAME + _MODEL_BAR + 2 * _GAP + numbers * (1 if fusion is None else 2)
-    table = build_table(
-        "relation", *([""] if bar else []), title=f"{explanation.graph}: modalities by relation"
-    )
-    for what in ("share", *(["attention"] if fusion is not None else [])):
-        for number, modality in enumerate(explanation.modalities):
-            header = Text("" if number else what, style=choose_colour(number))
-            header.append(f"\n{make_printable(modality)}")
-            table.add_column(header, justify="right", no_wrap=True)
-    for row in explanation.list_relations():
-        values = [*shares[row], *([] if fusion is None else fusion[row])]
-        table.add_row(
-            _format_relation(explanation, row, _LONGEST_NAME if bar else _SHORT_NAME),
-            *([draw_bar(*shares[row].tolist(), columns=_MODEL_BAR)] if bar else []),
-            *(format_percent(value) for value in values),
+    weights = {"share": explanation.average_shares()}
+    fusion = explanation.average_fusion()
+    if fusion is not None:
+        weights["attention"] = fusion
+    headers = (
+        Text("" if number else what, style=choose_colour(number)).append(
+            f"\n{make_printable(name)}"
         )
-    return table
+        for what in weights
+        for number, name in enumerate(explanation.modalities)
+    )
+    return build_table(
+        "relation",
+        *headers,
+        rows=(
+            [
+                _format_relation(explanation, row),
+                *(format_percent(value) for each in weights.values() for value in each[row]),
+            ]
+            for row in explanation.list_relations()
+        ),
+        title=f"{explanation.graph}: modalities by relation",
+    )
 
 
 def _show_disentanglement(explanation: ModelExplanation) -> Iterator[Table | Text]:
