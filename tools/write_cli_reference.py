@@ -26,6 +26,10 @@ Exit codes: 0 done; 1 `momok data check` found something as bad as `--fail-on` s
 that you can mend, said in one line that begins with `momok:`; 130 interrupted (what was trained is
 saved).
 
+Shells complete commands, options, graphs, presets and settings: put
+`eval "$(_MOMOK_COMPLETE=bash_source momok)"` into `~/.bashrc` (`zsh_source` and `~/.zshrc` for zsh;
+for fish, `_MOMOK_COMPLETE=fish_source momok | source`).
+
 This page is made by `python -m tools.write_cli_reference > docs/cli.md`.
 """
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from momok.cli.completion import complete_preset, complete_setting
 from momok.console import console, print_json
 from momok.errors import ConfigError
 
@@ -20,8 +21,13 @@ _WIDTH = 86  # of comments in TOML
 
 
 @click.command("config")
-@click.argument("key", required=False)
-@click.option("--preset", metavar="NAME", help="Show the values of this preset [default].")
+@click.argument("key", required=False, shell_complete=complete_setting)
+@click.option(
+    "--preset",
+    metavar="NAME",
+    shell_complete=complete_preset,
+    help="Show the values of this preset [default].",
+)
 @click.option("--toml", "as_toml", is_flag=True, help="As a commented file for train --config.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def command(key: str | None, preset: str | None, as_toml: bool, as_json: bool) -> None:

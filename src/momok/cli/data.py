@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from momok.cli import data_build
+from momok.cli.completion import complete_graph
 from momok.console import console, print_json, print_line
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def list_graphs() -> None:
 
 
 @command.command("info")
-@click.argument("graph")
+@click.argument("graph", shell_complete=complete_graph)
 @click.option(
     "--split",
     type=click.Choice(["clean", "published"]),
@@ -90,7 +91,7 @@ def _describe_graph(graph: MultimodalGraph) -> Iterator[tuple[str, str]]:
 
 
 @command.command("check")
-@click.argument("graph")
+@click.argument("graph", shell_complete=complete_graph)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead.")
 @click.option(
     "--fail-on",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from momok.cli.completion import complete_graph
 from momok.console import console, print_line
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ replace_option = click.option("--replace", is_flag=True, help="Replace a modalit
 
 
 @click.command("encode")
-@click.argument("graph")
+@click.argument("graph", shell_complete=complete_graph)
 @click.argument("kind", type=click.Choice(["text", "image", "numeric"]), metavar="KIND")
 @click.option(
     "--encoder",
@@ -136,7 +137,7 @@ def features_command() -> None:
 
 
 @features_command.command("list")
-@click.argument("graph")
+@click.argument("graph", shell_complete=complete_graph)
 def list_features(graph: str) -> None:
     """List the modalities of a graph: how many entities, how wide, made by what.
 
@@ -172,7 +173,7 @@ def list_features(graph: str) -> None:
 
 
 @features_command.command("import")
-@click.argument("graph")
+@click.argument("graph", shell_complete=complete_graph)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--modality", help="What the vectors are of, as in image; of published files known.")
 @click.option(

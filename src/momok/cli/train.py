@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from momok.cli.completion import complete_graph, complete_preset, complete_setting
 from momok.console import console, make_printable, print_line
 
 if TYPE_CHECKING:
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 
 
 @click.command("train")
-@click.argument("graph")
+@click.argument("graph", shell_complete=complete_graph)
 @click.option(
     "--preset",
     metavar="NAME",
+    shell_complete=complete_preset,
     help="Settings to begin with: default, paper, tucker, distmult, complex, rotate [default].",
 )
 @click.option("--config", "file", metavar="FILE", help="A TOML file with settings.")
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     "--set",
     "overrides",
     multiple=True,
+    shell_complete=complete_setting,
     metavar="KEY=VALUE",
     help="One setting, as training.epochs=20; may be repeated, and wins over the file.",
 )
