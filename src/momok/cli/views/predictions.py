@@ -14,7 +14,6 @@ from momok.prediction import NewPredictions, Prediction, Predictions
 from momok.prediction.explanation import leading_expert
 
 _BAR = 10  # columns of a bar of score 1
-_SCORE = 6  # columns of a head's score and the blank behind it
 _NAME = 16  # columns that a name has at least
 _GAP = 3  # columns between two
 
@@ -24,24 +23,19 @@ def show_predictions(predictions: Predictions, *, width: int = 80) -> Group:
 
     Args:
         predictions: what ``Predictor.predict`` gave.
-        width: columns there are; with few, the heads' own scores are left out, then the bars.
+        width: columns there are; with few, the bars are left out.
     """
     modalities = list(predictions.query_present)
     calibrated = any(prediction.probability is not None for prediction in predictions)
     needed = _NAME + 20 + (5 + _GAP) * calibrated + sum(max(len(m), 5) + _GAP for m in modalities)
     bar = width >= needed + _BAR + _GAP
-    heads = predictions[0].heads if len(predictions) else {}
-    others = [head for head in heads if head not in modalities]
-    wider = _SCORE * len(modalities) + sum(max(len(h), _SCORE) + _GAP for h in others)
-    scores = width >= needed + _BAR + _GAP + wider
-    columns = [*modalities, *others] if scores else modalities
     table = build_table(
         Column("#", justify="right", no_wrap=True),
         Column(predictions.question.asked, overflow="fold", min_width=_NAME),
         "score",
         *(["prob."] if calibrated else []),
         *([""] if bar else []),
-        *(colour_name(column, number) for number, column in enumerate(columns)),
+        *(colour_name(modality, number) for number, modality in enumerate(modalities)),
         Column("known", no_wrap=True),
         text=0,
         title=str(predictions.question),
@@ -57,38 +51,26 @@ def show_predictions(predictions: Predictions, *, width: int = 80) -> Group:
         if bar:
             parts = (share * prediction.score for share in prediction.shares.values())
             cells.append(draw_bar(*parts, columns=_BAR))
-        cells += [_build_cell(prediction, c, i, scores=scores) for i, c in enumerate(columns)]
+        cells += [_build_share(prediction, m, number) for number, m in enumerate(modalities)]
         table.add_row(*cells, Text(prediction.known or "", style="green"))
-    return Group(table, *(Text(line, style="dim") for line in _explain(predictions, scores)))
+    return Group(table, *(Text(line, style="dim") for line in _explain(predictions)))
 
 
-def _build_cell(prediction: Prediction, column: str, number: int, *, scores: bool) -> Text:
-    """The head's own score where it voted, and the share of a modality.
-
-    A share is in brackets where the entity has no features of that modality.
-    """
-    cell = Text()
-    score = prediction.heads.get(column)
-    if scores and score is not None:
-        cell.append(f"{score:.3f} ")
-    if column in prediction.shares:
-        share = format_percent(prediction.shares[column])
-        if prediction.present[column]:
-            cell.append(share.rjust(4), style=choose_colour(number))
-        else:
-            cell.append(f"({share})".rjust(5), style="dim")
-    return cell
+def _build_share(prediction: Prediction, modality: str, number: int) -> Text:
+    """The share of a modality, in brackets where the entity has no features of it."""
+    share = format_percent(prediction.shares[modality])
+    if prediction.present[modality]:
+        return Text(share, style=choose_colour(number))
+    return Text(f"({share})", style="dim")
 
 
-def _explain(predictions: Predictions, scores: bool) -> Iterator[str]:
+def _explain(predictions: Predictions) -> Iterator[str]:
     """How the table is to be read."""
     if not len(predictions):
         yield "No answers: every candidate is a known fact, or not plausible where that is asked."
         return
     heads = ", ".join(map(make_printable, predictions[0].heads))
     yield f"score: mean probability of the heads {heads}; %: each modality's part of it"
-    if scores:
-        yield "decimals under a head: its own probability"
     if predictions[0].probability is not None:
         yield "prob.: how often such an answer was a held-out fact, for a question that has one"
     absent = {m for p in predictions for m, has in p.present.items() if not has}
