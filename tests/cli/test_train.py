@@ -12,7 +12,7 @@ from click.testing import Result
 from momok.training import RunFolder
 
 Invoke = Callable[..., Result]
-PLOTS = {"curves", "heads", "ranks", "groups", "presence", "relations", "sizes"}
+PLOTS = {"curves", "heads", "ranks", "groups", "presence", "relations"}
 MODEL_PLOTS = {"experts", "modalities", "disentanglement", "reliability", "reliability-top"}
 
 

@@ -73,9 +73,7 @@ def test_all_plots_are_pictures_with_content(tmp_path: Path) -> None:
     run = _make_run(tmp_path / "run", ("borders", "capital of"))
     paths = draw_plots(run)
     assert [path.name for path in paths] == [
-        f"{name}.{kind}"
-        for name in ("curves", "heads", "relations", "sizes")
-        for kind in ("png", "svg")
+        f"{name}.{kind}" for name in ("curves", "heads", "relations") for kind in ("png", "svg")
     ]
     for path in paths:
         if path.suffix == ".png":
@@ -117,7 +115,7 @@ def test_labels_of_any_kind_are_drawn_without_a_warning(tmp_path: Path) -> None:
         "%",
         "_hidden",
     )
-    assert len(draw_plots(_make_run(tmp_path / "run", labels, name="图 $\\frac$ " * 20))) == 8
+    assert len(draw_plots(_make_run(tmp_path / "run", labels, name="图 $\\frac$ " * 20))) == 6
 
 
 def test_the_chosen_epoch_is_the_trainers() -> None:

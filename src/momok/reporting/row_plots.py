@@ -130,27 +130,6 @@ def draw_groups(
     return figure
 
 
-def draw_sizes(relations: Sequence[tuple[int, Metrics]]) -> Figure:
-    """Draw the MRR of relations over their train facts: (train facts, metrics of the answer)."""
-    figure, axes = style.make_figure()
-    most = max(metrics.count for _, metrics in relations)
-    axes.scatter(
-        [max(facts, 0.5) for facts, _ in relations],  # none: left of one, on a logarithmic axis
-        [100 * (metrics.mrr or 0.0) for _, metrics in relations],
-        [12 + 180 * metrics.count / most for _, metrics in relations],
-        color=style.HEAD_COLOURS["structure"],
-        edgecolor=PAPER,
-        linewidth=0.8,
-        alpha=0.75,
-    )
-    style.scale_logarithmically(axes, "x")
-    style.format_ticks(axes, "y")
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("train facts of the relation")
-    axes.set_ylabel("MRR of the answer")
-    return figure
-
-
 def draw_runs(groups: Sequence[tuple[str, Sequence[float]]], metric: str) -> Figure:
     """Draw a metric of every run as a dot, and the mean of each group with its deviation.
 

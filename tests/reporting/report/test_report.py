@@ -192,7 +192,7 @@ def test_figures_are_saved_as_png_and_svg_where_they_are_wanted(
         (
             run / "plots",
             {"curves", "heads", "relations", "ranks", "groups", "presence", "experts"}
-            | {"modalities", "disentanglement", "sizes", "times"},
+            | {"modalities", "disentanglement", "times"},
         ),
         (tmp_path / "several-plots", {"mrr", "hits-10", "differences", "validation", "loss"}),
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -23,14 +23,13 @@ from momok.reporting.plots import (
 )
 from momok.reporting.report.contents import RunContents
 from momok.reporting.report.formatting import Value
-from momok.reporting.report.run_tables import Relation, list_groups, list_relations
+from momok.reporting.report.run_tables import list_groups
 from momok.reporting.row_plots import (
     draw_disentanglement,
     draw_experts,
     draw_groups,
     draw_modalities,
     draw_relations,
-    draw_sizes,
 )
 from momok.reporting.style import fit_text, plot_style
 from momok.training import RunFolder
@@ -65,7 +64,7 @@ def draw_plots(
         raise RunError(f"{folder.path}: no epoch is finished yet, so there is nothing to draw")
     written = []
     with plot_style():
-        for name, figure in (*draw_training(run), *draw_results(run, list_relations(run))):
+        for name, figure in (*draw_training(run), *draw_results(run)):
             written += save_plot(figure, folder.path / "plots" / name, run.title_figure(name))
         if model and folder.best_checkpoint.is_file():
             for name, figure in draw_model(run, explain_model(folder, progress=progress)):
@@ -82,7 +81,7 @@ def draw_training(run: RunContents) -> Figures:
         yield "times", draw_epoch_times(run.epoch_seconds)
 
 
-def draw_results(run: RunContents, relations: Sequence[Relation]) -> Figures:
+def draw_results(run: RunContents) -> Figures:
     """Draw the test result of a run: by head, rank, group of queries and relation."""
     evaluation, graph = run.evaluation, run.graph
     if evaluation is None:
@@ -101,8 +100,6 @@ def draw_results(run: RunContents, relations: Sequence[Relation]) -> Figures:
         if any(len(members) > 1 for _, members in groups):
             yield name, draw_groups(groups)
     yield "relations", draw_relations(evaluation, graph.relations.labels, graph.relation_names)
-    answers = [(r.train_facts, Metrics.from_json(r.heads[ANSWER].value)) for r in relations]
-    yield "sizes", draw_sizes(answers)
 
 
 def _fit_group(words: str, heads: Value) -> tuple[str, Mapping[str, Metrics]]:

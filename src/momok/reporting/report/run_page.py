@@ -58,7 +58,7 @@ def render_run(run: RunContents, plots: Path | None, pictures: bool, progress: P
     relations = list_relations(run)
     with plot_style():
         progress("drawing training and results", 1, 4)
-        charts = embed_figures((*draw_training(run), *draw_results(run, relations)), run, plots)
+        charts = embed_figures((*draw_training(run), *draw_results(run)), run, plots)
         progress("reading the model", 2, 4)
         model: dict[str, Any] | None = None
         if run.run.best_checkpoint.is_file():
