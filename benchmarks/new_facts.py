@@ -83,8 +83,8 @@ def look_at(scorer: Scorer, relation: int, sample: int) -> tuple[Floats, Floats,
     chosen = random.choice(rest, min(sample, len(rest)), replace=False)
     heads = np.concatenate([certain, chosen])
     candidates = scorer.candidates.vectors
-    forward = scorer.encode_relation(heads, relation)
-    backward = scorer.encode_relation(np.arange(N), relation + R)
+    forward, _ = scorer.encode_relation(heads, relation)
+    backward, _ = scorer.encode_relation(np.arange(N), relation + R)
     tail = mean_probability([forward[h] @ candidates[h].T for h in scorer.heads])
     head = mean_probability([candidates[h][heads] @ backward[h].T for h in scorer.heads])
     rows = np.full(N, -1)

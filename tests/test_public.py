@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from importlib import import_module
@@ -70,22 +69,6 @@ def test_every_module_says_what_it_is(name) -> None:
     assert module.__doc__
     for public in getattr(module, "__all__", ()):
         assert hasattr(module, public), public
-
-
-def test_the_tree_of_errors_is_as_drawn() -> None:
-    drawn: dict[str, str] = {}
-    path: list[str] = []
-    for line in (errors.__doc__ or "").splitlines():
-        match = re.match(r"    ([│ ├└─]*)(\w+Error)\s{2,}\S", line)
-        if match:
-            depth = len(match[1]) // 4
-            path[depth:] = [match[2]]
-            drawn[match[2]] = path[depth - 1] if depth else "Exception"
-    classes = {name: getattr(errors, name) for name in errors.__all__}
-    assert drawn == {name: kind.__base__.__name__ for name, kind in classes.items()}
-    defined = {n for n, v in vars(errors).items() if isinstance(v, type)}
-    assert defined == set(classes)
-    assert all(kind.__doc__ for kind in classes.values())
 
 
 def test_a_missing_extra_says_how_to_get_it() -> None:

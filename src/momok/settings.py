@@ -172,6 +172,10 @@ class EvaluationSettings(_Section):
     protocol: Literal["clean", "published"] = "clean"
     """``clean``: one checkpoint, chosen on validation, tested once. ``published``: the habit of
     the published code, for comparison only: chosen on test, best of each metric kept apart."""
+    pool: Literal["equal", "heads", "heads+rules"] = "equal"
+    """How decision heads trained by a softmax become the answer: all weigh ``equal``, their
+    weights are fitted on the validation facts (``heads``), or so together with those of rules that
+    are read off the train facts (``heads+rules``)."""
     memory_mb: int = Field(default=256, ge=16)
     """Memory for score buffers while ranking, in MiB."""
 
@@ -195,9 +199,12 @@ class RuntimeSettings(_Section):
 class RunConfig(_Section):
     """All settings of a run."""
 
-    preset: Literal["default", "paper", "tucker", "distmult", "complex", "rotate"] = "default"
-    """Where unset settings come from: ``paper`` is the method as published; the last four are
-    baselines that learn from the facts alone."""
+    preset: Literal["default", "paper", "pool", "tucker", "distmult", "complex", "rotate"] = (
+        "default"
+    )
+    """Where unset settings come from: ``paper`` is the method as published; ``pool`` has a ComplEx
+    head per modality, pooled with rules; the last four are baselines that learn from the facts
+    alone."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Fixes everything random."""
     data: DataSettings = DataSettings()
@@ -272,6 +279,13 @@ PRESETS: dict[str, dict[str, Any]] = {
             "loss": "probabilities",
             "patience": 0,
         },
+    },
+    # Every modality a head of its own: free rows, and a map of the features; docs/results.md.
+    "pool": {
+        **(pooled := _structure_alone("complex")),
+        "model": {**pooled["model"], "modalities": ()},
+        "features": {"mapped": True, "reduce": "none"},
+        "evaluation": {"pool": "heads+rules"},
     },
     "distmult": _structure_alone("distmult"),
     "complex": _structure_alone("complex"),

@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from momok.evaluation.pooling import LOG_LINEAR, MEAN, Pooling, choose_pooling
 from momok.evaluation.ranking import AnswerRanker, RankedQueries
-from momok.evaluation.scoring import (
-    GEOMETRIC,
-    MEAN,
-    BlockScorer,
-    Pooling,
-    choose_pooling,
-    score_pairs,
-)
+from momok.evaluation.scoring import BlockScorer, score_pairs
 
 
 def draw(rows: int, seed: int) -> dict[str, torch.Tensor]:
@@ -52,10 +46,10 @@ def test_smaller_and_larger_blocks_share_the_memory() -> None:
 
 @pytest.mark.parametrize("answer", [0.001, 0.3, 0.5, 0.9, 1 - 1e-12])
 def test_some_head_reaches_the_least_score_of_an_answer(answer: float) -> None:
-    least = MEAN.find_least_score(answer)
+    least = MEAN.find_least_bound(answer)
     assert 1 / (1 + np.exp(-least)) == pytest.approx(answer, rel=1e-12)
-    assert MEAN.find_least_score(0.0) == -np.inf
-    assert MEAN.find_least_score(1.0) >= least
+    assert MEAN.find_least_bound(0.0) == -np.inf
+    assert MEAN.find_least_bound(1.0) >= least
 
 
 def test_pairs_are_scored_in_pieces() -> None:
@@ -70,7 +64,7 @@ def test_pairs_are_scored_in_pieces() -> None:
         assert torch.allclose(scores, expected, rtol=0, atol=1e-12)
 
 
-def test_the_answer_of_a_softmax_is_the_geometric_mean() -> None:
+def test_without_weights_the_answer_of_a_softmax_is_the_geometric_mean() -> None:
     queries, candidates = draw(6, 1), draw(50, 2)
     scores = {h: queries[h].double() @ candidates[h].double().T for h in "ab"}
     normalisers = {h: torch.logsumexp(part, 1, keepdim=True) for h, part in scores.items()}
@@ -78,10 +72,10 @@ def test_the_answer_of_a_softmax_is_the_geometric_mean() -> None:
     wide = {h: torch.cat([c, torch.ones(50, 1)], 1) for h, c in candidates.items()}
     logs = {h: torch.log_softmax(part, 1) for h, part in scores.items()}
     expected = (logs["a"].exp() * logs["b"].exp()).sqrt()
-    found = BlockScorer(GEOMETRIC).answer(wide_queries, wide).double()
+    found = BlockScorer(LOG_LINEAR).answer(wide_queries, wide).double()
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-12)
-    torch.testing.assert_close(GEOMETRIC.pool(logs), expected)
-    assert choose_pooling(True) is GEOMETRIC
+    torch.testing.assert_close(LOG_LINEAR.pool(logs), expected)
+    assert choose_pooling(True) is LOG_LINEAR
     assert choose_pooling(False) is MEAN
     # it ranks like the sum of the scores
     queries_of = RankedQueries(
@@ -90,18 +84,18 @@ def test_the_answer_of_a_softmax_is_the_geometric_mean() -> None:
         answer_rows=np.arange(6),
         known=(np.empty(0, np.int64), np.empty(0, np.int64)),
     )
-    ranks = AnswerRanker(wide, pooling=GEOMETRIC).rank(queries_of)["answer"].optimistic
+    ranks = AnswerRanker(wide, pooling=LOG_LINEAR).rank(queries_of)["answer"].optimistic
     total = scores["a"] + scores["b"]
     assert ranks.tolist() == [1 + int((total[i] > total[i, i]).sum()) for i in range(6)]
 
 
-@pytest.mark.parametrize("pooling", [MEAN, GEOMETRIC])
+@pytest.mark.parametrize("pooling", [MEAN, LOG_LINEAR])
 @pytest.mark.parametrize("answer", [1e-6, 0.2, 0.9])
 def test_scores_probabilities_and_bounds_agree(pooling: Pooling, answer: float) -> None:
     score = pooling.find_scores(torch.tensor(answer, dtype=torch.float64))
     assert float(pooling.compute_log_probabilities(score).exp()) == pytest.approx(answer)
-    assert pooling.find_least_score(answer) == pytest.approx(float(score))
-    assert pooling.find_least_score(0.0) == -np.inf
+    assert pooling.find_least_bound(answer) == pytest.approx(float(score))
+    assert pooling.find_least_bound(0.0) == -np.inf
     pooled = pooling.pool({"a": score, "b": score - 1.0})
     assert float(pooled) < answer
-    assert max(float(score), float(score) - 1) >= pooling.find_least_score(float(pooled))
+    assert max(float(score), float(score) - 1) >= pooling.find_least_bound(float(pooled))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from momok.evaluation.scoring import choose_pooling
+from momok.evaluation.pooling import Terms, choose_pooling, collect_terms
 from momok.graph import MultimodalGraph, Vocabulary
 from momok.prediction.calibration.record import Calibration
 from momok.prediction.scorer import Encoded
@@ -27,6 +28,7 @@ class VectorScorer:
         whole: whether they are small whole numbers, so that many scores are equal.
         heads: how many decision heads.
         softmax: whether scores are log-probabilities.
+        pooled: whether heads then have weights by query, and some candidates evidence.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class VectorScorer:
         whole: bool = False,
         heads: int = 2,
         softmax: bool = False,
+        pooled: bool = False,
     ) -> None:
         self.graph = graph
         self.heads = tuple(f"head {number}" for number in range(heads))
@@ -60,13 +63,44 @@ class VectorScorer:
                 self._questions[head] = torch.cat([table, -normaliser], dim=2)
                 self._candidates[head] = torch.cat([self._candidates[head], torch.ones(N, 1)], 1)
         self.candidates = Encoded(vectors=self._candidates, gates={}, attention=None)
+        self._weights = torch.rand(2 * R, N, heads, generator=generator) if pooled else None
+        evidence = torch.rand(2 * R, N, N, generator=generator) * 3
+        self._evidence = torch.where(
+            torch.rand(2 * R, N, N, generator=generator) < 0.2, evidence, 0
+        )
 
     def encode_queries(self, entities: Ints, relations: Ints) -> Encoded:
         found = {head: table[relations, entities] for head, table in self._questions.items()}
-        return Encoded(vectors=found, gates={}, attention=None)
+        return Encoded(
+            vectors=found, gates={}, attention=None, terms=self._find_terms(entities, relations)
+        )
 
-    def encode_relation(self, entities: Ints, relation: int) -> Mapping[str, Tensor]:
-        return self.encode_queries(entities, np.full(len(entities), relation)).vectors
+    def _find_terms(self, entities: Ints, relations: Ints) -> Terms | None:
+        if self._weights is None:
+            return None
+        evidence = self._evidence[relations, entities]
+        rows, columns = evidence.nonzero(as_tuple=True)
+        terms = collect_terms(
+            self._weights[relations, entities],
+            rows.numpy(),
+            columns.numpy(),
+            evidence[rows, columns],
+        )
+        constants = -torch.logsumexp(torch.from_numpy(self._totals()[relations, entities]), dim=1)
+        return replace(terms, constants=constants)
+
+    def encode_relation(
+        self, entities: Ints, relation: int
+    ) -> tuple[Mapping[str, Tensor], Terms | None]:
+        encoded = self.encode_queries(entities, np.full(len(entities), relation))
+        return encoded.vectors, encoded.terms
+
+    def _totals(self) -> NDArray[np.float64]:
+        """[2R, N, N]: weighted scores and evidence."""
+        assert self._weights is not None
+        weights = self._weights.double().numpy()
+        parts = [weights[:, :, k, None] * self.logits(head) for k, head in enumerate(self.heads)]
+        return np.sum(parts, axis=0) + self._evidence.double().numpy()
 
     def logits(self, head: str) -> NDArray[np.float64]:
         """[2R, N, N]: relation, entity asked about, candidate."""
@@ -74,6 +108,9 @@ class VectorScorer:
 
     def answers(self) -> NDArray[np.float64]:
         """[2R, N, N]: the mean of the probabilities over the heads, of a softmax the geometric."""
+        if self._weights is not None:
+            totals = np.exp(self._totals())
+            return totals / totals.sum(axis=2, keepdims=True)
         if self.model.softmax:
             return np.exp(np.mean([self.logits(head) for head in self.heads], axis=0))
         return np.mean([1 / (1 + np.exp(-self.logits(head))) for head in self.heads], axis=0)

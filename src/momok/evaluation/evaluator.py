@@ -18,9 +18,11 @@ from torch import Tensor
 from momok.arrays import Floats, Ints
 from momok.errors import ConfigError, DataError
 from momok.evaluation.metrics import Metrics, compute_grouped_metrics
+from momok.evaluation.pool import Pool
+from momok.evaluation.pooling import choose_pooling
 from momok.evaluation.ranking import AnswerRanker, RankedQueries, rank_in_parts
 from momok.evaluation.results import TIE_RULES, Evaluation, Protocol, QueryRanks, Ranks, Split
-from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH, choose_pooling
+from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH
 from momok.graph import MultimodalGraph
 from momok.graph.triples import CARDINALITIES, classify_cardinality, mark_unseen
 from momok.model.towers import TwoTowerModel
@@ -39,6 +41,7 @@ def evaluate(
     split: Split,
     *,
     protocol: Protocol = "clean",
+    pool: Pool | None = None,
     memory_budget: int = DEFAULT_MEMORY_BUDGET,
     progress: Progress = no_progress,
 ) -> Evaluation:
@@ -50,7 +53,8 @@ def evaluate(
     than 131,072 candidates twice, some at a time, so that their vectors need no more memory.
 
     ``protocol`` is recorded, nothing more: under "published" the caller selects by
-    metrics.best_of_each_metric. ``memory_budget``: bytes of the score buffers; metrics do not
+    metrics.best_of_each_metric. ``pool``: how the heads and rules become the answer; without one
+    the heads weigh the same. ``memory_budget``: bytes of the score buffers; metrics do not
     depend on it. ``progress`` is told of distinct queries.
 
     Raises DataError for an empty split, ConfigError for a head named "answer", TrainingError
@@ -72,16 +76,17 @@ def evaluate(
     try:
         with torch.no_grad():
             show = partial(progress, f"ranking {split}")
-            ranks = _rank_facts(model, graph, facts, memory_budget, show)
+            ranks = _rank_facts(model, graph, facts, pool, memory_budget, show)
     finally:
         model.train(before)
     return _summarise(model, graph, facts, ranks, split=split, protocol=protocol)
 
 
-def _rank_facts(
+def _rank_facts(  # noqa: PLR0917
     model: TwoTowerModel,
     graph: MultimodalGraph,
     facts: Ints,
+    pool: Pool | None,
     memory_budget: int,
     progress: Callable[[int, int], None],
 ) -> dict[str, Ranks]:
@@ -100,6 +105,7 @@ def _rank_facts(
             answers=answers,
             answer_rows=query_of_answer,
             known=graph.fact_index.lookup(*np.divmod(keys, N)[::-1]),
+            terms=None if pool is None else pool.find_terms(*np.divmod(keys, N)[::-1]),
         )
         del encoded
         return _rank_parts(model, N, everything, memory_budget, progress)
@@ -119,6 +125,7 @@ def _rank_facts(
             answers=answers[order[mine]],
             answer_rows=rows[mine] - first,
             known=graph.fact_index.lookup(*np.divmod(batch, N)[::-1]),
+            terms=None if pool is None else pool.find_terms(*np.divmod(batch, N)[::-1]),
         )
 
         def show(done: int, first: int = first) -> None:

@@ -23,16 +23,14 @@ from torch import Tensor
 
 from momok.arrays import Ints
 from momok.errors import TrainingError
+from momok.evaluation.pooling import CPU_TILE, MEAN, Pooling, Terms
 from momok.evaluation.results import Ranks
 from momok.evaluation.scoring import (
     ANSWER,
-    CPU_TILE,
     DEFAULT_MEMORY_BUDGET,
-    MEAN,
     MIN_ROWS,
     BlockScorer,
     HeadVectors,
-    Pooling,
     find_largest_norm,
     full_precision,
 )
@@ -62,13 +60,14 @@ class RankedQueries:
 
     ``vectors`` {head: [U, d]}, in any floating type. ``answers`` [A]: candidate ids, and
     ``answer_rows`` [A]: the queries they answer. ``known``: the answers (rows, ids) that count in
-    no rank, as FactIndex.lookup returns them.
+    no rank, as FactIndex.lookup returns them. ``terms``: of the queries, for the pooled answer.
     """
 
     vectors: HeadVectors
     answers: Ints
     answer_rows: Ints
     known: tuple[Ints, Ints]
+    terms: Terms | None = None
 
 
 @dataclass(frozen=True)
@@ -148,12 +147,15 @@ class AnswerRanker:
         with full_precision():
             for block in self._plan(queries):
                 wanted = None if targets is None else targets[:, self._move(block.answer_ids)]
-                counts[:, :, block.answer_ids] = self._rank_block(vectors, block, wanted)
+                terms = None if queries.terms is None else queries.terms.select(block.queries)
+                counts[:, :, block.answer_ids] = self._rank_block(vectors, block, wanted, terms)
                 done += len(block.queries)
                 progress(done)
         return counts
 
-    def _rank_block(self, vectors: HeadVectors, block: _Block, targets: Tensor | None) -> Ints:
+    def _rank_block(
+        self, vectors: HeadVectors, block: _Block, targets: Tensor | None, terms: Terms | None
+    ) -> Ints:
         """Return [heads + 1, 2, a], the counts of the block's answers."""
         found: list[Tensor] = []
 
@@ -163,7 +165,11 @@ class AnswerRanker:
 
         chosen = {head: queries[block.queries] for head, queries in vectors.items()}
         total = self._scorer.score(
-            chosen, self._candidates, lambda _head, costs: compare(costs, torch.lt, torch.le)
+            chosen,
+            self._candidates,
+            lambda _head, costs: compare(costs, torch.lt, torch.le),
+            terms=terms,
+            first=self._first,
         )
         compare(total, torch.gt, torch.ge)
         return torch.stack(found).cpu().numpy()
@@ -294,7 +300,7 @@ def rank_in_parts(
     for first, vectors in parts():
         AnswerRanker(vectors, memory_budget=memory_budget, first=first).read(queries, into=costs)
         del vectors  # the next ones take their memory
-    targets = torch.cat([costs, _join_costs(costs, pooling).unsqueeze(0)])
+    targets = torch.cat([costs, _join_costs(costs, queries, pooling).unsqueeze(0)])
     counts = np.zeros((len(targets), 2, len(queries.answers)), dtype=np.int64)
     for first, vectors in parts():
         ranker = AnswerRanker(vectors, memory_budget=memory_budget, pooling=pooling, first=first)
@@ -303,12 +309,19 @@ def rank_in_parts(
     return _name_ranks(counts, heads)
 
 
-def _join_costs(costs: Tensor, pooling: Pooling) -> Tensor:
+def _join_costs(costs: Tensor, queries: RankedQueries, pooling: Pooling) -> Tensor:
     """What ranks like the answer, from the costs of its heads [heads, A], as in a block."""
-    total = torch.empty_like(costs[0])
+    total, terms = torch.empty_like(costs[0]), queries.terms
+    answers, rows = (
+        torch.from_numpy(x).to(costs.device) for x in (queries.answers, queries.answer_rows)
+    )
     for position, cost in enumerate(costs):
-        pooling.add(total, cost.clone(), first=position == 0)
-    pooling.close(total, len(costs))
+        weight = 1 / len(costs) if terms is None else terms.weights[rows, position]
+        pooling.add(total, cost.clone(), weight, first=position == 0)
+    if terms is not None:
+        # each answer alone in a row of one, in the type and order in which a block adds them
+        total += terms.find_evidence(rows, answers).to(total.dtype)
+        total += terms.constants[rows].to(total.dtype)
     return total
 
 

@@ -1,4 +1,4 @@
-"""Scores of queries against candidates, and how the heads become the answer.
+"""Scores of queries against candidates.
 
 Ranks, the best answers, searches over whole relations and calibration all score here: in full
 float32, by products in which equal candidates get equal scores wherever they stand.
@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from momok.evaluation.pooling import MEAN, Pooling, Terms
 
 ANSWER = "answer"
 """The name of the joint answer of all heads, beside the heads' own names."""
@@ -31,123 +32,7 @@ MIN_ROWS = 4
 some processors those of up to three: there equal candidates get scores that differ in the last bit
 with their position, and a tie would depend on the block."""
 
-# A tile of float32 scores and its comparison flags (1 MB each) fit the L2 cache of two cores.
-CPU_TILE = 1 << 18
-
 HeadVectors = Mapping[str, Tensor]  # per head [n, d]
-
-
-class Pooling:
-    """How the heads become the answer, and what a head's score means."""
-
-    def add(self, total: Tensor, costs: Tensor, *, first: bool) -> None:
-        """Add one head to the ``total`` of those before, in place; ``first`` overwrites it.
-
-        ``costs`` are the negated scores; they may be overwritten.
-        """
-        raise NotImplementedError
-
-    def close(self, total: Tensor, heads: int) -> None:
-        """Make of the total what ranks like the answer and is not negative, in place."""
-
-    def finish(self, total: Tensor, heads: int) -> Tensor:
-        """The answer from what ranks like it, in place."""
-        raise NotImplementedError
-
-    def pool(self, scores: Mapping[str, Tensor]) -> Tensor:
-        """The answer from scores per head, of any shape; in float64 where they are."""
-        raise NotImplementedError
-
-    def compute_log_probabilities(self, scores: Tensor) -> Tensor:
-        """The logarithm of what a head says of scores."""
-        raise NotImplementedError
-
-    def find_scores(self, probabilities: Tensor) -> Tensor:
-        """The scores with which a head says these probabilities."""
-        raise NotImplementedError
-
-    def find_least_score(self, answer: float) -> float:
-        """A score that some head reaches wherever the answer is at least this."""
-        raise NotImplementedError
-
-
-class MeanOfSigmoids(Pooling):
-    """The mean over the heads of ``sigmoid(score)``: a score is the log-odds of a pair."""
-
-    def add(self, total: Tensor, costs: Tensor, *, first: bool) -> None:
-        # Not torch.sigmoid: on CPU its vector and scalar paths round differently, so that equal
-        # scores would get unequal probabilities by their position. These steps round alike.
-        tile = max(CPU_TILE, costs.shape[-1]) if costs.device.type == "cpu" else costs.numel()
-        for target, cost in zip(
-            torch.split(total.view(-1), max(tile, 1)),
-            torch.split(costs.view(-1), max(tile, 1)),
-            strict=True,
-        ):
-            probability = torch.exp(cost, out=target if first else cost).add_(1.0).reciprocal_()
-            if not first:
-                target.add_(probability)
-
-    def finish(self, total: Tensor, heads: int) -> Tensor:
-        return total.div_(heads)
-
-    def pool(self, scores: Mapping[str, Tensor]) -> Tensor:
-        first, *others = (torch.sigmoid(part) for part in scores.values())
-        for part in others:
-            first.add_(part)
-        return first.div_(len(scores))
-
-    def compute_log_probabilities(self, scores: Tensor) -> Tensor:
-        return torch.nn.functional.logsigmoid(scores)
-
-    def find_scores(self, probabilities: Tensor) -> Tensor:
-        return torch.logit(probabilities)
-
-    def find_least_score(self, answer: float) -> float:
-        if answer <= 0.0:
-            return -np.inf
-        if answer >= 1.0:
-            return 36.0  # the largest logit whose sigmoid is below 1 in float64
-        return float(np.log(answer) - np.log1p(-answer))
-
-
-class GeometricMean(Pooling):
-    """The geometric mean of the heads' probabilities: a score is a log-probability among all
-    entities, as a softmax trains it.
-
-    Within a query it ranks like the sum of the scores.
-    """
-
-    def add(self, total: Tensor, costs: Tensor, *, first: bool) -> None:
-        if first:
-            total.copy_(costs)
-        else:
-            total.add_(costs)
-
-    def close(self, total: Tensor, heads: int) -> None:
-        total.div_(-heads).exp_()
-
-    def finish(self, total: Tensor, heads: int) -> Tensor:  # noqa: ARG002
-        return total
-
-    def pool(self, scores: Mapping[str, Tensor]) -> Tensor:
-        return torch.stack(list(scores.values())).mean(dim=0).exp().clamp(max=1.0)
-
-    def compute_log_probabilities(self, scores: Tensor) -> Tensor:
-        return scores.clamp(max=0.0)  # rounding may make it larger
-
-    def find_scores(self, probabilities: Tensor) -> Tensor:
-        return torch.log(probabilities)
-
-    def find_least_score(self, answer: float) -> float:
-        return float(np.log(answer)) if answer > 0.0 else -np.inf
-
-
-MEAN, GEOMETRIC = MeanOfSigmoids(), GeometricMean()
-
-
-def choose_pooling(softmax: bool) -> Pooling:
-    """The pooling for scores that a softmax trained, or for log-odds of pairs."""
-    return GEOMETRIC if softmax else MEAN
 
 
 class BlockScorer:
@@ -162,29 +47,63 @@ class BlockScorer:
         queries: HeadVectors,
         candidates: HeadVectors,
         each_head: Callable[[str, Tensor], None] | None = None,
+        *,
+        terms: Terms | None = None,
+        first: int = 0,
     ) -> Tensor:
         """Score all pairs of a block: what ranks like the answer, [B, n], until the next call.
 
-        ``each_head`` is shown the negated scores [B, n] of every head, and may change them.
+        Args:
+            each_head: is shown the negated scores [B, n] of every head, and may change them.
+            terms: of the B queries.
+            first: the id of the first candidate.
         """
-        shape = len(next(iter(queries.values()))), len(next(iter(candidates.values())))
-        total, self._total = _reserve(self._total, shape, next(iter(candidates.values())).device)
-        for number, (head, vectors) in enumerate(queries.items()):
-            costs = self.compute_costs(vectors, candidates[head])
-            if each_head is not None:
-                each_head(head, costs)
-            self._pooling.add(total, costs, first=number == 0)
-        self._pooling.close(total, len(queries))
-        return total
+        return self._join(queries, candidates, self._pooling.add, each_head, terms, first)
+
+    def bound(
+        self,
+        queries: HeadVectors,
+        candidates: HeadVectors,
+        *,
+        terms: Terms | None = None,
+        first: int = 0,
+    ) -> Tensor:
+        """What ``Pooling.find_scores`` of the answers does not exceed; else as ``score``."""
+        return self._join(queries, candidates, self._pooling.add_bound, None, terms, first)
 
     def answer(
         self,
         queries: HeadVectors,
         candidates: HeadVectors,
         each_head: Callable[[str, Tensor], None] | None = None,
+        *,
+        terms: Terms | None = None,
+        first: int = 0,
     ) -> Tensor:
         """The answer for all pairs of a block, [B, n], until the next call; else as ``score``."""
-        return self._pooling.finish(self.score(queries, candidates, each_head), len(queries))
+        total = self.score(queries, candidates, each_head, terms=terms, first=first)
+        return self._pooling.finish(total, len(queries))
+
+    def _join(  # noqa: PLR0917
+        self,
+        queries: HeadVectors,
+        candidates: HeadVectors,
+        add: Callable[..., None],
+        each_head: Callable[[str, Tensor], None] | None,
+        terms: Terms | None,
+        first: int,
+    ) -> Tensor:
+        shape = len(next(iter(queries.values()))), len(next(iter(candidates.values())))
+        total, self._total = _reserve(self._total, shape, next(iter(candidates.values())).device)
+        for number, (head, vectors) in enumerate(queries.items()):
+            costs = self.compute_costs(vectors, candidates[head])
+            if each_head is not None:
+                each_head(head, costs)
+            weight = 1 / len(queries) if terms is None else terms.weights[:, number, None]
+            add(total, costs, weight, first=number == 0)
+        if terms is not None:
+            terms.add_to(total, first)
+        return total
 
     def compute_costs(self, queries: Tensor, candidates: Tensor) -> Tensor:
         """Negated scores of one head, [B, n], until the next call.

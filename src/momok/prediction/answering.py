@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.arrays import Ints
-from momok.evaluation.scoring import ANSWER, Pooling
+from momok.evaluation.pooling import Pooling
+from momok.evaluation.scoring import ANSWER
 from momok.graph.fact_index import UNKNOWN
 from momok.prediction.results import Answers
-from momok.prediction.scorer import Scorer
+from momok.prediction.scorer import Encoded, Scorer
 from momok.prediction.top_k import NOTHING, find_best
 
 
@@ -39,7 +40,7 @@ def find_answers(
     queries, facts = scorer.encode_queries(entities, relations), scorer.graph.fact_index
     hidden = facts.lookup(entities, relations) if hide else (entities[:0], entities[:0])
     if plausible:
-        found = _find_plausible(scorer, queries.vectors, entities, relations, k, hidden=hidden)
+        found = _find_plausible(scorer, queries, entities, relations, k, hidden=hidden)
     else:
         found = find_best(
             queries.vectors,
@@ -48,6 +49,7 @@ def find_answers(
             hidden=hidden,
             memory_budget=scorer.memory_budget,
             pooling=scorer.pooling,
+            terms=queries.terms,
         )
     rows = torch.arange(len(found), device=found.device).repeat_interleave(found.shape[1])
     ids = found.view(-1).clamp(min=0)
@@ -57,6 +59,7 @@ def find_answers(
         found,
         scores,
         shares,
+        pooled=scorer.pooling.pool(scores, queries.terms, rows, ids),
         pooling=scorer.pooling,
         gates=queries.gates,
         present=scorer.present,
@@ -77,6 +80,7 @@ def sort_answers(
     scores: Mapping[str, Tensor],
     shares: Tensor,
     *,
+    pooled: Tensor,
     pooling: Pooling,
     gates: Mapping[str, Tensor],
     present: Mapping[str, NDArray[np.bool_]],
@@ -84,18 +88,19 @@ def sort_answers(
     """Sort answers by their float64 scores, of equal ones the lower id first.
 
     Ids ``found`` [B, k] have ``NOTHING`` in empty places. ``scores`` are per head [B * k],
-    ``shares`` [B * k, M]; ``gates``, of the queries, and ``present`` go into the result.
+    ``shares`` [B * k, M], ``pooled`` [B * k] the answers; ``gates``, of the queries, and
+    ``present`` go into the result.
     """
     ids = found.cpu().numpy()
-    pooled = pooling.pool(scores).view(found.shape).cpu().numpy()
-    order = np.lexsort((ids, np.where(ids == NOTHING, np.inf, -pooled)), axis=1)
+    answers = pooled.view(found.shape).cpu().numpy()
+    order = np.lexsort((ids, np.where(ids == NOTHING, np.inf, -answers)), axis=1)
 
     def sort(values: Tensor) -> NDArray[Any]:
         return np.take_along_axis(values.view(found.shape).cpu().numpy(), order, axis=1)
 
     return Answers(
         ids=sort(found),
-        scores=np.take_along_axis(pooled, order, axis=1),
+        scores=np.take_along_axis(answers, order, axis=1),
         known=np.full(ids.shape, UNKNOWN),
         heads={
             head: sort(pooling.compute_log_probabilities(values).exp())
@@ -109,7 +114,7 @@ def sort_answers(
 
 def _find_plausible(
     scorer: Scorer,
-    vectors: Mapping[str, Tensor],
+    queries: Encoded,
     entities: Ints,
     relations: Ints,
     k: int,
@@ -128,7 +133,7 @@ def _find_plausible(
         itself = rows[:0] if train.has_loops(relation) else rows
         mine = relations[hidden[0]] == relation
         best = find_best(
-            {head: values[rows] for head, values in vectors.items()},
+            {head: values[rows] for head, values in queries.vectors.items()},
             scorer.candidates.vectors,
             k,
             hidden=(
@@ -137,6 +142,7 @@ def _find_plausible(
             ),
             memory_budget=scorer.memory_budget,
             pooling=scorer.pooling,
+            terms=None if queries.terms is None else queries.terms.select(torch.from_numpy(rows)),
             among=train.entities_of(relation),
         )
         found[torch.from_numpy(rows), : best.shape[1]] = best

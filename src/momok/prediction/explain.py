@@ -53,9 +53,13 @@ class Explainer:
         encoded = self._scorer.encode_queries(_one(entity), _one(query))
         scores = self._scorer.score_pairs(encoded.vectors, _one(0), _one(answer))
         [shares] = self._scorer.compute_shares(scores, encoded, _one(0), _one(answer))
-        probability = float(self._scorer.pooling.pool(scores))
+        row, column = torch.tensor([0]), torch.tensor([answer])
+        device = self._model.device
+        probability = float(
+            self._scorer.pooling.pool(scores, encoded.terms, row.to(device), column.to(device))
+        )
         split = int(self._graph.fact_index.find_splits(_one(entity), _one(query), _one(answer))[0])
-        rank, candidates = self._rank(encoded.vectors, entity, query, answer)
+        rank, candidates = self._rank(encoded, entity, query, answer)
         support = [
             self._support(side, other, (head, relation, tail), limit)
             for side, other in ((head, tail), (tail, head))
@@ -68,7 +72,7 @@ class Explainer:
             calibrated=self._calibrate(ANSWER, probability),
             rank=rank,
             candidates=candidates,
-            heads=tuple(self._describe_heads(scores)),
+            heads=tuple(self._describe_heads(scores, encoded, answer)),
             modalities=self._describe_modalities(shares, head, tail),
             experts=self._describe_experts(encoded, query, answer),
             relation_queries=int(self.query_counts[query]),
@@ -83,9 +87,13 @@ class Explainer:
 
     # -- the number and its parts ----------------------------------------------------------
 
-    def _describe_heads(self, scores: Mapping[str, Tensor]) -> Iterator[HeadPart]:
+    def _describe_heads(
+        self, scores: Mapping[str, Tensor], encoded: Encoded, answer: int
+    ) -> Iterator[HeadPart]:
         pooling = self._scorer.pooling
         shares = compute_head_shares(scores, pooling)
+        if encoded.terms is not None:
+            shares = self._scorer.compute_parts(scores, encoded.terms, _one(0), _one(answer))
         for head, score in scores.items():
             probability = float(pooling.compute_log_probabilities(score).exp())
             yield HeadPart(
@@ -99,12 +107,16 @@ class Explainer:
         calibration = self._scorer.calibration
         return None if calibration is None else float(calibration.apply(name, probability))
 
-    def _rank(
-        self, vectors: Mapping[str, Tensor], entity: int, query: int, answer: int
-    ) -> tuple[int, int]:
+    def _rank(self, encoded: Encoded, entity: int, query: int, answer: int) -> tuple[int, int]:
         """The filtered rank of the answer, and among how many candidates."""
         known = self._graph.fact_index.lookup(_one(entity), _one(query))
-        queries = RankedQueries(vectors, answers=_one(answer), answer_rows=_one(0), known=known)
+        queries = RankedQueries(
+            encoded.vectors,
+            answers=_one(answer),
+            answer_rows=_one(0),
+            known=known,
+            terms=encoded.terms,
+        )
         ranker = AnswerRanker(self._scorer.candidates.vectors, pooling=self._scorer.pooling)
         ranks = ranker.rank(queries)[ANSWER]
         others = int((known[1] != answer).sum())
@@ -130,7 +142,7 @@ class Explainer:
                 present_head=bool(present[name][head]),
                 present_tail=bool(present[name][tail]),
             )
-            for name, share in zip(self._model.modalities, shares.tolist(), strict=True)
+            for name, share in zip(self._scorer.modalities, shares.tolist(), strict=True)
         )
 
     def _describe_experts(

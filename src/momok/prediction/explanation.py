@@ -23,7 +23,7 @@ import torch
 from pydantic_core import to_jsonable_python
 from torch import Tensor
 
-from momok.evaluation.scoring import MEAN, Pooling
+from momok.evaluation.pooling import MEAN, Pooling
 from momok.graph import SplitName
 from momok.model import JOINT
 from momok.prediction.questions import Side, Thing
@@ -56,7 +56,7 @@ class HeadPart:
 
     Attributes:
         name: the modality, or ``joint``.
-        probability: what it says of the answer (``momok.evaluation.scoring.Pooling``).
+        probability: what it says of the answer (``momok.evaluation.pooling.Pooling``).
         calibrated: the same, calibrated on validation; None where the run is not calibrated.
         share: its part in the sum of the probabilities; the shares sum to one.
     """

@@ -259,6 +259,7 @@ class NewEntities:
             found,
             scores,
             self._compute_shares(scores, list(rows)),
+            pooled=scorer.pooling.pool(scores),
             pooling=scorer.pooling,
             gates={name: queries.gates.get(name, torch.ones(1, 1)) for name in rows},
             present=scorer.present,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
+import torch
 
 from momok.arrays import Ints
 from momok.errors import ConfigError
@@ -169,12 +170,14 @@ class Predictor:
         probabilities = {head: np.empty(len(ids)) for head in self.heads}
         answer, pooling = np.empty(len(ids)), self.scorer.pooling
         for chosen in _batch_by_relation(relations):
-            vectors = self.scorer.encode_queries(entities[chosen], relations[chosen]).vectors
-            logits = self.scorer.score_pairs(vectors, np.arange(len(chosen)), answers[chosen])
+            encoded = self.scorer.encode_queries(entities[chosen], relations[chosen])
+            places = torch.arange(len(chosen), device=self.model.device)
+            others = torch.from_numpy(answers[chosen]).to(self.model.device)
+            logits = self.scorer.score_pairs(encoded.vectors, places, others)
             for head, values in logits.items():
                 said = pooling.compute_log_probabilities(values).exp()
                 probabilities[head][chosen] = said.cpu().numpy()
-            answer[chosen] = pooling.pool(logits).cpu().numpy()
+            answer[chosen] = pooling.pool(logits, encoded.terms, places, others).cpu().numpy()
         calibrated = None if self.calibration is None else self.calibration.apply(ANSWER, answer)
         return FactScores(answer=answer, heads=probabilities, probability=calibrated)
 

@@ -7,7 +7,7 @@ head.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +18,14 @@ from torch import Tensor
 
 from momok.arrays import Ints
 from momok.errors import CheckpointError, RunError
+from momok.evaluation.pool import RULES
+from momok.evaluation.pooling import Terms, choose_pooling, join_terms
 from momok.evaluation.scoring import (
     ANSWER,
     DEFAULT_MEMORY_BUDGET,
     QUERY_BATCH,
-    choose_pooling,
+    BlockScorer,
+    full_precision,
     score_pairs,
 )
 from momok.model import Candidates, Queries
@@ -33,6 +36,7 @@ from momok.prediction.original_graph import GraphSource, find_source
 from momok.runtime import find_device
 from momok.training import RunFolder
 from momok.training.checkpoint import load_model
+from momok.training.pooling import load_pool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,11 +47,13 @@ class Encoded:
         vectors: per head [n, d], float32.
         gates: per modality [n, K], weights of its experts; a model without any has one.
         attention: [n, M] the joint head's, over modalities; even where it has none.
+        terms: of queries, where the run has a pool.
     """
 
     vectors: Mapping[str, Tensor]
     gates: Mapping[str, Tensor]
     attention: Tensor
+    terms: Terms | None = None
 
 
 class Scorer:
@@ -58,6 +64,7 @@ class Scorer:
     Attributes:
         selected: which epoch its checkpoint is of, and by what it was chosen.
         pooling: how its heads become the answer.
+        pool: their weights, and rules; None where they weigh the same and there are none.
         has_attention: whether there is a joint head with attention over modalities.
         candidates: all entities, encoded.
         present: per modality [N], which entities have features of it.
@@ -79,6 +86,9 @@ class Scorer:
         self.selected: Mapping[str, Any] = state.get("selected", {})
         self.heads, self.modalities = self.model.heads, self.model.modalities
         self.pooling = choose_pooling(self.model.softmax)
+        self.pool = load_pool(self.run, self.model, self.graph, self.selected)
+        if self.pool is not None and self.pool.rules is not None:
+            self.modalities = (*self.modalities, RULES)  # they have a share of their own
         self.has_attention = isinstance(self.model.entity_fusion, ModalityFusion)
         self.memory_budget = memory_budget
         has = self.graph.num_entities, self.graph.num_relations
@@ -92,6 +102,8 @@ class Scorer:
         with torch.no_grad():
             self.candidates = self._collect(self.model.candidates())
         self.present = {m: p.cpu().numpy().astype(bool) for m, p in self.model.present.items()}
+        if RULES in self.modalities:
+            self.present[RULES] = np.ones(self.graph.num_entities, dtype=bool)
         self.calibration = self._load_calibration() if calibrated else None
 
     @torch.no_grad()
@@ -102,19 +114,44 @@ class Scorer:
             CheckpointError: the model gives values that are not finite.
         """
         device = self.model.device
-        return self._collect(
+        encoded = self._collect(
             self.model.queries(
                 torch.from_numpy(entities).to(device), torch.from_numpy(relations).to(device)
             )
         )
+        if self.pool is None:
+            return encoded
+        terms = self._normalise(encoded.vectors, self.pool.find_terms(entities, relations))
+        return replace(encoded, terms=terms)
 
-    def encode_relation(self, entities: Ints, relation: int) -> dict[str, Tensor]:
-        """Query vectors per head [B, d] of many entities under one relation, in batches."""
+    def encode_relation(
+        self, entities: Ints, relation: int
+    ) -> tuple[dict[str, Tensor], Terms | None]:
+        """Query vectors per head [B, d] of many entities under one relation, made in batches, and
+        their terms."""
         pieces = [
-            self.encode_queries(batch, np.full(len(batch), relation)).vectors
+            self.encode_queries(batch, np.full(len(batch), relation))
             for batch in np.split(entities, range(QUERY_BATCH, len(entities), QUERY_BATCH))
         ]
-        return {head: torch.cat([piece[head] for piece in pieces]) for head in self.heads}
+        terms = [piece.terms for piece in pieces if piece.terms is not None]
+        vectors = {
+            head: torch.cat([piece.vectors[head] for piece in pieces]) for head in self.heads
+        }
+        return vectors, join_terms(terms) if terms else None
+
+    def _normalise(self, queries: Mapping[str, Tensor], terms: Terms) -> Terms:
+        """With the constants that make the answers to all candidates sum to one."""
+        scorer, count = BlockScorer(self.pooling), self.graph.num_entities
+        total = torch.full(
+            (len(terms),), -torch.inf, dtype=torch.float64, device=terms.weights.device
+        )
+        size = max(self.memory_budget // (16 * max(len(terms), 1)), 1)
+        with full_precision():
+            for start in range(0, count, size):
+                block = {h: c[start : start + size] for h, c in self.candidates.vectors.items()}
+                scores = scorer.score(queries, block, terms=terms, first=start)
+                total = torch.logaddexp(total, scores.double().logsumexp(dim=1))
+        return replace(terms, constants=-total)
 
     def score_pairs(
         self, queries: Mapping[str, Tensor], rows: Tensor | Ints, ids: Tensor | Ints
@@ -138,7 +175,37 @@ class Scorer:
     ) -> Tensor:
         """The part of every modality in the answers of ``score_pairs``: [P, M], sums to one."""
         attention = (queries.attention[rows] + self.candidates.attention[ids]) / 2
-        return compute_modality_shares(scores, self.modalities, attention, self.pooling)
+        if queries.terms is None:
+            return compute_modality_shares(scores, self.modalities, attention, self.pooling)
+        parts = self.compute_parts(scores, queries.terms, rows, ids)
+        return torch.stack([parts[modality] for modality in self.modalities], dim=1)
+
+    def compute_parts(
+        self,
+        scores: Mapping[str, Tensor],
+        terms: Terms,
+        rows: Tensor | Ints,
+        ids: Tensor | Ints,
+    ) -> dict[str, Tensor]:
+        """The part of every head, and of rules, in pooled answers: [P] each, summing to one.
+
+        It is what they raise an answer by above that of a guess among all entities, as far as they
+        do; where nothing does, the weight of the heads.
+        """
+        device = self.model.device
+        at, of = torch.as_tensor(rows, device=device), torch.as_tensor(ids, device=device)
+        weights = terms.weights[at].double()
+        guess = float(np.log(self.graph.num_entities))
+        raised = [weights[:, k] * (s + guess) for k, s in enumerate(scores.values())]
+        names = list(scores)
+        if RULES in self.modalities:
+            raised.append(terms.find_evidence(at, of))
+            names.append(RULES)
+            weights = torch.cat([weights, torch.zeros_like(weights[:, :1])], dim=1)
+        found = torch.stack(raised, dim=1).clamp(min=0.0)
+        total = found.sum(dim=1, keepdim=True)
+        found = torch.where(total > 0, found / total, weights / weights.sum(dim=1, keepdim=True))
+        return dict(zip(names, found.T, strict=True))
 
     @cached_property
     def source(self) -> GraphSource:
@@ -153,14 +220,14 @@ class Scorer:
                     f"{self.run.best_checkpoint}: head {head!r} gives values that are not finite: "
                     "the checkpoint is damaged or training diverged; restore it or train again"
                 )
-        sample, count = vectors[self.heads[0]], len(self.modalities)
+        sample, count = vectors[self.heads[0]], len(self.model.modalities)
         one = sample.new_ones(len(sample), 1)
         gates = {name: gate.float() for name, gate in encoded.gates.items()}
         even = sample.new_full((len(sample), count), 1 / count, dtype=torch.float64)
         weights = encoded.fusion_weights
         return Encoded(
             vectors=vectors,
-            gates=gates or dict.fromkeys(self.modalities, one),
+            gates=gates or dict.fromkeys(self.model.modalities, one),
             attention=even if weights is None else average_branches(weights),
         )
 

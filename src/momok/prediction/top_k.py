@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from momok.arrays import Ints
-from momok.evaluation.scoring import MEAN, BlockScorer, HeadVectors, Pooling, full_precision
+from momok.evaluation.pooling import MEAN, Pooling, Terms
+from momok.evaluation.scoring import BlockScorer, HeadVectors, full_precision
 
 NOTHING = -1  # stands in the place of an answer that does not exist
 
-_BYTES_PER_CELL = 24  # scores, probabilities, their sum (float32), sort keys, a copy (int64)
+_HIDDEN = torch.iinfo(torch.int64).min  # sorts below every score
+_BYTES_PER_CELL = 28  # scores, their sum, bits (4 bytes each), sort keys, a copy (int64)
 _MIN_COLUMNS = 1024
 
 
@@ -27,6 +29,7 @@ def find_best(
     memory_budget: int,
     among: Ints | None = None,
     pooling: Pooling = MEAN,
+    terms: Terms | None = None,
 ) -> Tensor:
     """Find the k candidates with the highest answer.
 
@@ -40,6 +43,7 @@ def find_best(
         memory_budget: bytes of the buffers; the result is not in it.
         among: ids of the candidates that are looked at, ascending; all of them for None.
         pooling: how the heads become the answer.
+        terms: of the queries, for it.
 
     Returns:
         [B, min(k, n)] ids, best first, of the n candidates that are looked at; ``NOTHING`` where
@@ -53,6 +57,7 @@ def find_best(
         candidates = {head: vectors[ids] for head, vectors in candidates.items()}
         shown = np.isin(hidden[1], among)
         hidden = hidden[0][shown], np.searchsorted(among, hidden[1][shown])
+        terms = None if terms is None else terms.restrict(ids)
     count = len(ids)
     columns = max(memory_budget // (_BYTES_PER_CELL * max(rows, 1)), _MIN_COLUMNS)
     hidden_rows, hidden_places = (torch.from_numpy(part).to(device) for part in hidden)
@@ -61,15 +66,16 @@ def find_best(
     with full_precision():
         for start in range(0, count, columns):
             block = {head: c[start : start + columns] for head, c in candidates.items()}
-            # Keys sort like (score, then lower place first): the bits of floats that are not
-            # negative, read as whole numbers, sort like the floats.
-            scores = scorer.score(queries, block)
-            places = torch.arange(start, start + scores.shape[1], device=device)
-            keys = (scores.view(torch.int32).long() << 32) | (count - 1 - places)
+            # Keys sort like (score, then lower place first): the bits of floats, read as whole
+            # numbers, sort like the floats, once negative ones have the sign of a whole number.
+            bits = scorer.score(queries, block, terms=terms, first=start).view(torch.int32)
+            bits = torch.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
+            places = torch.arange(start, start + bits.shape[1], device=device)
+            keys = (bits.long() << 32) | (count - 1 - places)
             inside = (hidden_places >= start) & (hidden_places < start + columns)
-            keys[hidden_rows[inside], hidden_places[inside] - start] = NOTHING
+            keys[hidden_rows[inside], hidden_places[inside] - start] = _HIDDEN
             keys = keys.topk(min(k, keys.shape[1]), dim=1).values
             best = torch.cat([best, keys], dim=1)
             best = best.topk(min(k, best.shape[1]), dim=1).values
-    places = count - 1 - (best & (2**32 - 1))  # those of NOTHING are below zero
-    return torch.where(best == NOTHING, NOTHING, ids[places.clamp(min=0)] if count else places)
+    places = count - 1 - (best & (2**32 - 1))
+    return torch.where(best == _HIDDEN, NOTHING, ids[places.clamp(min=0)] if count else places)

@@ -20,6 +20,7 @@ from momok.storage import remove_drafts
 from momok.training.build import build_model, check_parts
 from momok.training.checkpoint import load_model
 from momok.training.metric_log import require_tensorboard
+from momok.training.pooling import fit_run, load_pool
 from momok.training.run_folder import RunFolder
 from momok.training.trainer import Trainer
 
@@ -123,6 +124,7 @@ def evaluate_run(
             graph,
             split,
             protocol=chosen,
+            pool=load_pool(folder, model, graph, state.get("selected", {})),
             memory_budget=config.evaluation.memory_mb << 20,
             progress=reporter.progress,
         )
@@ -170,6 +172,7 @@ def _fit(trainer: Trainer) -> RunFolder:
     try:
         trainer.fit()
         trainer.release()
+        fit_run(folder, trainer.runtime.device, reporter)
         evaluate_run(folder, "valid", progress=reporter)
         evaluate_run(folder, "test", progress=reporter)
     except KeyboardInterrupt:

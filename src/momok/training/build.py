@@ -107,6 +107,11 @@ def check_parts(config: RunConfig) -> None:
         if name not in known:
             meant = suggest_near_misses(name, known) or f"; there are {', '.join(known)}"
             raise ConfigError(f"{setting} = {name!r}: there is none of this name{meant}")
+    if config.evaluation.pool != "equal" and not issubclass(LOSSES[config.training.loss], RowLoss):
+        raise ConfigError(
+            f"evaluation.pool = {config.evaluation.pool}: heads are weighed by the probabilities "
+            "that a softmax gives; choose training.loss = softmax, or evaluation.pool = equal"
+        )
 
 
 def _check_widths(spec: MoMoKSpec) -> None:

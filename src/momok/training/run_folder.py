@@ -202,6 +202,16 @@ class RunFolder:
         """The model chosen on validation."""
         return self.path / "checkpoints" / "best.safetensors"
 
+    @property
+    def pool_file(self) -> Path:
+        """Weights of heads and rules, fitted on validation."""
+        return self.path / "checkpoints" / "pool.safetensors"
+
+    @property
+    def rules_file(self) -> Path:
+        """The rules that the pool knows."""
+        return self.path / "checkpoints" / "rules.safetensors"
+
     def result_path(self, split: str, protocol: str = "clean") -> Path:
         """The file of an evaluation, whether there is one or not."""
         return self.path / "results" / f"{split}{'' if protocol == 'clean' else '-published'}.json"

@@ -109,10 +109,10 @@ def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @settings(deadline=None, max_examples=30)
-@given(seed=st.integers(0, 10_000))
-def test_all_facts_not_in_train_are_counted(seed: int) -> None:
+@given(seed=st.integers(0, 10_000), pooled=st.booleans())
+def test_all_facts_not_in_train_are_counted(seed: int, *, pooled: bool) -> None:
     graph = draw_graph(seed, facts=60)
-    scorer = VectorScorer(graph, seed)
+    scorer = VectorScorer(graph, seed, softmax=pooled, pooled=pooled)
     known = np.concatenate([graph.train, graph.valid])
     valid = HeldOut.build(graph, "valid", 3)
     test = HeldOut.build(graph, "test", 1)

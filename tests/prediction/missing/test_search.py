@@ -38,15 +38,21 @@ def assert_same(found: FoundFacts, expected: list[tuple[float, int, int]]) -> No
 @given(
     seed=st.integers(0, 10_000),
     whole=st.booleans(),
-    softmax=st.booleans(),
+    softmax=st.sampled_from(["", "equal", "pooled"]),
     limit=st.integers(1, 100),
     budget=st.sampled_from([1, 500, 1 << 20]),
     floor=st.sampled_from([0.0, 0.01, 0.3, 0.5]),
 )
 def test_the_search_finds_what_looking_at_all_pairs_finds(
-    *, seed: int, whole: bool, softmax: bool, limit: int, budget: int, floor: float
+    *, seed: int, whole: bool, softmax: str, limit: int, budget: int, floor: float
 ) -> None:
-    scorer = VectorScorer(draw_graph(seed), seed, whole=whole and not softmax, softmax=softmax)
+    scorer = VectorScorer(
+        draw_graph(seed),
+        seed,
+        whole=whole and not softmax,
+        softmax=bool(softmax),
+        pooled=softmax == "pooled",
+    )
     scorer.memory_budget = budget
     found = find_new_facts(cast(Scorer, scorer), seed % 2, limit=limit, floor=floor)
     expected = [fact for fact in search_all(scorer, seed % 2) if fact[0] >= floor][:limit]

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from momok.cli.views import build_table, choose_colour, colour_name, draw_bar, format_percent
 from momok.console import make_printable
+from momok.evaluation.pool import RULES
 from momok.prediction import NewPredictions, Prediction, Predictions
 from momok.prediction.explanation import leading_expert
 
@@ -70,7 +71,10 @@ def _explain(predictions: Predictions) -> Iterator[str]:
         yield "No answers: every candidate is a known fact, or not plausible where that is asked."
         return
     heads = ", ".join(map(make_printable, predictions[0].heads))
-    yield f"score: mean probability of the heads {heads}; %: each modality's part of it"
+    what = f"mean probability of the heads {heads}"
+    if RULES in predictions.query_present:
+        what = f"pooled probability of the heads {heads} and of rules"
+    yield f"score: {what}; %: each modality's part of it"
     if predictions[0].probability is not None:
         yield "prob.: how often such an answer was a held-out fact, for a question that has one"
     absent = {m for p in predictions for m, has in p.present.items() if not has}

@@ -8,7 +8,7 @@ Shapes: B questions, N candidates, F folds, n bins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.arrays import Floats, Ints
+from momok.evaluation.pooling import Terms
 from momok.evaluation.scoring import ANSWER, QUERY_BATCH, BlockScorer, full_precision
 from momok.graph import MultimodalGraph
 from momok.graph.fact_index import UNKNOWN, FactIndex
@@ -191,11 +192,14 @@ def _score_questions(
     scorer: Scorer, entities: Ints, relations: Ints
 ) -> Iterator[tuple[str, Tensor]]:
     """Logits [B, N] of every head and of the answer."""
-    queries, pooling = scorer.encode_queries(entities, relations).vectors, scorer.pooling
+    queries, pooling = scorer.encode_queries(entities, relations), scorer.pooling
     scores: list[tuple[str, Tensor]] = []
     with full_precision():
         answers = BlockScorer(pooling).answer(
-            queries, scorer.candidates.vectors, lambda head, costs: scores.append((head, -costs))
+            queries.vectors,
+            scorer.candidates.vectors,
+            lambda head, costs: scores.append((head, -costs)),
+            terms=queries.terms,
         )
     for head, values in scores:
         said = pooling.compute_log_probabilities(values).exp() if scorer.model.softmax else None
@@ -203,16 +207,24 @@ def _score_questions(
     yield ANSWER, _find_log_odds(answers)
 
 
-def _score_facts(scorer: Scorer, heads: Ints, relation: int, reverse: dict[str, Tensor]) -> Tensor:
+def _score_facts(
+    scorer: Scorer,
+    heads: Ints,
+    relation: int,
+    reverse: tuple[Mapping[str, Tensor], Terms | None],
+) -> Tensor:
     """Logits [B, N] of the facts of some heads of a relation with all tails."""
     candidates = scorer.candidates.vectors
     ids = torch.from_numpy(heads).to(scorer.model.device)
-    forward = scorer.encode_relation(heads, relation)
+    (forward, terms), (backward, back_terms) = scorer.encode_relation(heads, relation), reverse
     with full_precision():
-        tail = BlockScorer(scorer.pooling).answer(forward, candidates)
-        head = BlockScorer(scorer.pooling).answer(
-            reverse, {h: vectors[ids] for h, vectors in candidates.items()}
-        )
+        tail = BlockScorer(scorer.pooling).answer(forward, candidates, terms=terms)
+        # heads are in no order: their evidence is looked up
+        order = torch.argsort(ids)
+        of_heads = {h: vectors[ids[order]] for h, vectors in candidates.items()}
+        back_terms = None if back_terms is None else back_terms.restrict(ids[order])
+        head = BlockScorer(scorer.pooling).answer(backward, of_heads, terms=back_terms)
+        head = head[:, torch.argsort(order)]
     return _find_log_odds(torch.minimum(tail, head.T))
 
 

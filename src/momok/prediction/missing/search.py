@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.arrays import Floats, Ints
+from momok.evaluation.pooling import Terms
 from momok.evaluation.scoring import BlockScorer, find_largest_norm, full_precision, score_pairs
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
@@ -135,24 +136,30 @@ class _Search:
         cells = max(scorer.memory_budget // _BYTES_PER_CELL, 1)
         self.tile_columns = min(_TILE_COLUMNS, cells)
         self.tile_rows = max(min(_TILE_ROWS, cells // self.tile_columns), 1)
-        size = self.tile_rows * self.tile_columns
-        self._buffers = [torch.empty(size, device=self.device) for _ in range(2)]
         self._answers = BlockScorer(scorer.pooling), BlockScorer(scorer.pooling)
+        self._scorer_of_bounds = BlockScorer(scorer.pooling)
         self.tail_vectors = scorer.candidates.vectors
         if len(tails) < scorer.graph.num_entities:
             self.tail_vectors = _choose(scorer.candidates.vectors, tails)
-        self.tail_queries = scorer.encode_relation(tails, relation + scorer.graph.num_relations)
+        self.tail_queries, self.tail_terms = scorer.encode_relation(
+            tails, relation + scorer.graph.num_relations
+        )
 
     def encode_heads(self, heads: Ints) -> None:
         self.heads = heads
-        self.head_queries = self.scorer.encode_relation(heads, self.relation)
+        self.head_queries, self.head_terms = self.scorer.encode_relation(heads, self.relation)
         self.head_vectors = _choose(self.scorer.candidates.vectors, heads)
         # A float32 product of d terms is off by at most d * eps * |q| |c|, twice to be safe.
         sides = (self.head_queries, self.tail_vectors), (self.tail_queries, self.head_vectors)
         self.margin = max(
-            2 * q.shape[1] * _EPSILON * find_largest_norm(q) * find_largest_norm(candidates[head])
-            for queries, candidates in sides
-            for head, q in queries.items()
+            sum(
+                2 * q.shape[1] * _EPSILON * find_largest_norm(q) * find_largest_norm(others[head])
+                for head, q in queries.items()
+            )
+            * (1.0 if terms is None else max(1.0, float(terms.weights.max())))
+            for (queries, others), terms in zip(
+                sides, (self.head_terms, self.tail_terms), strict=True
+            )
         )
 
     def search_rows(self, rows: slice) -> None:
@@ -193,23 +200,24 @@ class _Search:
             self._score(chosen // width + rows.start, chosen % width + columns.start)
 
     def _bound(self, rows: slice, columns: slice) -> Tensor:
-        """The largest logit of any head for every pair."""
-        shape = rows.stop - rows.start, columns.stop - columns.start
-        bound, scratch = (part[: shape[0] * shape[1]].view(shape) for part in self._buffers)
-        for number, (head, queries) in enumerate(self.head_queries.items()):
-            tails = self.tail_vectors[head][columns].T
-            torch.mm(queries[rows], tails, out=scratch if number else bound)
-            if number:
-                torch.maximum(bound, scratch, out=bound)
-        return bound
+        """What the logit of the answer to (head, relation, ?) cannot exceed, for every pair."""
+        return self._scorer_of_bounds.bound(
+            _choose(self.head_queries, rows),
+            _choose(self.tail_vectors, columns),
+            terms=_restrict(self.head_terms, rows, self.tails[columns]),
+        )
 
     def _tighten(self, bound: Tensor, rows: slice, columns: slice) -> Tensor:
         """The logit of the score itself, in float32: for many pairs cheaper than products."""
         tail_answers = self._answers[0].answer(
-            _choose(self.head_queries, rows), _choose(self.tail_vectors, columns)
+            _choose(self.head_queries, rows),
+            _choose(self.tail_vectors, columns),
+            terms=_restrict(self.head_terms, rows, self.tails[columns]),
         )
         head_answers = self._answers[1].answer(
-            _choose(self.tail_queries, columns), _choose(self.head_vectors, rows)
+            _choose(self.tail_queries, columns),
+            _choose(self.head_vectors, rows),
+            terms=_restrict(self.tail_terms, columns, self.heads[rows]),
         )
         score = torch.minimum(tail_answers, head_answers.T)
         # Its rounding, on top of that of the logits, grows where float32 probabilities crowd at 1.
@@ -218,18 +226,20 @@ class _Search:
 
     def _least(self) -> float:
         """The least bound of a pair that can still be among the best."""
-        return self.scorer.pooling.find_least_score(self.best.least) - self.margin
+        return self.scorer.pooling.find_least_bound(self.best.least) - self.margin
 
     def _score(self, rows: Tensor, columns: Tensor) -> None:
         budget = self.scorer.memory_budget
+        ids = [torch.from_numpy(part).to(self.device) for part in (self.heads, self.tails)]
+        sides = (
+            (self.head_queries, self.tail_vectors, self.head_terms, rows, columns, ids[1][columns]),
+            (self.tail_queries, self.head_vectors, self.tail_terms, columns, rows, ids[0][rows]),
+        )
         tail_answers, head_answers = (
             self.scorer.pooling.pool(
-                score_pairs(queries, candidates, one, other, memory_budget=budget)
+                score_pairs(queries, others, one, other, memory_budget=budget), terms, one, asked
             )
-            for queries, candidates, one, other in (
-                (self.head_queries, self.tail_vectors, rows, columns),
-                (self.tail_queries, self.head_vectors, columns, rows),
-            )
+            for queries, others, terms, one, other, asked in sides
         )
         self.best.offer(
             FoundFacts(
@@ -267,6 +277,15 @@ class _Best:
         if len(best) == self.limit:
             self.least = max(self.least, float(best.scores[-1]))
         return best
+
+
+def _restrict(terms: Terms | None, rows: slice, candidates: Ints) -> Terms | None:
+    """The terms of some queries, for the candidates of a tile."""
+    if terms is None:
+        return None
+    device = terms.weights.device
+    chosen = torch.arange(rows.start, rows.stop, device=device)
+    return terms.select(chosen).restrict(torch.from_numpy(candidates).to(device))
 
 
 def _choose(vectors: Mapping[str, Tensor], rows: slice | Ints) -> dict[str, Tensor]:
