@@ -293,7 +293,7 @@ def _fit(data: _Data, start: _Weights, *, ridge: float | None) -> _Weights:
             loss = loss + ridge * of_relation.square().sum()
         loss = loss / len(data.fold)
         loss.backward()
-        return float(loss)
+        return float(loss.detach())
 
     with torch.enable_grad():
         optimizer.step(compute)  # type: ignore[no-untyped-call]

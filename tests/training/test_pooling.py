@@ -1,0 +1,81 @@
+"""The preset ``pool`` on the world graph, from training to answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from momok.config import resolve_config
+from momok.errors import CheckpointError, ConfigError
+from momok.prediction import Predictor
+from momok.training import RunFolder
+from momok.training.api import evaluate_run, resume, train
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    overrides = {
+        "training.epochs": 4,
+        "model.structure_width": 64,
+        "model.modalities": ("structure", "text"),
+    }
+    config = resolve_config("pool", overrides=overrides)
+    path = tmp_path_factory.mktemp("runs") / "world"
+    return train("world", config, run=path, progress=False)
+
+
+def test_the_pool_is_not_worse_than_its_best_head(run: RunFolder) -> None:
+    found = {name: m.mrr for name, m in evaluate_run(run, "valid").overall.items()}
+    heads = [found[head] for head in ("structure", "text")]
+    assert all(mrr is not None for mrr in heads)
+    answer = found["answer"]
+    assert answer is not None
+    assert answer > max(mrr for mrr in heads if mrr is not None)
+
+
+def test_answers_are_probabilities_with_a_part_of_the_rules(run: RunFolder) -> None:
+    predictor = Predictor(run)
+    assert predictor.modalities == ("structure", "text", "rules")
+    count = predictor.graph.num_entities
+    [found] = predictor.predict_many([("Greece", "borders", None)], k=count)
+    assert sum(answer.score for answer in found) == pytest.approx(1.0, abs=1e-4)
+    for answer in found:
+        assert sum(answer.shares.values()) == pytest.approx(1.0)
+    assert found[0].shares["rules"] > 0
+    first = found[0]
+    facts = [("Greece", "borders", first.label)]
+    assert predictor.score_facts(facts).answer[0] == pytest.approx(first.score, rel=1e-5)
+    why = predictor.explain("Greece", "borders", first.label)
+    assert why.probability == pytest.approx(first.score, rel=1e-5)
+    assert [part.name for part in why.modalities] == ["structure", "text", "rules"]
+    assert sum(part.share for part in why.modalities) == pytest.approx(1.0)
+
+
+def test_a_run_killed_before_the_fit_is_completed(run: RunFolder) -> None:
+    before = run.pool_file.read_bytes(), run.rules_file.read_bytes()
+    run.pool_file.unlink()
+    run.rules_file.unlink()
+    run.set_state("trained")
+    resume(run.path, progress=False)
+    assert (run.pool_file.read_bytes(), run.rules_file.read_bytes()) == before
+
+
+def test_a_damaged_pool_is_one_line(run: RunFolder, tmp_path: Path) -> None:
+    kept = run.pool_file.read_bytes()
+    damaged = bytearray(kept)
+    damaged[-3] ^= 255
+    try:
+        run.pool_file.write_bytes(bytes(damaged))
+        with pytest.raises(CheckpointError, match=r"pool\.safetensors"):
+            Predictor(run)
+    finally:
+        run.pool_file.write_bytes(kept)
+    assert np.isfinite(evaluate_run(run).overall["answer"].mrr or np.nan)
+
+
+def test_only_probabilities_are_pooled() -> None:
+    config = resolve_config("default", overrides={"evaluation.pool": "heads"})
+    with pytest.raises(ConfigError, match=r"evaluation\.pool = heads"):
+        train("world", config, progress=False)
