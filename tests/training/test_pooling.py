@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -62,7 +60,7 @@ def test_a_run_killed_before_the_fit_is_completed(run: RunFolder) -> None:
     assert (run.pool_file.read_bytes(), run.rules_file.read_bytes()) == before
 
 
-def test_a_damaged_pool_is_one_line(run: RunFolder, tmp_path: Path) -> None:
+def test_a_damaged_pool_is_one_line(run: RunFolder) -> None:
     kept = run.pool_file.read_bytes()
     damaged = bytearray(kept)
     damaged[-3] ^= 255
