@@ -325,8 +325,9 @@ def test_calibrated_numbers_are_those_of_the_run(
     predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Doubled:
-        def apply(self, name: str, probability: float) -> float:
-            return 2 * probability + (name == "answer")
+        def apply(self, name: str, probability: list[float], rest: object) -> np.ndarray:
+            assert rest == {}  # of sigmoids, which share nothing
+            return 2 * np.array(probability) + (name == "answer")
 
     monkeypatch.setattr(predictor.scorer, "calibration", Doubled())
     explanation = predictor.explain(*FACTS[0])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from momok.config import resolve_config
 from momok.errors import CheckpointError, ConfigError
 from momok.prediction import Predictor
+from momok.prediction.calibration.fit import calibrate_run
+from momok.reporting.report import write_report
 from momok.training import RunFolder
 from momok.training.api import evaluate_run, resume, train
 
@@ -49,6 +53,40 @@ def test_answers_are_probabilities_with_a_part_of_the_rules(run: RunFolder) -> N
     assert why.probability == pytest.approx(first.score, rel=1e-5)
     assert [part.name for part in why.modalities] == ["structure", "text", "rules"]
     assert sum(part.share for part in why.modalities) == pytest.approx(1.0)
+
+
+def test_probabilities_of_a_pool_are_those_of_shares_and_rise_with_the_score(
+    run: RunFolder,
+) -> None:
+    calibrate_run(run)
+    predictor = Predictor(run)
+    graph = predictor.graph
+    count = graph.num_entities
+    [found] = predictor.predict_many([("Greece", "borders", None)], k=count)
+    known = [answer.score for answer in found if answer.known in ("train", "valid")]
+    assert known
+    assert predictor.calibration is not None
+    fitted = predictor.calibration.outputs["answer"].map
+    rest = 1 - sum(known)
+    scores = np.array([answer.score for answer in found])
+    share = scores / rest
+    logits = np.log(share) - np.log(np.maximum(1 - share, 1e-3))
+    probabilities = np.array([answer.probability for answer in found], dtype=float)
+    assert probabilities == pytest.approx(fitted.apply_to_logits(logits), rel=1e-3)
+    rising = scores[:-1] > scores[1:]
+    assert (np.diff(probabilities)[rising] < 0).all()
+    facts = [("Greece", "borders", answer.label) for answer in found[:5]]
+    assert predictor.score_facts(facts).probability == pytest.approx(probabilities[:5], rel=1e-5)
+    why = predictor.explain(*facts[0])
+    assert why.calibrated == pytest.approx(probabilities[0], rel=1e-5)
+
+
+def test_the_report_says_how_sure_the_best_answers_of_a_pool_are(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    calibrate_run(run)
+    page = write_report([run.path], out=tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "of the best answers to" in page
 
 
 def test_a_run_killed_before_the_fit_is_completed(run: RunFolder) -> None:

@@ -82,7 +82,7 @@ class Terms:
 
     def find_evidence(self, rows: Tensor, ids: Tensor) -> Tensor:
         """What rules add to the scores of candidates ``ids`` [P] for queries ``rows`` [P]."""
-        if not len(self.columns):
+        if not len(self.columns) or not len(ids):
             return self.values.new_zeros(len(rows), dtype=torch.float64)
         width = int(max(self.columns.max(), ids.max())) + 1
         keys, wanted = self.rows * width + self.columns, rows * width + ids

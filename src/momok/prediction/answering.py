@@ -68,10 +68,11 @@ def find_answers(
     answers = replace(answers, known=known)
     if (calibration := scorer.calibration) is None:
         return answers
+    rest = scorer.find_rest(queries, entities, relations)
     return replace(
         answers,
-        probabilities=calibration.apply(ANSWER, np.maximum(answers.scores, 0.0)),
-        head_probabilities={h: calibration.apply(h, p) for h, p in answers.heads.items()},
+        probabilities=calibration.apply(ANSWER, np.maximum(answers.scores, 0.0), rest),
+        head_probabilities={h: calibration.apply(h, p, rest) for h, p in answers.heads.items()},
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from momok.arrays import Ints
+from momok.arrays import Floats, Ints
 from momok.evaluation.ranking import AnswerRanker, RankedQueries
 from momok.evaluation.scoring import ANSWER
 from momok.graph import SPLIT_NAMES
@@ -60,6 +60,7 @@ class Explainer:
         )
         split = int(self._graph.fact_index.find_splits(_one(entity), _one(query), _one(answer))[0])
         rank, candidates = self._rank(encoded, entity, query, answer)
+        rest = self._scorer.find_rest(encoded, _one(entity), _one(query))
         support = [
             self._support(side, other, (head, relation, tail), limit)
             for side, other in ((head, tail), (tail, head))
@@ -69,10 +70,10 @@ class Explainer:
             asked=asked,
             known=None if split == UNKNOWN else SPLIT_NAMES[split],
             probability=probability,
-            calibrated=self._calibrate(ANSWER, probability),
+            calibrated=self._calibrate(ANSWER, probability, rest),
             rank=rank,
             candidates=candidates,
-            heads=tuple(self._describe_heads(scores, encoded, answer)),
+            heads=tuple(self._describe_heads(scores, encoded, answer, rest)),
             modalities=self._describe_modalities(shares, head, tail),
             experts=self._describe_experts(encoded, query, answer),
             relation_queries=int(self.query_counts[query]),
@@ -88,7 +89,11 @@ class Explainer:
     # -- the number and its parts ----------------------------------------------------------
 
     def _describe_heads(
-        self, scores: Mapping[str, Tensor], encoded: Encoded, answer: int
+        self,
+        scores: Mapping[str, Tensor],
+        encoded: Encoded,
+        answer: int,
+        rest: Mapping[str, Floats],
     ) -> Iterator[HeadPart]:
         pooling = self._scorer.pooling
         shares = compute_head_shares(scores, pooling)
@@ -99,13 +104,13 @@ class Explainer:
             yield HeadPart(
                 name=head,
                 probability=probability,
-                calibrated=self._calibrate(head, probability),
+                calibrated=self._calibrate(head, probability, rest),
                 share=float(shares[head]),
             )
 
-    def _calibrate(self, name: str, probability: float) -> float | None:
+    def _calibrate(self, name: str, probability: float, rest: Mapping[str, Floats]) -> float | None:
         calibration = self._scorer.calibration
-        return None if calibration is None else float(calibration.apply(name, probability))
+        return None if calibration is None else calibration.apply(name, [probability], rest).item()
 
     def _rank(self, encoded: Encoded, entity: int, query: int, answer: int) -> tuple[int, int]:
         """The filtered rank of the answer, and among how many candidates."""

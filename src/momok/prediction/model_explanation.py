@@ -44,7 +44,8 @@ class ModelExplanation:
     Attributes:
         graph: the name of the graph.
         relations: the R relations.
-        modalities: the M modalities, the columns of ``fusion`` and ``shares``.
+        modalities: the M modalities, the columns of ``fusion`` and ``shares``; of a pool, ``rules``
+            is one more of ``shares``.
         queries: by side [R], how many train queries there are.
         experts: by modality and side [R, K], the average gate; rows sum to one.
         fusion: by side [R, M], the joint head's average attention on the query's modalities; rows
@@ -116,7 +117,7 @@ class ModelExplanation:
         return self.relations[row].to_json() | {
             "queries": {side: int(counts[row]) for side, counts in self.queries.items()},
             "experts": {modality: choose(by_side) for modality, by_side in self.experts.items()},
-            "fusion": None if self.fusion is None else choose(self.fusion, self.modalities),
+            "fusion": None if self.fusion is None else choose(self.fusion, tuple(self.cka)),
             "shares": choose(self.shares, self.modalities),
         }
 
@@ -143,7 +144,7 @@ def explain_model(
         return ModelExplanation(
             graph=graph.name,
             relations=tuple(describe_relation(graph, r) for r in range(graph.num_relations)),
-            modalities=model.modalities,
+            modalities=predictor.modalities,
             queries=_by_side(predictor.explainer.query_counts.numpy()),
             experts={modality: _by_side(gate.cpu().numpy()) for modality, gate in gates.items()},
             fusion=None if fusion is None else _by_side(fusion),
@@ -159,8 +160,8 @@ def _average_modalities(predictor: Predictor, progress: Progress) -> tuple[Float
     """[2R, M] each: the mean attention, if there is any, and shares; NaN without a query."""
     queries, scorer = predictor.explainer.queries, predictor.scorer
     relations = 2 * predictor.graph.num_relations
-    attention = torch.zeros(relations, len(scorer.modalities), dtype=torch.float64)
-    shares = attention.clone()
+    attention = torch.zeros(relations, len(predictor.model.modalities), dtype=torch.float64)
+    shares = torch.zeros(relations, len(scorer.modalities), dtype=torch.float64)  # and of rules
     order = torch.argsort(queries.relations, stable=True)
     done = 0
     for chosen in torch.split(order, QUERY_BATCH):

@@ -167,19 +167,29 @@ class Predictor:
         entities, relations, answers = ids.T if asked == "tail" else ids[:, ::-1].T
         if asked == "head":
             relations = relations + self.graph.num_relations
-        probabilities = {head: np.empty(len(ids)) for head in self.heads}
-        answer, pooling = np.empty(len(ids)), self.scorer.pooling
+        said = {name: np.empty(len(ids)) for name in (*self.heads, ANSWER)}
+        calibrated = {name: np.empty(len(ids)) for name in said}
+        pooling = self.scorer.pooling
         for chosen in _batch_by_relation(relations):
             encoded = self.scorer.encode_queries(entities[chosen], relations[chosen])
             places = torch.arange(len(chosen), device=self.model.device)
             others = torch.from_numpy(answers[chosen]).to(self.model.device)
             logits = self.scorer.score_pairs(encoded.vectors, places, others)
             for head, values in logits.items():
-                said = pooling.compute_log_probabilities(values).exp()
-                probabilities[head][chosen] = said.cpu().numpy()
-            answer[chosen] = pooling.pool(logits, encoded.terms, places, others).cpu().numpy()
-        calibrated = None if self.calibration is None else self.calibration.apply(ANSWER, answer)
-        return FactScores(answer=answer, heads=probabilities, probability=calibrated)
+                said[head][chosen] = pooling.compute_log_probabilities(values).exp().cpu().numpy()
+            pooled = pooling.pool(logits, encoded.terms, places, others)
+            said[ANSWER][chosen] = pooled.cpu().numpy()
+            if self.calibration is not None:
+                rest = self.scorer.find_rest(encoded, entities[chosen], relations[chosen])
+                for name, raw in said.items():
+                    calibrated[name][chosen] = self.calibration.apply(name, raw[chosen], rest)
+        answer, probability = said.pop(ANSWER), calibrated.pop(ANSWER)
+        return FactScores(
+            answer=answer,
+            heads=said,
+            probability=probability if self.calibration is not None else None,
+            head_probabilities=calibrated if self.calibration is not None else None,
+        )
 
     def explain(
         self, head: Name, relation: Name, tail: Name, *, asked: Side = "tail", limit: int = 5

@@ -155,11 +155,13 @@ class FactScores:
         heads: per head [n] probabilities.
         probability: [n] the calibrated answer, for the question that was asked; None in a run that
             is not calibrated.
+        head_probabilities: per head [n], likewise.
     """
 
     answer: Floats
     heads: dict[str, Floats]
     probability: Floats | None = None
+    head_probabilities: dict[str, Floats] | None = None
 
     def __len__(self) -> int:
         return len(self.answer)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from momok.arrays import Ints
+from momok.arrays import Floats, Ints
 from momok.errors import CheckpointError, RunError
 from momok.evaluation.pool import RULES
 from momok.evaluation.pooling import Terms, choose_pooling, join_terms
@@ -28,8 +28,10 @@ from momok.evaluation.scoring import (
     full_precision,
     score_pairs,
 )
+from momok.graph.fact_index import FactIndex
 from momok.model import Candidates, Queries
 from momok.model.fusions import ModalityFusion
+from momok.prediction.calibration.maps import compute_rest
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration, load_calibration
 from momok.prediction.explanation import average_branches, compute_modality_shares
 from momok.prediction.original_graph import GraphSource, find_source
@@ -166,6 +168,24 @@ class Scorer:
             memory_budget=self.memory_budget,
         )
 
+    def find_rest(self, queries: Encoded, entities: Ints, relations: Ints) -> dict[str, Floats]:
+        """Per head and for the answer, what facts of train and validation leave of the probability
+        of queries [B]; empty where answers do not share one."""
+        if not self.model.softmax:
+            return {}
+        rows, ids = map(torch.from_numpy, self._known.lookup(entities, relations))
+        rows, ids = rows.to(self.model.device), ids.to(self.model.device)
+        scores = self.score_pairs(queries.vectors, rows, ids)
+        said = {
+            head: self.pooling.compute_log_probabilities(values).exp()
+            for head, values in scores.items()
+        }
+        said[ANSWER] = self.pooling.pool(scores, queries.terms, rows, ids)
+        return {
+            name: compute_rest(rows, probabilities, len(entities)).cpu().numpy()
+            for name, probabilities in said.items()
+        }
+
     def compute_shares(
         self,
         scores: Mapping[str, Tensor],
@@ -206,6 +226,12 @@ class Scorer:
         total = found.sum(dim=1, keepdim=True)
         found = torch.where(total > 0, found / total, weights / weights.sum(dim=1, keepdim=True))
         return dict(zip(names, found.T, strict=True))
+
+    @cached_property
+    def _known(self) -> FactIndex:
+        """The facts of train and validation: those of test stand for what nobody knows."""
+        graph = self.graph
+        return FactIndex([graph.train, graph.valid], graph.num_entities, graph.num_relations)
 
     @cached_property
     def source(self) -> GraphSource:

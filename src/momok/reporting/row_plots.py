@@ -184,14 +184,14 @@ def draw_differences(
 def draw_experts(explanation: ModelExplanation) -> Figure:
     """Draw the average gate of every expert by relation, for both questions of each modality."""
     rows, names, remark = _choose_explained(explanation)
-    count, experts = len(explanation.modalities), explanation.num_experts
+    count, experts = len(explanation.cka), explanation.num_experts
     width = min(max(0.42 * 2 * experts, 1.5), 4.0)  # inches of a modality
     figure = Figure(figsize=(3.4 + width * count, _ROW * len(rows) + 1.7), layout="constrained")
     panels = figure.subplots(1, count, sharey=True, squeeze=False, gridspec_kw={"wspace": 0.1})[0]
     # Tail and head gates [R, K] side by side, with a gap of 0.3 cells between them.
     edges = np.concatenate([np.arange(experts + 1), experts + 0.3 + np.arange(experts + 1)])
     numbers = [str(number) for number in range(1, experts + 1)]
-    for axes, modality in zip(panels, explanation.modalities, strict=True):
+    for axes, modality in zip(panels, explanation.cka, strict=True):
         gates = explanation.experts[modality]
         gap = np.full((len(rows), 1), np.nan)
         cells = np.hstack([gates["tail"][rows], gap, gates["head"][rows]])
@@ -223,10 +223,9 @@ def draw_modalities(explanation: ModelExplanation) -> Figure:
     panels = figure.subplots(1, len(weights), sharey=True, squeeze=False)[0]
     for axes, (title, shares) in zip(panels, weights.items(), strict=True):
         left = np.zeros(len(rows))
-        for place, (modality, colour) in enumerate(
-            style.choose_colours(explanation.modalities).items()
-        ):
-            values = 100 * shares[:, place]
+        colours = style.choose_colours(explanation.modalities)
+        for (modality, colour), column in zip(colours.items(), shares.T, strict=False):
+            values = 100 * column
             axes.barh(
                 range(len(rows)), values, 0.72, left, color=colour, edgecolor=PAPER,
                 linewidth=0.6, label=style.fit_text(modality, _LONGEST_NAME),
@@ -245,12 +244,12 @@ def draw_modalities(explanation: ModelExplanation) -> Figure:
 def draw_disentanglement(explanation: ModelExplanation) -> Figure:
     """Draw how alike the experts of every modality are, and the CLUB estimate over training."""
     estimates = explanation.mutual_information
-    ratios = [1.0] * len(explanation.modalities) + ([1.9] if estimates else [])
+    ratios = [1.0] * len(explanation.cka) + ([1.9] if estimates else [])
     figure = Figure(figsize=(2.4 * sum(ratios) + 0.6, 2.9), layout="constrained")
     panels = figure.subplots(
         1, len(ratios), squeeze=False, gridspec_kw={"width_ratios": ratios, "wspace": 0.08}
     )[0]
-    for axes, modality in zip(panels, explanation.modalities, strict=False):
+    for axes, modality in zip(panels, explanation.cka, strict=False):
         matrix = explanation.cka[modality]
         _draw_cells(axes, matrix, "{:.2f}", np.arange(len(matrix) + 1.0))
         axes.set_aspect("equal")

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from momok.config import resolve_config
 from momok.prediction.calibration.counts import BIN_LOGITS, Counts
-from momok.prediction.calibration.fit import EDGES, choose_map, compute_reliability
+from momok.prediction.calibration.fit import (
+    EDGES,
+    calibrate_run,
+    choose_map,
+    compute_reliability,
+)
 from momok.prediction.calibration.maps import fit_map
+from momok.prediction.calibration.record import load_calibration
+from momok.training import train
 from tests.prediction.calibration.test_maps import (
     DISTORTIONS,
     IDENTITY,
@@ -18,6 +27,7 @@ from tests.prediction.calibration.test_maps import (
     make_line,
     sigmoid,
 )
+from tests.prediction.vector_scorer import draw_graph
 
 # -- choosing ------------------------------------------------------------------------------------
 
@@ -118,3 +128,31 @@ def test_reliability_against_plain_loops() -> None:
     assert result.ece_shown == pytest.approx(
         sum(n * abs(p - o) for n, p, o in shown) / sum(n for n, _, _ in shown)
     )
+
+
+def test_intervals_of_the_best_answers_cover_what_fresh_questions_show() -> None:
+    fitted = make_line(1.0, 0.5)  # too sure
+    judged = compute_reliability(fitted, *[draw(sigmoid(BIN_LOGITS), seed=1, size=2_000)] * 2).top
+    assert judged is not None
+    assert judged.count == 2_000
+    low, high = judged.observed_interval
+    assert low < judged.observed < high
+    assert high - low == pytest.approx(
+        2 * 1.96 * np.sqrt(judged.observed * (1 - judged.observed) / 2_000), rel=0.1
+    )
+    every = draw(sigmoid(BIN_LOGITS), seed=2)
+    truth = compute_reliability(fitted, every, every)
+    assert truth.ece_top is not None
+    assert judged.ece_interval[0] < truth.ece_top < judged.ece_interval[1]
+
+
+@pytest.mark.parametrize("preset", ["pool", "complex", "default"])
+def test_a_handful_of_facts_is_trained_and_calibrated(preset: str, tmp_path: Path) -> None:
+    for seed, facts in enumerate((4, 9, 30)):
+        graph = draw_graph(seed, entities=facts // 2 + 1, facts=facts)
+        config = resolve_config(preset, overrides=["training.epochs=2"])
+        run = train(graph, config, run=tmp_path / f"{seed}", progress=False)
+        calibrate_run(run)
+        calibration = load_calibration(run)
+        assert calibration is not None
+        assert all(np.isfinite(output.map.knots).all() for output in calibration.outputs.values())

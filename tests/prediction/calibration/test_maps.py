@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
@@ -20,6 +21,7 @@ from momok.prediction.calibration.maps import (
     METHODS,
     CalibrationMap,
     Method,
+    compute_share_logits,
     fit_map,
     pool_adjacent,
 )
@@ -81,10 +83,28 @@ def test_platt_is_that_of_another_optimiser(slope: float) -> None:
         rest = true + false - target
         return float((target * np.logaddexp(0, -z) + rest * np.logaddexp(0, z)).sum())
 
-    bounds = [(0, None), (None, None)]
+    bounds = [(1e-4, None), (None, None)]  # a level line would tie different answers
     best = minimize(loss, np.ones(2), bounds=bounds, method="L-BFGS-B", tol=1e-14)
     assert loss(np.array(get_line(fitted))) <= best.fun + 1e-6
     assert get_line(fitted) == pytest.approx(best.x, abs=2e-3)
+
+
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+@pytest.mark.parametrize("name", [*DISTORTIONS, "nothing to learn"])
+def test_different_scores_get_different_probabilities(method: Method, name: str) -> None:
+    """Within the data, beyond its ends, and where one step would do for all; up to sigmoid(15)."""
+    truth = distort(name) if name in DISTORTIONS else np.full(len(BIN_LOGITS), 0.3)
+    true, false = draw(truth, seed=6, size=300)
+    fitted = fit_map(method, BIN_LOGITS, true, false)
+    assert (np.diff(fitted.apply_to_logits(np.linspace(-15, 15, 20_001))) > 0).all()
+
+
+def test_shares_rise_with_the_probability_through_one() -> None:
+    probabilities = torch.logspace(-20, 0, 400, dtype=torch.float64)
+    logits = compute_share_logits(probabilities, torch.tensor(0.2, dtype=torch.float64))
+    assert (logits.diff() > 0).all()
+    share = probabilities[probabilities < 0.19] / 0.2
+    assert torch.allclose(logits[: len(share)], torch.logit(share))
 
 
 def test_isotonic_is_that_of_scikit_learn() -> None:

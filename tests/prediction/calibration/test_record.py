@@ -110,8 +110,8 @@ def test_the_calibration_of_another_checkpoint_is_not_used(run: RunFolder) -> No
     [
         ("{", "not valid JSON"),
         ("[]", "expected names with values"),
-        ('{"format": "momok-calibration", "version": 1}', "version = 1: expected 2"),
-        ('{"format": "momok-calibration", "version": 2}', "selected is missing"),
+        ('{"format": "momok-calibration", "version": 2}', "version = 2: expected 3"),
+        ('{"format": "momok-calibration", "version": 3}', "selected is missing"),
         (b"\xff", "not valid JSON"),
     ],
 )

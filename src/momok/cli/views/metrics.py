@@ -130,6 +130,25 @@ def _format(metrics: Metrics, hits: tuple[int, ...]) -> list[str]:
     return [*(format_percent(share, 2, "") for share in shares), mean_rank]
 
 
+def describe_best_answers(calibration: Calibration) -> str:
+    """How sure the best answers to test questions were and how often right."""
+    judged = calibration.outputs[ANSWER].calibrated
+    if judged is None or judged.top is None or judged.ece_top is None:
+        return ""
+    top = judged.top
+    right, ece = (
+        f"{100 * value:.1f}% ({100 * low:.1f} to {100 * high:.1f})"
+        for value, (low, high) in (
+            (top.observed, top.observed_interval),
+            (judged.ece_top, top.ece_interval),
+        )
+    )
+    return (
+        f"best answers of {top.count:,.0f} test questions: right {right}, said "
+        f"{100 * top.predicted:.1f}%, ECE {ece}; 95% intervals"
+    )
+
+
 def build_calibration_table(calibration: Calibration) -> Table:
     """One row per calibrated output: its method, and how good it was before and after."""
     rows = []
@@ -147,4 +166,5 @@ def build_calibration_table(calibration: Calibration) -> Table:
         rows=rows,
         text=2,
         title="Calibration: fitted on validation, judged on test",
+        caption=describe_best_answers(calibration),
     )

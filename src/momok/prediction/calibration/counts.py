@@ -22,7 +22,11 @@ from momok.evaluation.pooling import Terms
 from momok.evaluation.scoring import ANSWER, QUERY_BATCH, BlockScorer, full_precision
 from momok.graph import MultimodalGraph
 from momok.graph.fact_index import UNKNOWN, FactIndex
-from momok.prediction.calibration.maps import LOGIT_LIMIT
+from momok.prediction.calibration.maps import (
+    LOGIT_LIMIT,
+    compute_rest,
+    compute_share_logits,
+)
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
@@ -33,8 +37,9 @@ BIN_LOGITS: Floats = -LOGIT_LIMIT + _WIDTH * (np.arange(NUM_BINS, dtype=np.float
 
 SEED = 0  # of folds and samples: not the run's, so that runs differ in nothing but the model
 _CELLS_AT_ONCE = 1 << 22  # exact in the float32 that histc counts with, up to 2**24
-_FACT_CELLS = 100_000_000  # facts that are looked at, unless held-out ones alone need more
+_FACT_CELLS = 300_000_000  # answers that are computed, unless held-out facts alone need more
 _MIN_SAMPLE, _ENOUGH = 16, 256  # heads per relation, even if that is all of them
+_FEWER = 4  # so many times fewer of the entities that a relation does not have in train
 
 
 @dataclass(frozen=True)
@@ -54,11 +59,19 @@ class Counts:
         """Nothing counted yet."""
         return Counts(np.zeros((folds, NUM_BINS)), np.zeros((folds, NUM_BINS)))
 
-    def add(self, logits: Tensor, is_true: Tensor, fold: int, weight: float = 1.0) -> None:
-        """Count logits of any shape but those at minus infinity."""
-        true = _count_bins(logits[is_true])
-        self.true[fold] += weight * true
-        self.false[fold] += weight * (_count_bins(logits) - true)
+    def add(
+        self, logits: Tensor, is_true: Tensor, fold: int, weights: Floats | None = None
+    ) -> None:
+        """Count logits of any shape but those at minus infinity, each for as many as ``weights``
+        of that shape say."""
+        if weights is None:
+            true = _count_bins(logits[is_true])
+            self.true[fold] += true
+            self.false[fold] += _count_bins(logits) - true
+        else:
+            # apart, not subtracted: weighted counts would be rounded below zero
+            self.true[fold] += _count_bins(logits.masked_fill(~is_true, -torch.inf), weights)
+            self.false[fold] += _count_bins(logits.masked_fill(is_true, -torch.inf), weights)
 
     def merge(self) -> tuple[Floats, Floats]:
         """All folds together: (true [n], false [n])."""
@@ -115,7 +128,7 @@ def count_questions(
     for batch, fold in _deal(keys, held_out, np.random.default_rng(SEED)):
         relations, entities = np.divmod(batch, scorer.graph.num_entities)
         is_true, is_known = held_out.mark(entities, relations, scorer.model.device)
-        for name, logits in _score_questions(scorer, entities, relations):
+        for name, logits in _score_questions(scorer, held_out, entities, relations):
             logits[is_known] = -torch.inf
             every[name].add(logits, is_true, fold)
             largest, ids = logits.max(dim=1, keepdim=True)
@@ -130,50 +143,110 @@ def count_facts(
 ) -> dict[str, Counts]:
     """Count all facts that are not known by the logit of the lower of their two answers.
 
-    Of every relation the heads that have a held-out fact are looked at, and of the others two
-    random samples, of heads that the relation has in train and of those it has not; each counts for
-    all of its kind, with all tails.
+    Of every relation some heads and some tails are looked at, each head with each tail: those of
+    held-out facts, the tails that score best for the heads, and two random samples of the others,
+    of entities that the relation has in train and of those it has not. A fact counts for as many as
+    its head and its tail were drawn from.
 
-    Gives the counts of ``FACT`` and of ``PLAUSIBLE_FACT``. About ``cells`` facts are looked at, and
-    more where held-out facts need it.
+    Gives the counts of ``FACT`` and of ``PLAUSIBLE_FACT``. About ``cells`` answers are computed,
+    and more where held-out facts need it.
     """
     N, R = scorer.graph.num_entities, scorer.graph.num_relations
-    sample = max(min(cells // (2 * N * R), max(N // 8, _ENOUGH)), _MIN_SAMPLE)
+    sample = max(cells // (4 * N * R), _MIN_SAMPLE)
     result = {name: Counts.empty(held_out.folds) for name in (FACT, PLAUSIBLE_FACT)}
     train = scorer.graph.train_index
     for relation in range(R):
-        reverse = scorer.encode_relation(np.arange(N), relation + R)
+        random = np.random.default_rng([SEED, relation])
         train_heads, train_tails = np.zeros((2, N), dtype=bool)
         train_heads[train.entities_of(relation + R)] = True
         train_tails[train.entities_of(relation)] = True
-        for heads, fold, weight in _sample_heads(held_out, relation, train_heads, sample):
-            logits = _score_facts(scorer, heads, relation, reverse)
-            relations = np.full(len(heads), relation)
-            is_true, is_known = held_out.mark(heads, relations, logits.device)
+        certain, most = held_out.truth.entities_of(relation + R), max(N // 8, _ENOUGH)
+        heads = _ask(scorer, relation, *_sample(certain, train_heads, min(sample, most), random))
+        certain = held_out.truth.entities_of(relation)
+        if sample < N:
+            certain = np.union1d(certain, _find_best_tails(scorer, held_out, heads, sample))
+        tails = _ask(scorer, relation + R, *_sample(certain, train_tails, sample, random))
+        for places, fold in _deal(np.arange(len(heads.ids)), held_out, random):
+            some = heads.select(places)
+            tail_answers = _answer(scorer, some, tails.ids)
+            logits = _find_log_odds(torch.minimum(tail_answers, _answer(scorer, tails, some.ids).T))
+            marks = held_out.mark(some.ids, np.full(len(places), relation), logits.device)
+            is_true, is_known = (mark[:, tails.ids] for mark in marks)
             logits[is_known] = -torch.inf
-            result[FACT].add(logits, is_true, fold, weight)
-            plausible = train_heads[heads, None] & train_tails
+            weights = np.outer(some.weights, tails.weights)
+            result[FACT].add(logits, is_true, fold, weights)
+            plausible = np.outer(train_heads[some.ids], train_tails[tails.ids])
             if not train.has_loops(relation):
-                plausible[np.arange(len(heads)), heads] = False
+                plausible &= some.ids[:, None] != tails.ids
             logits[torch.from_numpy(~plausible).to(logits.device)] = -torch.inf
-            result[PLAUSIBLE_FACT].add(logits, is_true, fold, weight)
+            result[PLAUSIBLE_FACT].add(logits, is_true, fold, weights)
         progress(f"calibrating: facts of {held_out.split}", relation + 1, R)
     return result
 
 
-def _sample_heads(
-    held_out: HeldOut, relation: int, in_train: NDArray[np.bool_], sample: int
-) -> Iterator[tuple[Ints, int, float]]:
-    """(heads, fold, weight): all with held-out facts, samples of those in train and of the rest."""
-    random = np.random.default_rng([SEED, relation])
-    certain = held_out.truth.entities_of(relation + held_out.truth.num_relations)
-    groups = [(certain, 1.0)]
-    for kind in (in_train, ~in_train):
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """Questions about entities ``ids`` [n], ascending, under one relation, and for how many others
+    each stands [n]."""
+
+    ids: Ints
+    weights: Floats
+    relation: int
+    vectors: Mapping[str, Tensor]
+    terms: Terms | None
+
+    def select(self, places: Ints) -> _Asked:
+        """Some of them, ascending."""
+        rows = torch.from_numpy(places)
+        return _Asked(
+            self.ids[places],
+            self.weights[places],
+            self.relation,
+            {head: vectors[rows.to(vectors.device)] for head, vectors in self.vectors.items()},
+            None if self.terms is None else self.terms.select(rows.to(self.terms.starts.device)),
+        )
+
+
+def _ask(scorer: Scorer, relation: int, ids: Ints, weights: Floats) -> _Asked:
+    return _Asked(ids, weights, relation, *scorer.encode_relation(ids, relation))
+
+
+def _sample(
+    certain: Ints, in_train: NDArray[np.bool_], sample: int, random: np.random.Generator
+) -> tuple[Ints, Floats]:
+    """(entities, weights), ascending: those that are certain, and up to ``sample`` of the others
+    that are in train, and fewer of those that are not."""
+    ids, weights = [certain], [np.ones(len(certain))]
+    for kind, most in ((in_train, sample), (~in_train, sample // _FEWER)):
         rest = np.setdiff1d(kind.nonzero()[0], certain, assume_unique=True)
-        chosen = np.sort(random.choice(rest, min(sample, len(rest)), replace=False))
-        groups.append((chosen, len(rest) / max(len(chosen), 1)))
-    for group, weight in groups:
-        yield from ((heads, fold, weight) for heads, fold in _deal(group, held_out, random))
+        chosen = random.choice(rest, min(most, len(rest)), replace=False)
+        ids.append(chosen)
+        weights.append(np.full(len(chosen), len(rest) / max(len(chosen), 1)))
+    entities = np.concatenate(ids)
+    order = np.argsort(entities)
+    return entities[order], np.concatenate(weights)[order]
+
+
+def _find_best_tails(scorer: Scorer, held_out: HeldOut, heads: _Asked, count: int) -> Ints:
+    """The tails with the best answers to any of these questions, but those that are known."""
+    every = np.arange(scorer.graph.num_entities)
+    best = torch.zeros(len(every), device=scorer.model.device)
+    size = max(_CELLS_AT_ONCE // len(every), 1)
+    for start in range(0, len(heads.ids), size):
+        some = heads.select(np.arange(start, min(start + size, len(heads.ids))))
+        answers = _answer(scorer, some, every)
+        _, known = held_out.mark(some.ids, np.full(len(some.ids), heads.relation), best.device)
+        best = torch.maximum(best, answers.masked_fill_(known, 0.0).amax(dim=0))
+    return best.topk(count).indices.cpu().numpy()
+
+
+def _answer(scorer: Scorer, asked: _Asked, ids: Ints) -> Tensor:
+    """The answers [B, n] of candidates ``ids`` [n], ascending, to questions [B]."""
+    places = torch.from_numpy(ids).to(scorer.model.device)
+    candidates = {head: vectors[places] for head, vectors in scorer.candidates.vectors.items()}
+    terms = None if asked.terms is None else asked.terms.restrict(places)
+    with full_precision():
+        return BlockScorer(scorer.pooling).answer(asked.vectors, candidates, terms=terms)
 
 
 def _deal(
@@ -189,7 +262,7 @@ def _deal(
 
 
 def _score_questions(
-    scorer: Scorer, entities: Ints, relations: Ints
+    scorer: Scorer, held_out: HeldOut, entities: Ints, relations: Ints
 ) -> Iterator[tuple[str, Tensor]]:
     """Logits [B, N] of every head and of the answer."""
     queries, pooling = scorer.encode_queries(entities, relations), scorer.pooling
@@ -201,31 +274,16 @@ def _score_questions(
             lambda head, costs: scores.append((head, -costs)),
             terms=queries.terms,
         )
-    for head, values in scores:
-        said = pooling.compute_log_probabilities(values).exp() if scorer.model.softmax else None
-        yield head, values if said is None else _find_log_odds(said)
-    yield ANSWER, _find_log_odds(answers)
-
-
-def _score_facts(
-    scorer: Scorer,
-    heads: Ints,
-    relation: int,
-    reverse: tuple[Mapping[str, Tensor], Terms | None],
-) -> Tensor:
-    """Logits [B, N] of the facts of some heads of a relation with all tails."""
-    candidates = scorer.candidates.vectors
-    ids = torch.from_numpy(heads).to(scorer.model.device)
-    (forward, terms), (backward, back_terms) = scorer.encode_relation(heads, relation), reverse
-    with full_precision():
-        tail = BlockScorer(scorer.pooling).answer(forward, candidates, terms=terms)
-        # heads are in no order: their evidence is looked up
-        order = torch.argsort(ids)
-        of_heads = {h: vectors[ids[order]] for h, vectors in candidates.items()}
-        back_terms = None if back_terms is None else back_terms.restrict(ids[order])
-        head = BlockScorer(scorer.pooling).answer(backward, of_heads, terms=back_terms)
-        head = head[:, torch.argsort(order)]
-    return _find_log_odds(torch.minimum(tail, head.T))
+    if not scorer.model.softmax:
+        yield from scores
+        yield ANSWER, _find_log_odds(answers)
+        return
+    known = [torch.from_numpy(x) for x in held_out.known.lookup(entities, relations)]
+    rows, ids = (part.to(answers.device) for part in known)
+    said = [(head, pooling.compute_log_probabilities(values).exp()) for head, values in scores]
+    for name, probabilities in (*said, (ANSWER, answers)):
+        rest = compute_rest(rows, probabilities[rows, ids], len(entities))
+        yield name, compute_share_logits(probabilities, rest.float().unsqueeze(1))
 
 
 def _find_log_odds(probabilities: Tensor) -> Tensor:
@@ -233,9 +291,14 @@ def _find_log_odds(probabilities: Tensor) -> Tensor:
     return torch.logit(probabilities.clamp_min(1e-30))
 
 
-def _count_bins(logits: Tensor) -> Floats:
+def _count_bins(logits: Tensor, weights: Floats | None = None) -> Floats:
     """How many values are in each bin [n]; those beyond the limits are in the outermost."""
     inside = logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+    if weights is not None:
+        counted = ~torch.isneginf(logits)
+        bins = ((inside[counted] + LOGIT_LIMIT) / _WIDTH).long().clamp(max=NUM_BINS - 1)
+        weighted = weights[counted.cpu().numpy()]
+        return np.asarray(np.bincount(bins.cpu().numpy(), weighted, NUM_BINS), dtype=np.float64)
     counts: Floats = torch.histc(inside, NUM_BINS, -LOGIT_LIMIT, LOGIT_LIMIT).double().cpu().numpy()
     counts[0] -= int(torch.isneginf(logits).sum())
     return counts

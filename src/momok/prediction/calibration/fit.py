@@ -23,6 +23,7 @@ from momok.prediction.calibration.counts import (
 )
 from momok.prediction.calibration.maps import IDENTITY, METHODS, CalibrationMap, Method, fit_map
 from momok.prediction.calibration.record import (
+    BestAnswers,
     CalibratedOutput,
     Calibration,
     Reliability,
@@ -35,6 +36,7 @@ from momok.training import RunFolder
 FOLDS = 5
 # Borders of the reliability bins: fine where most candidates are, even where people look.
 EDGES = (0.0, 1e-4, 1e-3, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+RESAMPLES = 2000  # of the questions, for intervals
 SHOWN = 0.01  # the least probability that counts for ``ece_shown``
 
 
@@ -118,6 +120,7 @@ def compute_reliability(
         ece=_compute_ece(bins),
         ece_shown=_compute_ece(shown),
         ece_top=None if best is None else _compute_ece(top),
+        top=None if best is None else _summarise(top),
         bins=bins,
         top_bins=top,
     )
@@ -139,6 +142,28 @@ def _fill_bins(
     rates = (sums[used] / counts[used]).tolist(), (trues[used] / counts[used]).tolist()
     edges = [EDGES[b] for b in used], [EDGES[b + 1] for b in used]
     return tuple(map(ReliabilityBin, *edges, counts[used].tolist(), *rates))
+
+
+def _summarise(bins: Sequence[ReliabilityBin]) -> BestAnswers:
+    """The best candidates in numbers; a resample draws as many questions of these bins."""
+    counts, predicted, observed = np.array([(b.count, b.predicted, b.observed) for b in bins]).T
+    total = counts.sum()
+    shares = np.concatenate([observed, 1 - observed]) * np.tile(counts, 2) / total
+    drawn = np.random.default_rng(SEED).multinomial(int(total), shares, RESAMPLES)
+    true, false = np.split(drawn, 2, axis=1)
+    errors = np.abs((true + false) * predicted - true).sum(axis=1) / total
+
+    def span(values: Floats) -> tuple[float, float]:
+        low, high = np.quantile(values, [0.025, 0.975]).tolist()
+        return low, high
+
+    return BestAnswers(
+        count=float(total),
+        predicted=float(counts @ predicted / total),
+        observed=float(counts @ observed / total),
+        observed_interval=span(true.sum(axis=1) / total),
+        ece_interval=span(errors),
+    )
 
 
 def _compute_ece(bins: Sequence[ReliabilityBin]) -> float:

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from pydantic import FiniteFloat
+from torch import Tensor
 from torch.nn.functional import softplus
 
 from momok.arrays import Floats, Ints
@@ -35,6 +36,8 @@ LOGIT_LIMIT = 30.0  # sigmoid(-30) is 1e-13: nothing is told apart beyond
 # Before the first centre and after the last one isotonic maps go on with this part of their mean
 # slope: enough to tell the best answers apart, too little to claim what no data show.
 _TAIL_SLOPE = 0.1
+_LEAST_SLOPE = 1e-4  # of any line: a level one would tie different answers
+_LEAST_GAP, _LEAST_REST = 1e-3, 1e-5  # of probabilities: less is not told from rounding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +65,12 @@ class CalibrationMap:
         clipped = np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)
         return _compute_probabilities(np.interp(clipped, raw, calibrated))
 
-    def apply(self, probabilities: ArrayLike) -> Floats:
-        """Calibrated probabilities of probabilities of any shape."""
-        return self.apply_to_logits(_compute_logits(probabilities))
+    def apply(self, probabilities: ArrayLike, rest: ArrayLike | None = None) -> Floats:
+        """Calibrated probabilities of probabilities of any shape, or of parts of a ``rest``."""
+        if rest is None:
+            return self.apply_to_logits(_compute_logits(probabilities))
+        parts, of = (torch.as_tensor(x, dtype=torch.float64) for x in (probabilities, rest))
+        return self.apply_to_logits(compute_share_logits(parts, of).numpy())
 
     def find_threshold(self, probability: float) -> float:
         """The least raw probability that is calibrated to at least this one; above 1 if none is."""
@@ -94,7 +100,7 @@ def fit_map(method: Method, logits: Floats, true: Floats, false: Floats) -> Cali
 
 
 def _fit_platt(x: Floats, true: Floats, false: Floats) -> tuple[Floats, Floats]:
-    """The line of the least log-loss; a slope that would fall below 0 is held at 0.
+    """The line of the least log-loss; one that would fall, or be level, just rises.
 
     Targets are Platt's (section 2.2 of his paper): (n + 1) / (n + 2) for the n true candidates and
     1 / (m + 2) for the m others, so that separable data have a solution too.
@@ -121,14 +127,14 @@ def _fit_platt(x: Floats, true: Floats, false: Floats) -> tuple[Floats, Floats]:
 
     optimizer.step(compute_loss)  # type: ignore[no-untyped-call]
     slope, shift = line.tolist()
-    if slope <= 0:
-        slope, shift = 0.0, float(np.log(soft_true.sum() / soft_false.sum()))
+    if slope < _LEAST_SLOPE * scale:
+        slope, shift = _LEAST_SLOPE * scale, float(np.log(soft_true.sum() / soft_false.sum()))
     ends = np.array([-LOGIT_LIMIT, LOGIT_LIMIT])
     return ends, slope * (ends - centre) / scale + shift
 
 
 def _fit_isotonic(x: Floats, true: Floats, false: Floats) -> tuple[Floats, Floats]:
-    """The centres of the steps, and the ends of the data.
+    """The centres of the steps, and the ends of all logits.
 
     Half a true candidate below all others and half a false one above keep it off 0 and 1.
     """
@@ -141,9 +147,14 @@ def _fit_isotonic(x: Floats, true: Floats, false: Floats) -> tuple[Floats, Float
     centres = np.add.reduceat(x * total, starts) / np.add.reduceat(total, starts)
     centres = centres.clip(x[0], x[-1])  # a mean may be rounded out of its bin
     odds = _compute_logits(means)
-    slope = _TAIL_SLOPE * (odds[-1] - odds[0]) / max(centres[-1] - centres[0], 1e-9)
-    first, last = odds[0] - slope * (centres[0] - x[0]), odds[-1] + slope * (x[-1] - centres[-1])
-    return np.concatenate([x[:1], centres, x[-1:]]), np.concatenate([[first], odds, [last]])
+    mean = (odds[-1] - odds[0]) / max(centres[-1] - centres[0], 1e-9)
+    slope = min(max(_TAIL_SLOPE * mean, _LEAST_SLOPE), 1.0)
+    first = odds[0] - slope * (centres[0] + LOGIT_LIMIT)
+    last = odds[-1] + slope * (LOGIT_LIMIT - centres[-1])
+    return (
+        np.concatenate([[-LOGIT_LIMIT], centres, [LOGIT_LIMIT]]),
+        np.concatenate([[first], odds, [last]]),
+    )
 
 
 def pool_adjacent(values: Floats, weights: Floats) -> tuple[Ints, Floats]:
@@ -161,6 +172,23 @@ def pool_adjacent(values: Floats, weights: Floats) -> tuple[Ints, Floats]:
         blocks.append((start, mean, mass))
     starts, means, _ = zip(*blocks, strict=True)
     return np.array(starts), np.array(means)
+
+
+def compute_share_logits(probabilities: Tensor, rest: Tensor) -> Tensor:
+    """Log-odds of u = probability / rest; a share near one, or above it, has finite ones too.
+
+    The answers of a softmax share a whole; ``rest`` is what known ones leave of it. They rise with
+    the probability, of known answers as well.
+    """
+    share = (probabilities / rest).clamp_min(1e-30)
+    return torch.log(share) - torch.log((1 - share).clamp_min(_LEAST_GAP))
+
+
+def compute_rest(rows: Tensor, probabilities: Tensor, count: int) -> Tensor:
+    """What known answers (rows, probabilities) [n] leave of each of so many questions."""
+    taken = torch.zeros(count, dtype=torch.float64, device=rows.device)
+    taken.index_add_(0, rows, probabilities.double())
+    return (1 - taken).clamp_min(_LEAST_REST)
 
 
 def _compute_logits(probabilities: ArrayLike) -> Floats:

@@ -6,6 +6,8 @@ out to be true among held-out facts:
 
 - for a decision head and for the ``answer`` (the mean over heads), of the candidates of all
   questions that validation facts answer, but known ones;
+- of heads that a softmax trained, and of their answer, not the probability counts but its share of
+  what known facts leave of the whole: five known answers leave little for a sure sixth;
 - for ``fact`` (the lower of the answers to a fact's two questions, which ranks facts over the whole
   graph), of all facts (h, r, t) that are not in train;
 - for ``plausible_fact``, of those facts whose head was a head of the relation in train and whose
@@ -23,6 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import TypeAdapter, ValidationError
 
@@ -58,6 +61,25 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BestAnswers:
+    """How sure the best candidates of questions were, and how often they were right.
+
+    Attributes:
+        count: questions.
+        predicted: the mean probability.
+        observed: the share that is true.
+        observed_interval: its 95% bootstrap interval over the questions.
+        ece_interval: that of the expected calibration error.
+    """
+
+    count: float
+    predicted: float
+    observed: float
+    observed_interval: tuple[float, float]
+    ece_interval: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reliability:
     """How well probabilities of one output agree with the test facts.
 
@@ -67,6 +89,7 @@ class Reliability:
             |predicted - observed|. Most candidates are in the lowest bins; the next one tells more.
         ece_shown: the same over candidates of a probability of at least 1 %.
         ece_top: the same over the best candidate of every question; None for facts.
+        top: the best candidates in numbers; None for facts.
         bins: the reliability diagram.
         top_bins: that of the best candidates; empty for facts.
     """
@@ -75,6 +98,7 @@ class Reliability:
     ece: float
     ece_shown: float
     ece_top: float | None
+    top: BestAnswers | None
     bins: tuple[ReliabilityBin, ...]
     top_bins: tuple[ReliabilityBin, ...]
 
@@ -108,14 +132,22 @@ class Calibration:
     """
 
     format: Literal["momok-calibration"] = "momok-calibration"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     selected: Mapping[str, Any]
     about: Mapping[str, Any]
     outputs: Mapping[str, CalibratedOutput]
 
-    def apply(self, name: str, probabilities: ArrayLike) -> Floats:
-        """Calibrate raw probabilities, of any shape, by the output's name; their order is kept."""
-        return self.outputs[name].map.apply(probabilities)
+    def apply(
+        self, name: str, probabilities: ArrayLike, rest: Mapping[str, Floats] | None = None
+    ) -> Floats:
+        """Calibrate raw probabilities by the output's name; their order in a question is kept.
+
+        Of one question a row, or a value, where ``rest`` is that of ``Scorer.find_rest``.
+        """
+        left = (rest or {}).get(name)
+        if left is not None and np.ndim(probabilities) > left.ndim:
+            left = left[:, None]
+        return self.outputs[name].map.apply(probabilities, left)
 
     def to_json(self) -> dict[str, Any]:
         """The plain form."""

@@ -15,7 +15,6 @@ from momok.evaluation import ANSWER
 from momok.prediction import Predictor
 from momok.reporting.report import formatting as fmt
 from momok.reporting.report.contents import RunContents
-from momok.reporting.report.formatting import Number
 from momok.reporting.report.page import Pictures
 
 Case = dict[str, Any]
@@ -74,7 +73,7 @@ def find_cases(
     queries = Queries.of(contents.graph.test)
     right = np.flatnonzero(ranks == 1)
     scored = right[right % len(contents.graph.test) < _MOST_SCORED]
-    sure = scored[np.argsort(-_score(contents, predictor, scored)[ANSWER], kind="stable")]
+    sure = scored[np.argsort(-_score(contents, predictor, scored)[0], kind="stable")]
     low = np.flatnonzero((ranks > 1) & seen)
     worst = _spread_out(queries, low[np.argsort(-ranks[low], kind="stable")])
     wrong = _sort_surest_wrong(queries, predictor, np.setdiff1d(np.flatnonzero(ranks > 1), worst))
@@ -151,38 +150,40 @@ def _build(
     ranks, entities = contents.ranks.ranks, contents.graph.entities
     queries = Queries.of(contents.graph.test)
     rivals = predictor.predict_many([queries.ask(q) for q in chosen], k=_RIVALS, known="hide")
-    scores = _score(contents, predictor, np.asarray(chosen))
-    shown_heads = fmt.name_heads(scores)
-    calibration = predictor.calibration
-
-    def show(head: str, probability: float, *, bar: bool = False) -> Number:
-        if calibration is not None:
-            probability = float(calibration.apply(head, probability))
-        return fmt.percent(probability, 1, unit="%" if bar else "", bar=bar)
-
+    scores, probabilities = _score(contents, predictor, np.asarray(chosen))
+    shown_heads = fmt.name_heads(probabilities)
     cases = []
     for row, (query, found) in enumerate(zip(chosen, rivals, strict=True)):
         place = float(ranks[ANSWER].realistic[query])
-        ranked = [(answer.score, entities.index(answer.label), False) for answer in found]
-        ranked.append((float(scores[ANSWER][row]), int(queries.truth[query]), True))
+        ranked = [
+            (
+                answer.score,
+                entities.index(answer.label),
+                False,
+                answer.score if answer.probability is None else answer.probability,
+            )
+            for answer in found
+        ]
+        true_answer = float(scores[row]), int(queries.truth[query]), True
+        ranked.append((*true_answer, float(probabilities[ANSWER][row])))
         # The stored rank decides where the true answer stands: the scores of a tie may be equal.
         ranked.sort(key=lambda item: (item[2] and place > _RIVALS, -item[0], not item[2]))
         answers = [
             {
                 "place": place if true else position,
                 "entity": pictures.show(entity),
-                "probability": show(ANSWER, score, bar=True),
+                "probability": fmt.percent(probability, 1, unit="%", bar=True),
                 "true": true,
             }
-            for position, (score, entity, true) in enumerate(ranked, start=1)
+            for position, (_, entity, true, probability) in enumerate(ranked, start=1)
         ]
         heads = [
             (
                 shown_heads[head],
                 fmt.rank(float(ranks[head].realistic[query])),
-                show(head, float(scores[head][row])),
+                fmt.percent(float(values[row]), 1, unit=""),
             )
-            for head in scores
+            for head, values in probabilities.items()
         ]
         cases.append(
             {
@@ -195,14 +196,21 @@ def _build(
     return cases
 
 
-def _score(contents: RunContents, predictor: Predictor, chosen: Ints) -> dict[str, Floats]:
-    """Per head and, last, for the answer: the probability of the true answer of each query."""
+def _score(
+    contents: RunContents, predictor: Predictor, chosen: Ints
+) -> tuple[Floats, dict[str, Floats]]:
+    """The score of the true answer of each query; and per head and, last, for the answer, its
+    probability, calibrated where the run is."""
     facts = contents.graph.test
     of_tail = chosen < len(facts)
-    scores = {head: np.empty(len(chosen)) for head in (*predictor.heads, ANSWER)}
+    scores = np.empty(len(chosen))
+    probabilities = {head: np.empty(len(chosen)) for head in (*predictor.heads, ANSWER)}
     for side, mine in (("tail", of_tail), ("head", ~of_tail)):
         if mine.any():
             found = predictor.score_facts(facts[chosen[mine] % len(facts)], asked=side)  # type: ignore[arg-type]
-            for head, values in (*found.heads.items(), (ANSWER, found.answer)):
-                scores[head][mine] = values
-    return scores
+            scores[mine] = found.answer
+            answer = found.answer if found.probability is None else found.probability
+            heads = found.head_probabilities or found.heads
+            for head, values in (*heads.items(), (ANSWER, answer)):
+                probabilities[head][mine] = values
+    return scores, probabilities
