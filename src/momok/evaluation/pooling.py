@@ -16,6 +16,7 @@ from momok.arrays import Ints
 
 # A tile of float32 scores and its comparison flags (1 MB each) fit the L2 cache of two cores.
 CPU_TILE = 1 << 18
+_LEAST_REST = 1e-5  # of a whole: less is not told from rounding
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -291,3 +292,10 @@ MEAN, LOG_LINEAR = MeanOfSigmoids(), LogLinear()
 def choose_pooling(softmax: bool) -> Pooling:
     """The pooling for scores that a softmax trained, or for log-odds of pairs."""
     return LOG_LINEAR if softmax else MEAN
+
+
+def compute_rest(rows: Tensor, probabilities: Tensor, count: int) -> Tensor:
+    """What known answers (rows, probabilities) [n] leave of each of so many questions."""
+    taken = torch.zeros(count, dtype=torch.float64, device=rows.device)
+    taken.index_add_(0, rows, probabilities.double())
+    return (1 - taken).clamp_min(_LEAST_REST)

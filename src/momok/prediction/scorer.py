@@ -19,7 +19,7 @@ from torch import Tensor
 from momok.arrays import Floats, Ints
 from momok.errors import CheckpointError, RunError
 from momok.evaluation.pool import RULES
-from momok.evaluation.pooling import Terms, choose_pooling, join_terms
+from momok.evaluation.pooling import Terms, choose_pooling, compute_rest, join_terms
 from momok.evaluation.scoring import (
     ANSWER,
     DEFAULT_MEMORY_BUDGET,
@@ -31,7 +31,6 @@ from momok.evaluation.scoring import (
 from momok.graph.fact_index import FactIndex
 from momok.model import Candidates, Queries
 from momok.model.fusions import ModalityFusion
-from momok.prediction.calibration.maps import compute_rest
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration, load_calibration
 from momok.prediction.explanation import average_branches, compute_modality_shares
 from momok.prediction.original_graph import GraphSource, find_source

@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.arrays import Floats, Ints
-from momok.evaluation.pooling import Terms
+from momok.evaluation.pooling import Terms, compute_rest
 from momok.evaluation.scoring import ANSWER, QUERY_BATCH, BlockScorer, full_precision
 from momok.graph import MultimodalGraph
 from momok.graph.fact_index import UNKNOWN, FactIndex
 from momok.prediction.calibration.maps import (
     LOGIT_LIMIT,
-    compute_rest,
     compute_share_logits,
 )
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT

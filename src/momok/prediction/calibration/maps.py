@@ -37,7 +37,7 @@ LOGIT_LIMIT = 30.0  # sigmoid(-30) is 1e-13: nothing is told apart beyond
 # slope: enough to tell the best answers apart, too little to claim what no data show.
 _TAIL_SLOPE = 0.1
 _LEAST_SLOPE = 1e-4  # of any line: a level one would tie different answers
-_LEAST_GAP, _LEAST_REST = 1e-3, 1e-5  # of probabilities: less is not told from rounding
+_LEAST_GAP = 1e-3  # of a share to one: finite log-odds beyond it too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,13 +182,6 @@ def compute_share_logits(probabilities: Tensor, rest: Tensor) -> Tensor:
     """
     share = (probabilities / rest).clamp_min(1e-30)
     return torch.log(share) - torch.log((1 - share).clamp_min(_LEAST_GAP))
-
-
-def compute_rest(rows: Tensor, probabilities: Tensor, count: int) -> Tensor:
-    """What known answers (rows, probabilities) [n] leave of each of so many questions."""
-    taken = torch.zeros(count, dtype=torch.float64, device=rows.device)
-    taken.index_add_(0, rows, probabilities.double())
-    return (1 - taken).clamp_min(_LEAST_REST)
 
 
 def _compute_logits(probabilities: ArrayLike) -> Floats:
