@@ -13,7 +13,7 @@ import pytest
 from momok.graph import MultimodalGraph, load_graph, write_momok_folder
 from momok.prediction.original_graph import GraphSource, find_source
 from momok.training import RunFolder
-from tests.training.small_training import build_graph, train_small
+from tests.training.small_training import build_graph, drop_checksums, train_small
 
 
 def with_pictures(folder: Path) -> MultimodalGraph:
@@ -39,6 +39,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def place(template: Path, tmp_path: Path) -> Path:
     """A copy of it in which the run says where the copied graph is."""
     folder = Path(shutil.copytree(template, tmp_path / "place"))
+    drop_checksums(folder / "run")
     data = json.loads((folder / "run" / "data.json").read_text())
     data["source"] = str(folder / "graph")
     (folder / "run" / "data.json").write_text(json.dumps(data))

@@ -18,6 +18,7 @@ from momok.reporting import draw_plots
 from momok.reporting.plots import choose_epoch, draw_curves, draw_heads
 from momok.training import RunFolder
 from tests.reporting.small_evaluation import HEADS, make_evaluation, make_metrics
+from tests.training.small_training import drop_checksums
 
 pytestmark = pytest.mark.usefixtures("drawn_in_style")
 
@@ -136,6 +137,7 @@ def test_the_published_protocol_is_named_in_the_picture(tmp_path: Path) -> None:
     figure = draw_curves([_epoch(1)], [_validation(1, 0.1, "test")], published=True)
     assert "TEST" in figure.axes[1].get_title(loc="left")
     run = _make_run(tmp_path / "run", ("borders",))
+    drop_checksums(run.path)
     config = json.loads((run.path / "config.json").read_text())
     config["evaluation"]["protocol"] = "published"
     (run.path / "config.json").write_text(json.dumps(config))

@@ -83,7 +83,9 @@ class Scorer:
         self._moved_to = source
         self.run = run if isinstance(run, RunFolder) else RunFolder(run)
         self.graph = self.run.load_graph()
-        self.model, state = load_model(self.run.best_checkpoint, find_device(device))
+        self.model, state = load_model(
+            self.run.best_checkpoint, find_device(device), run=self.run.identity
+        )
         self.selected: Mapping[str, Any] = state.get("selected", {})
         self.heads, self.modalities = self.model.heads, self.model.modalities
         self.pooling = choose_pooling(self.model.softmax)

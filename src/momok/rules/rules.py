@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -22,7 +25,7 @@ from momok.rules.paths import build_one_step, build_two_steps, count_one_step, p
 from momok.rules.table import KINDS, RuleTable, keep_strongest, make_table
 from momok.storage import write_file
 
-_KEY, _VERSION = "momok-rules", 1
+_KEY, _VERSION = "momok-rules", 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +120,7 @@ class Rules:
             for kind, table in self.tables.items()
             for name, column in table.columns().items()
         }
+        about["checksum"] = _sum(about, arrays)
         write_file(Path(path), save(arrays, metadata={_KEY: json.dumps(about)}))
 
     @classmethod
@@ -136,8 +140,15 @@ class Rules:
                 about = json.loads((file.metadata() or {})[_KEY])
                 if about["version"] != _VERSION:
                     raise ValueError(f"version {about['version']}")
+                arrays = {
+                    f"{kind}/{name}": file.get_tensor(f"{kind}/{name}")
+                    for kind in KINDS
+                    for name in _COLUMNS
+                }
+                if about.pop("checksum") != _sum(about, arrays):
+                    raise ValueError("it is not what was written")
                 tables = {
-                    kind: make_table({name: file.get_tensor(f"{kind}/{name}") for name in _COLUMNS})
+                    kind: make_table({name: arrays[f"{kind}/{name}"] for name in _COLUMNS})
                     for kind in KINDS
                 }
             links = build_links(facts, about["entities"], about["relations"])
@@ -157,6 +168,15 @@ class Rules:
 
 
 _COLUMNS = tuple(RuleTable.__dataclass_fields__)
+
+
+def _sum(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> int:
+    """The CRC-32 of what is written: names, types, shapes and bytes."""
+    found = zlib.crc32(json.dumps(about, sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        found = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), found)
+        found = zlib.crc32(np.ascontiguousarray(array).tobytes(), found)
+    return found
 
 
 def _fingerprint(links: Links) -> str:

@@ -111,7 +111,7 @@ def evaluate_run(
     chosen = protocol or config.evaluation.protocol
     best = _best_over_epochs(folder, split) if chosen == "published" else None
     runtime = start_runtime(config.runtime)
-    model, state = load_model(folder.best_checkpoint, runtime.device)
+    model, state = load_model(folder.best_checkpoint, runtime.device, run=folder.identity)
     if chosen == "clean" and state.get("selected", {}).get("split") == "test":
         raise RunError(
             f"{folder.path}: this run chose its checkpoint on test, so it has no clean result; "
@@ -142,7 +142,7 @@ def _restore(folder: RunFolder, reporter: Reporter) -> Trainer:
     graph = folder.load_graph()
     remove_drafts(folder.last_checkpoint.parent)
     if folder.last_checkpoint.exists():
-        model, _ = load_model(folder.last_checkpoint)
+        model, _ = load_model(folder.last_checkpoint, run=folder.identity)
         trainer = Trainer(folder, graph, model, runtime, reporter)
         trainer.restore()
         reporter.say(f"resuming {folder.path} in epoch {trainer.learner.position.epoch}")

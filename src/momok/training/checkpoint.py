@@ -2,8 +2,9 @@
 
 Tensors are named ``model/...``, ``optimizer/<parameter>/<state>``, ``clubs/...`` and so on; what
 is no tensor is JSON in the file's header, under one key: safetensors writes several in a random
-order, and one run with one seed has the same bytes. The header has a checksum of every tensor:
-a disk that has lost a few bytes must not answer questions.
+order, and one run with one seed has the same bytes. The header has checksums of every tensor and of
+the state, and says which run it is of: neither a disk that has lost a few bytes nor the file of
+another run must answer questions.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[s
         path.parent.mkdir(parents=True, exist_ok=True)
         contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         sums = {name: _checksum(contiguous[name]) for name in sorted(contiguous)}
-        about = {"version": _VERSION, "state": dict(state), "crc32": sums}
+        about = {"version": _VERSION, "state": dict(state), "sums": sums}
+        about["state_sum"] = _checksum_state(about["state"])
         try:
             save_file(contiguous, draft, metadata={_KEY: json.dumps(about)})
             share_file(draft)
@@ -57,13 +59,23 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[s
 
 
 def read_checkpoint(
-    path: Path, prefix: str = "", device: torch.device | str = "cpu"
+    path: Path,
+    prefix: str = "",
+    device: torch.device | str = "cpu",
+    *,
+    run: str | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors whose names begin with ``prefix`` (cut off) and the JSON state.
 
+    Args:
+        path: the file.
+        prefix: of the names of the tensors that are read.
+        device: where they are wanted.
+        run: the identity of the run that it must be of; None for any.
+
     Raises:
-        CheckpointError: missing, truncated, corrupt, a pickle, or of another version; or a tensor
-            is not the one that was written.
+        CheckpointError: missing, truncated, corrupt, a pickle, of another version or of another
+            run; or a tensor or the state is not the one that was written.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; the run has not saved one yet")
@@ -79,7 +91,17 @@ def read_checkpoint(
                     f"{_VERSION}; use the momok that wrote it"
                 )
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
-            sums = about.get("crc32", {})  # older checkpoints have none
+            sums = about.get("sums", {})  # older checkpoints have none
+            if sums and _checksum_state(about["state"]) != about["state_sum"]:
+                raise CheckpointError(
+                    f"{path}: its state is not what was written: the file is damaged. Restore it "
+                    "from a copy or train again"
+                )
+            if run is not None and about["state"].get("run") != run:
+                raise CheckpointError(
+                    f"{path}: it belongs to another run, of other settings or another graph; "
+                    "restore the run's own file from a copy or train again"
+                )
             tensors = {}
             for name in names:
                 tensor = file.get_tensor(name)
@@ -92,7 +114,7 @@ def read_checkpoint(
             return tensors, about["state"]
     except (RuntimeError, MemoryError) as error:  # PyTorch's own form of a lack of memory
         raise CheckpointError(f"{path}: could not be read: {error}") from error
-    except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
+    except (SafetensorError, ValueError, LookupError, TypeError, AttributeError, OSError) as error:
         raise CheckpointError(
             f"{path}: not a readable checkpoint ({error}): the file is corrupt, truncated or a "
             "pickle; expected safetensors. Restore it from a copy or train again"
@@ -100,9 +122,15 @@ def read_checkpoint(
 
 
 def _checksum(tensor: Tensor) -> int:
-    """The CRC-32 of a tensor's bytes."""
+    """The CRC-32 of a tensor's type, shape and bytes."""
     flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return zlib.crc32(flat.view(torch.uint8).numpy().data) if flat.numel() else 0
+    begin = zlib.crc32(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+    return zlib.crc32(flat.view(torch.uint8).numpy().data, begin) if flat.numel() else begin
+
+
+def _checksum_state(state: Any) -> int:
+    """The CRC-32 of a state as JSON."""
+    return zlib.crc32(json.dumps(state, sort_keys=True).encode())
 
 
 def model_tensors(model: MoMoK) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -111,13 +139,15 @@ def model_tensors(model: MoMoK) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, {"model": asdict(model.spec)}
 
 
-def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[MoMoK, dict[str, Any]]:
+def load_model(
+    path: Path, device: torch.device | str = "cpu", *, run: str | None = None
+) -> tuple[MoMoK, dict[str, Any]]:
     """Build the model of a checkpoint, in evaluation mode, and give the JSON state.
 
     Raises:
         CheckpointError: as ``read_checkpoint``; also when tensors and sizes disagree.
     """
-    tensors, state = read_checkpoint(path, "model/", device)
+    tensors, state = read_checkpoint(path, "model/", device, run=run)
     try:
         model = _empty_model(state["model"], tensors)
         model.load_state_dict(tensors, assign=True)

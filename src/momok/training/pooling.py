@@ -24,7 +24,7 @@ def fit_run(folder: RunFolder, device: torch.device, reporter: Reporter) -> None
     if settings.pool == "equal":
         return
     graph = folder.load_graph()
-    model, state = load_model(folder.best_checkpoint, device)
+    model, state = load_model(folder.best_checkpoint, device, run=folder.identity)
     rules = mine_rules(graph.train, graph.num_entities, graph.num_relations)
     with torch.no_grad():
         pool = fit_pool(
@@ -35,6 +35,7 @@ def fit_run(folder: RunFolder, device: torch.device, reporter: Reporter) -> None
             progress=reporter.progress,
         )
     description = {"heads": pool.heads, "about": pool.about, "selected": state.get("selected", {})}
+    description |= {"run": folder.identity}
     tensors = {"pool/weights": pool.weights, "pool/absent": pool.absent}
     if pool.rules is not None:
         pool.rules.save(folder.rules_file)
@@ -52,9 +53,11 @@ def load_pool(
         CheckpointError: it is damaged, or of another checkpoint.
     """
     settings = folder.config.evaluation
-    if settings.pool == "equal" or not folder.pool_file.is_file():
-        return None  # the last: while it is trained
-    tensors, state = read_checkpoint(folder.pool_file, "pool/", model.device)
+    if settings.pool == "equal":
+        return None
+    if not folder.pool_file.is_file() and folder.state != "finished":
+        return None  # while it is trained
+    tensors, state = read_checkpoint(folder.pool_file, "pool/", model.device, run=folder.identity)
     if state.get("selected") != selected or tuple(state["heads"]) != model.heads:
         raise CheckpointError(
             f"{folder.pool_file}: it was fitted to another checkpoint; momok resume "

@@ -3,7 +3,8 @@
 ::
 
     RUN/
-      run.json            what this is, and its state: training, interrupted, trained, finished
+      run.json            what this is, its state (training, interrupted, trained, finished), and
+                          checksums of what was decided at the start: settings, data, graph
       config.json         every setting, as resolved
       environment.json    machine, versions, precision, threads
       data.json           which graph, its fingerprint, which split, what was found in it
@@ -22,9 +23,6 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +31,10 @@ from safetensors.numpy import save as save_arrays
 from momok.config import validate_config
 from momok.errors import ConfigError, RunError
 from momok.evaluation import Evaluation
-from momok.graph import CATALOG, MultimodalGraph, load_graph, write_momok_folder
+from momok.graph import MultimodalGraph, load_graph
 from momok.settings import RunConfig
 from momok.storage import append_line, lock_file, settle_file, truncate_file, write_file
-
-_FORMAT, _VERSION = "momok-run", 1
+from momok.training.new_run import FORMAT, VERSION, digest, write_json, write_new_run
 
 
 class RunFolder:
@@ -54,13 +51,16 @@ class RunFolder:
         self.path = Path(path)
         if not self.path.is_dir():
             raise RunError(f"{self.path}: no such run folder; momok train makes one")
+        self._sums: dict[str, str] = {}  # older runs have none
         about = self._read_json("run.json", "state")
-        if about.get("format") != _FORMAT:
+        self._sums = about.get("files", {})
+        if about.get("format") != FORMAT:
             raise RunError(f"{self.path}: not a run folder of momok (run.json says otherwise)")
-        if about.get("version") != _VERSION:
+        self._identity: str | None = about.get("identity")
+        if about.get("version") != VERSION:
             raise RunError(
                 f"{self.path}: run folder version {about.get('version')}, this momok reads "
-                f"{_VERSION}"
+                f"{VERSION}"
             )
 
     @staticmethod
@@ -84,7 +84,7 @@ class RunFolder:
             )
         existed = folder.exists()
         try:
-            _fill(folder, graph, config, environment)
+            write_new_run(folder, graph, config, environment)
         except BaseException:  # half a run folder could neither be resumed nor begun again
             for part in folder.iterdir() if folder.is_dir() else ():
                 shutil.rmtree(part) if part.is_dir() else part.unlink()
@@ -113,8 +113,23 @@ class RunFolder:
         """Machine and versions."""
         return self._read_json("environment.json")
 
+    @property
+    def identity(self) -> str | None:
+        """What settings and graph the run is of: its checkpoints say the same. None in older runs.
+
+        Runs that share it give the same answers, up to the rounding of machines.
+        """
+        return self._identity
+
     def load_graph(self) -> MultimodalGraph:
-        """The graph as used: labels, names and facts; features and pictures stay at the source."""
+        """The graph as used: labels, names and facts; features and pictures stay at the source.
+
+        Raises:
+            RunError: a file of it, or another that the run began with, was changed since.
+            DataError: it cannot be read.
+        """
+        for name in self._sums:
+            self._check(name, _read_bytes(self.path / name))
         return load_graph(self.path / "graph")
 
     @contextmanager
@@ -142,7 +157,7 @@ class RunFolder:
 
     def set_state(self, state: str) -> None:
         """Write down how far the run is."""
-        _write_json(self.path / "run.json", self._read_json("run.json") | {"state": state})
+        write_json(self.path / "run.json", self._read_json("run.json") | {"state": state})
 
     def log(self, record: Mapping[str, Any], file: str = "metrics.jsonl") -> None:
         """Append a record to ``metrics.jsonl``, or to ``timing.jsonl``."""
@@ -222,7 +237,7 @@ class RunFolder:
         if evaluation.query_ranks is not None:
             ranks = save_arrays(evaluation.query_ranks.to_arrays())
             write_file(path.with_name(f"{path.stem}-ranks.safetensors"), ranks)
-        _write_json(path, evaluation.to_json())
+        write_json(path, evaluation.to_json())
         return path
 
     def load_evaluation(self, split: str, protocol: str = "clean") -> Evaluation:
@@ -246,7 +261,9 @@ class RunFolder:
     def _read_json(self, name: str, *required: str) -> dict[str, Any]:
         path = self.path / name
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
+            content = path.read_bytes()
+            self._check(name, content)
+            value = json.loads(content)
         except FileNotFoundError as error:
             raise RunError(
                 f"{self.path}: no {name} here, so this is not a complete run folder"
@@ -260,6 +277,15 @@ class RunFolder:
                 raise RunError(f"{path}: no {key!r} in it; it was changed after the run began")
         return value
 
+    def _check(self, name: str, content: bytes | None) -> None:
+        """RunError where a file that has a checksum is another one, or gone (None)."""
+        if name in self._sums and (content is None or digest(content) != self._sums[name]):
+            what = "missing" if content is None else "changed (its checksum differs)"
+            raise RunError(
+                f"{self.path / name}: {what} since the run began; restore it from a copy or train "
+                "again"
+            )
+
 
 def _translate_old(config: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run of momok 0.1 as this version names them."""
@@ -272,54 +298,9 @@ def _translate_old(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def _fill(
-    folder: Path, graph: MultimodalGraph, config: RunConfig, environment: Mapping[str, Any]
-) -> None:
-    """Write what is known before training; ``run.json`` last, it makes the folder a run."""
-    write_momok_folder(graph, folder / "graph", with_features=False)
-    _write_json(folder / "config.json", config.model_dump(mode="json"))
-    _write_json(folder / "environment.json", environment)
-    _write_json(folder / "data.json", _describe_data(graph))
-    write_file(folder / "metrics.jsonl", b"")
-    write_file(folder / "timing.jsonl", b"")
-    about = {
-        "format": _FORMAT,
-        "version": _VERSION,
-        "momok": version("momok"),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "state": "training",
-    }
-    _write_json(folder / "run.json", about)
-
-
-def _locate_source(source: str) -> str:
-    """A folder as an absolute path, so that a run can be resumed from anywhere; else a name."""
-    is_name = not source or source in {entry.name for entry in CATALOG}
-    return source if is_name else str(Path(source).absolute())
-
-
-def _describe_data(graph: MultimodalGraph) -> dict[str, Any]:
-    return {
-        "name": graph.name,
-        "source": _locate_source(graph.source),
-        "fingerprint": graph.fingerprint(),
-        "split": graph.split,
-        "split_notes": list(graph.split_notes),
-        "entities": graph.num_entities,
-        "relations": graph.num_relations,
-        "facts": {"train": len(graph.train), "valid": len(graph.valid), "test": len(graph.test)},
-        "features": {
-            name: {
-                "width": int(features.matrix.shape[1]),
-                "present": int(features.present.sum()),
-                "encoder": features.manifest.encoder,
-            }
-            for name, features in graph.features.items()
-        },
-        "findings": [asdict(finding) for finding in graph.findings],
-    }
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    write_file(path, text.encode() + b"\n")
+def _read_bytes(path: Path) -> bytes | None:
+    """The content of a file; None where there is none."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None

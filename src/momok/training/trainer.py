@@ -270,6 +270,7 @@ class Trainer:
             state.best, state.best_epoch, state.waited = mrr, epoch, 0
             tensors, description = model_tensors(self.learner.model)
             description |= {"selected": {"epoch": epoch, "mrr": mrr, "split": chosen.split}}
+            description |= {"run": self.run.identity}
             write_checkpoint(self.run.best_checkpoint, tensors, description)
         else:
             state.waited += 1
@@ -326,7 +327,7 @@ class Trainer:
 
     def _save(self) -> None:
         self.learner.position.log_size = self.run.settle_log()
-        self.learner.save(self.run.last_checkpoint)
+        self.learner.save(self.run.last_checkpoint, self.run.identity)
 
     def restore(self) -> None:
         """Take up the last checkpoint of the run; the model has been built from it already.

@@ -56,8 +56,8 @@ class Learner:
     position: Position
     epoch_start: Tensor
 
-    def save(self, path: Path) -> None:
-        """Write everything that going on needs."""
+    def save(self, path: Path, run: str | None = None) -> None:
+        """Write everything that going on needs, and the identity of the run."""
         tensors, description = model_tensors(self.model)
         tensors |= self.optimizer.state_tensors(self.model, "optimizer/")
         if self.disentanglement is not None:
@@ -69,7 +69,7 @@ class Learner:
         if self.noise_generator is not self.generator:
             tensors["generator/noise"] = self.noise_generator.get_state()
         description |= {"training": asdict(self.position)}
-        write_checkpoint(path, tensors, description)
+        write_checkpoint(path, tensors, description | {"run": run})
 
     def restore(self, path: Path) -> None:
         """Take up a checkpoint; the model has been built from it already.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from momok.prediction.calibration.fit import calibrate_run
 from momok.prediction.calibration.record import load_calibration
 from momok.training import RunFolder
 from tests.prediction.trained_run import train_small_run
+from tests.training.small_training import drop_checksums
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +35,16 @@ def run(calibrated: RunFolder, tmp_path: Path) -> RunFolder:
     return RunFolder(Path(shutil.copytree(calibrated.path, tmp_path / "run")))
 
 
-def change(run: RunFolder, **values: Any) -> None:
-    path = run.path / "results" / "calibration.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+def change(run: RunFolder, /, **values: Any) -> None:
+    calibration = load_calibration(run)
+    assert calibration is not None
+    dataclasses.replace(calibration, **values).save(run)
 
 
 def test_nothing_of_test_enters_the_maps(calibrated: RunFolder, tmp_path: Path) -> None:
     """With other test facts the maps are the same, and only the report differs."""
     copy = Path(shutil.copytree(calibrated.path, tmp_path / "run"))
+    drop_checksums(copy)
     path = copy / "graph" / "test.tsv"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[: len(lines) // 3]))
@@ -108,11 +113,11 @@ def test_the_calibration_of_another_checkpoint_is_not_used(run: RunFolder) -> No
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "not valid JSON"),
+        ("{", "Expecting property name"),
         ("[]", "expected names with values"),
         ('{"format": "momok-calibration", "version": 2}', "version = 2: expected 3"),
         ('{"format": "momok-calibration", "version": 3}', "selected is missing"),
-        (b"\xff", "not valid JSON"),
+        (b"\xff", "can't decode byte"),
     ],
 )
 def test_damaged_files_are_told_in_one_line(
@@ -130,10 +135,23 @@ def test_damaged_files_are_told_in_one_line(
     assert Predictor(run).calibration is not None
 
 
-def test_a_missing_output_is_told(run: RunFolder) -> None:
+def test_changed_digits_and_files_of_other_runs_are_refused(run: RunFolder) -> None:
     path = run.path / "results" / "calibration.json"
-    value = json.loads(path.read_text())
-    del value["outputs"]["joint"]
-    path.write_text(json.dumps(value))
+    kept = path.read_text()
+    knot = re.search(r"-?\d+\.\d+", kept)
+    assert knot is not None
+    path.write_text(kept.replace(knot.group(), "-0.25", 1))
+    with pytest.raises(RunError, match="it is not what was written"):
+        Predictor(run)
+    path.write_text(kept)
+    change(run, run="another")
+    with pytest.raises(RunError, match="it belongs to another run"):
+        Predictor(run)
+
+
+def test_a_missing_output_is_told(run: RunFolder) -> None:
+    calibration = load_calibration(run)
+    assert calibration is not None
+    change(run, outputs={k: v for k, v in calibration.outputs.items() if k != "joint"})
     with pytest.raises(RunError, match=r"no output joint\); momok calibrate"):
         Predictor(run)

@@ -29,6 +29,7 @@ from momok.reporting.report.comparison_page import find_changes
 from momok.reporting.report.contents import RunContents, name_runs
 from momok.training import RunFolder
 from tests.reporting.report.pages import list_numbers, read_page
+from tests.training.small_training import drop_checksums
 
 CopyRun = Callable[[str], Path]
 
@@ -186,6 +187,7 @@ def test_unfinished_published_and_equal_runs_are_marked(
     shutil.rmtree(unfinished / "results")
     again = Path(shutil.copytree(trained["first"], tmp_path / "elsewhere" / "first"))
     published = copy_run("narrow")
+    drop_checksums(published)
     config = json.loads((published / "config.json").read_text())
     config["evaluation"]["protocol"] = "published"
     (published / "config.json").write_text(json.dumps(config))

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 from momok.errors import RunError, StorageError
 from momok.reporting.report import write_report
 from tests.reporting.report.pages import check_page
+from tests.training.small_training import drop_checksums
 
 CopyRun = Callable[[str], Path]
 
@@ -55,6 +56,7 @@ def test_epochs_that_were_done_again_count_once(copy_run: CopyRun) -> None:
 def test_an_unfinished_run_of_the_published_protocol(copy_run: CopyRun) -> None:
     run = copy_run("first")
     shutil.rmtree(run / "results")
+    drop_checksums(run)
     config = json.loads((run / "config.json").read_text())
     config["evaluation"]["protocol"] = "published"
     (run / "config.json").write_text(json.dumps(config))
@@ -84,6 +86,7 @@ def test_without_ranks_timing_checkpoint_and_source(copy_run: CopyRun) -> None:
     run = copy_run("first")
     (run / "results" / "test-ranks.safetensors").unlink()
     (run / "timing.jsonl").unlink()
+    drop_checksums(run)
     _change(run / "data.json", source=str(run / "gone"))
     _, sections, text = _write(run)
     assert "The ranks of single queries are not there" in text
@@ -98,6 +101,7 @@ def test_without_ranks_timing_checkpoint_and_source(copy_run: CopyRun) -> None:
 
 def test_pictures_whose_folder_is_gone(copy_run: CopyRun) -> None:
     run = copy_run("first")
+    drop_checksums(run)
     _change(run / "data.json", source=str(run / "gone"))
     root, _, text = _write(run)
     assert "Without pictures: the graph of this run cannot be read" in text
@@ -106,6 +110,7 @@ def test_pictures_whose_folder_is_gone(copy_run: CopyRun) -> None:
 
 def test_a_run_without_features(copy_run: CopyRun) -> None:
     run = copy_run("narrow")
+    drop_checksums(run)
     data = json.loads((run / "data.json").read_text())
     (run / "data.json").write_text(json.dumps(data | {"features": {}}))
     _, _, text = _write(run)
@@ -114,6 +119,7 @@ def test_a_run_without_features(copy_run: CopyRun) -> None:
 
 def test_the_published_protocol_is_loud(copy_run: CopyRun) -> None:
     run = copy_run("first")
+    drop_checksums(run)
     config = json.loads((run / "config.json").read_text())
     config["evaluation"]["protocol"] = "published"
     (run / "config.json").write_text(json.dumps(config))

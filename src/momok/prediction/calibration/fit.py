@@ -60,6 +60,7 @@ def calibrate_run(run: RunFolder | str | Path, *, progress: Progress = no_progre
             "valid": {"facts": len(valid.truth.facts), "questions": len(valid.truth.keys)},
             "test": {"facts": len(test.truth.facts), "questions": len(test.truth.keys)},
         },
+        run=scorer.run.identity,
         selected=scorer.selected,  # of the model that was looked at: the file may be newer
     )
     result.save(scorer.run)

@@ -20,6 +20,7 @@ method. docs/prediction.md says what such a probability means, and what it does 
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -129,11 +130,13 @@ class Calibration:
         outputs: by name: every head, ``answer``, ``fact`` and ``plausible_fact``.
         about: how it was fitted: counts of questions and candidates, folds, seed.
         selected: which checkpoint: what it says of how it was chosen.
+        run: the identity of its run.
     """
 
     format: Literal["momok-calibration"] = "momok-calibration"
     version: Literal[3] = 3
     selected: Mapping[str, Any]
+    run: str | None = None
     about: Mapping[str, Any]
     outputs: Mapping[str, CalibratedOutput]
 
@@ -156,9 +159,16 @@ class Calibration:
     def save(self, run: RunFolder) -> Path:
         """Write it into the run folder, whole or not at all; gives the path."""
         path = run.path / _FILE
-        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+        value = self.to_json()
+        value["checksum"] = _sum(value)
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
         write_file(path, text.encode() + b"\n")
         return path
+
+
+def _sum(value: Any) -> int:
+    """The CRC-32 of a plain form, whatever its layout."""
+    return zlib.crc32(json.dumps(value, sort_keys=True).encode())
 
 
 def load_calibration(
@@ -171,19 +181,26 @@ def load_calibration(
         outputs: names that it must have.
 
     Raises:
-        RunError: it is damaged, of another version or without an output, or there is no such run.
+        RunError: it is damaged, of another version or run, or without an output, or there is no
+            such run.
     """
     folder = run if isinstance(run, RunFolder) else RunFolder(run)
     path = folder.path / _FILE
     try:
-        calibration = TypeAdapter(Calibration).validate_json(path.read_bytes())
+        value = json.loads(path.read_bytes())
+        checksum = value.pop("checksum", None) if isinstance(value, dict) else None
+        calibration = TypeAdapter(Calibration).validate_python(value)
+        if checksum != _sum(value):
+            raise RunError("it is not what was written")
+        if calibration.run != folder.identity:
+            raise RunError("it belongs to another run")
         if missing := [name for name in outputs if name not in calibration.outputs]:
             raise RunError(f"no output {', '.join(missing)}")
     except FileNotFoundError:
         return None
     except ValidationError as error:
         what = describe_problem(error.errors()[0])
-    except (OSError, RunError) as error:
+    except (OSError, RunError, ValueError) as error:
         what = str(error)
     else:
         return calibration
