@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -238,3 +240,19 @@ def test_a_file_of_a_private_writer_is_shared_like_any_other(tmp_path) -> None:
     private.touch(mode=0o600)
     share_file(private)
     assert private.stat().st_mode == other.stat().st_mode
+
+
+def test_drafts_of_dead_processes_are_removed_by_the_next_writer(tmp_path) -> None:
+    write_draft = (
+        "import sys; from pathlib import Path; from momok.storage import name_draft\n"
+        "name_draft(Path(sys.argv[1])).write_bytes(b'half')"
+    )
+    for name in ("file", "[file]*", "folder-1"):
+        path = tmp_path / name
+        subprocess.run([sys.executable, "-c", write_draft, str(path)], check=True)
+        mine = name_draft(path)
+        assert not list(tmp_path.glob(".*.partial"))
+        mine.write_bytes(b"being written")
+        write_file(path, b"new")
+        assert list(tmp_path.glob(".*.partial")) == [mine]
+        mine.unlink()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import platform
 import secrets
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -75,7 +78,7 @@ def write_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 def _put_in_place(draft: Path, path: Path) -> None:
     """Rename the draft to ``path``; an old folder is set aside until that has worked."""
-    aside = name_draft(path)
+    aside = draft.with_suffix(".before")
     try:
         path.rename(aside)
     except FileNotFoundError:
@@ -93,18 +96,48 @@ def _put_in_place(draft: Path, path: Path) -> None:
 
 
 def name_draft(path: Path) -> Path:
-    """Name a path in the same folder, so that renaming never crosses file systems."""
+    """Name a path in the same folder, so that renaming never crosses file systems.
+
+    What writers of the same path that were killed on this machine have left is removed.
+    """
     stem = os.fsencode(path.name)[:100].decode(errors="ignore")  # names end at 255 bytes
-    return path.with_name(f".{stem}.{secrets.token_hex(6)}{_DRAFT}")
+    host = f"{zlib.crc32(platform.node().encode()):08x}"
+    for draft in path.parent.glob(f".{glob.escape(stem)}.{host}-*{_DRAFT}"):
+        owner = draft.name.split("-")[-2]
+        if owner.isdigit() and not _is_running(int(owner)):
+            _remove(draft)
+    return path.with_name(f".{stem}.{host}-{os.getpid()}-{secrets.token_hex(6)}{_DRAFT}")
+
+
+def is_draft(path: Path) -> bool:
+    """Whether a name is that of a draft."""
+    return path.name.startswith(".") and path.name.endswith(_DRAFT)
 
 
 def remove_drafts(folder: Path) -> None:
-    """Remove what writers that were killed have left in a folder."""
+    """Remove all drafts in a folder: what writers that were killed have left."""
     for draft in folder.glob(f".*{_DRAFT}"):
-        if draft.is_dir():
-            shutil.rmtree(draft, ignore_errors=True)
-        else:
-            draft.unlink(missing_ok=True)
+        _remove(draft)
+
+
+def _remove(draft: Path) -> None:
+    if draft.is_dir():
+        shutil.rmtree(draft, ignore_errors=True)
+    else:
+        draft.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    """Whether there is such a process on this machine; True where that cannot be asked."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def write_through(path: Path, content: bytes) -> None:

@@ -95,6 +95,13 @@ def test_an_existing_run_folder_is_left_alone(fail: Callable[..., str], run: Pat
     assert (run / "metrics.jsonl").read_bytes() == before
 
 
+def test_a_run_folder_that_exists_is_told_before_anything_is_loaded(
+    fail: Callable[..., str], run: Path
+) -> None:
+    line = fail("train", "no-such-graph", "--run", run, "--quiet")
+    assert f"{run}: exists already" in line
+
+
 def test_a_finished_run_cannot_be_resumed(fail: Callable[..., str], run: Path) -> None:
     assert "nothing to resume" in fail("resume", run)
     assert "no such run folder" in fail("resume", run / "nowhere")

@@ -63,8 +63,7 @@ def command(run: str | None) -> None:
     config = resolve_config(overrides=DEMO_SETTINGS)
     with ProgressBar() as bar:
         graph = load_graph("world", split=config.data.split)
-        folder = train(graph, config, run=run, progress=bar)
-        finish_run(folder, bar)
+        folder = train(graph, config, run=run, progress=bar, finish=finish_run)
     show_result(folder)
     show_predictions(Predictor(folder), console())
     _show_next(folder)

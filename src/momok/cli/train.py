@@ -51,7 +51,7 @@ def train_command(
     """Train MoMoK on a graph, choose a checkpoint by validation, test it once.
 
     GRAPH is a name that `momok data list` knows, or a folder. `momok config` lists the settings.
-    Ctrl-C saves; `momok resume` continues, after a kill too.
+    Ctrl-C and SIGTERM save; `momok resume` continues, after a kill too.
 
     \b
     The bundled graph, briefly, into a folder of that name:
@@ -69,8 +69,10 @@ def train_command(
     from momok.config import resolve_config
     from momok.graph import load_graph
     from momok.progress import open_reporter
-    from momok.training import train
+    from momok.training import RunFolder, train
 
+    if run is not None:
+        RunFolder.check_free(run)
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
     config = resolve_config(preset, file=file, overrides=overrides)
@@ -81,8 +83,8 @@ def train_command(
             config,
             run=run,
             progress=reporter,
+            finish=finish_run,
         )
-        finish_run(folder, reporter)
     if quiet:
         print_line(str(folder.path))
     else:
@@ -100,8 +102,7 @@ def resume_command(run: str) -> None:
     from momok.training import resume
 
     with ProgressBar() as bar:
-        folder = resume(run, progress=bar)
-        finish_run(folder, bar)
+        folder = resume(run, progress=bar, finish=finish_run)
     _show_outcome(folder)
 
 

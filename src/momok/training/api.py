@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,12 +19,19 @@ from momok.settings import RunConfig
 from momok.storage import remove_drafts
 from momok.training.build import build_model, check_parts
 from momok.training.checkpoint import load_model
+from momok.training.interruption import interrupt_on_sigterm
 from momok.training.metric_log import require_tensorboard
 from momok.training.pooling import fit_run, load_pool
 from momok.training.run_folder import RunFolder
 from momok.training.trainer import Trainer
 
 RUNS = Path("runs")  # where run folders go unless told otherwise
+
+Finish = Callable[[RunFolder, Reporter], None]
+
+
+def _nothing(_run: RunFolder, _reporter: Reporter) -> None:
+    """Nothing is left to do."""
 
 
 def train(
@@ -33,6 +40,7 @@ def train(
     *,
     run: str | Path | None = None,
     progress: bool | Reporter = True,
+    finish: Finish = _nothing,
     **settings: Any,
 ) -> RunFolder:
     """Train MoMoK on a graph, choose a checkpoint on validation and test it once.
@@ -42,6 +50,7 @@ def train(
         config: all settings; by default the preset ``default``.
         run: the run folder to make; by default ``runs/<graph>-<time>``.
         progress: a progress bar, nothing, or a reporter of your own.
+        finish: what is still to be done before the run is called finished, as calibrating it.
         settings: training settings by name, as ``epochs=20``; with ``config`` they may not be
             given.
 
@@ -50,6 +59,8 @@ def train(
     """
     if config is not None and settings:
         raise RunError("train: give either a config or single settings, not both")
+    if run is not None:
+        RunFolder.check_free(run)
     if config is None:
         config = resolve_config(overrides={f"training.{k}": v for k, v in settings.items()})
     check_parts(config)
@@ -72,11 +83,15 @@ def train(
         trainer = Trainer(folder, replace(graph, features={}), model, runtime, reporter)
         del model, graph  # the tables hold the features, and the trainer lets go of the tables
         with folder.lock():
-            return _fit(trainer)
+            return _fit(trainer, finish)
 
 
-def resume(run: str | Path, *, progress: bool | Reporter = True) -> RunFolder:
+def resume(
+    run: str | Path, *, progress: bool | Reporter = True, finish: Finish = _nothing
+) -> RunFolder:
     """Go on with an interrupted or killed run from its last checkpoint, bit for bit on CPU.
+
+    ``progress`` and ``finish`` are as for ``train``.
 
     Raises:
         RunError: the run is finished or under way, or its graph has changed.
@@ -86,7 +101,9 @@ def resume(run: str | Path, *, progress: bool | Reporter = True) -> RunFolder:
     if folder.state == "finished":
         raise RunError(f"{folder.path}: this run is finished; there is nothing to resume")
     with folder.lock(), open_reporter(progress) as reporter:
-        return _fit(_restore(folder, reporter))
+        for part in (folder.path, *folder.path.iterdir()):
+            remove_drafts(part)
+        return _fit(_restore(folder, reporter), finish)
 
 
 def evaluate_run(
@@ -140,7 +157,6 @@ def _restore(folder: RunFolder, reporter: Reporter) -> Trainer:
     check_parts(config)
     runtime = start_runtime(config.runtime)
     graph = folder.load_graph()
-    remove_drafts(folder.last_checkpoint.parent)
     if folder.last_checkpoint.exists():
         model, _ = load_model(folder.last_checkpoint, run=folder.identity)
         trainer = Trainer(folder, graph, model, runtime, reporter)
@@ -167,19 +183,21 @@ def _compare_environments(before: Mapping[str, Any], now: Mapping[str, Any]) -> 
     )
 
 
-def _fit(trainer: Trainer) -> RunFolder:
+def _fit(trainer: Trainer, finish: Finish) -> RunFolder:
     folder, reporter = trainer.run, trainer.reporter
     try:
-        trainer.fit()
-        trainer.release()
-        fit_run(folder, trainer.runtime.device, reporter)
-        evaluate_run(folder, "valid", progress=reporter)
-        evaluate_run(folder, "test", progress=reporter)
+        with interrupt_on_sigterm():
+            trainer.fit()
+            trainer.release()
+            fit_run(folder, trainer.runtime.device, reporter)
+            evaluate_run(folder, "valid", progress=reporter)
+            evaluate_run(folder, "test", progress=reporter)
+            finish(folder, reporter)
+            folder.set_state("finished")
     except KeyboardInterrupt:
         what = "interrupted and saved" if folder.state == "interrupted" else "interrupted"
         reporter.say(f"{what}; go on with: momok resume {folder.path}")
         raise
-    folder.set_state("finished")
     return folder
 
 

@@ -13,9 +13,20 @@ from typing import Any
 
 from momok.graph import CATALOG, MultimodalGraph, write_momok_folder
 from momok.settings import RunConfig
-from momok.storage import write_file
+from momok.storage import is_draft, write_file
 
 FORMAT, VERSION = "momok-run", 1
+
+
+_BEGINNING = (
+    *(".lock", "graph", "config.json", "environment.json", "data.json"),
+    *("metrics.jsonl", "timing.jsonl"),
+)
+
+
+def is_begun(path: Path) -> bool:
+    """Whether a file or folder is of those that are written before ``run.json``, or a draft."""
+    return path.name in _BEGINNING or is_draft(path)
 
 
 def write_new_run(

@@ -34,7 +34,7 @@ from momok.evaluation import Evaluation
 from momok.graph import MultimodalGraph, load_graph
 from momok.settings import RunConfig
 from momok.storage import append_line, lock_file, settle_file, truncate_file, write_file
-from momok.training.new_run import FORMAT, VERSION, digest, write_json, write_new_run
+from momok.training.new_run import FORMAT, VERSION, digest, is_begun, write_json, write_new_run
 
 
 class RunFolder:
@@ -72,26 +72,54 @@ class RunFolder:
     ) -> RunFolder:
         """Make a run folder and write down what is known before training.
 
+        What a killed process had begun to make is taken over.
+
         Raises:
-            RunError: the folder exists and is not empty.
+            RunError: as ``check_free``; or another process is making this run.
             StorageError: the disk refused; nothing is left behind.
         """
         folder = Path(path)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        RunFolder.check_free(folder)
+        existed = folder.exists()
+        try:
+            with lock_file(folder / ".lock") as held:
+                if not held:
+                    raise RunError(
+                        f"{folder}: another process is making a run here; choose another folder "
+                        "with --run"
+                    )
+                _clear(folder)
+                write_new_run(folder, graph, config, environment)
+        except RunError:
+            raise
+        except BaseException:
+            if folder.is_dir():
+                _clear(folder)
+                (folder / ".lock").unlink(missing_ok=True)
+                if not existed:
+                    folder.rmdir()
+            raise
+        return RunFolder(folder)
+
+    @staticmethod
+    def check_free(path: str | Path) -> None:
+        """Check that a run can be made here: nothing, an empty folder, or what a process that was
+        killed meanwhile has left.
+
+        Raises:
+            RunError: it cannot.
+        """
+        folder = Path(path)
+        if (folder / "run.json").exists():
             raise RunError(
                 f"{folder}: exists already; resume it (momok resume {folder}) or choose another "
                 "folder with --run"
             )
-        existed = folder.exists()
-        try:
-            write_new_run(folder, graph, config, environment)
-        except BaseException:  # half a run folder could neither be resumed nor begun again
-            for part in folder.iterdir() if folder.is_dir() else ():
-                shutil.rmtree(part) if part.is_dir() else part.unlink()
-            if folder.is_dir() and not existed:
-                folder.rmdir()
-            raise
-        return RunFolder(folder)
+        if folder.exists() and not (folder.is_dir() and all(map(is_begun, folder.iterdir()))):
+            raise RunError(
+                f"{folder}: exists already, and is neither empty nor a run; choose another folder "
+                "with --run"
+            )
 
     # -- what was decided at the start -----------------------------------------------------
 
@@ -266,7 +294,8 @@ class RunFolder:
             value = json.loads(content)
         except FileNotFoundError as error:
             raise RunError(
-                f"{self.path}: no {name} here, so this is not a complete run folder"
+                f"{self.path}: no {name} here, so this is not a complete run folder; if a killed "
+                "momok train left it, the same command begins again in it"
             ) from error
         except (OSError, ValueError) as error:
             raise RunError(f"{path}: cannot be read as JSON: {error}") from error
@@ -296,6 +325,15 @@ def _translate_old(config: dict[str, Any]) -> dict[str, Any]:
     if any(section.get("missing") in ("masked", "learned") for section in features):
         raise ConfigError("features.missing = masked or learned is read by momok 0.1.0 alone")
     return config
+
+
+def _clear(folder: Path) -> None:
+    """Remove all but the lock."""
+    for part in folder.iterdir():
+        if part.is_dir():
+            shutil.rmtree(part)
+        elif part.name != ".lock":
+            part.unlink()
 
 
 def _read_bytes(path: Path) -> bytes | None:

@@ -7,11 +7,7 @@ batches come from the host, with a generator of its own (see ``training_step`` f
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor
@@ -25,6 +21,7 @@ from momok.runtime import Runtime, give_memory_back
 from momok.settings import RunConfig, TrainingSettings
 from momok.training.candidates import choose_block
 from momok.training.checkpoint import model_tensors, write_checkpoint
+from momok.training.interruption import Interruption, catch_interruption
 from momok.training.kernels import PlainKernels, choose_kernels, score_flops
 from momok.training.losses import REGULARISERS, Regulariser, choose_loss
 from momok.training.metric_log import EventFiles, PendingLosses
@@ -48,32 +45,6 @@ def _choose_regulariser(
             "not multiply entity and relation number by number; choose l2, or another model.decoder"
         )
     return REGULARISERS[settings.regulariser], settings.regularisation
-
-
-class _Interruption:
-    """Whether a stop was asked for; a second Ctrl-C stops at once."""
-
-    requested = False
-
-    def ask(self, number: int, _frame: object) -> None:
-        if self.requested and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.requested = True
-
-
-@contextmanager
-def _catch_interruption() -> Iterator[_Interruption]:
-    """SIGINT and SIGTERM in this block only ask for a stop, which is taken between two steps."""
-    interruption = _Interruption()
-    before = {}
-    if threading.current_thread() is threading.main_thread():  # others may not have handlers
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, interruption.ask)
-    try:
-        yield interruption
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Trainer:
@@ -120,7 +91,7 @@ class Trainer:
         epochs = self.config.training.epochs
         position = self.learner.position
         try:
-            with _catch_interruption() as interruption:
+            with catch_interruption() as interruption:
                 while not position.stopped and position.epoch <= epochs:
                     self._epoch(interruption)
                     if interruption.requested:  # during the validation
@@ -154,7 +125,7 @@ class Trainer:
         if remark is not None:
             self.reporter.say(remark)
 
-    def _epoch(self, interruption: _Interruption) -> None:
+    def _epoch(self, interruption: Interruption) -> None:
         state, settings = self.learner.position, self.config.training
         if state.batch == 0:
             self.learner.epoch_start = self.learner.generator.get_state()
