@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import shlex
 from pathlib import Path
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
-_FORMATS = ["table", "parquet", "rdf", "momok", "benchmark", "openke", "mygo", "pykeen", "splits"]
+_FORMATS = ["table", "rdf", "momok", "benchmark", "openke", "mygo", "pykeen", "splits"]
 _EXAMPLES = 3  # of a finding
 _PAIRS = 10  # of redundant relations
 
@@ -29,10 +30,10 @@ def _parse_columns(
     _: click.Context, __: click.Parameter, text: str | None
 ) -> tuple[str, ...] | None:
     names = None if text is None else [name.strip() for name in text.split(",")]
-    if names is not None and (len(names) != 3 or not all(names)):
+    if names is not None and (len(names) not in (2, 3) or not all(names)):
         raise click.UsageError(
             f"--columns {text!r}: expected three, those of head, relation and tail, with commas "
-            f"between them"
+            f"between them; with --relation two, those of head and tail"
         )
     return None if names is None else tuple(names)
 
@@ -43,6 +44,15 @@ def _parse_delimiter(_: click.Context, __: click.Parameter, text: str | None) ->
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise click.UsageError(f"--delimiter {text!r}: expected one character, or tab")
     return delimiter
+
+
+def _parse_encoding(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    try:
+        return None if text is None else codecs.lookup(text).name
+    except LookupError:
+        raise click.UsageError(
+            f"--encoding {text!r}: expected one that Python knows, as in cp1252, latin-1 or utf-16"
+        ) from None
 
 
 def _parse_ratio(_: click.Context, __: click.Parameter, text: str) -> tuple[float, ...]:
@@ -90,6 +100,15 @@ def _parse_ratio(_: click.Context, __: click.Parameter, text: str) -> tuple[floa
 )
 @click.option(
     "--quotes/--no-quotes", default=None, help="Quotes around a field are no part of it [guessed]."
+)
+@click.option(
+    "--encoding",
+    callback=_parse_encoding,
+    metavar="NAME",
+    help="Encoding of tables, as in cp1252, latin-1 or utf-16 [utf-8].",
+)
+@click.option(
+    "--relation", metavar="TEXT", help="The relation of all facts, where the tables name none."
 )
 @click.option(
     "--language",
@@ -154,7 +173,7 @@ def _parse_ratio(_: click.Context, __: click.Parameter, text: str) -> tuple[floa
 def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
     """Make a graph of facts, texts and pictures as you have them.
 
-    A SOURCE is a file of facts (CSV, TSV, Parquet or RDF; plain, gzip, zstd or zip), a folder
+    A SOURCE is a file of facts (CSV, TSV, Parquet, JSON or RDF; plain, gzip, zstd or zip), a folder
     (train/valid/test files, OpenKE, MyGO, a published benchmark, PyKEEN, momok's own), or the name
     of a graph. Several are one graph. Beside facts in a folder, a table 'entities' and a folder
     'pictures' are found.
@@ -202,7 +221,10 @@ def _read_source_options(given: dict[str, Any]) -> SourceOptions:
         sparql = SparqlSource(url, query, given["page"], given["timeout"])
     return SourceOptions(
         format=given["kind"],
-        table=TableOptions(**_pick(given, "columns", "delimiter", "header", "quotes", "strict")),
+        table=TableOptions(
+            **_pick(given, "columns", "delimiter", "header", "quotes", "encoding", "relation"),
+            strict=given["strict"],
+        ),
         splits={s: given[s] for s in ("train", "valid", "test") if given[s] is not None},
         rdf=RdfOptions(**_pick(given, "languages", "types_as_facts", "keep_blank_nodes")),
         sparql=sparql,

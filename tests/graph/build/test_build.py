@@ -222,8 +222,8 @@ def test_everything_about_entities_is_written(tmp_path: Path) -> None:
     for name in ("a.png", "b.jpg", "weird name|<b>.png"):
         (pictures / name).write_bytes(name.encode())
     raw = make_split(
-        names={"France": "La\tFrance", "borders": "is next to"},
-        relation_names={"capital": "has the capital"},
+        names={"France": "La\tFrance", "borders": "an entity's"},
+        relation_names={"borders": "is next to", "capital": "has the capital"},
         descriptions={"Spain": "two\nlines", "unknown": "left out"},
         types={"Paris": "city"},
         attributes={"motto": {"France": "Liberté"}, "label": {"Spain": "no column"}},

@@ -115,10 +115,19 @@ def test_a_parquet_table(raw: RawGraph, tmp_path: Path) -> None:
     assert read.numbers == {"area": {"Q1": 1.5}}
 
 
-def test_a_parquet_column_that_is_called_line(raw: RawGraph, tmp_path: Path) -> None:
+def test_any_name_of_a_column_will_do(raw: RawGraph, tmp_path: Path) -> None:
+    read = add(raw, tmp_path, ",id,line,note,note\n0,Q1,U6,x,y\n1,Q2,U7,,z\n")
+    assert read.attributes == {
+        "line": {"Q1": "U6", "Q2": "U7"},
+        "note": {"Q1": "x"},
+        "note_2": {"Q1": "y", "Q2": "z"},
+    }
+    assert read.notes[-1].endswith("; without a name and left out: column 1")
+    read = add(raw, tmp_path, '"","title of it"\n"Q1","a"\n"Q2","b"\n')  # row names of R
+    assert read.attributes == {"title of it": {"Q1": "a", "Q2": "b"}}
     pl.DataFrame({"id": ["Q1"], "line": ["a"]}).write_parquet(tmp_path / "things.parquet")
-    with pytest.raises(FormatError, match="has a column 'line'; call it something else"):
-        add_entity_table(raw, tmp_path / "things.parquet")
+    read = add_entity_table(raw, tmp_path / "things.parquet")
+    assert read.attributes == {"line": {"Q1": "a"}}
 
 
 @settings(max_examples=100, deadline=None)
@@ -140,9 +149,6 @@ def test_any_bytes_are_a_table_or_one_line(content: bytes, tmp_path_factory) -> 
     ("text", "message"),
     [
         ("id,name\n", "has a header and no row"),
-        ("id,,name\nQ1,a,b\n", "things.csv:1: the first line must name the columns"),
-        ("id,name,name\nQ1,a,b\n", "things.csv:1: the first line must name the columns"),
-        ("id,line\nQ1,a\n", "each by a name of its own other than 'line'"),
         ("id,name\nQ7,a\nQ8,b\n", "no value of 'id' or 'name' is an entity of the facts"),
         ("", "is empty"),
         ("Q1\nQ2\n", "neither tabs, commas"),

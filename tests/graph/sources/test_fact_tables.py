@@ -201,3 +201,36 @@ def test_parquet_columns_must_be_told(columns: tuple[str, ...], tmp_path: Path) 
     pl.DataFrame({name: ["x"] for name in columns}).write_parquet(path)
     with pytest.raises(FormatError, match="head, relation and tail"):
         read_table(path)
+
+
+def test_stray_quotes_swallow_no_lines(tmp_path: Path) -> None:
+    lines = [f"film{i},starring,person{i}" for i in range(40)]
+    lines[4] = '"film X,starring,person1'
+    lines[9] = 'film9,starring,"A, B"'
+    lines[20] = "film20,of three columns"
+    lines[30] = 'film Y",starring,person2'
+    text = "".join(line + "\n" for line in lines)
+    raw = read(tmp_path / "facts.csv", text)
+    facts = [(f"film{i}", "starring", f"person{i}") for i in range(40)]
+    facts[4] = ('"film X', "starring", "person1")
+    facts[9] = ("film9", "starring", "A, B")
+    facts[30] = ('film Y"', "starring", "person2")
+    del facts[20]
+    assert list_facts(raw) == facts
+    found = {f.kind: f.examples for f in raw.findings}
+    assert "facts.csv:21: expected 3 columns, found 2" in found["malformed"][0]
+    # The first stray quote ends where the quoted field of line 10 begins, the second at line 31.
+    lines[9] = "film9,starring,person9"
+    raw = read(tmp_path / "facts.csv", "".join(line + "\n" for line in lines))
+    [stray] = [f for f in raw.findings if f.kind == "stray-quote"]
+    place = "facts.csv:5: quote opened at line 5 closes at 31: 26 lines in one field"
+    assert stray.examples == (place,)
+    with pytest.raises(FormatError, match=place):
+        read(tmp_path / "facts.csv", "".join(line + "\n" for line in lines), strict=True)
+
+
+def test_fields_over_several_lines_are_fields(tmp_path: Path) -> None:
+    text = 'a,r,"one, two\nthree"\n"b\nc",r,d\n' * 3
+    raw = read(tmp_path / "facts.csv", text)
+    assert list_facts(raw) == [("a", "r", "one, two three"), ("b c", "r", "d")] * 3
+    assert {f.kind for f in raw.findings} == {"blanks"}

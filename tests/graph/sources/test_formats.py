@@ -14,7 +14,7 @@ from momok.graph.sources.formats import FOLDER_FORMATS
 def test_the_command_line_offers_every_format() -> None:
     (option,) = (parameter for parameter in command.params if parameter.name == "kind")
     assert isinstance(option.type, click.Choice)
-    assert set(option.type.choices) == {"table", "parquet", "rdf", "splits", *FOLDER_FORMATS}
+    assert set(option.type.choices) == {"table", "rdf", "splits", *FOLDER_FORMATS}
 
 
 def test_a_folder_is_of_one_format_and_reads_as_it_was_written(tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ def _write_tables(raw: RawGraph, pictures: Mapping[str, str], folder: Path) -> N
                 header = next(names)
             columns[header] = _column(raw.entities, values)
     write_table(folder / "entities.tsv", columns)
-    relation_names = _column(raw.relations, raw.names | raw.relation_names)
+    relation_names = _column(raw.relations, raw.relation_names)
     write_table(folder / "relations.tsv", {"label": raw.relations, "name": relation_names})
     for split, facts in raw.triples.items():
         write_facts(folder / f"{split}.tsv", facts, raw.entities, raw.relations)

@@ -7,6 +7,7 @@ decimal year; columns of other texts become attributes.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +17,12 @@ import polars as pl
 from momok.errors import FormatError
 from momok.graph.entities_file import PICTURE_SEPARATOR
 from momok.graph.findings import FindingLog
+from momok.graph.sources.columns import simplify_name
+from momok.graph.sources.other_formats import refuse_other_formats
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.rdf_terms import compute_decimal_years
-from momok.graph.sources.text_tables import (
-    LINE,
-    is_parquet,
-    read_parquet,
-    read_text_table,
-    simplify_name,
-)
+from momok.graph.sources.records import read_record_table
+from momok.graph.sources.text_tables import LINE, read_text_table
 
 _KEYS = (
     *("label", "id", "entity", "entity_id", "uri", "iri", "url", "qid", "key", "code", "node"),
@@ -41,11 +39,14 @@ _TEXTS = {
         *("image_path", "image_url", "picture_url", "thumbnail", "depiction"),
     ),
 }
+_NAMELESS = " column "  # and its position: columns that the header does not name
 _NUMERIC_SHARE = 0.95  # of the values that must be numbers for a column of numbers
 _DATE = r"^-?\d{1,4}-\d{2}-\d{2}(?:T.*)?$"
 
 
-def add_entity_table(raw: RawGraph, path: Path, *, strict: bool = False) -> RawGraph:
+def add_entity_table(
+    raw: RawGraph, path: Path, *, encoding: str | None = None, strict: bool = False
+) -> RawGraph:
     """Add what a table says of the entities.
 
     A table without a header, whose first line begins with an entity, holds labels, names and, where
@@ -58,8 +59,10 @@ def add_entity_table(raw: RawGraph, path: Path, *, strict: bool = False) -> RawG
         FormatError: it is malformed, no column can be the key, or no row names an entity.
     """
     log = FindingLog(path.parent, strict)
-    frame = _read(path, raw, log)
+    frame = _read(path, raw, log, encoding)
     key, matched = _find_key(frame, raw, path)
+    nameless = [name for name in frame.columns if name.startswith(_NAMELESS) and name != key]
+    frame = frame.drop(nameless)
     others = [name for name in frame.columns if name not in (LINE, key)]
     roles = _find_roles(others)
     frame = _match(frame, key, raw, path, log)
@@ -88,6 +91,9 @@ def add_entity_table(raw: RawGraph, path: Path, *, strict: bool = False) -> RawG
     note += "".join(f"; {role}: {column!r}" for role, column in roles.items())
     note += f"; numbers: {', '.join(map(repr, numbers))}" if numbers else ""
     note += f"; kept as texts: {', '.join(map(repr, attributes))}" if attributes else ""
+    note += (
+        f"; without a name and left out: {', '.join(map(str.strip, nameless))}" if nameless else ""
+    )
     return replace(
         raw,
         names={**raw.names, **texts.get("name", {})},
@@ -101,28 +107,35 @@ def add_entity_table(raw: RawGraph, path: Path, *, strict: bool = False) -> RawG
     )
 
 
-def _read(path: Path, raw: RawGraph, log: FindingLog) -> pl.DataFrame:
-    """Read columns of texts by their names in the header; ``line`` has the line of each row."""
-    if is_parquet(path):
-        frame = read_parquet(path)
-        if LINE in frame.columns:
-            raise FormatError(f"{path}: has a column {LINE!r}; call it something else")
-        return frame.fill_null("").with_row_index(LINE, offset=1)
-    frame = read_text_table(path, log, least=2).frame
-    place, first = f"{path}:{frame[LINE][0]}", [name.strip() for name in frame.drop(LINE).row(0)]
-    header = first
-    if _has_no_header(first, raw):
+def _read(path: Path, raw: RawGraph, log: FindingLog, encoding: str | None) -> pl.DataFrame:
+    """Read columns of texts by their names in the header; ``line`` has the line of each row.
+
+    Of two columns of one name the second gets a number; those without a name get one that no
+    header has.
+    """
+    refuse_other_formats(path)
+    table = read_record_table(path)
+    frame = table.frame if table else read_text_table(path, log, least=2, encoding=encoding).frame
+    frame = frame.with_columns(pl.exclude(LINE).fill_null(""))
+    first = [name.strip() for name in frame.drop(LINE).row(0)]
+    if table and table.names:
+        header = [name.strip() for name in table.names]
+    elif _has_no_header(first, raw):
         header = ["label", "name", "description"][: len(first)]
     else:
-        frame = frame.slice(1)
-    if "" in header or len(set(header)) != len(header) or LINE in header:
-        raise FormatError(
-            f"{place}: the first line must name the columns, each by a name of its own other than "
-            f"{LINE!r}: {' | '.join(header)[:200]!r}"
-        )
+        header, frame = first, frame.slice(1)
     if not len(frame):
         raise FormatError(f"{path}: has a header and no row")
-    return frame.rename({str(position): name for position, name in enumerate(header)})
+    names = [LINE]
+    for position, name in enumerate(header, 1):
+        numbered = (f"{name}_{number}" for number in itertools.count(2))
+        unique = name or f"{_NAMELESS}{position}"
+        while unique in names:
+            unique = next(numbered)
+        names.append(unique)
+    frame = frame.select(LINE, *map(str, range(len(header))))
+    frame.columns = names
+    return frame
 
 
 def _has_no_header(first: list[str], raw: RawGraph) -> bool:
@@ -141,10 +154,13 @@ def _find_key(frame: pl.DataFrame, raw: RawGraph, path: Path) -> tuple[str, int]
         (name for name in columns if simplify_name(name) in _KEYS),
         key=lambda name: _KEYS.index(simplify_name(name)),
     )
-    counts = {
-        name: int(frame[name].str.strip_chars(" \t\r\n").unique().is_in(known).sum())
-        for name in candidates or columns[:1]
-    }
+    counts = {name: _count_entities(frame[name], known) for name in candidates or columns[:1]}
+    if not any(counts.values()):  # the labels may be row names, which have no name
+        counts |= {
+            name: count
+            for name in columns
+            if name.startswith(_NAMELESS) and (count := _count_entities(frame[name], known))
+        }
     key = max(counts, key=lambda name: counts[name])
     if not counts[key]:
         raise FormatError(
@@ -153,6 +169,10 @@ def _find_key(frame: pl.DataFrame, raw: RawGraph, path: Path) -> tuple[str, int]
             f"must hold the labels that the facts use"
         )
     return key, counts[key]
+
+
+def _count_entities(labels: pl.Series, known: pl.Series) -> int:
+    return int(labels.str.strip_chars(" \t\r\n").unique().is_in(known).sum())
 
 
 def _find_roles(columns: Sequence[str]) -> dict[str, str]:

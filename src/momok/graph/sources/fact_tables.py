@@ -1,43 +1,20 @@
-"""Facts from tables: CSV, TSV and their kin, Parquet."""
+"""Facts from tables: CSV, TSV and their kin, Parquet, Arrow, JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from momok.errors import DataError, FormatError
+from momok.errors import FormatError
 from momok.graph.findings import FindingLog
-from momok.graph.names import suggest_near_misses
+from momok.graph.sources.columns import ROLES, find_columns
+from momok.graph.sources.other_formats import refuse_other_formats
 from momok.graph.sources.raw import UNSPLIT, RawGraph, TableOptions, number_labels
-from momok.graph.sources.text_tables import (
-    LINE,
-    is_parquet,
-    name_delimiter,
-    read_parquet,
-    read_text_table,
-    simplify_name,
-)
-
-_ROLES = ("head", "relation", "tail")
-# Names that tools give to the three columns, lower case, "_" for blanks, hyphens and colons.
-_KNOWN_NAMES = {
-    "head": (
-        *("head", "h", "head_entity", "head_id", "subject", "subj", "s", "source", "src"),
-        *("from", "start", "start_id", "entity1", "node1", "x_name"),
-    ),
-    "relation": (
-        *("relation", "rel", "r", "relation_type", "predicate", "pred", "p", "property"),
-        *("relationship", "edge", "edge_type", "type", "kind", "label", "link"),
-    ),
-    "tail": (
-        *("tail", "t", "tail_entity", "tail_id", "object", "obj", "o", "target", "dst"),
-        *("to", "end", "end_id", "entity2", "node2", "y_name"),
-    ),
-}
+from momok.graph.sources.records import read_record_table
+from momok.graph.sources.text_tables import LINE, name_delimiter, read_text_table
 
 
 def read_table(path: Path, options: TableOptions | None = None) -> RawGraph:
@@ -48,40 +25,37 @@ def read_table(path: Path, options: TableOptions | None = None) -> RawGraph:
 
     Raises:
         DataError: the file is missing or cannot be read, or a column that was asked for.
-        FormatError: it is malformed, its columns cannot be told, or it has no fact.
+        FormatError: it is malformed or no table, its columns cannot be told, or it has no fact.
     """
     options = options or TableOptions()
+    refuse_other_formats(path)
     log = FindingLog(path.parent, options.strict)
-    if is_parquet(path):
-        frame = read_parquet(path).with_row_index(LINE, offset=1)
-        first, place, form = frame.columns[1:], str(path), "Parquet"
-        frame.columns = [LINE, *map(str, range(len(first)))]
-        columns, has_header = _find_columns(first, replace(options, header=True), place)
-    else:
-        table = read_text_table(
-            path, log, least=3, delimiter=options.delimiter, quotes=options.quotes
-        )
-        frame, first = table.frame, list(table.frame.drop(LINE).row(0))
-        columns, has_header = _find_columns(first, options, f"{path}:{frame[LINE][0]}")
-        frame = frame.slice(int(has_header))
-        form = f"columns separated by {name_delimiter(table.delimiter)}"
-        form += ", quotes around fields taken off" if table.is_quoted else ""
-    if not len(frame):
-        raise FormatError(f"{path}: has a header and no fact")
+    frame, form, options = _read_rows(path, options, log)
+    place = f"{path}:{frame[LINE][0]}" if frame[LINE][0] else str(path)
+    columns = find_columns(frame.drop(LINE), options, place)
+    first = [str(cell) for cell in frame.drop(LINE).row(0)]
+    if columns.has_header:
+        frame = _drop_header(frame, path, log)
     names = (
-        [repr(name) for name in first] if has_header else list(map(str, range(1, len(first) + 1)))
+        list(map(repr, first)) if columns.has_header else [str(i + 1) for i in range(len(first))]
     )
-    named = ", ".join(f"{role}: {names[c]}" for role, c in zip(_ROLES, columns, strict=True))
-    unused = [name for i, name in enumerate(names) if i not in columns]
+    roles = ROLES if options.relation is None else ("head", "tail")
+    named = ", ".join(f"{r}: {names[c]}" for r, c in zip(roles, columns.places, strict=True))
+    named += f", relation: {options.relation!r} for all" if options.relation else ""
+    unused = [name for i, name in enumerate(names) if i not in columns.places]
     notes = [
         f"{path.name}: {form}, "
-        + (f"the header names the columns ({named})" if has_header else f"no header ({named})")
+        + (
+            f"the header names the columns ({named})"
+            if columns.has_header
+            else f"no header ({named})"
+        )
         + (f"; columns not used: {', '.join(unused)}" if unused else "")
     ]
-    if not has_header and options.header is None:
-        fact = " | ".join(first[c] for c in columns)
-        notes.append(f"{path.name}: the first line is taken as a fact ({fact}); if not: --header")
-    picked = {role: pl.col(str(c)) for role, c in zip(_ROLES, columns, strict=True)}
+    notes += [f"{path.name}: {columns.doubt}"] if columns.doubt else []
+    picked = {role: pl.col(str(c)) for role, c in zip(roles, columns.places, strict=True)}
+    if options.relation:
+        picked["relation"] = pl.lit(options.relation)
     facts = _clean(frame.select(LINE, **picked), path, log)
     entities, ends = number_labels(pl.concat([facts["head"], facts["tail"]]))
     relations, kinds = number_labels(facts["relation"])
@@ -95,57 +69,52 @@ def read_table(path: Path, options: TableOptions | None = None) -> RawGraph:
     )
 
 
-def _find_columns(
-    first: Sequence[str], options: TableOptions, place: str
-) -> tuple[tuple[int, ...], bool]:
-    """Find the columns of head, relation and tail, and whether the first row is a header."""
-    plain = [simplify_name(name) for name in first]
-    known = [[i for i, name in enumerate(plain) if name in _KNOWN_NAMES[role]] for role in _ROLES]
-    guessed = tuple(found[0] for found in known if found)
-    recognised = len(set(guessed)) == 3
-    if options.columns is not None:
-        return _take_given(first, options.columns, options.header, recognised, place)
-    if recognised and options.header is not False:
-        return guessed, True
-    if len(first) == 3:
-        return (0, 1, 2), bool(options.header)
-    raise FormatError(
-        f"{place}: {len(first)} columns, and none are called head, relation and tail: "
-        f"{' | '.join(first)[:200]!r}; say which they are, as in --columns 1,2,3 or by their names"
+def _read_rows(
+    path: Path, options: TableOptions, log: FindingLog
+) -> tuple[pl.DataFrame, str, TableOptions]:
+    """Read rows, the first of which may be a header; say in what form they are."""
+    table = read_record_table(path)
+    if table is not None and table.names is not None:
+        header = {LINE: 0, **{str(i): name for i, name in enumerate(table.names)}}
+        frame = pl.concat([pl.DataFrame([header], schema=table.frame.schema), table.frame])
+        return frame, table.kind, replace(options, header=True)
+    if table is not None:
+        return table.frame, table.kind, options
+    text = read_text_table(
+        path,
+        log,
+        least=3 if options.relation is None else 2,
+        delimiter=options.delimiter,
+        quotes=options.quotes,
+        encoding=options.encoding,
     )
+    form = f"columns separated by {name_delimiter(text.delimiter)}"
+    return text.frame, form + ", quotes around fields taken off" * text.is_quoted, options
 
 
-def _take_given(
-    first: Sequence[str],
-    given: tuple[str, str, str],
-    header: bool | None,
-    recognised: bool,
-    place: str,
-) -> tuple[tuple[int, ...], bool]:
-    if len(set(given)) < 3:
-        raise DataError(f"--columns {','.join(given)}: expected three different columns")
-    if header is not False and all(name in first for name in given):
-        return tuple(list(first).index(name) for name in given), True
-    if all(name.isdecimal() for name in given):
-        columns = tuple(int(name) - 1 for name in given)
-        if min(columns) < 0 or max(columns) >= len(first):
-            raise DataError(f"{place}: --columns {','.join(given)}: it has {len(first)} columns")
-        return columns, recognised if header is None else header
-    missing = next(name for name in given if name not in first)
-    raise DataError(
-        f"{place}: there is no column {missing!r}{suggest_near_misses(missing, first)} "
-        f"(its first line: {' | '.join(first)[:200]!r})"
+def _drop_header(frame: pl.DataFrame, path: Path, log: FindingLog) -> pl.DataFrame:
+    """Leave out the first row, and others that repeat it, as files put together have them."""
+    again = pl.all_horizontal(pl.exclude(LINE).eq_missing(pl.exclude(LINE).first()))
+    repeated = frame.filter(again)[LINE][1:]
+    log.report(
+        "repeated-header",
+        f"lines of {path.name} repeat the header and are left out",
+        (f"{path.name}:{line}" for line in repeated),
+        len(repeated),
     )
+    frame = frame.filter(~again)
+    if not len(frame):
+        raise FormatError(f"{path}: has a header and no fact")
+    return frame
 
 
 def _clean(facts: pl.DataFrame, path: Path, log: FindingLog) -> pl.DataFrame:
     """Take blanks and line breaks off labels; leave facts out that have a blank one."""
     tidy = facts.with_columns(
-        pl.col(role).str.strip_chars(" \t\r\n").str.replace_all(r"[\t\r\n]+", " ")
-        for role in _ROLES
+        pl.col(role).str.strip_chars(" \t\r\n").str.replace_all(r"[\t\r\n]+", " ") for role in ROLES
     )
     changed = tidy.select(
-        pl.any_horizontal(tidy[role] != facts[role] for role in _ROLES).fill_null(False)
+        pl.any_horizontal(tidy[role] != facts[role] for role in ROLES).fill_null(False)
     ).to_series()
     log.report(
         "blanks",
@@ -153,10 +122,10 @@ def _clean(facts: pl.DataFrame, path: Path, log: FindingLog) -> pl.DataFrame:
         (f"{path.name}:{line}" for line in facts.filter(changed)[LINE].head(5)),
         int(changed.sum()),
     )
-    blank = pl.any_horizontal(pl.col(role).is_null() | (pl.col(role) == "") for role in _ROLES)
+    blank = pl.any_horizontal(pl.col(role).is_null() | (pl.col(role) == "") for role in ROLES)
     empty = tidy.filter(blank)
     places = (
-        f"{path.name}:{row[LINE]}: the {next(role for role in _ROLES if not row[role])} is blank"
+        f"{path.name}:{row[LINE]}: the {next(role for role in ROLES if not row[role])} is blank"
         for row in empty.iter_rows(named=True)
     )
     message = f"facts of {path.name} have a blank label and are left out"

@@ -18,12 +18,14 @@ from momok.graph.momok_format import is_momok_folder, read_momok_folder
 from momok.graph.names import make_readable
 from momok.graph.sources import id_folders
 from momok.graph.sources.compressed import is_container, is_member, list_members, name_content
+from momok.graph.sources.other_formats import refuse_other_formats
 from momok.graph.sources.raw import RawGraph
+from momok.graph.sources.records import is_json_table
 
 _RDF = (".nt", ".ttl", ".rdf", ".owl", ".xml", ".jsonld", ".json", ".nq", ".trig", ".n3")
-_PARQUET = (".parquet", ".pq")
+_RECORDS = (".parquet", ".pq", ".arrow", ".feather", ".ipc", ".jsonl", ".ndjson")
 _TABLES = (".csv", ".tsv", ".tab", ".txt", ".psv", "")
-_KNOWN = (*_RDF, *_PARQUET, *_TABLES)
+_KNOWN = (*_RDF, *_RECORDS, *_TABLES)
 _SPLITS: dict[str, SplitName] = {
     **{"train": "train", "training": "train"},
     **{"valid": "valid", "validation": "valid", "val": "valid", "dev": "valid"},
@@ -137,6 +139,7 @@ def detect_format(path: Path) -> tuple[str, str]:
     if not path.exists() and not is_member(path):
         raise DataError(f"{path}: there is no such file or folder")
     if is_container(path):
+        refuse_other_formats(path)
         if find_split_files(path) or find_named(path, FACTS):
             return "splits", "an archive with files of facts"
         members = list_members(path)
@@ -145,10 +148,8 @@ def detect_format(path: Path) -> tuple[str, str]:
             f"unpack it, or name one, as in {path / members[0]}"
         )
     suffix = Path(name_content(path)).suffix.lower()
-    if suffix in _RDF:
+    if suffix in _RDF and not (suffix == ".json" and is_json_table(path)):
         return "rdf", f"RDF by its name (*{suffix})"
-    if suffix in _PARQUET:
-        return "parquet", f"Parquet by its name (*{suffix})"
     return "table", f"a table by its name (*{suffix})" if suffix else "a table"
 
 

@@ -34,8 +34,8 @@ class RawGraph:
         relations: the labels of the R relations, each once.
         triples: facts ``[n, 3]``, head, relation and tail ids, which may repeat: under ``train``
             and, where the source has them, ``valid`` and ``test``, or else all under ``all``.
-        names: display names by label, of entities and of relations.
-        relation_names: display names of relations, where an entity has the same label.
+        names: display names of entities by label.
+        relation_names: display names of relations by label.
         descriptions: longer texts by entity label.
         types: the kind of thing by entity label.
         pictures: by entity label: paths of files, or URLs.
@@ -95,17 +95,21 @@ class TableOptions:
 
     Attributes:
         columns: the columns of head, relation and tail, by the names in the header or by position
-            from 1.
+            from 1; of head and tail where ``relation`` is given.
         delimiter: what separates columns, one character.
         header: whether the first line names the columns.
         quotes: whether quotes around a field are not part of it.
+        encoding: of the text, as Python names it; None for UTF-8.
+        relation: that of all facts, where no column has it.
         strict: lines that cannot be used are errors.
     """
 
-    columns: tuple[str, str, str] | None = None
+    columns: tuple[str, ...] | None = None
     delimiter: str | None = None
     header: bool | None = None
     quotes: bool | None = None
+    encoding: str | None = None
+    relation: str | None = None
     strict: bool = False
 
 

@@ -116,7 +116,9 @@ def read_sources(
     entities, pictures = _find_beside(paths, options)
     if entities is not None:
         progress(f"reading {entities.name}", 0, 0)
-        raw = add_entity_table(raw, entities, strict=options.table.strict)
+        raw = add_entity_table(
+            raw, entities, encoding=options.table.encoding, strict=options.table.strict
+        )
         roots.append(entities.parent)
     if pictures is not None:
         progress(f"looking at {pictures.name}", 0, 0)
@@ -178,7 +180,7 @@ def read_facts_file(
     kind, _ = detect_format(path)
     kind = options.format if options.format not in (None, "splits") else kind
     progress(f"reading {path.name}", 0, 0)
-    if kind in ("table", "parquet"):
+    if kind == "table":
         return read_table(path, options.table)
     if kind == "rdf":
         from momok.graph.sources.rdf import read_rdf

@@ -1,4 +1,4 @@
-"""Tables (CSV, TSV and their kin, Parquet) to columns of texts, with the line of every row.
+"""Tables (CSV, TSV and their kin) to columns of texts, with the line of every row.
 
 Lines are split by one vectorised pass, or where fields are quoted (RFC 4180) by the module csv,
 which takes twice as long. Every row keeps its line number, so that what is wrong with it can be
@@ -8,21 +8,21 @@ reported with its place.
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from momok.errors import FormatError
 from momok.graph.findings import FindingLog
 from momok.graph.lines import decode_text
-from momok.graph.sources.compressed import name_content, read_content
+from momok.graph.sources.compressed import read_content
 
-LINE = "line"  # the column of line numbers
+LINE = " line"  # the column of line numbers: names of columns have no blanks around them
 LINE_TEXT = "text"  # and that of what stands there
 BLANKS = " "  # as a delimiter: one or several
 _BOM = b"\xef\xbb\xbf"
@@ -30,6 +30,7 @@ _SAMPLE_LINES, _SAMPLE_WIDTH = 200, 1 << 12  # characters of lines that tell the
 _DELIMITERS = ("\t", ",", ";", "|")  # in the order of preference; blanks where none fits
 _DELIMITER_NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", BLANKS: "blanks"}
 _LONGEST_FIELD = 1 << 24  # characters, where fields are quoted
+_QUOTED_SHARE = 0.9  # of the first lines that have a field in single quotes, which then are quotes
 _NEEDED_SHARE = 0.5  # of the lines that must have the usual number of columns
 
 
@@ -48,14 +49,43 @@ class TextTable:
     is_quoted: bool
 
 
+class _Dialect(NamedTuple):
+    """How quoted fields are written, and how many columns there are."""
+
+    delimiter: str
+    quote: str
+    width: int
+
+    def read(self, lines: Iterable[str]) -> Any:  # the type of csv's readers has no name
+        escape = "\\" if self.quote == "'" else None
+        return csv.reader(
+            lines,
+            delimiter=self.delimiter,
+            quotechar=self.quote,
+            escapechar=escape,
+            strict=True,
+        )
+
+    def part(self, lines: Sequence[str]) -> tuple[list[list[str]], bool]:
+        """Split each line of a record by itself, and tell whether they are rows and no record.
+
+        That is so if most of them, the first and the last have the right number of columns.
+        """
+        rows = []
+        for line in lines:
+            text = line.rstrip("\n")
+            try:
+                row = next(self.read([text]))
+            except csv.Error:
+                row = []
+            rows.append(row if len(row) == self.width else text.split(self.delimiter))
+        good = [len(row) == self.width for row in rows]
+        return rows, good[0] and good[-1] and sum(good) >= len(good) / 2
+
+
 def name_delimiter(delimiter: str) -> str:
     """Name a delimiter for people."""
     return _DELIMITER_NAMES.get(delimiter, repr(delimiter))
-
-
-def simplify_name(name: str) -> str:
-    """Give the name of a column in lower case, with ``_`` for blanks, hyphens and colons."""
-    return re.sub("[ :-]", "_", name.strip().lower().lstrip(":"))
 
 
 def read_text_table(
@@ -65,45 +95,58 @@ def read_text_table(
     least: int,
     delimiter: str | None = None,
     quotes: bool | None = None,
+    encoding: str | None = None,
 ) -> TextTable:
     """Read a text table; its header, if it has one, is the first row.
 
     Args:
-        path: the file, plain or compressed, in UTF-8.
-        log: told of lines that have another number of columns than most.
+        path: the file, plain or compressed.
+        log: told of lines that have another number of columns than most, and of quotes that are
+            closed lines later, over lines that are rows by themselves.
         least: how many columns are needed.
         delimiter: what separates columns; guessed where it is None.
         quotes: whether quotes around fields are taken off; guessed where it is None.
+        encoding: of the text; None for UTF-8.
 
     Raises:
         DataError: the file is missing or cannot be read.
-        FormatError: it is empty, no text in UTF-8, or has too few columns; a quote is never
-            closed; most lines have another number of columns; or reading is strict and one has.
+        FormatError: it is empty, no text in the encoding, or has too few columns; a quote is never
+            closed; most lines have another number of columns; or reading is strict and one has, or
+            a quote swallows lines.
     """
-    lines = read_text_lines(path)
+    lines = read_text_lines(path, encoding)
     sample = lines[LINE_TEXT].head(_SAMPLE_LINES).str.head(_SAMPLE_WIDTH).to_list()
     place = f"{path}:{lines[LINE][0]}"
-    delimiter, width = _find_delimiter(sample, delimiter, least, place)
-    is_quoted = _are_quoted(lines[LINE_TEXT], delimiter, quotes)
+    quote = '"' if quotes is False else _find_quote(sample)
+    delimiter, width = _find_delimiter(sample, delimiter, least, place, quote)
+    is_quoted = _are_quoted(lines[LINE_TEXT], delimiter, quotes, quote)
     if is_quoted:
-        frame = _split_quoted(lines, path, delimiter, width)
+        frame = _split_quoted(
+            lines, path, _Dialect(delimiter, quote, width), None if quotes else log
+        )
     else:
         frame = _split_plain(lines, delimiter, width)
     return TextTable(_drop_malformed(frame, path, delimiter, log), delimiter, is_quoted)
 
 
-def read_text_lines(path: Path) -> pl.DataFrame:
+def read_text_lines(path: Path, encoding: str | None = None) -> pl.DataFrame:
     """Read the lines that are not blank: columns ``line``, the number from 1, and ``text``.
 
     Raises:
         DataError: the file is missing or cannot be read.
-        FormatError: it is empty or no text in UTF-8.
+        FormatError: it is empty or no text in the encoding, which is UTF-8 where it is None.
     """
-    content = read_content(path).removeprefix(_BOM)
+    content = read_content(path)
+    if encoding is not None:
+        try:
+            content = content.decode(encoding).encode()
+        except UnicodeError as error:
+            raise FormatError(f"{path}: is no text in {encoding}: {error}") from None
+    content = content.removeprefix(_BOM)
     if not content.strip():
         raise FormatError(f"{path}: is empty")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise FormatError(f"{path}:1: is UTF-16; save the file as UTF-8")
+        raise FormatError(f"{path}:1: is UTF-16; save the file as UTF-8, or give --encoding utf-16")
     if b"\0" in content[:4096]:
         line = content.count(b"\n", 0, content.index(b"\0")) + 1
         raise FormatError(f"{path}:{line}: byte 0x00: this is no text; expected UTF-8")
@@ -114,7 +157,10 @@ def read_text_lines(path: Path) -> pl.DataFrame:
     try:
         lines = pl.read_lines(content, name=LINE_TEXT)
     except pl.exceptions.PolarsError:
-        decode_text(content, path)
+        try:
+            decode_text(content, path)
+        except FormatError as error:
+            raise FormatError(f"{error}, or name its encoding, as in --encoding cp1252") from None
         raise
     lines = lines.with_row_index(LINE, offset=1)
     lines = lines.filter(pl.col(LINE_TEXT).str.contains(r"[^ \t\r]"))
@@ -123,8 +169,15 @@ def read_text_lines(path: Path) -> pl.DataFrame:
     return lines
 
 
+def _find_quote(sample: Sequence[str]) -> str:
+    """Tell whether fields stand in single quotes: most of the first lines have one that does."""
+    field = r"(?:^|[\t,;|])'(?:[^'\\]|''|\\.)*'(?=[\t,;|\r]|$)"
+    count = sum(re.search(field, line) is not None for line in sample)
+    return "'" if count >= _QUOTED_SHARE * len(sample) else '"'
+
+
 def _find_delimiter(
-    sample: Sequence[str], given: str | None, least: int, place: str
+    sample: Sequence[str], given: str | None, least: int, place: str, quote: str
 ) -> tuple[str, int]:
     """Find the delimiter and the number of columns by the first lines.
 
@@ -132,7 +185,7 @@ def _find_delimiter(
     most lines wins; blanks are tried only when no other fits.
     """
     if given is not None:
-        width, _ = _measure_width(sample, given)
+        width, _ = _measure_width(sample, given, quote)
         if width >= least:
             return given, width
         raise FormatError(
@@ -141,21 +194,23 @@ def _find_delimiter(
         )
     best, most = None, 0.0
     for delimiter in _DELIMITERS:
-        width, share = _measure_width(sample, delimiter)
+        width, share = _measure_width(sample, delimiter, quote)
         if width >= least and share > most:
             best, most = (delimiter, width), share
     if best is not None and most >= _NEEDED_SHARE:
         return best
-    width, share = _measure_width(sample, BLANKS)
+    width, share = _measure_width(sample, BLANKS, quote)
     if width == least and share >= _NEEDED_SHARE:
         return BLANKS, width
     raise FormatError(
         f"{place}: neither tabs, commas, semicolons, bars nor blanks separate it into "
         f"{least} columns or more: {sample[0][:120]!r}; give --delimiter"
+        + ", or --relation TEXT for pairs of entities that all have the same"
+        * (least == 3)
     )
 
 
-def _measure_width(sample: Sequence[str], delimiter: str) -> tuple[int, float]:
+def _measure_width(sample: Sequence[str], delimiter: str, quote: str) -> tuple[int, float]:
     """Find the most frequent number of columns, and the share of the lines that have it.
 
     Quoted fields, which may hold delimiters and line breaks, are counted as blank.
@@ -165,14 +220,14 @@ def _measure_width(sample: Sequence[str], delimiter: str) -> tuple[int, float]:
     else:
         edge = re.escape(delimiter)
         # Possessive: hostile text costs no backtracking.
-        quoted = rf'(?<![^{edge}\n])"(?:[^"]|"")*+"(?=[{edge}\r\n]|$)'
+        quoted = rf"(?<![^{edge}\n]){quote}(?:[^{quote}]|{quote * 2})*+{quote}(?=[{edge}\r\n]|$)"
         lines = re.sub(quoted, "", "\n".join(sample)).split("\n")
         widths = [line.count(delimiter) + 1 for line in lines]
     width, count = max(Counter(widths).items(), key=lambda item: (item[1], item[0]))
     return width, count / len(widths)
 
 
-def _are_quoted(text: pl.Series, delimiter: str, given: bool | None) -> bool:
+def _are_quoted(text: pl.Series, delimiter: str, given: bool | None, quote: str) -> bool:
     """Tell whether quotes stand around fields.
 
     Tab separated files often hold quotes that mean themselves (``12" single``): there all fields
@@ -180,6 +235,8 @@ def _are_quoted(text: pl.Series, delimiter: str, given: bool | None) -> bool:
     """
     if delimiter == BLANKS or given is False:
         return False
+    if quote == "'":
+        return True
     edge = re.escape(delimiter)
     suspects = text.filter(text.str.contains(f'(?:^|{edge})"'))
     if given or delimiter != "\t" or not len(suspects):
@@ -200,13 +257,19 @@ def _split_plain(lines: pl.DataFrame, delimiter: str, width: int) -> pl.DataFram
     return fields.with_columns(lines[LINE])
 
 
-def _split_quoted(lines: pl.DataFrame, path: Path, delimiter: str, width: int) -> pl.DataFrame:
-    """Split records with quoted fields to the same columns; what is malformed has nulls alone."""
+def _split_quoted(
+    lines: pl.DataFrame, path: Path, dialect: _Dialect, log: FindingLog | None
+) -> pl.DataFrame:
+    """Split records with quoted fields to the same columns; what is malformed has nulls alone.
+
+    Without a log every quote is taken for one.
+    """
     csv.field_size_limit(_LONGEST_FIELD)  # csv's own limit is for the whole process, too
     numbers, rows = lines[LINE].to_list(), []
     # Carriage returns within lines, which csv takes for line ends, become blanks.
-    texts = (text.rstrip("\r").replace("\r", " ") + "\n" for text in lines[LINE_TEXT])
-    reader = csv.reader(texts, delimiter=delimiter, strict=True)
+    texts = [text.rstrip("\r").replace("\r", " ") + "\n" for text in lines[LINE_TEXT]]
+    swallowed: list[str] = []
+    reader = dialect.read(texts)
     while (start := reader.line_num) < len(numbers):
         try:
             fields = next(reader)
@@ -217,13 +280,27 @@ def _split_quoted(lines: pl.DataFrame, path: Path, delimiter: str, width: int) -
                     f"or say --no-quotes where quotes mean themselves"
                 ) from None
             fields = []
-        padding = [None] * (width + 1 - len(fields))
-        rows.append((*fields[: width + 1], *padding, numbers[start]))
-    return pl.DataFrame(
-        rows,
-        schema=dict.fromkeys(map(str, range(width + 1)), pl.String) | {LINE: lines.schema[LINE]},
-        orient="row",
+        end = reader.line_num
+        records, are_rows = [fields], False
+        if end > start + 1 and log is not None:
+            alone, are_rows = dialect.part(texts[start:end])
+            records = alone if are_rows or not fields else records
+        if are_rows:
+            here, there = numbers[start], numbers[end - 1]
+            swallowed.append(
+                f"{path.name}:{here}: quote opened at line {here} closes at {there}: "
+                f"{there - here} lines in one field"
+            )
+        for number, record in zip(numbers[start:end], records, strict=False):
+            padding = [None] * (dialect.width + 1 - len(record))
+            rows.append((*record[: dialect.width + 1], *padding, number))
+    message = (
+        f"quotes of {path.name} are closed lines later, over lines that are rows; read as rows"
     )
+    if log is not None:
+        log.reject("stray-quote", message, swallowed, len(swallowed))
+    columns = dict.fromkeys(map(str, range(dialect.width + 1)), pl.String)
+    return pl.DataFrame(rows, schema=columns | {LINE: lines.schema[LINE]}, orient="row")
 
 
 def _drop_malformed(
@@ -251,34 +328,3 @@ def _drop_malformed(
         log.reject("malformed", message, places, len(bad))
         frame = frame.filter(is_good)
     return frame.drop(extra)
-
-
-def is_parquet(path: Path) -> bool:
-    """Tell a Parquet file, which may be compressed, by its name."""
-    return Path(name_content(path)).suffix.lower() in (".parquet", ".pq")
-
-
-def read_parquet(path: Path) -> pl.DataFrame:
-    """Read a Parquet file; every column becomes texts, which may be null.
-
-    Raises:
-        DataError: the file is missing or cannot be read.
-        FormatError: it is no Parquet file or corrupt, has no row, or a column holds lists or
-            other things that are no text.
-    """
-    content = read_content(path)
-    if not (content.startswith(b"PAR1") and content.endswith(b"PAR1")):
-        raise FormatError(f"{path}: is no Parquet file, or was cut short")
-    try:
-        frame = pl.read_parquet(io.BytesIO(content))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise FormatError(f"{path}: is a corrupt Parquet file: {reason[:200]}") from None
-    if not len(frame):
-        raise FormatError(f"{path}: has columns and no row")
-    for name, kind in frame.schema.items():
-        if kind.is_nested() or kind in (pl.Binary, pl.Object, pl.Duration):
-            raise FormatError(
-                f"{path}: the column {name!r} holds {kind}; expected texts or numbers"
-            )
-    return frame.cast(pl.String)

@@ -1,0 +1,137 @@
+"""Tables that are no text tables: Parquet, Arrow and JSON, and tuples as Python prints them."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from momok.errors import FormatError
+from momok.graph.lines import decode_text
+from momok.graph.sources.compressed import name_content, open_source, read_content
+from momok.graph.sources.text_tables import LINE
+
+_BOM = b"\xef\xbb\xbf"
+_START = 1 << 12  # bytes that tell JSON
+_PARQUET, _ARROW = (".parquet", ".pq"), (".arrow", ".feather", ".ipc")
+_BEGINNING = re.compile(rb"\s*[\[({]\s*[\[({\"']")
+_LINE_END = re.compile(rb"(^\s*[\[{(]|[\[\](){}],?)\s*$")
+_JSON_LD = re.compile(rb'"@(context|id|graph|type|value)"')
+
+
+@dataclass(frozen=True)
+class RecordTable:
+    """The rows of a table.
+
+    Attributes:
+        frame: columns ``0`` to ``width - 1`` of texts, which may be null, and ``line``, from 1.
+        names: of the columns; None where the first row may name them.
+        kind: what the file is.
+    """
+
+    frame: pl.DataFrame
+    names: list[str] | None
+    kind: str
+
+
+def read_record_table(path: Path) -> RecordTable | None:
+    """Read Parquet, Arrow, JSON or lines of JSON; None where the file is nothing of these.
+
+    Raises:
+        DataError: the file is missing or cannot be read.
+        FormatError: it is corrupt, has no row, or holds lists and other things that are no text.
+    """
+    suffix = Path(name_content(path)).suffix.lower()
+    if suffix in (*_PARQUET, *_ARROW):
+        frame = _read_binary(path, is_parquet=suffix in _PARQUET)
+        names, kind = list(frame.columns), "Parquet" if suffix in _PARQUET else "Arrow"
+        frame.columns = list(map(str, range(len(names))))
+        return RecordTable(frame.with_row_index(LINE, offset=1), names, kind)
+    return _read_json(path) if is_json_table(path) else None
+
+
+def is_json_table(path: Path) -> bool:
+    """Tell JSON, or tuples of Python, by the first bytes of a file; JSON-LD is RDF and no table."""
+    with open_source(path) as file:
+        start = file.peek(_START)[:_START].removeprefix(_BOM)
+    first = start.lstrip().partition(b"\n")[0]
+    is_json = _BEGINNING.match(start) and (len(start) == _START or _LINE_END.search(first))
+    return bool(is_json and b"\t" not in first and not _JSON_LD.search(start))
+
+
+def _read_binary(path: Path, *, is_parquet: bool) -> pl.DataFrame:
+    """Read Parquet or Arrow; every column becomes texts, which may be null."""
+    content, kind = read_content(path), "Parquet" if is_parquet else "Arrow"
+    if is_parquet and not (content.startswith(b"PAR1") and content.endswith(b"PAR1")):
+        raise FormatError(f"{path}: is no Parquet file, or was cut short")
+    try:
+        read = pl.read_parquet if is_parquet else pl.read_ipc
+        frame = read(io.BytesIO(content))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise FormatError(f"{path}: is a corrupt {kind} file: {reason[:200]}") from None
+    if not len(frame):
+        raise FormatError(f"{path}: has columns and no row")
+    for name, dtype in frame.schema.items():
+        if dtype.is_nested() or dtype in (pl.Binary, pl.Object, pl.Duration):
+            raise FormatError(
+                f"{path}: the column {name!r} holds {dtype}; expected texts or numbers"
+            )
+    return frame.cast(pl.String)
+
+
+def _read_json(path: Path) -> RecordTable:
+    """Read a list of objects or lists, or one of them a line."""
+    text = decode_text(read_content(path).removeprefix(_BOM), path)
+    whole = _parse(text)
+    if isinstance(whole, list | tuple) and all(
+        isinstance(row, dict | list | tuple) for row in whole
+    ):
+        rows = list(enumerate(whole, 1))
+    else:
+        lines = enumerate(text.split("\n"), 1)
+        rows = [(n, _parse(line.rstrip(" \r,"))) for n, line in lines if line.strip(" \r,")]
+        bad = next((n for n, row in rows if not isinstance(row, dict | list | tuple)), None)
+        if bad is not None:
+            raise FormatError(
+                f"{path}:{bad}: is JSON in its beginning; expected a list of facts, or one a line, "
+                f'as in {{"head": "a", "relation": "r", "tail": "b"}} or ["a", "r", "b"]'
+            )
+    if not rows:
+        raise FormatError(f"{path}: has no row")
+    named = isinstance(rows[0][1], dict)
+    names = list(dict.fromkeys(key for _, row in rows if isinstance(row, dict) for key in row))
+    width = len(names) if named else len(rows[0][1])
+    cells = []
+    for number, row in rows:
+        values = [row.get(name) for name in names] if isinstance(row, dict) else list(row)
+        odd = next((value for value in values if isinstance(value, dict | list | tuple)), None)
+        if odd is not None or isinstance(row, dict) != named or len(values) != width:
+            raise FormatError(
+                f"{path}:{number}: expected {width} texts or numbers as in the first, found "
+                f"{str(row)[:120]!r}"
+            )
+        cells.append((number, *(None if value is None else str(value) for value in values)))
+    schema = {LINE: pl.Int64, **{str(i): pl.String for i in range(width)}}
+    frame = pl.DataFrame(cells, schema=schema, orient="row")
+    return RecordTable(frame, names if named else None, "JSON")
+
+
+def _parse(text: str) -> Any:
+    """Parse JSON, numbers as they are written, or a literal of Python; None if it is neither."""
+    try:
+        return json.loads(text, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
