@@ -31,6 +31,21 @@ def test_find_by_label_or_name(small):
     assert graph.find_relation("part_of") == graph.find_relation("Part of") == 2
 
 
+def test_look_ups_do_not_mind_case_blanks_and_forms_of_unicode(small):
+    graph = replace(small, entities=Vocabulary(("Zo\u00eb", *small.entities.labels[1:])))
+    graph = replace(graph, entity_names=("Z.", *small.entity_names[1:]))
+    for given in ("Zo\u00eb", "Zoe\u0308", " Zo\u00eb ", "ZOE\u0308", "z."):
+        assert graph.find_entity(given) == 0
+    assert graph.find_relation(" Part_Of ") == 2
+
+
+def test_a_number_is_a_label_where_labels_are_numbers(small):
+    labels = tuple(str(10 - i) for i in range(small.num_entities))
+    assert replace(small, entities=Vocabulary(labels)).find_entity(9) == 1
+    assert replace(small, entities=Vocabulary((*labels[:-1], "x"))).find_entity(5) == 5
+    assert small.find_entity(np.int64(2)) == 2
+
+
 def test_a_typo_gets_suggestions(small):
     with pytest.raises(
         UnknownLabelError, match="small has no entity 'Frnace'; did you mean France"

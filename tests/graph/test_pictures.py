@@ -6,6 +6,7 @@ import os
 import struct
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,3 +177,15 @@ def test_random_bytes_never_crash(tmp_path_factory, content, start):
     except PictureError as error:
         said = str(error)
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I", "F"])
+def test_grey_values_of_many_bits_are_scaled(mode: str, tmp_path: Path) -> None:
+    values = np.arange(0, 65536, 1024).reshape(8, 8)
+    given = values / 65535 if mode == "F" else values
+    kind = {"I;16": "<u2", "I;16B": ">u2", "I": "<i4", "F": "<f4"}[mode]
+    picture = Image.frombytes(mode, (8, 8), given.astype(kind).tobytes())
+    picture.save(tmp_path / "a.tif")
+    grey = np.asarray(open_picture(tmp_path / "a.tif"))[..., 0]
+    assert np.abs(grey - values / 257).max() <= 1
+    assert len(np.unique(grey)) == 64

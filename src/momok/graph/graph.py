@@ -201,10 +201,11 @@ class MultimodalGraph:
         return FactIndex([self.train], self.num_entities, self.num_relations)
 
     def find_entity(self, given: str | int, suggest: Suggest | None = None) -> int:
-        """Find an entity by its label, else by its display name in any case, or check its id.
+        """Find an entity by its label, else by its name or label in any case, or check its id.
 
         Args:
-            given: a label, which may be written ``<label>``, a name, or an id.
+            given: a label, which may be written ``<label>``, a name, or an id. Blanks around it and
+                the Unicode form are no matter. Where labels are numbers, a number is a label.
             suggest: finds the names that are like a text, for the message about an unknown one;
                 by default all names and labels are compared.
 
@@ -215,7 +216,7 @@ class MultimodalGraph:
         return self._find(given, "entities", suggest)
 
     def find_relation(self, given: str | int) -> int:
-        """Find a relation by its label, else by its display name in any case, or check its id.
+        """Find a relation by its label, else by its name or label in any case, or check its id.
 
         Raises:
             UnknownLabelError: nothing has this label, name or id; near misses are suggested.
@@ -241,6 +242,8 @@ class MultimodalGraph:
         vocabulary = self.entities if kind == "entities" else self.relations
         if not isinstance(given, str):
             position = index(given)  # NumPy's whole numbers too
+            if str(position) in vocabulary and all(x.isdecimal() for x in vocabulary.labels):
+                return vocabulary.ids[str(position)]
             if not 0 <= position < len(vocabulary):
                 raise UnknownLabelError(
                     f"there is no id {given}: {self.name} has {len(vocabulary)} {kind}, from id 0"
@@ -251,7 +254,10 @@ class MultimodalGraph:
             if label in vocabulary:
                 return vocabulary.ids[label]
         by_name = self._entities_by_name if kind == "entities" else self._relations_by_name
-        same_name = by_name.get(fold_name(given), [])
+        folded = fold_name(given.strip())
+        same_name = by_name.get(folded, [])
+        if not same_name:
+            same_name = [i for i, x in enumerate(vocabulary.labels) if fold_name(x) == folded]
         if len(same_name) == 1:
             return same_name[0]
         if same_name:

@@ -11,6 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from momok.extras import import_extra
 
 if TYPE_CHECKING:
@@ -139,8 +142,8 @@ def _convert(picture: Picture, transparency: bool) -> Picture:
     """Convert to RGB or RGBA; values of 16 bits are scaled, not cut off."""
     from PIL import Image
 
-    if picture.mode.startswith("I;16"):
-        picture = picture.point(lambda value: value / 256).convert("L")
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        picture = Image.fromarray(_scale(np.asarray(picture, dtype=np.float64), picture.mode))
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     layered = picture.convert("RGBA")
@@ -148,3 +151,18 @@ def _convert(picture: Picture, transparency: bool) -> Picture:
         return layered
     white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
     return Image.alpha_composite(white, layered).convert("RGB")
+
+
+def _scale(values: NDArray[np.float64], mode: str) -> NDArray[np.uint8]:
+    """Scale grey values to 0 to 255: integers by the least of 8, 16 and 32 bits that holds them.
+
+    Floating-point numbers are taken as 0 to 1, or where there are others from least to greatest.
+    """
+    values = np.nan_to_num(values, posinf=0, neginf=0)
+    if mode == "F":
+        low, high = min(0.0, values.min()), max(1.0, values.max())
+        if (low, high) != (0, 1):
+            low = values.min()
+        return np.asarray((values - low) / (high - low) * 255, dtype=np.uint8)
+    bits = 16 if mode != "I" else next(b for b in (8, 16, 32) if values.max() < 2**b)
+    return np.asarray(np.clip(values, 0, None) / 2 ** (bits - 8), dtype=np.uint8)

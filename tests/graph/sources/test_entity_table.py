@@ -157,3 +157,13 @@ def test_any_bytes_are_a_table_or_one_line(content: bytes, tmp_path_factory) -> 
 def test_malformed_tables(text: str, message: str, raw: RawGraph, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=message):
         add(raw, tmp_path, text)
+
+
+def test_na_is_no_value(raw: RawGraph, tmp_path: Path) -> None:
+    text = '"id","name","year"\n"Q1",NA,NA\n"Q2","Two",1991\n"Q3",null,NaN\n'
+    read = add(raw, tmp_path, text)
+    assert read.names == {"Q2": "Two"}
+    assert read.numbers == {"year": {"Q2": 1991.0}}
+    [found] = read.findings
+    assert (found.kind, found.count) == ("no-value", 4)
+    assert found.examples[0] == "things.csv:2: column 'name'"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from momok.errors import DataError
 from momok.graph.sources.entity_table import add_entity_table
-from momok.graph.sources.pictures import add_picture_folder, keep_inside
+from momok.graph.sources.pictures import add_picture_folder, keep_inside, split_paths
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.reading import read_sources
 
@@ -108,3 +109,47 @@ def test_a_folder_without_pictures_is_said(present, raw: RawGraph, tmp_path: Pat
     put(folder, *present)
     with pytest.raises(DataError, match="has no picture"):
         add_picture_folder(raw, folder)
+
+
+@pytest.mark.parametrize(
+    ("label", "name", "file"),
+    [
+        ("/m/0abc", "", "m.0abc/bing_1.jpg"),
+        ("/m/0abc", "", "m_0abc.png"),
+        ("/m/0abc", "", "0abc_2.png"),
+        ("http://www.wikidata.org/entity/Q42", "", "Q42.jpg"),
+        ("Q42", "Douglas Adams", "Douglas Adams.jpg"),
+        ("Q42", "Douglas Adams", "douglas_adams-1.jpg"),
+        ("Zo\u00eb", "", "Zoe\u0308.png"),
+        ("New_York", "", "new york.png"),
+    ],
+)
+def test_a_file_may_be_called_otherwise(label: str, name: str, file: str, tmp_path: Path) -> None:
+    raw = RawGraph(
+        entities=["x", label],
+        relations=["r"],
+        triples={"all": np.array([[0, 0, 1]])},
+        names={label: name} if name else {},
+    )
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    put(tmp_path, file, "film.heic", "film")
+    read = add_picture_folder(raw, tmp_path)
+    assert read.pictures == {label: [str(tmp_path / file)]}
+    assert read.findings[0].count == 2
+    assert "are of kinds that are not read (.heic, none)" in read.findings[0].message
+
+
+def test_no_match_says_how_a_file_is_called(raw: RawGraph, tmp_path: Path) -> None:
+    put(tmp_path, "other.png")
+    note = add_picture_folder(raw, tmp_path).notes[-1]
+    assert note.endswith(
+        "0 of 1 pictures belong to entities; a picture of 'Q1' should be called 'q1.png'"
+    )
+
+
+@pytest.mark.parametrize(
+    "cell", ["a/b.png|c.png", "a\\b.png; c.png", "['a/b.png', 'c.png']", '["a/b.png","c.png"]']
+)
+def test_several_pictures_in_a_cell(cell: str) -> None:
+    assert split_paths(cell) == ["a/b.png", "c.png"]
+    assert split_paths("https://x/a;b.png") == ["https://x/a;b.png"]

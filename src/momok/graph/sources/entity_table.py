@@ -15,10 +15,10 @@ from pathlib import Path
 import polars as pl
 
 from momok.errors import FormatError
-from momok.graph.entities_file import PICTURE_SEPARATOR
 from momok.graph.findings import FindingLog
 from momok.graph.sources.columns import simplify_name
 from momok.graph.sources.other_formats import refuse_other_formats
+from momok.graph.sources.pictures import split_paths
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.rdf_terms import compute_decimal_years
 from momok.graph.sources.records import read_record_table
@@ -41,6 +41,7 @@ _TEXTS = {
 }
 _NAMELESS = " column "  # and its position: columns that the header does not name
 _NUMERIC_SHARE = 0.95  # of the values that must be numbers for a column of numbers
+_NO_VALUES = ("NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")  # of R, pandas, SQL
 _DATE = r"^-?\d{1,4}-\d{2}-\d{2}(?:T.*)?$"
 
 
@@ -66,13 +67,10 @@ def add_entity_table(
     others = [name for name in frame.columns if name not in (LINE, key)]
     roles = _find_roles(others)
     frame = _match(frame, key, raw, path, log)
+    frame = _blank_no_values(frame, key, path, log)
     texts = {role: _collect(frame, key, column) for role, column in roles.items()}
     pictures = {
-        label: [
-            text if "://" in text else str(path.parent / text)
-            for text in map(str.strip, cell.split(PICTURE_SEPARATOR))
-            if text
-        ]
+        label: [text if "://" in text else str(path.parent / text) for text in split_paths(cell)]
         for label, cell in texts.get("picture", {}).items()
     }
     numbers: dict[str, dict[str, float]] = {}
@@ -206,6 +204,22 @@ def _match(
         note(kind, f"rows of {path.name} are left out: their label {reason}", places, len(bad))
         frame = frame.filter(~is_bad)
     return frame
+
+
+def _blank_no_values(frame: pl.DataFrame, key: str, path: Path, log: FindingLog) -> pl.DataFrame:
+    """Take cells such as NA, but those of the key, for cells without a value, and count them."""
+    is_none = pl.exclude(LINE, key).is_in(_NO_VALUES)
+    found = frame.select(is_none)
+    places = (
+        f"{path.name}:{line}: column {name!r}"
+        for name in found.columns
+        for line in frame.filter(found[name])[LINE].head(2)
+    )
+    count = sum(int(found[name].sum()) for name in found.columns)
+    message = f"cells of {path.name} are NA, null or the like and are taken for blank"
+    log.report("no-value", message, places, count)
+    blank = pl.when(is_none).then(pl.lit("")).otherwise(pl.exclude(LINE, key))
+    return frame.with_columns(blank.name.keep())
 
 
 def _collect(frame: pl.DataFrame, key: str, column: str) -> dict[str, str]:

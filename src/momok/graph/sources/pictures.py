@@ -1,9 +1,11 @@
 """A folder of pictures: which file shows which entity.
 
-A file belongs to an entity if its name without the suffix is the label, the label percent-encoded,
-or the label with every character that file names dislike as ``_``; further pictures end in
-``_1``, ``-2`` and so on, or lie in a folder of the entity's name. Paths and URLs that the sources
-give are looked up in the folder too. Links that lead out of the folder are not followed.
+A file belongs to an entity if its name without the suffix is the label, the last part of a label
+with slashes (``Q42``, and ``m.0abc`` for ``/m/0abc``) or the name, percent-encoded or not; where
+that says nothing, without regard to case, the Unicode form, blanks and characters that file names
+dislike. Further pictures end in ``_1``, ``-2`` and so on, or lie in a folder of the entity's name.
+Paths and URLs that the sources give are looked up in the folder too. Links that lead out of the
+folder are not followed.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +21,13 @@ from urllib.parse import unquote
 
 from momok.errors import DataError
 from momok.graph.findings import FindingLog
+from momok.graph.names import fold_name
 from momok.graph.sources.raw import RawGraph
 
 PICTURE_SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".jfif")
 )
+_TEXTS = (".txt", ".md", ".csv", ".tsv", ".json", ".html", ".xml", ".db", ".ini")  # beside pictures
 _AWKWARD = re.compile(r"[^\w.()+,'-]")
 _COUNTER = re.compile(r"[_\- .]\d+$")
 _MAX_DEPTH = 8
@@ -37,7 +42,8 @@ def add_picture_folder(raw: RawGraph, folder: Path) -> RawGraph:
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder; expected a folder of pictures")
     refused: list[Path] = []
-    files = sorted(_list_pictures(folder, folder.resolve(), refused))
+    other: list[Path] = []
+    files = sorted(_list_pictures(folder, folder.resolve(), refused, other))
     if not files:
         raise DataError(
             f"{folder}: has no picture ({', '.join(sorted(PICTURE_SUFFIXES))}); expected files "
@@ -61,9 +67,16 @@ def add_picture_folder(raw: RawGraph, folder: Path) -> RawGraph:
     ):
         places = (str(path.relative_to(folder)) for path in sorted(paths))
         log.report(kind, f"pictures of {folder} {what}", places, len(paths))
+    kinds = Counter(path.suffix.lower() or "none" for path in other)
+    message = f"files of {folder} are of kinds that are not read ({', '.join(sorted(kinds))})"
+    places = (str(path.relative_to(folder)) for path in sorted(other))
+    log.report("unread-picture", message, places, len(other))
     note = (
         f"{folder}: {len(files) - len(unmatched):,} of {len(files):,} pictures belong to entities"
     )
+    if len(unmatched) == len(files):
+        wanted = make_file_name(raw.entities[0].strip("/"))
+        note += f"; a picture of {raw.entities[0]!r} should be called {wanted + files[0].suffix!r}"
     return replace(raw, pictures=pictures, findings=log.findings, notes=[*raw.notes, note])
 
 
@@ -99,43 +112,76 @@ def is_ordinary_file(path: Path) -> bool:
         return False
 
 
-def _list_pictures(folder: Path, root: Path, refused: list[Path], depth: int = 0) -> Iterator[Path]:
-    """List the picture files at any depth; links that lead out of the root are refused."""
+def _list_pictures(
+    folder: Path, root: Path, refused: list[Path], other: list[Path], depth: int = 0
+) -> Iterator[Path]:
+    """List the picture files at any depth; links that lead out of the root are refused.
+
+    Files of other kinds, but for hidden ones and texts, are noted in ``other``.
+    """
     for entry in os.scandir(folder):
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
             if depth < _MAX_DEPTH:
-                yield from _list_pictures(path, root, refused, depth + 1)
+                yield from _list_pictures(path, root, refused, other, depth + 1)
         elif path.suffix.lower() in PICTURE_SUFFIXES:
             if entry.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
                 refused.append(path)
             elif is_ordinary_file(path):
                 yield path
+        elif (
+            path.name[0] != "."
+            and path.suffix.lower() not in _TEXTS
+            and entry.is_file(follow_symlinks=False)
+        ):
+            other.append(path)
 
 
 def _index_labels(raw: RawGraph) -> dict[str, str]:
-    """Give the label of every file name that may stand for it; labels themselves come first."""
-    by_name: dict[str, str] = {}
-    shared: set[str] = set()
-    for label in raw.entities:
-        name = make_file_name(label)
-        if by_name.setdefault(name, label) != label:
-            shared.add(name)
-    for name in shared:
-        del by_name[name]
-    return {**by_name, **{label: label for label in raw.entities}}
+    """Give the label of every file name that may stand for it.
+
+    Labels themselves come first, then their last parts, then names, then the same loosely; a name
+    that may stand for two entities of one kind stands for neither.
+    """
+    parts = {label: re.split("[/#]", label.rstrip("/#"))[-1] for label in raw.entities}
+    freebase = {
+        label: re.sub("^/(.+)/", r"\1.", label) for label in raw.entities if label[0] == "/"
+    }
+    names = {label: raw.names[label] for label in raw.entities if label in raw.names}
+    own = {label: label for label in raw.entities}
+    index: dict[str, str] = {}
+    paths = {label: label.strip("/") for label in freebase}
+    kinds = (own, parts, freebase, names, paths)
+    loose = [{label: make_file_name(text) for label, text in kind.items()} for kind in kinds]
+    for kind in (*kinds, *loose):
+        found: dict[str, str] = {}
+        counts = Counter(kind.values())
+        found.update({text: label for label, text in kind.items() if counts[text] == 1})
+        index = {**found, **index}
+    return index
+
+
+def split_paths(cell: str) -> list[str]:
+    """Take the paths and addresses of a cell apart: ``a.jpg|b.jpg``, ``a.jpg; b.jpg``, a list."""
+    if cell[0] == "[" and cell[-1] == "]":  # as Python and JSON print it
+        found = re.findall(r"""'([^']*)'|"([^"]*)\"""", cell)
+        return [one or other for one, other in found if one or other]
+    several = re.split(r"\||;\s*(?=\S+://)" if "://" in cell else r"[|;]", cell)
+    paths = [text.strip() for text in several]
+    return [text if "://" in text else text.replace("\\", "/") for text in paths if text]
 
 
 def make_file_name(label: str) -> str:
-    """Give a label as it is written in file names: ``_`` for what they dislike."""
-    return _AWKWARD.sub("_", label)
+    """Give a label as file names are compared: folded, with ``_`` for what they dislike."""
+    return _AWKWARD.sub("_", fold_name(label))
 
 
 def _find_label(file: Path, folder: Path, by_name: dict[str, str]) -> str | None:
     parent = "" if file.parent == folder else file.parent.name
     stem = file.stem
     plain = _COUNTER.sub("", stem)
-    for name in (file.name, stem, unquote(stem), plain, unquote(plain), parent, unquote(parent)):
+    names = (file.name, stem, unquote(stem), plain, unquote(plain), parent, unquote(parent))
+    for name in (*names, *map(make_file_name, names)):
         if name and name in by_name:
             return by_name[name]
     return None
