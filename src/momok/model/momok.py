@@ -48,12 +48,15 @@ class MoMoK(ModelParts):
     def _noise(self) -> Noise:
         return Noise(self.noise_generator if self.training else None)
 
-    def queries(self, heads: Tensor, relations: Tensor) -> Queries:
+    def queries(self, heads: Tensor, relations: Tensor, *, normalised: bool = True) -> Queries:
         """The query tower, for entity ids ``heads`` [B] and relation ids ``relations`` [B].
 
         With an offset of scores, vectors have a column more than those of ``encode_queries``.
+        Scores of a softmax are log-probabilities but for a constant of the query and head where
+        they are not ``normalised``, which is most of the work.
         """
-        return self.widen(self.encode_queries(self.entity_rows(heads), heads, relations))
+        encoded = self.encode_queries(self.entity_rows(heads), heads, relations)
+        return self.widen(encoded, normalised=normalised)
 
     def candidates(self, entity_ids: Tensor | slice | None = None) -> Candidates:
         """The candidate tower, for the entities asked for (None: all N, in order).
@@ -93,24 +96,24 @@ class MoMoK(ModelParts):
             fusion_weights=None if weights is None else weights.transpose(0, 1),
         )
 
-    def widen(self, encoded: _Encoded) -> _Encoded:
+    def widen(self, encoded: _Encoded, *, normalised: bool = True) -> _Encoded:
         """What a tower gave, with what else belongs to a score in a column of its vectors.
 
         That is the offset of all scores, or what makes them log-probabilities.
         """
-        offset, normalised = self.spec.score_offset, self.spec.softmax and not self.training
-        if not offset and not normalised:
+        offset, softmax = self.spec.score_offset, self.spec.softmax and not self.training
+        if not offset and not softmax:
             return encoded
         of_query = isinstance(encoded, Queries)
-        columns = dict.fromkeys(encoded.vectors, 1.0 if of_query or normalised else offset)
+        columns = dict.fromkeys(encoded.vectors, 1.0 if of_query or softmax else offset)
         wide = {
             head: torch.cat([x, x.new_full((len(x), 1), columns[head])], dim=1)
             for head, x in encoded.vectors.items()
         }
-        if of_query and normalised:
+        if of_query and softmax:
             with torch.no_grad():
                 for head, x in encoded.vectors.items():
-                    wide[head][:, -1] = -self._normalisers.compute(head, x)
+                    wide[head][:, -1] = -self._normalisers.compute(head, x) if normalised else 0.0
         return replace(encoded, vectors=wide)
 
     def train(self, mode: bool = True) -> MoMoK:

@@ -110,8 +110,12 @@ class Scorer:
         self.calibration = self._load_calibration() if calibrated else None
 
     @torch.no_grad()
-    def encode_queries(self, entities: Ints, relations: Ints) -> Encoded:
+    def encode_queries(
+        self, entities: Ints, relations: Ints, *, answer_alone: bool = False
+    ) -> Encoded:
         """Encode queries by ids [B]; relations in 0..2R-1.
+
+        Where the ``answer_alone`` is wanted, the scores of a pool's heads are not normalised.
 
         Raises:
             CheckpointError: the model gives values that are not finite.
@@ -119,7 +123,9 @@ class Scorer:
         device = self.model.device
         encoded = self._collect(
             self.model.queries(
-                torch.from_numpy(entities).to(device), torch.from_numpy(relations).to(device)
+                torch.from_numpy(entities).to(device),
+                torch.from_numpy(relations).to(device),
+                normalised=self.pool is None or not answer_alone,
             )
         )
         if self.pool is None:
@@ -131,9 +137,9 @@ class Scorer:
         self, entities: Ints, relation: int
     ) -> tuple[dict[str, Tensor], Terms | None]:
         """Query vectors per head [B, d] of many entities under one relation, made in batches, and
-        their terms."""
+        their terms: for answers, not for what single heads say."""
         pieces = [
-            self.encode_queries(batch, np.full(len(batch), relation))
+            self.encode_queries(batch, np.full(len(batch), relation), answer_alone=True)
             for batch in np.split(entities, range(QUERY_BATCH, len(entities), QUERY_BATCH))
         ]
         terms = [piece.terms for piece in pieces if piece.terms is not None]

@@ -36,9 +36,8 @@ BIN_LOGITS: Floats = -LOGIT_LIMIT + _WIDTH * (np.arange(NUM_BINS, dtype=np.float
 
 SEED = 0  # of folds and samples: not the run's, so that runs differ in nothing but the model
 _CELLS_AT_ONCE = 1 << 22  # exact in the float32 that histc counts with, up to 2**24
-_FACT_CELLS = 300_000_000  # answers that are computed, unless held-out facts alone need more
+_FACT_CELLS = 180_000_000  # answers that are computed, unless held-out facts alone need more
 _MIN_SAMPLE, _ENOUGH = 16, 256  # heads per relation, even if that is all of them
-_FEWER = 4  # so many times fewer of the entities that a relation does not have in train
 
 
 @dataclass(frozen=True)
@@ -143,15 +142,17 @@ def count_facts(
     """Count all facts that are not known by the logit of the lower of their two answers.
 
     Of every relation some heads and some tails are looked at, each head with each tail: those of
-    held-out facts, the tails that score best for the heads, and two random samples of the others,
-    of entities that the relation has in train and of those it has not. A fact counts for as many as
+    held-out facts, those that score best with these, and two random samples of the others, of
+    entities that the relation has in train and of those it has not. A fact counts for as many as
     its head and its tail were drawn from.
 
     Gives the counts of ``FACT`` and of ``PLAUSIBLE_FACT``. About ``cells`` answers are computed,
     and more where held-out facts need it.
     """
     N, R = scorer.graph.num_entities, scorer.graph.num_relations
-    sample = max(cells // (4 * N * R), _MIN_SAMPLE)
+    sample = N if cells >= R * N**2 else max(cells // (4 * N * R), _MIN_SAMPLE)
+    others = sample if sample == N else sample // 4  # tails that are likely for no head
+    most = min(sample, max(N // 8, _ENOUGH))
     result = {name: Counts.empty(held_out.folds) for name in (FACT, PLAUSIBLE_FACT)}
     train = scorer.graph.train_index
     for relation in range(R):
@@ -159,12 +160,18 @@ def count_facts(
         train_heads, train_tails = np.zeros((2, N), dtype=bool)
         train_heads[train.entities_of(relation + R)] = True
         train_tails[train.entities_of(relation)] = True
-        certain, most = held_out.truth.entities_of(relation + R), max(N // 8, _ENOUGH)
-        heads = _ask(scorer, relation, *_sample(certain, train_heads, min(sample, most), random))
-        certain = held_out.truth.entities_of(relation)
+        heads_of, tails_of = map(held_out.truth.entities_of, (relation + R, relation))
         if sample < N:
-            certain = np.union1d(certain, _find_best_tails(scorer, held_out, heads, sample))
-        tails = _ask(scorer, relation + R, *_sample(certain, train_tails, sample, random))
+            seeds = (tails_of, train.entities_of(relation)[:sample], np.arange(1))
+            first = next(entities for entities in seeds if len(entities))
+            some = _ask(scorer, relation + R, first, np.ones(len(first)))
+            heads_of = np.union1d(heads_of, _find_best(scorer, held_out, some, sample))
+        heads = _ask(scorer, relation, *_sample(heads_of, train_heads, (most, most), random))
+        if sample < N:
+            tails_of = np.union1d(tails_of, _find_best(scorer, held_out, heads, sample))
+        tails = _ask(
+            scorer, relation + R, *_sample(tails_of, train_tails, (sample, others), random)
+        )
         for places, fold in _deal(np.arange(len(heads.ids)), held_out, random):
             some = heads.select(places)
             tail_answers = _answer(scorer, some, tails.ids)
@@ -211,12 +218,15 @@ def _ask(scorer: Scorer, relation: int, ids: Ints, weights: Floats) -> _Asked:
 
 
 def _sample(
-    certain: Ints, in_train: NDArray[np.bool_], sample: int, random: np.random.Generator
+    certain: Ints,
+    in_train: NDArray[np.bool_],
+    sample: tuple[int, int],
+    random: np.random.Generator,
 ) -> tuple[Ints, Floats]:
-    """(entities, weights), ascending: those that are certain, and up to ``sample`` of the others
-    that are in train, and fewer of those that are not."""
+    """(entities, weights), ascending: those that are certain, and so many of the others that are
+    in train, and of those that are not."""
     ids, weights = [certain], [np.ones(len(certain))]
-    for kind, most in ((in_train, sample), (~in_train, sample // _FEWER)):
+    for kind, most in zip((in_train, ~in_train), sample, strict=True):
         rest = np.setdiff1d(kind.nonzero()[0], certain, assume_unique=True)
         chosen = random.choice(rest, min(most, len(rest)), replace=False)
         ids.append(chosen)
@@ -226,15 +236,15 @@ def _sample(
     return entities[order], np.concatenate(weights)[order]
 
 
-def _find_best_tails(scorer: Scorer, held_out: HeldOut, heads: _Asked, count: int) -> Ints:
-    """The tails with the best answers to any of these questions, but those that are known."""
+def _find_best(scorer: Scorer, held_out: HeldOut, asked: _Asked, count: int) -> Ints:
+    """The entities that answer any of these questions best, but where that is known."""
     every = np.arange(scorer.graph.num_entities)
     best = torch.zeros(len(every), device=scorer.model.device)
     size = max(_CELLS_AT_ONCE // len(every), 1)
-    for start in range(0, len(heads.ids), size):
-        some = heads.select(np.arange(start, min(start + size, len(heads.ids))))
+    for start in range(0, len(asked.ids), size):
+        some = asked.select(np.arange(start, min(start + size, len(asked.ids))))
         answers = _answer(scorer, some, every)
-        _, known = held_out.mark(some.ids, np.full(len(some.ids), heads.relation), best.device)
+        _, known = held_out.mark(some.ids, np.full(len(some.ids), asked.relation), best.device)
         best = torch.maximum(best, answers.masked_fill_(known, 0.0).amax(dim=0))
     return best.topk(count).indices.cpu().numpy()
 
