@@ -157,7 +157,20 @@ def _parse_ratio(_: click.Context, __: click.Parameter, text: str) -> tuple[floa
 @click.option(
     "--drop-inverse-leaks",
     is_flag=True,
-    help="Of two relations that are each other's inverse or duplicate, leave out the smaller one.",
+    help="Of two relations that are each other's inverse or duplicate, leave out the one that the "
+    "source names later.",
+)
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="RELATION",
+    help="Of such two keep this one; may be repeated.",
+)
+@click.option(
+    "--leave-out",
+    multiple=True,
+    metavar="RELATION",
+    help="Leave out the facts of a relation; may be repeated.",
 )
 @click.option(
     "--with-reviews",
@@ -195,7 +208,8 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
 
     options = _read_source_options(given)
     building = BuildOptions(
-        **_pick(given, "ratio", "seed", "drop_inverse_leaks", "link_pictures", "overwrite", "name")
+        **_pick(given, "ratio", "seed", "drop_inverse_leaks", "keep"),
+        **_pick(given, "link_pictures", "overwrite", "name"),
     )
     check_target(out, overwrite=building.overwrite)
     with ProgressBar() as bar:
@@ -228,7 +242,7 @@ def _read_source_options(given: dict[str, Any]) -> SourceOptions:
         splits={s: given[s] for s in ("train", "valid", "test") if given[s] is not None},
         rdf=RdfOptions(**_pick(given, "languages", "types_as_facts", "keep_blank_nodes")),
         sparql=sparql,
-        **_pick(given, "entities", "pictures"),
+        **_pick(given, "entities", "pictures", "leave_out"),
     )
 
 
@@ -279,7 +293,10 @@ def _describe_redundant(report: BuildReport) -> Iterator[str]:
     if len(pairs) > _PAIRS:
         yield f"leak: and {len(pairs) - _PAIRS:,} more such pairs of relations"
     if pairs:
-        yield "    --drop-inverse-leaks leaves the first of each pair out"
+        yield (
+            "    --drop-inverse-leaks leaves the one out that the source names later; "
+            "--keep RELATION chooses"
+        )
     if symmetric:
         more = f" and {len(symmetric) - _PAIRS:,} more" if len(symmetric) > _PAIRS else ""
         yield f"symmetric relations: {', '.join(symmetric[:_PAIRS])}{more}"

@@ -148,6 +148,36 @@ def test_inverse_relations_are_found_and_dropped_when_asked(tmp_path: Path) -> N
     assert sorted(facts) == sorted(ring)
 
 
+def test_the_relation_to_keep_can_be_chosen(tmp_path: Path) -> None:
+    """Else it is the one that is named first, also where it has fewer facts."""
+    ring = [(f"e{i}", "next", f"e{(i + 1) % 20}") for i in range(20)]
+    back = [(t, "previous", h) for h, _, t in ring]
+    for keep, expected in ((), "next"), (("previous",), "previous"), (("next",), "next"):
+        options = BuildOptions(drop_inverse_leaks=True, keep=keep, overwrite=True)
+        report = build_graph(make_raw([*ring[:-1], *back]), tmp_path / "graph", options)
+        assert report.graph.relations == [expected]
+    both = BuildOptions(drop_inverse_leaks=True, keep=("next", "previous"), overwrite=True)
+    assert len(build_graph(make_raw([*ring, *back]), tmp_path / "graph", both).redundant) == 1
+    options = BuildOptions(drop_inverse_leaks=True, keep=("nxt",))
+    with pytest.raises(DataError, match="--keep 'nxt': there is no such relation; did you mean"):
+        build_graph(make_raw([*ring, *back]), tmp_path / "other", options)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_split_does_not_depend_on_the_order_of_facts(seed: int, tmp_path: Path) -> None:
+    ring = [(f"e{i}", "next", f"e{(i + 1) % 40}") for i in range(40)]
+    facts = [*ring, *((t, "previous", h) for h, _, t in ring)]
+    facts += [(f"e{i}", "likes", f"e{i * 7 % 40}") for i in range(40)]
+    splits = []
+    for number, order in enumerate((facts, facts[::-1], sorted(facts), facts[60:] + facts[:60])):
+        folder = tmp_path / str(number)
+        build_graph(make_raw(order), folder, BuildOptions(seed=seed))
+        graph = load_graph(folder, split="published")
+        splits.append([sorted(list_facts(graph, s)) for s in ("train", "valid", "test")])
+    assert all(split == splits[0] for split in splits)
+    assert sorted(fact for split in splits[0] for fact in split) == sorted(facts)
+
+
 def test_redundant_relations_of_given_splits_are_dropped(tmp_path: Path) -> None:
     ring = [(f"e{i}", "next", f"e{(i + 1) % 20}") for i in range(20)]
     raw = make_raw([*ring, *((t, "previous", h) for h, _, t in ring), ("e0", "z", "e5")])

@@ -365,3 +365,18 @@ def test_progress_is_reported(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     read_rdf(write(tmp_path / "g.ttl", TURTLE), progress=lambda *step: told.append(step))
     assert told == [("reading g.ttl", 27, 0)]
+
+
+def test_unknown_values_and_pages_of_wikidata_are_no_entities(tmp_path: Path) -> None:
+    wd, wdt = "http://www.wikidata.org/entity/", "http://www.wikidata.org/prop/direct/"
+    lines = [
+        f"<{wd}Q1> <{wdt}P47> <{wd}Q2> .",
+        f"<{wd}Q1> <{wdt}P22> <http://www.wikidata.org/.well-known/genid/0a1> .",
+        f"<https://en.wikipedia.org/wiki/T> <http://schema.org/about> <{wd}Q1> .",
+        f"<{wd}Q2> <{wdt}P856> <https://site.example/> .",
+    ]
+    raw = read_rdf(write(tmp_path / "f.nt", "\n".join(lines)))
+    assert get_facts(raw) == {(f"{wd}Q1", f"{wdt}P47", f"{wd}Q2")}
+    assert get_findings(raw) == {"blank": 1, "web-page": 2}
+    options = RdfOptions(keep_blank_nodes=True, web_pages=())
+    assert len(get_facts(read_rdf(tmp_path / "f.nt", options=options))) == 3

@@ -78,3 +78,13 @@ def test_options_of_tables_reach_every_file(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("1,a,r,b\n")
     options = SourceOptions(table=TableOptions(columns=("2", "3", "4"), header=False))
     assert read_sources([tmp_path], options).entities == ["a", "b"]
+
+
+def test_relations_can_be_left_out(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("a,http://x/P1,b\nb,r,a\na,r,b\n")
+    for given in ("http://x/P1", "P1"):
+        raw = read_sources([tmp_path / "f.csv"], SourceOptions(leave_out=[given]))
+        assert raw.triples["all"].tolist() == [[1, 1, 0], [0, 1, 1]]
+        assert raw.notes[-1] == "left out as asked: 1 facts of http://x/P1"
+    with pytest.raises(DataError, match="--leave-out 'P2': there is no such relation"):
+        read_sources([tmp_path / "f.csv"], SourceOptions(leave_out=["P2"]))

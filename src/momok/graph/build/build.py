@@ -14,6 +14,7 @@ from momok.graph.build.steps import (
     Draft,
     add_reviews,
     drop_redundant,
+    group_by_labels,
     report_leaks,
     report_overlaps,
     split_facts,
@@ -30,7 +31,7 @@ from momok.graph.momok_format import (
     write_table,
 )
 from momok.graph.names import flatten
-from momok.graph.redundancy import RelationPair, find_redundant_relations, group_facts
+from momok.graph.redundancy import RelationPair, find_redundant_relations
 from momok.graph.sources.pictures import is_ordinary_file
 from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.progress import Progress, no_progress
@@ -46,7 +47,8 @@ class BuildOptions:
             numbers.
         seed: of the split.
         drop_inverse_leaks: leave out, of two relations that are inverse or duplicates, the one
-            with fewer facts.
+            that the source names later.
+        keep: relations to keep of such two.
         link_pictures: link picture files (hard links) instead of copying them.
         overwrite: replace a graph that is there already.
         name: of the graph; "" for that of the source, or else the folder's.
@@ -55,6 +57,7 @@ class BuildOptions:
     ratio: tuple[float, float, float] = (80, 10, 10)
     seed: int = 0
     drop_inverse_leaks: bool = False
+    keep: tuple[str, ...] = ()
     link_pictures: bool = False
     overwrite: bool = False
     name: str = ""
@@ -183,10 +186,10 @@ def _make_draft(
     progress("comparing relations", 0, 0)
     redundant = find_redundant_relations(draft.distinct(), *draft.sizes)
     if options.drop_inverse_leaks:
-        drop_redundant(draft, redundant, keep_entities=is_split)
+        drop_redundant(draft, redundant, options.keep, keep_entities=is_split)
         redundant = find_redundant_relations(draft.distinct(), *draft.sizes)
     progress("splitting", 0, 0)
-    groups = group_facts(draft.all_facts(), redundant, *draft.sizes)
+    groups = group_by_labels(draft, redundant)
     split_facts(draft, groups, options.ratio, options.seed)
     if is_split:
         report_overlaps(draft)

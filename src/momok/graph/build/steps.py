@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from momok.errors import DataError
 from momok.graph.findings import FindingLog
 from momok.graph.graph import SPLIT_NAMES
-from momok.graph.names import flatten
+from momok.graph.names import flatten, suggest_near_misses
 from momok.graph.redundancy import RelationPair, group_facts
 from momok.graph.sources.raw import UNSPLIT, RawGraph, translate_ids
 from momok.graph.splits import hold_out
@@ -121,12 +121,30 @@ def _drop_unused(draft: Draft, *, entities: bool = True) -> None:
         labels[:] = [labels[i] for i in np.flatnonzero(used)]
 
 
-def drop_redundant(draft: Draft, redundant: Sequence[RelationPair], *, keep_entities: bool) -> None:
-    """Leave out the facts of every relation that another, larger one tells."""
+def drop_redundant(
+    draft: Draft,
+    redundant: Sequence[RelationPair],
+    keep: Sequence[str],
+    *,
+    keep_entities: bool,
+) -> None:
+    """Leave out the facts of every relation that another tells which is kept.
+
+    Of two the one that is to be kept is, else the one that the source names first.
+
+    Raises:
+        DataError: a relation that is to be kept is not there.
+    """
+    for label in keep:
+        if label not in draft.relations:
+            near = suggest_near_misses(label, draft.relations)
+            raise DataError(f"--keep {label!r}: there is no such relation{near}")
+    wanted = {draft.relations.index(label) for label in keep}
     dropped: set[int] = set()
     for pair in redundant:
-        if pair.kind != "symmetric" and pair.first not in dropped:
-            dropped.add(pair.second)
+        stays, goes = sorted((pair.first, pair.second), key=lambda x: (x not in wanted, x))
+        if stays not in dropped and goes not in wanted and stays != goes:
+            dropped.add(goes)
     gone = np.zeros(len(draft.relations), dtype=np.bool_)
     gone[list(dropped)] = True
     examples = [draft.relations[relation] for relation in sorted(dropped)]
@@ -138,6 +156,25 @@ def drop_redundant(draft: Draft, redundant: Sequence[RelationPair], *, keep_enti
     message = f"facts of {len(dropped):,} relations that others tell are left out"
     draft.log.report("inverse-leak", message, examples, count)
     _drop_unused(draft, entities=not keep_entities)
+
+
+def group_by_labels(draft: Draft, redundant: Sequence[RelationPair]) -> NDArray[np.int64]:
+    """Group the facts of all splits ``[n]`` (see ``group_facts``), numbered by their labels.
+
+    The numbers, by which facts are split, then do not depend on the order of the facts.
+    """
+    ends, kinds = _rank_labels(draft.entities), _rank_labels(draft.relations)
+    facts = draft.all_facts()
+    ranked = np.stack([ends[facts[:, 0]], kinds[facts[:, 1]], ends[facts[:, 2]]], axis=1)
+    pairs = [replace(p, first=int(kinds[p.first]), second=int(kinds[p.second])) for p in redundant]
+    return group_facts(ranked, pairs, *draft.sizes)
+
+
+def _rank_labels(labels: Sequence[str]) -> NDArray[np.int64]:
+    ranks = np.empty(len(labels), dtype=np.int64)
+    order = sorted(range(len(labels)), key=lambda i: labels[i])
+    ranks[np.array(order, dtype=np.int64)] = np.arange(len(labels))
+    return ranks
 
 
 def split_facts(

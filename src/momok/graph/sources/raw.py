@@ -6,7 +6,7 @@ Notation: N entities, R relations, n facts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from momok.errors import DataError
 from momok.graph.findings import Finding
 from momok.graph.graph import SPLIT_NAMES, SplitName
+from momok.graph.names import make_readable, suggest_near_misses
 from momok.graph.triples import Triples
 
 _Value = TypeVar("_Value")
@@ -125,6 +126,30 @@ def number_labels(labels: pl.Series) -> tuple[list[str], NDArray[np.int64]]:
 def translate_ids(labels: Iterable[str], known: dict[str, int]) -> NDArray[np.int64]:
     """Give for the labels of one vocabulary their ids in another, which learns the new ones."""
     return np.array([known.setdefault(label, len(known)) for label in labels], dtype=np.int64)
+
+
+def leave_out(raw: RawGraph, relations: Iterable[str]) -> RawGraph:
+    """Leave out the facts of relations, given by label, by name or by the last part of an IRI.
+
+    Raises:
+        DataError: there is no such relation.
+    """
+    gone = np.zeros(len(raw.relations), dtype=np.bool_)
+    for given in relations:
+        found = [
+            i
+            for i, label in enumerate(raw.relations)
+            if given in (label, raw.relation_names.get(label), make_readable(label))
+        ]
+        if not found:
+            near = suggest_near_misses(given, raw.relations)
+            raise DataError(f"--leave-out {given!r}: there is no such relation{near}")
+        gone[found] = True
+    triples = {split: facts[~gone[facts[:, 1]]] for split, facts in raw.triples.items()}
+    count = sum(map(len, raw.triples.values())) - sum(map(len, triples.values()))
+    names = ", ".join(raw.relations[i] for i in np.flatnonzero(gone))
+    note = [f"left out as asked: {count:,} facts of {names}"] * bool(count)
+    return replace(raw, triples=triples, notes=[*raw.notes, *note])
 
 
 def merge_sources(parts: Sequence[tuple[SplitName | None, RawGraph]]) -> RawGraph:

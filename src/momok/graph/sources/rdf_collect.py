@@ -13,6 +13,8 @@ from momok.graph.sources.raw import number_labels, translate_ids
 from momok.graph.sources.rdf_terms import (
     DATE_TYPES,
     NUMBER_TYPES,
+    SITELINK,
+    SKOLEM,
     RdfOptions,
     parse_literals,
     rank_languages,
@@ -113,9 +115,17 @@ class Collection:
         self.statements += len(literals) + len(others)
         links = self._drop(others, "quoted", pl.col("object").str.starts_with("<"))
         if not self.options.keep_blank_nodes:
-            is_blank = pl.col("subject").str.starts_with("_:")
+            is_blank, is_blank_object = (
+                pl.col(name).str.starts_with("_:") | pl.col(name).str.contains(SKOLEM, literal=True)
+                for name in ("subject", "object")
+            )
             literals = self._drop(literals, "blank", is_blank)
-            links = self._drop(links, "blank", is_blank | pl.col("object").str.starts_with("_:"))
+            links = self._drop(links, "blank", is_blank | is_blank_object)
+        is_page = pl.col("subject").str.contains(SITELINK)
+        is_page &= pl.col("predicate").str.contains("^https?://schema.org/")
+        is_link = pl.col("predicate").is_in(self.options.web_pages)
+        links = self._drop(links, "web-page", is_page | is_link)
+        literals = self._drop(literals, "web-page", is_page)
         subjects, objects = self.nodes.number(
             pl.concat([links["subject"], links["object"]])
         ).reshape(2, -1)

@@ -28,6 +28,7 @@ _LOSSES = {
     "picture": "pictures are no addresses (http:, https:) and are left out",
     "quoted": "statements about other statements (quoted triples) are left out",
     "repeated-number": "numbers are a second value of the same attribute; the first is kept",
+    "web-page": "statements about pages on the web (sitelinks, official websites) are left out",
     "without-facts": "things have a name or number and no fact; left out",
 }
 

@@ -28,6 +28,12 @@ GENERAL_TYPES = frozenset(
 )
 """Types that say little: taken where there is no other."""
 
+SKOLEM = "/.well-known/genid/"
+"""Part of IRIs that stand for blank nodes (RDF 1.1, section 3.5); Wikidata's unknown values."""
+
+SITELINK = r"^https?://[\w-]+\.(?:m\.)?wik[a-z]+\.org/wiki/"
+"""The page on a thing in a Wikipedia or one of its sister projects."""
+
 XSD = "http://www.w3.org/2001/XMLSchema#"
 NUMBER_TYPES = frozenset(
     XSD + name
@@ -64,6 +70,8 @@ class RdfOptions:
         names: properties that hold a name.
         descriptions: properties that hold a longer text.
         pictures: properties that hold the path or address of a picture.
+        web_pages: properties that hold a page on the web, which is no entity: left out, as is
+            what schema.org's properties say of pages of Wikipedia.
         types: properties that hold a class; all but rdf:type are relations too.
         types_as_facts: rdf:type is a relation too, and classes are entities.
         keep_blank_nodes: things without an IRI are entities; else what is said of them is lost.
@@ -85,6 +93,11 @@ class RdfOptions:
     )
     pictures: tuple[str, ...] = (
         *(_FOAF + "depiction", *_schema("image"), _FOAF + "img", _WIKIDATA + "P18"),
+    )
+    web_pages: tuple[str, ...] = (
+        *(_WIKIDATA + name for name in ("P856", "P973", "P1581", "P953", "P2699")),
+        *(_FOAF + name for name in ("homepage", "page", "isPrimaryTopicOf", "weblog")),
+        *(*_schema("url"), "http://dbpedia.org/ontology/wikiPageExternalLink"),
     )
     types: tuple[str, ...] = (RDF_TYPE, _WIKIDATA + "P31")
     types_as_facts: bool = False

@@ -22,7 +22,7 @@ from momok.graph.sources.formats import (
     find_split_files,
 )
 from momok.graph.sources.pictures import add_picture_folder, keep_inside
-from momok.graph.sources.raw import RawGraph, TableOptions, merge_sources
+from momok.graph.sources.raw import RawGraph, TableOptions, leave_out, merge_sources
 from momok.graph.sources.rdf_terms import RdfOptions
 from momok.progress import Progress, no_progress
 
@@ -58,6 +58,7 @@ class SourceOptions:
         pictures: a folder of pictures.
         rdf: how to read RDF; its ``strict`` is that of the tables.
         sparql: an endpoint to read besides.
+        leave_out: relations whose facts are left out.
     """
 
     format: str | None = None
@@ -67,6 +68,7 @@ class SourceOptions:
     pictures: Path | None = None
     rdf: RdfOptions = field(default_factory=RdfOptions)
     sparql: SparqlSource | None = None
+    leave_out: Sequence[str] = ()
 
 
 def read_sources(
@@ -112,7 +114,7 @@ def read_sources(
     if not parts:
         raise DataError("there is nothing to build from: name a file or folder, or give --train")
     progress("merging", 0, 0)
-    raw = merge_sources(parts)
+    raw = leave_out(merge_sources(parts), options.leave_out)
     entities, pictures = _find_beside(paths, options)
     if entities is not None:
         progress(f"reading {entities.name}", 0, 0)
