@@ -12,6 +12,7 @@ from momok.graph.doctor.features import check_numbers, check_rows, mark_covered,
 from momok.graph.doctor.labels import check_labels
 from momok.graph.doctor.leakage import check_leakage
 from momok.graph.doctor.pictures import check_pictures, find_pictures
+from momok.graph.doctor.relations import check_relations
 from momok.graph.doctor.report import (
     SEVERITIES,
     Cardinality,
@@ -84,6 +85,7 @@ def check_graph(
         coverage.append(measure_coverage(graph, "descriptions", described))
     if "labels" in checks:
         problems += check_labels(graph, progress)
+        problems += check_relations(graph)
     if "features" in checks:
         problems += _check_features(graph, folder, coverage, progress)
     pictures = find_pictures(folder, graph)

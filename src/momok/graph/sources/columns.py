@@ -103,6 +103,12 @@ def simplify_name(name: str) -> str:
     return re.sub(r"[\W_]+", "_", words.lower()).strip("_")
 
 
+def count_known_names(names: Sequence[str]) -> int:
+    """Count the roles that one of the names is known to have."""
+    plain = list(map(simplify_name, names))
+    return sum(any(_rank(name, role) is not None for name in plain) for role in ROLES)
+
+
 def find_columns(rows: pl.DataFrame, options: TableOptions, place: str) -> Columns:
     """Find the columns of a table, whose first row may be a header.
 
