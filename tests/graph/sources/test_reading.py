@@ -88,3 +88,22 @@ def test_relations_can_be_left_out(tmp_path: Path) -> None:
         assert raw.notes[-1] == "left out as asked: 1 facts of http://x/P1"
     with pytest.raises(DataError, match="--leave-out 'P2': there is no such relation"):
         read_sources([tmp_path / "f.csv"], SourceOptions(leave_out=["P2"]))
+
+
+def test_a_folder_of_kg_bert(tmp_path: Path) -> None:
+    for name, text in (
+        ("train.tsv", "a\tr\tb\nb\tr\ta\n"),
+        ("dev.tsv", "a\ts\tb\n"),
+        ("test.tsv", "b\ts\ta\n"),
+        ("entities.txt", "a\nb\n"),
+        ("entity2text.txt", "a\tAnn\nb\tBob\nc\tnone\n"),
+        ("entity2textlong.txt", "a\tAnn, a person\n"),
+        ("relation2text.txt", "r\tis r of\n"),
+    ):
+        (tmp_path / name).write_text(text)
+    raw = read_sources([tmp_path])
+    assert (raw.names, raw.descriptions) == ({"a": "Ann", "b": "Bob"}, {"a": "Ann, a person"})
+    assert raw.relation_names == {"r": "is r of"}
+    assert {split: len(facts) for split, facts in raw.triples.items()} == {
+        **{"train": 2, "valid": 1, "test": 1}
+    }

@@ -24,6 +24,7 @@ from momok.graph.sources.formats import (
 from momok.graph.sources.pictures import add_picture_folder, keep_inside
 from momok.graph.sources.raw import RawGraph, TableOptions, leave_out, merge_sources
 from momok.graph.sources.rdf_terms import RdfOptions
+from momok.graph.sources.text_lists import add_text_lists, is_list_of_labels
 from momok.progress import Progress, no_progress
 
 Part = tuple[SplitName | None, RawGraph]
@@ -115,6 +116,8 @@ def read_sources(
         raise DataError("there is nothing to build from: name a file or folder, or give --train")
     progress("merging", 0, 0)
     raw = leave_out(merge_sources(parts), options.leave_out)
+    for path in paths:
+        raw = add_text_lists(raw, path)
     entities, pictures = _find_beside(paths, options)
     if entities is not None:
         progress(f"reading {entities.name}", 0, 0)
@@ -142,7 +145,9 @@ def _find_beside(paths: Sequence[Path], options: SourceOptions) -> tuple[Path | 
     if len(paths) == 1 and is_container(paths[0]) and (options.format or "splits") == "splits":
         kind, _ = detect_format(paths[0])
         if kind == "splits":
-            entities = entities or find_named(paths[0], ENTITIES)
+            beside = find_named(paths[0], ENTITIES)
+            if entities is None and beside is not None and not is_list_of_labels(beside):
+                entities = beside
             pictures = pictures or find_pictures(paths[0])
     return entities, pictures
 
