@@ -46,6 +46,7 @@ def make_explanation(
         graph="made up",
         relations=tuple(Thing(f"r{i}", f"relation {i}") for i in range(relations)),
         modalities=modalities,
+        parts=modalities,
         queries={"tail": counts, "head": counts},
         experts={modality: weights(experts) for modality in modalities},
         fusion=weights(len(modalities)),

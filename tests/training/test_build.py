@@ -97,8 +97,8 @@ def test_modalities_that_cannot_be_used(chosen, named) -> None:
         choose_modalities(GRAPH, config)
 
 
-@pytest.mark.parametrize("name", ["joint", "answer", "structure"])
-def test_features_with_the_name_of_a_head(name) -> None:
+@pytest.mark.parametrize("name", ["joint", "answer", "rules", "structure"])
+def test_features_with_the_name_of_another_part(name) -> None:
     graph = GRAPH.with_features({name: GRAPH.features["text"]})
     with expect_line(ConfigError, f"model.modalities: {name!r}"):
         choose_modalities(graph, configure())

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from momok.cli import main
 from momok.config import resolve_config
 from momok.errors import CheckpointError, ConfigError
-from momok.prediction import Predictor
+from momok.graph import load_graph
+from momok.prediction import NewEntity, Predictor, explain_model
 from momok.prediction.calibration.fit import calibrate_run
 from momok.reporting.report import write_report
 from momok.training import RunFolder
 from momok.training.api import evaluate_run, resume, train
+from momok.training.checkpoint import read_checkpoint, write_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,8 @@ def test_the_pool_is_not_worse_than_its_best_head(run: RunFolder) -> None:
 
 def test_answers_are_probabilities_with_a_part_of_the_rules(run: RunFolder) -> None:
     predictor = Predictor(run)
-    assert predictor.modalities == ("structure", "text", "rules")
+    assert predictor.modalities == ("structure", "text")
+    assert predictor.parts == ("structure", "text", "rules")
     count = predictor.graph.num_entities
     [found] = predictor.predict_many([("Greece", "borders", None)], k=count)
     assert sum(answer.score for answer in found) == pytest.approx(1.0, abs=1e-4)
@@ -109,6 +114,77 @@ def test_a_damaged_pool_is_one_line(run: RunFolder) -> None:
     finally:
         run.pool_file.write_bytes(kept)
     assert np.isfinite(evaluate_run(run).overall["answer"].mrr or np.nan)
+
+
+def test_without_its_pool_a_finished_run_gives_no_answers(run: RunFolder, tmp_path: Path) -> None:
+    kept, elsewhere = run.pool_file, tmp_path / "pool.safetensors"
+    kept.rename(elsewhere)
+    try:
+        for ask in (Predictor, evaluate_run):
+            with pytest.raises(CheckpointError, match=r"pool\.safetensors: .*train again"):
+                ask(run)
+        run.set_state("trained")
+        with pytest.raises(CheckpointError, match="momok resume"):
+            Predictor(run)
+        run.set_state("training")
+        assert Predictor(run).parts == ("structure", "text")
+    finally:
+        elsewhere.rename(kept)
+        run.set_state("finished")
+
+
+def test_a_pool_of_another_checkpoint_is_refused(run: RunFolder) -> None:
+    kept = run.pool_file.read_bytes()
+    tensors, state = read_checkpoint(run.pool_file)
+    try:
+        write_checkpoint(run.pool_file, tensors, state | {"selected": {"epoch": 99}})
+        with pytest.raises(CheckpointError, match="another checkpoint; restore it"):
+            Predictor(run)
+    finally:
+        run.pool_file.write_bytes(kept)
+
+
+def test_the_model_is_explained_by_its_parts(run: RunFolder) -> None:
+    learned = explain_model(run)
+    assert learned.modalities == ("structure", "text")
+    assert learned.parts == ("structure", "text", "rules")
+    shares = learned.shares["tail"][learned.queries["tail"] > 0]
+    assert shares.shape[1] == 3
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0)
+    assert shares[:, 2].max() > 0.1
+    plain = learned.to_json()
+    assert plain["parts"] == ["structure", "text", "rules"]
+    assert list(plain["relations"][0]["shares"]["tail"]) == plain["parts"]
+
+
+def test_explanations_name_the_rules(run: RunFolder) -> None:
+    def show(*what: str) -> list[list[str]]:
+        result = CliRunner().invoke(main, ["explain", str(run.path), *what])
+        assert result.exit_code == 0, result.output
+        return [line.split() for line in result.output.splitlines()]
+
+    assert ["relation", "structure", "text", "rules"] in show("--model")
+    assert [row[0] for row in show("France", "borders", "Spain") if row[-2:] == ["yes", "yes"]] == [
+        "structure",
+        "text",
+        "rules",
+    ]
+
+
+def test_the_report_shows_the_share_of_rules(run: RunFolder, tmp_path: Path) -> None:
+    page = write_report([run.path], out=tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Modalities by relation" in page
+    assert "Experts by relation" not in page  # one expert has nothing to weigh
+
+
+def test_new_entities_have_no_rules(run: RunFolder) -> None:
+    world = load_graph("world")
+    vector = world.features["text"].matrix[world.entities.index("country:DE")]
+    predictor = Predictor(run)
+    found = predictor.predict_new(NewEntity(vectors={"text": vector}), relation="borders")
+    assert len(found) == 10
+    for answer in found:
+        assert answer.shares == {"structure": 0.0, "text": pytest.approx(1.0), "rules": 0.0}
 
 
 def test_only_probabilities_are_pooled() -> None:

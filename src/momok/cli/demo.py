@@ -78,7 +78,7 @@ def show_predictions(predictor: Predictor, out: Console) -> None:
     table = build_table(
         *("question", "#"),
         Column("answer", overflow="fold"),
-        *("prob.", *predictor.modalities, ""),
+        *("prob.", *predictor.parts, ""),
         title="What the model predicts",
     )
     questions = [(head, relation, None) for head, relation in QUESTIONS]

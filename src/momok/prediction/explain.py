@@ -147,7 +147,7 @@ class Explainer:
                 present_head=bool(present[name][head]),
                 present_tail=bool(present[name][tail]),
             )
-            for name, share in zip(self._scorer.modalities, shares.tolist(), strict=True)
+            for name, share in zip(self._scorer.parts, shares.tolist(), strict=True)
         )
 
     def _describe_experts(

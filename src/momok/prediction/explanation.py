@@ -195,7 +195,7 @@ class Explanation(ExplainedFact):
     Attributes:
         asked: the side taken as the answer.
         known: the split that has the fact already, or None.
-        probability: the answer of the model, the mean of the heads' probabilities.
+        probability: the answer of the model, which joins the heads.
         calibrated: the same, calibrated on validation; None where the run is not calibrated.
         rank: the place of the answer among all candidates, other known answers left out.
         candidates: how many candidates that are.

@@ -44,13 +44,13 @@ class ModelExplanation:
     Attributes:
         graph: the name of the graph.
         relations: the R relations.
-        modalities: the M modalities, the columns of ``fusion`` and ``shares``; of a pool, ``rules``
-            is one more of ``shares``.
+        modalities: the M modalities, the columns of ``fusion``.
+        parts: the columns of ``shares``: the modalities, and ``rules`` where the run has any.
         queries: by side [R], how many train queries there are.
         experts: by modality and side [R, K], the average gate; rows sum to one.
         fusion: by side [R, M], the joint head's average attention on the query's modalities; rows
             sum to one. None for a model without the joint head.
-        shares: by side [R, M], the average part of each modality in the answer, over the train
+        shares: by side [R, parts], the average share of each part in the answer, over the train
             facts; rows sum to one.
         cka: by modality [K, K], linear CKA of the experts' outputs over all entities, 0 to 1.
         random_cka: by modality, the mean CKA of different experts if their maps were random.
@@ -61,6 +61,7 @@ class ModelExplanation:
     graph: str
     relations: tuple[Thing, ...]
     modalities: tuple[str, ...]
+    parts: tuple[str, ...]
     queries: dict[Side, Ints]
     experts: dict[str, dict[Side, Floats]]
     fusion: dict[Side, Floats] | None
@@ -80,7 +81,7 @@ class ModelExplanation:
         return [int(row) for row in np.argsort(-counts, kind="stable") if counts[row]]
 
     def average_shares(self) -> Floats:
-        """The mean share of each modality over both questions of every fact: [R, M]."""
+        """The mean share of each part over both questions of every fact: [R, parts]."""
         return np.asarray((self.shares["tail"] + self.shares["head"]) / 2)
 
     def average_fusion(self) -> Floats | None:
@@ -96,6 +97,7 @@ class ModelExplanation:
         return {
             "graph": self.graph,
             "modalities": list(self.modalities),
+            "parts": list(self.parts),
             "relations": [self._describe_relation(row) for row in range(len(self.relations))],
             "cka": {modality: matrix.tolist() for modality, matrix in self.cka.items()},
             "random_cka": dict(self.random_cka),
@@ -117,8 +119,8 @@ class ModelExplanation:
         return self.relations[row].to_json() | {
             "queries": {side: int(counts[row]) for side, counts in self.queries.items()},
             "experts": {modality: choose(by_side) for modality, by_side in self.experts.items()},
-            "fusion": None if self.fusion is None else choose(self.fusion, tuple(self.cka)),
-            "shares": choose(self.shares, self.modalities),
+            "fusion": None if self.fusion is None else choose(self.fusion, self.modalities),
+            "shares": choose(self.shares, self.parts),
         }
 
 
@@ -144,7 +146,8 @@ def explain_model(
         return ModelExplanation(
             graph=graph.name,
             relations=tuple(describe_relation(graph, r) for r in range(graph.num_relations)),
-            modalities=predictor.modalities,
+            modalities=model.modalities,
+            parts=predictor.parts,
             queries=_by_side(predictor.explainer.query_counts.numpy()),
             experts={modality: _by_side(gate.cpu().numpy()) for modality, gate in gates.items()},
             fusion=None if fusion is None else _by_side(fusion),
@@ -157,11 +160,11 @@ def explain_model(
 
 @torch.no_grad()
 def _average_modalities(predictor: Predictor, progress: Progress) -> tuple[Floats | None, Floats]:
-    """[2R, M] each: the mean attention, if there is any, and shares; NaN without a query."""
+    """[2R, M] the mean attention, if there is any, and [2R, parts] shares; NaN without a query."""
     queries, scorer = predictor.explainer.queries, predictor.scorer
     relations = 2 * predictor.graph.num_relations
-    attention = torch.zeros(relations, len(predictor.model.modalities), dtype=torch.float64)
-    shares = torch.zeros(relations, len(scorer.modalities), dtype=torch.float64)  # and of rules
+    attention = torch.zeros(relations, len(scorer.modalities), dtype=torch.float64)
+    shares = torch.zeros(relations, len(scorer.parts), dtype=torch.float64)
     order = torch.argsort(queries.relations, stable=True)
     done = 0
     for chosen in torch.split(order, QUERY_BATCH):
@@ -170,7 +173,7 @@ def _average_modalities(predictor: Predictor, progress: Progress) -> tuple[Float
         attention.index_add_(0, batch.relations, encoded.attention.cpu())
         pairs = batch.to(scorer.model.device)
         scores = scorer.score_pairs(encoded.vectors, pairs.rows, pairs.answers)
-        parts = scorer.compute_shares(scores, encoded, pairs.rows, pairs.answers)  # [P, M]
+        parts = scorer.compute_shares(scores, encoded, pairs.rows, pairs.answers)  # [P, parts]
         shares.index_add_(0, batch.relations[batch.rows], parts.cpu())
         done += len(chosen)
         progress("reading train queries", done, len(order))

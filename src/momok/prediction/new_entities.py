@@ -273,6 +273,6 @@ class NewEntities:
         common = sum((parts[h] for h in (SIMILAR, JOINT) if h in parts), nothing) / len(known_by)
         shares = [
             parts.get(modality, nothing) + common if modality in known_by else nothing
-            for modality in self._scorer.modalities
+            for modality in self._scorer.parts
         ]
         return torch.stack(shares, dim=1)

@@ -51,7 +51,9 @@ class NewRows:
         """Rows ``[n, f]`` of the table of a modality for feature vectors ``[n, d]``.
 
         Of a trained table those that training would have made of them, or if not ``moved`` those
-        that it would have begun with. FeatureError for another width or NaN.
+        that it would have begun with. A table that maps features learned rows beside them, which a
+        new entity does not have: the features stay as they are. FeatureError for another width or
+        NaN.
         """
         width = self._features[modality].manifest.width
         if vectors.ndim != 2 or vectors.shape[1] != width:
@@ -62,7 +64,8 @@ class NewRows:
         if not np.isfinite(vectors).all():
             raise FeatureError(f"modality {modality!r}: a vector holds NaN or infinity")
         prepared = self._preparation(modality).apply(vectors.astype(np.float32))
-        if not moved or not self._tables[modality].spec.trainable:
+        spec = self._tables[modality].spec
+        if not moved or spec.mapped or not spec.trainable:
             return prepared
         return self.row_map(modality).apply(prepared)
 

@@ -55,6 +55,7 @@ class Predictor:
         graph: the facts and names that the run was trained on.
         model: the model, in evaluation mode.
         heads, modalities: names of its decision heads and of its modalities.
+        parts: what has a share of an answer: the modalities, and ``rules`` where it has any.
         calibration: what ``momok calibrate`` found for this checkpoint; None where it has not.
         scorer: encodes and scores for it; searches over whole relations take it.
 
@@ -80,6 +81,7 @@ class Predictor:
         )
         self.run, self.graph, self.model = self.scorer.run, self.scorer.graph, self.scorer.model
         self.heads, self.modalities = self.scorer.heads, self.scorer.modalities
+        self.parts = self.scorer.parts
         self.calibration = self.scorer.calibration
 
     def predict(

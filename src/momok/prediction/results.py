@@ -27,7 +27,7 @@ class Prediction:
         label: the entity's label, its key in the graph.
         name: its display name.
         title: the name, with the label where other entities share the name.
-        score: the answer of the model, the mean of ``heads``: 0 to 1, not calibrated.
+        score: the answer of the model, which joins ``heads``: 0 to 1, not calibrated.
         probability: the calibrated score: how often such an answer was a held-out fact, for
             questions that have one (``momok.prediction.calibration``); None in a run that is not
             calibrated.
@@ -151,7 +151,7 @@ class FactScores:
     """How likely the model finds given facts.
 
     Attributes:
-        answer: [n] the answer of the model, the mean over the heads.
+        answer: [n] the answer of the model, which joins the heads.
         heads: per head [n] probabilities.
         probability: [n] the calibrated answer, for the question that was asked; None in a run that
             is not calibrated.

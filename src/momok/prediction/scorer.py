@@ -63,12 +63,13 @@ class Scorer:
     Arguments, errors and common attributes are those of ``momok.prediction.Predictor``.
 
     Attributes:
+        parts: what has a share of an answer: the modalities, and ``rules`` where the pool has any.
         selected: which epoch its checkpoint is of, and by what it was chosen.
         pooling: how its heads become the answer.
         pool: their weights, and rules; None where they weigh the same and there are none.
         has_attention: whether there is a joint head with attention over modalities.
         candidates: all entities, encoded.
-        present: per modality [N], which entities have features of it.
+        present: per part [N], which entities have features of it; rules are there for all.
     """
 
     def __init__(
@@ -90,8 +91,8 @@ class Scorer:
         self.heads, self.modalities = self.model.heads, self.model.modalities
         self.pooling = choose_pooling(self.model.softmax)
         self.pool = load_pool(self.run, self.model, self.graph, self.selected)
-        if self.pool is not None and self.pool.rules is not None:
-            self.modalities = (*self.modalities, RULES)  # they have a share of their own
+        has_rules = self.pool is not None and self.pool.rules is not None
+        self.parts = (*self.modalities, RULES) if has_rules else self.modalities
         self.has_attention = isinstance(self.model.entity_fusion, ModalityFusion)
         self.memory_budget = memory_budget
         has = self.graph.num_entities, self.graph.num_relations
@@ -105,7 +106,7 @@ class Scorer:
         with torch.no_grad():
             self.candidates = self._collect(self.model.candidates())
         self.present = {m: p.cpu().numpy().astype(bool) for m, p in self.model.present.items()}
-        if RULES in self.modalities:
+        if RULES in self.parts:
             self.present[RULES] = np.ones(self.graph.num_entities, dtype=bool)
         self.calibration = self._load_calibration() if calibrated else None
 
@@ -200,12 +201,12 @@ class Scorer:
         rows: Tensor | Ints,
         ids: Tensor | Ints,
     ) -> Tensor:
-        """The part of every modality in the answers of ``score_pairs``: [P, M], sums to one."""
+        """The share of every part in answers of ``score_pairs``: [P, parts]; rows sum to one."""
         attention = (queries.attention[rows] + self.candidates.attention[ids]) / 2
         if queries.terms is None:
             return compute_modality_shares(scores, self.modalities, attention, self.pooling)
         parts = self.compute_parts(scores, queries.terms, rows, ids)
-        return torch.stack([parts[modality] for modality in self.modalities], dim=1)
+        return torch.stack([parts[part] for part in self.parts], dim=1)
 
     def compute_parts(
         self,
@@ -225,7 +226,7 @@ class Scorer:
         guess = float(np.log(self.graph.num_entities))
         raised = [weights[:, k] * (s + guess) for k, s in enumerate(scores.values())]
         names = list(scores)
-        if RULES in self.modalities:
+        if RULES in self.parts:
             raised.append(terms.find_evidence(at, of))
             names.append(RULES)
             weights = torch.cat([weights, torch.zeros_like(weights[:, :1])], dim=1)

@@ -212,23 +212,23 @@ def draw_experts(explanation: ModelExplanation) -> Figure:
 
 
 def draw_modalities(explanation: ModelExplanation) -> Figure:
-    """Draw what every modality weighs by relation: its share of answers, and joint attention."""
+    """Draw by relation the share of every part in the answers, and the joint head's attention."""
     rows, names, remark = _choose_explained(explanation)
-    weights = {"share of the answer": explanation.average_shares()[rows]}
+    shown = {"share of the answer": (explanation.parts, explanation.average_shares())}
     fusion = explanation.average_fusion()
     if fusion is not None:
-        weights["attention of the joint head"] = fusion[rows]
-    size = (3.4 + 3.2 * len(weights), _ROW * len(rows) + 1.5)
+        shown["attention of the joint head"] = (explanation.modalities, fusion)
+    size = (3.4 + 3.2 * len(shown), _ROW * len(rows) + 1.5)
     figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(1, len(weights), sharey=True, squeeze=False)[0]
-    for axes, (title, shares) in zip(panels, weights.items(), strict=True):
+    panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    colours = style.choose_colours(explanation.parts)
+    for axes, (title, (names_of, weights)) in zip(panels, shown.items(), strict=True):
         left = np.zeros(len(rows))
-        colours = style.choose_colours(explanation.modalities)
-        for (modality, colour), column in zip(colours.items(), shares.T, strict=False):
-            values = 100 * column
+        for place, part in enumerate(names_of):
+            values = 100 * weights[rows, place]
             axes.barh(
-                range(len(rows)), values, 0.72, left, color=colour, edgecolor=PAPER,
-                linewidth=0.6, label=style.fit_text(modality, _LONGEST_NAME),
+                range(len(rows)), values, 0.72, left, color=colours[part], edgecolor=PAPER,
+                linewidth=0.6, label=style.fit_text(part, _LONGEST_NAME),
             )  # fmt: skip
             left += values
         axes.set_title(title, loc="center", fontweight="normal")

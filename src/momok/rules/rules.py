@@ -26,6 +26,7 @@ from momok.rules.table import KINDS, RuleTable, keep_strongest, make_table
 from momok.storage import write_file
 
 _KEY, _VERSION = "momok-rules", 2
+_REMEDY = "restore it from a copy or train again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,14 +157,13 @@ class Rules:
             for table in tables.values():
                 table.check(links.num_entities, links.num_relations)
         except FileNotFoundError:
-            raise RunError(f"{path}: there is no such file of rules; mine them again") from None
+            raise RunError(f"{path}: no such file of rules; {_REMEDY}") from None
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, DataError) as error:
             raise RunError(
-                f"{path}: not a file of rules of this version, or damaged ({error}); mine "
-                "them again"
+                f"{path}: not a file of rules of this version, or damaged ({error}); {_REMEDY}"
             ) from error
         if about["facts"] != _fingerprint(links):
-            raise RunError(f"{path}: these rules were mined from other facts; mine them again")
+            raise RunError(f"{path}: these rules were mined from other facts; {_REMEDY}")
         return cls(links, tables, limits)
 
 

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.errors import ConfigError, FeatureError
+from momok.evaluation.pool import RULES
+from momok.evaluation.scoring import ANSWER
 from momok.graph import Features, MultimodalGraph, l2_normalise, pool
 from momok.graph.names import suggest_near_misses
 from momok.graph.reductions import Components, find_components
@@ -25,7 +27,7 @@ from momok.settings import FeatureSettings, RunConfig
 from momok.training.losses import LOSSES, REGULARISERS, RowLoss
 
 STRUCTURE = "structure"  # the modality without features
-_RESERVED = {JOINT, "answer"}  # names of heads that are no modality
+_RESERVED = {JOINT, ANSWER, RULES}  # names of parts that are no modality
 
 FloatMatrix = NDArray[np.float32]
 
@@ -137,8 +139,8 @@ def choose_modalities(graph: MultimodalGraph, config: RunConfig) -> tuple[str, .
         if name not in available or chosen.count(name) > 1 or name in _RESERVED:
             raise ConfigError(
                 f"model.modalities: {name!r} cannot be used: graph {graph.name!r} has "
-                f"{', '.join(available)}, each once, and {' and '.join(sorted(_RESERVED))} are "
-                "names of heads"
+                f"{', '.join(available)}, each once, and {', '.join(sorted(_RESERVED))} are "
+                "names of other parts"
             )
     for name in config.modality:
         if name not in graph.features:

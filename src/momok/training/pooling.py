@@ -47,22 +47,23 @@ def fit_run(folder: RunFolder, device: torch.device, reporter: Reporter) -> None
 def load_pool(
     folder: RunFolder, model: MoMoK, graph: MultimodalGraph, selected: Mapping[str, Any]
 ) -> Pool | None:
-    """The pool of a run's chosen checkpoint; None where it has none.
+    """The pool of a run's chosen checkpoint; None while it is trained, or where it wants none.
 
     Raises:
-        CheckpointError: it is damaged, or of another checkpoint.
+        CheckpointError: it is missing, damaged, or of another checkpoint.
+        RunError: so are the rules.
     """
-    settings = folder.config.evaluation
-    if settings.pool == "equal":
+    settings, progress = folder.config.evaluation, folder.state
+    if settings.pool == "equal" or progress in ("training", "interrupted"):
         return None
-    if not folder.pool_file.is_file() and folder.state != "finished":
-        return None  # while it is trained
+    remedy = "restore it from a copy or train again"
+    if progress == "trained":
+        remedy = f"momok resume {folder.path} fits it"
+    if not folder.pool_file.is_file():
+        raise CheckpointError(f"{folder.pool_file}: the weights of the heads are gone; {remedy}")
     tensors, state = read_checkpoint(folder.pool_file, "pool/", model.device, run=folder.identity)
     if state.get("selected") != selected or tuple(state["heads"]) != model.heads:
-        raise CheckpointError(
-            f"{folder.pool_file}: it was fitted to another checkpoint; momok resume "
-            f"{folder.path} fits it anew"
-        )
+        raise CheckpointError(f"{folder.pool_file}: it was fitted to another checkpoint; {remedy}")
     with_rules = settings.pool == "heads+rules"
     return Pool(
         heads=model.heads,

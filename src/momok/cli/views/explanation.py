@@ -228,19 +228,24 @@ def _show_facts(explanation: Explanation) -> Iterator[RenderableType]:
 def show_model(explanation: ModelExplanation) -> Group:
     """Experts and modalities by relation, and how far the experts of a modality differ."""
     return Group(
-        *(_show_relation_experts(explanation, side) for side in _ASKED),
-        Text(
-            f"bars: average gate of experts 1 to {explanation.num_experts}; then the leading "
-            "expert and its weight",
-            style="dim",
-        ),
-        Text(),
+        *_show_experts_of_relations(explanation),
         _show_relation_modalities(explanation),
         Text(
             "share: part of the answer, over train facts; attention: of the joint head", style="dim"
         ),
         Text(),
         *_show_disentanglement(explanation),
+    )
+
+
+def _show_experts_of_relations(explanation: ModelExplanation) -> Iterator[RenderableType]:
+    if explanation.num_experts == 1:
+        return
+    yield from (_show_relation_experts(explanation, side) for side in _ASKED)
+    yield Text(
+        f"bars: average gate of experts 1 to {explanation.num_experts}; then the leading expert "
+        "and its weight\n",
+        style="dim",
     )
 
 
@@ -277,17 +282,17 @@ def _format_gate(gate: Floats, number: int) -> Text:
 
 
 def _show_relation_modalities(explanation: ModelExplanation) -> Table:
-    """What every modality weighs by relation."""
-    weights = {"share": explanation.average_shares()}
+    """What every part weighs by relation."""
+    weights = {"share": (explanation.parts, explanation.average_shares())}
     fusion = explanation.average_fusion()
     if fusion is not None:
-        weights["attention"] = fusion
+        weights["attention"] = (explanation.modalities, fusion)
     headers = (
         Text("" if number else what, style=choose_colour(number)).append(
             f"\n{make_printable(name)}"
         )
-        for what in weights
-        for number, name in enumerate(explanation.modalities)
+        for what, (parts, _) in weights.items()
+        for number, name in enumerate(parts)
     )
     return build_table(
         "relation",
@@ -295,7 +300,7 @@ def _show_relation_modalities(explanation: ModelExplanation) -> Table:
         rows=(
             [
                 _format_relation(explanation, row),
-                *(format_percent(value) for each in weights.values() for value in each[row]),
+                *(format_percent(value) for _, each in weights.values() for value in each[row]),
             ]
             for row in explanation.list_relations()
         ),

@@ -71,10 +71,8 @@ def _explain(predictions: Predictions) -> Iterator[str]:
         yield "No answers: every candidate is a known fact, or not plausible where that is asked."
         return
     heads = ", ".join(map(make_printable, predictions[0].heads))
-    what = f"mean probability of the heads {heads}"
-    if RULES in predictions.query_present:
-        what = f"pooled probability of the heads {heads} and of rules"
-    yield f"score: {what}; %: each modality's part of it"
+    rules = " and rules" if predictions.query_present.get(RULES) else ""
+    yield f"score: what the heads {heads}{rules} say together; %: each part's share of it"
     if predictions[0].probability is not None:
         yield "prob.: how often such an answer was a held-out fact, for a question that has one"
     absent = {m for p in predictions for m, has in p.present.items() if not has}

@@ -109,9 +109,10 @@ def _fit_group(words: str, heads: Value) -> tuple[str, Mapping[str, Metrics]]:
 
 def draw_model(run: RunContents, explanation: ModelExplanation) -> Figures:
     """Draw what the checkpoint of a run has learned, and how well it is calibrated."""
-    yield "experts", draw_experts(explanation)
+    if explanation.num_experts > 1:
+        yield "experts", draw_experts(explanation)
+        yield "disentanglement", draw_disentanglement(explanation)
     yield "modalities", draw_modalities(explanation)
-    yield "disentanglement", draw_disentanglement(explanation)
     calibration = load_calibration(run.run)
     answer = calibration.outputs.get(ANSWER) if calibration else None
     if answer and answer.raw and answer.calibrated:
