@@ -304,7 +304,13 @@ def _nan(row):
 FAULTS = {
     # name: (how to write it, what the line must say)
     "gone.npy": (lambda _p: None, "no such file"),
-    "v.txt": (lambda p: p.write_text("1 2 3"), "not read from .txt; expected .npy"),
+    "v.doc": (lambda p: p.write_text("1 2 3"), "not read from .doc; expected .npy"),
+    "v.txt": (
+        lambda p: p.write_text("A 1 2\nB/b 1\n"),
+        "expected a label and 2 numbers, found 'B/b",
+    ),
+    "v.vec": (lambda p: p.write_text("5 3\n"), "holds no lines of a label and numbers"),
+    "two.h5": (lambda p: _write_h5(p, {"x": MATRIX, "y": MATRIX}), "holds 2 matrices, x and y"),
     "empty.npy": (lambda p: p.write_bytes(b""), "corrupt, truncated or no .npy"),
     "cut.npy": (lambda p: (np.save(p, MATRIX), _edit(p, lambda b: b[:-9])), "corrupt, truncated"),
     "magic.npy": (lambda p: (np.save(p, MATRIX), _edit(p, lambda b: b"XX" + b)), "corrupt, trunc"),
@@ -528,3 +534,39 @@ def test_open_vectors_closes_what_it_opens(tmp_path):
         assert len(vectors.keys) == 5
     with h5py.File(tmp_path / "v.h5", "a") as file:  # would fail on a file that is open elsewhere
         file["more"] = [1.0]
+
+
+FILMS = [f"film {i}" for i in range(6)]
+FILM_VECTORS = np.arange(24, dtype=np.float32).reshape(6, 4)
+
+
+def _write_groups(path: Path) -> None:
+    h5py = pytest.importorskip("h5py", reason="the extra 'hdf5' is not installed")
+    with h5py.File(path, "w") as file:
+        for label, vector in zip(FILMS, FILM_VECTORS, strict=True):
+            file.create_group(label)["emb"] = vector
+
+
+def _write_words(path: Path) -> None:
+    rows = zip(FILMS, FILM_VECTORS.tolist(), strict=True)
+    path.write_text("6 4\n" + "".join(f"{x} {' '.join(map(str, row))}\n" for x, row in rows))
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("groups.h5", _write_groups),
+        ("words.txt", _write_words),
+        ("ids.npz", lambda p: np.savez(p, emb=FILM_VECTORS, ids=np.array(FILMS, dtype=object))),
+    ],
+)
+def test_labels_of_other_programs(name, write, tmp_path):
+    write(tmp_path / name)
+    imported = read_features(tmp_path / name, Vocabulary(tuple(FILMS)), modality="text")
+    np.testing.assert_array_equal(imported.features.matrix, FILM_VECTORS)
+
+
+def test_a_matrix_of_objects(tmp_path):
+    np.save(tmp_path / "v.npy", FILM_VECTORS.astype(object), allow_pickle=True)
+    with open_vectors(tmp_path / "v.npy") as vectors:
+        np.testing.assert_array_equal(vectors.rows, FILM_VECTORS)

@@ -25,6 +25,7 @@ from momok.graph.feature_import.vectors import (
     name_rows,
     to_floats,
 )
+from momok.graph.feature_import.word_vectors import read_word_vectors
 from momok.graph.findings import FindingLog
 from momok.graph.sources.text_tables import LINE, read_text_table
 
@@ -81,26 +82,54 @@ def open_vectors(path: Path) -> Iterator[Vectors]:
 
 
 def _read_npy(path: Path) -> Vectors:
-    from momok.graph.feature_import.pickles import read_pickled_array, to_array
+    from momok.graph.feature_import.pickles import to_array
 
     with path.open("rb") as file:
-        formats = np.lib.format
-        first = formats.read_magic(file) == (1, 0)
-        read = formats.read_array_header_1_0 if first else formats.read_array_header_2_0
-        if read(file)[2].hasobject:
-            content = to_array(read_pickled_array(file))
-            # numpy.save puts a dictionary into an array of one object.
-            return interpret(content[0] if len(content) == 1 else content, to_array)
-    return interpret(np.load(path, mmap_mode="r", allow_pickle=False))
+        content = _read_objects(file)
+    if content is None:
+        return interpret(np.load(path, mmap_mode="r", allow_pickle=False))
+    # numpy.save puts a dictionary into an array of one object.
+    return interpret(content[0] if len(content) == 1 else content, to_array)
+
+
+def _read_objects(file: Any) -> Any:
+    """Read an array of objects as a list, or as a matrix or texts where it is that; else None."""
+    from momok.graph.feature_import.pickles import read_pickled_array, to_array
+
+    formats = np.lib.format
+    first = formats.read_magic(file) == (1, 0)
+    read = formats.read_array_header_1_0 if first else formats.read_array_header_2_0
+    shape, _, kind = read(file)
+    if not kind.hasobject:
+        return None
+    content = to_array(read_pickled_array(file))
+    if len(shape) == 2 and len(content) == shape[0] * shape[1]:
+        return np.array(list(content), dtype=np.float64).reshape(shape)
+    is_text = (
+        not isinstance(content, dict)
+        and len(content) > 1
+        and all(isinstance(item, str) for item in content)
+    )
+    return np.array(list(content), dtype=np.str_) if is_text else content
 
 
 def _read_npz(path: Path) -> Vectors:
+    from momok.graph.feature_import.pickles import to_array
+
+    objects: dict[str, Any] = {}
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(info.file_size for info in archive.infolist())
-    if unpacked > max(_HARMLESS, _MOST_UNPACKED * path.stat().st_size):
-        raise FeatureError(f"would unpack to {unpacked >> 20:,} MiB: taken for a bomb")
+        if unpacked > max(_HARMLESS, _MOST_UNPACKED * path.stat().st_size):
+            raise FeatureError(f"would unpack to {unpacked >> 20:,} MiB: taken for a bomb")
+        for name in archive.namelist():
+            with archive.open(name) as file:
+                if name.endswith(".npy") and (content := _read_objects(file)) is not None:
+                    if not isinstance(content, np.ndarray) or content.dtype.hasobject:
+                        raise FeatureError("holds objects; save arrays of numbers or texts")
+                    objects[name.removesuffix(".npy")] = content
     with np.load(path, allow_pickle=False) as arrays:
-        return interpret({name: arrays[name] for name in arrays.files})
+        plain = {name: arrays[name] for name in arrays.files if name not in objects}
+    return interpret({**plain, **objects}, to_array)
 
 
 def _read_pickle(path: Path) -> Vectors:
@@ -147,9 +176,19 @@ def _open_hdf5(path: Path) -> Iterator[Vectors]:
         if not names:
             raise FeatureError("holds no dataset")
         if len(names) <= _FEW:
-            yield interpret({name: _read_dataset(file[name]) for name in names})
+            content = {name: _read_dataset(file[name]) for name in names}
+            if len(names) == _FEW and all(np.ndim(x) == 2 and len(x) > 1 for x in content.values()):
+                raise FeatureError(f"holds {_FEW} matrices, {' and '.join(names)}; keep one")
+            yield interpret(content)
         else:
-            yield KeyedVectors(names, lambda name: _read_dataset(file[name]), merged_slashes=True)
+            # One dataset of one name in each group: the groups are what has vectors.
+            ends = {name.rpartition("/")[2] for name in names if "/" in name}
+            end = f"/{ends.pop()}" if len(ends) == 1 and all("/" in name for name in names) else ""
+            yield KeyedVectors(
+                [name.removesuffix(end) for name in names],
+                lambda name: _read_dataset(file[f"{name}{end}"]),
+                merged_slashes=True,
+            )
 
 
 def _list_datasets(file: Any, h5py: Any) -> Iterator[str]:
@@ -300,6 +339,7 @@ SUFFIXES: Mapping[str, Callable[[Path], Any]] = {
     ".safetensors": _read_safetensors,
     **dict.fromkeys((".h5", ".hdf5"), _open_hdf5),
     **dict.fromkeys((".csv", ".tsv"), _read_delimited),
+    **dict.fromkeys((".txt", ".vec"), read_word_vectors),
     ".parquet": _read_parquet,
 }
 """How a file is read, by its suffix."""
