@@ -134,5 +134,5 @@ def test_rules_are_weighed_with_the_heads() -> None:
     found = evaluate(model, graph, "test", pool=pool).overall
     assert found["answer"].mrr is not None
     assert found["answer"].mrr > 0.9  # r0(x, y) -> r1(x, y)
-    assert pool.parts == ("noise", "rules")
+    assert pool.heads == ("noise",)
     assert pool.about["brings"]["rules"] > 0.5

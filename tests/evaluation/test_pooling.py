@@ -7,7 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from momok.evaluation.pooling import LOG_LINEAR, Terms, collect_terms, join_terms
+from momok.evaluation.pooling import (
+    LOG_LINEAR,
+    Terms,
+    collect_terms,
+    compute_pooled_shares,
+    join_terms,
+)
 from momok.evaluation.ranking import AnswerRanker, RankedQueries, rank_in_parts
 from momok.evaluation.scoring import BlockScorer
 from momok.prediction.top_k import find_best
@@ -127,3 +133,14 @@ def test_the_best_by_weights_and_evidence(seed: int, k: int) -> None:
         places = torch.arange(40) if ids is None else torch.from_numpy(ids)
         order = case.total[:, places].argsort(dim=1, descending=True)[:, :k]
         assert torch.equal(found, places[order])
+
+
+def test_shares_are_what_raises_an_answer_above_a_guess() -> None:
+    weights = torch.tensor([[0.5, 0.25]])
+    terms = collect_terms(weights, np.array([0]), np.array([1]), torch.tensor([0.5]))
+    scores = {"a": torch.log(torch.tensor([0.5, 0.1])), "b": torch.log(torch.tensor([0.1, 0.1]))}
+    rows, ids = torch.tensor([0, 0]), torch.tensor([1, 2])
+    found = compute_pooled_shares(scores, terms, rows, ids, candidates=4)
+    raised = 0.5 * np.log(0.5 / 0.25)  # b says less than a guess among four
+    expected = [[raised / (raised + 0.5), 0.0, 0.5 / (raised + 0.5)], [2 / 3, 1 / 3, 0.0]]
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)

@@ -76,16 +76,19 @@ def evaluate(
     try:
         with torch.no_grad():
             show = partial(progress, f"ranking {split}")
-            ranks = _rank_facts(model, graph, facts, pool, memory_budget, show)
+            ranks = _rank_facts(
+                model, graph, facts, pool=pool, memory_budget=memory_budget, progress=show
+            )
     finally:
         model.train(before)
     return _summarise(model, graph, facts, ranks, split=split, protocol=protocol)
 
 
-def _rank_facts(  # noqa: PLR0917
+def _rank_facts(
     model: TwoTowerModel,
     graph: MultimodalGraph,
     facts: Ints,
+    *,
     pool: Pool | None,
     memory_budget: int,
     progress: Callable[[int, int], None],

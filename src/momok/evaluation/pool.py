@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,7 +55,7 @@ class Pool:
         rows, ids = (torch.from_numpy(x).to(device) for x in (relations, entities))
         weights = self.weights[rows]
         count = len(self.heads)
-        of_heads = weights[:, :count] + self.find_absent(ids) * self.absent
+        of_heads = weights[:, :count] + find_absent(self.heads, self.present, ids) * self.absent
         of_heads = of_heads.clamp(min=_LEAST)
         if self.rules is None:
             return empty_terms(of_heads)
@@ -66,18 +65,9 @@ class Pool:
         values = (features * weights[evidence_rows, count:].T).sum(dim=0)
         return collect_terms(of_heads, found.rows, found.columns, values)
 
-    def find_absent(self, entities: Tensor) -> Tensor:
-        """Per head, 1 where the entity [B] has none of its modality: [B, H]."""
-        return find_absent(self.heads, self.present, entities)
-
-    @cached_property
-    def parts(self) -> tuple[str, ...]:
-        """Names of the heads, and ``rules`` where there are any."""
-        return self.heads if self.rules is None else (*self.heads, RULES)
-
 
 def find_absent(heads: tuple[str, ...], present: Mapping[str, Tensor], entities: Tensor) -> Tensor:
-    """As ``Pool.find_absent``, of heads and entities that have their modalities."""
+    """Per head, 1 where the entity [B] has none of its modality, as ``present`` says: [B, H]."""
     columns = [
         (~present[head][entities]).float() if head in present else torch.zeros(len(entities))
         for head in heads

@@ -129,6 +129,26 @@ def join_terms(parts: Sequence[Terms]) -> Terms:
     )
 
 
+def compute_pooled_shares(
+    scores: Mapping[str, Tensor], terms: Terms, rows: Tensor, ids: Tensor, candidates: int
+) -> Tensor:
+    """The share of every head, and last of rules, in pooled answers: [P, H + 1], rows sum to one.
+
+    It is what they raise an answer by above that of a guess among all ``candidates``, as far as
+    they do; where nothing does, the weight of the heads.
+
+    Args:
+        scores: per head [P], of candidates ``ids`` [P] for the queries ``rows`` [P] of ``terms``.
+    """
+    weights = terms.weights[rows].double()
+    raised = weights * (torch.stack(list(scores.values()), dim=1) + np.log(candidates))
+    evidence = terms.find_evidence(rows, ids).unsqueeze(1)
+    weights = torch.cat([weights, torch.zeros_like(evidence)], dim=1)
+    found = torch.cat([raised, evidence], dim=1).clamp(min=0.0)
+    total = found.sum(dim=1, keepdim=True)
+    return torch.where(total > 0, found / total, weights / weights.sum(dim=1, keepdim=True))
+
+
 class Pooling:
     """How the heads become the answer, and what a head's score means.
 

@@ -58,7 +58,9 @@ class BlockScorer:
             terms: of the B queries.
             first: the id of the first candidate.
         """
-        return self._join(queries, candidates, self._pooling.add, each_head, terms, first)
+        return self._join(
+            queries, candidates, self._pooling.add, each_head, terms=terms, first=first
+        )
 
     def bound(
         self,
@@ -69,7 +71,7 @@ class BlockScorer:
         first: int = 0,
     ) -> Tensor:
         """What ``Pooling.find_scores`` of the answers does not exceed; else as ``score``."""
-        return self._join(queries, candidates, self._pooling.add_bound, None, terms, first)
+        return self._join(queries, candidates, self._pooling.add_bound, terms=terms, first=first)
 
     def answer(
         self,
@@ -84,12 +86,13 @@ class BlockScorer:
         total = self.score(queries, candidates, each_head, terms=terms, first=first)
         return self._pooling.finish(total, len(queries))
 
-    def _join(  # noqa: PLR0917
+    def _join(
         self,
         queries: HeadVectors,
         candidates: HeadVectors,
         add: Callable[..., None],
-        each_head: Callable[[str, Tensor], None] | None,
+        each_head: Callable[[str, Tensor], None] | None = None,
+        *,
         terms: Terms | None,
         first: int,
     ) -> Tensor:

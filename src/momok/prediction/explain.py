@@ -98,7 +98,9 @@ class Explainer:
         pooling = self._scorer.pooling
         shares = compute_head_shares(scores, pooling)
         if encoded.terms is not None:
-            shares = self._scorer.compute_parts(scores, encoded.terms, _one(0), _one(answer))
+            shares = self._scorer.compute_pooled_shares(
+                scores, encoded.terms, _one(0), _one(answer)
+            )
         for head, score in scores.items():
             probability = float(pooling.compute_log_probabilities(score).exp())
             yield HeadPart(

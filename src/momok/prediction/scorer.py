@@ -19,7 +19,13 @@ from torch import Tensor
 from momok.arrays import Floats, Ints
 from momok.errors import CheckpointError, RunError
 from momok.evaluation.pool import RULES
-from momok.evaluation.pooling import Terms, choose_pooling, compute_rest, join_terms
+from momok.evaluation.pooling import (
+    Terms,
+    choose_pooling,
+    compute_pooled_shares,
+    compute_rest,
+    join_terms,
+)
 from momok.evaluation.scoring import (
     ANSWER,
     DEFAULT_MEMORY_BUDGET,
@@ -205,35 +211,21 @@ class Scorer:
         attention = (queries.attention[rows] + self.candidates.attention[ids]) / 2
         if queries.terms is None:
             return compute_modality_shares(scores, self.modalities, attention, self.pooling)
-        parts = self.compute_parts(scores, queries.terms, rows, ids)
+        parts = self.compute_pooled_shares(scores, queries.terms, rows, ids)
         return torch.stack([parts[part] for part in self.parts], dim=1)
 
-    def compute_parts(
+    def compute_pooled_shares(
         self,
         scores: Mapping[str, Tensor],
         terms: Terms,
         rows: Tensor | Ints,
         ids: Tensor | Ints,
     ) -> dict[str, Tensor]:
-        """The part of every head, and of rules, in pooled answers: [P] each, summing to one.
-
-        It is what they raise an answer by above that of a guess among all entities, as far as they
-        do; where nothing does, the weight of the heads.
-        """
+        """The share of every head, and of rules, in pooled answers: [P] each, summing to one."""
         device = self.model.device
         at, of = torch.as_tensor(rows, device=device), torch.as_tensor(ids, device=device)
-        weights = terms.weights[at].double()
-        guess = float(np.log(self.graph.num_entities))
-        raised = [weights[:, k] * (s + guess) for k, s in enumerate(scores.values())]
-        names = list(scores)
-        if RULES in self.parts:
-            raised.append(terms.find_evidence(at, of))
-            names.append(RULES)
-            weights = torch.cat([weights, torch.zeros_like(weights[:, :1])], dim=1)
-        found = torch.stack(raised, dim=1).clamp(min=0.0)
-        total = found.sum(dim=1, keepdim=True)
-        found = torch.where(total > 0, found / total, weights / weights.sum(dim=1, keepdim=True))
-        return dict(zip(names, found.T, strict=True))
+        shares = compute_pooled_shares(scores, terms, at, of, self.graph.num_entities)
+        return dict(zip((*scores, RULES), shares.T, strict=True))
 
     @cached_property
     def _known(self) -> FactIndex:

@@ -42,10 +42,6 @@ class Evidence:
     columns: Ints
     values: FloatMatrix
 
-    def probabilities(self) -> Floats:
-        """The noisy-or per kind [3, n]: one minus the product of (1 - confidence)."""
-        return -np.expm1(-self.values.astype(np.float64))
-
 
 class Lookup:
     """Rules to be found by what they conclude and their body."""
@@ -56,7 +52,6 @@ class Lookup:
         self.keys, starts = np.unique(keys[order], return_index=True)
         self.starts = np.append(starts, len(keys))
         self.targets, self.weights = target[order], rules.weight[order]
-        self.rules = order
 
     def find(self, wanted: Ints) -> tuple[Ints, Ints]:
         """(positions in ``wanted``, places of rules) of all rules with these keys."""
