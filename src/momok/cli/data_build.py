@@ -77,6 +77,9 @@ def _parse_ratio(_: click.Context, __: click.Parameter, text: str) -> tuple[floa
     help="A table of entities: label or id, name, description, "
     "picture, type; columns of numbers or dates become numbers.",
 )
+@click.option("--key", metavar="COLUMN", help="That table's column of the labels in the facts.")
+@click.option("--name-column", metavar="COLUMN", help="Its column of names.")
+@click.option("--description", metavar="COLUMN", help="Its column of texts.")
 @click.option("--pictures", type=_FOLDER, help="A folder of pictures named by the labels.")
 @click.option(
     "--format",
@@ -242,6 +245,15 @@ def _read_source_options(given: dict[str, Any]) -> SourceOptions:
         splits={s: given[s] for s in ("train", "valid", "test") if given[s] is not None},
         rdf=RdfOptions(**_pick(given, "languages", "types_as_facts", "keep_blank_nodes")),
         sparql=sparql,
+        entity_columns={
+            role: column
+            for role, column in (
+                ("key", given["key"]),
+                ("name", given["name_column"]),
+                ("description", given["description"]),
+            )
+            if column is not None
+        },
         **_pick(given, "entities", "pictures", "leave_out"),
     )
 

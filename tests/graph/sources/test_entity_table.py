@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from momok.errors import FormatError
+from momok.errors import DataError, FormatError
 from momok.graph.sources.entity_table import add_entity_table
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.rdf_terms import parse_literals
@@ -45,13 +45,13 @@ def test_columns_are_told_by_their_names(raw: RawGraph, tmp_path: Path) -> None:
     assert read.numbers["born"]["Q1"] == pytest.approx(1969.55, abs=0.01)
     assert read.numbers["born"]["Q2"] == 1970.0
     assert read.attributes == {"mayor": {"Q1": "Ann"}}
-    assert "by column 'id', which names 2 of the 4 entities" in read.notes[-1]
+    assert "by column 'id', which names 2 of the 4 entities" in read.notes[1]
 
 
 def test_the_key_is_the_column_that_matches_most(raw: RawGraph, tmp_path: Path) -> None:
     read = add(raw, tmp_path, "id,name\n17,Q1\n18,Q2\n")
-    assert "by column 'name', which names 2" in read.notes[-1]
-    assert read.numbers == {"id": {"Q1": 17.0, "Q2": 18.0}}
+    assert "by column 'name', which names 2" in read.notes[1]
+    assert read.attributes == {"id": {"Q1": "17", "Q2": "18"}}
     read = add(raw, tmp_path, "thing;note\nQ1;first\n")  # no known name: the first column
     assert read.attributes == {"note": {"Q1": "first"}}
 
@@ -122,7 +122,7 @@ def test_any_name_of_a_column_will_do(raw: RawGraph, tmp_path: Path) -> None:
         "note": {"Q1": "x"},
         "note_2": {"Q1": "y", "Q2": "z"},
     }
-    assert read.notes[-1].endswith("; without a name and left out: column 1")
+    assert read.notes[1].endswith("; without a name and left out: column 1")
     read = add(raw, tmp_path, '"","title of it"\n"Q1","a"\n"Q2","b"\n')  # row names of R
     assert read.attributes == {"title of it": {"Q1": "a", "Q2": "b"}}
     pl.DataFrame({"id": ["Q1"], "line": ["a"]}).write_parquet(tmp_path / "things.parquet")
@@ -167,3 +167,40 @@ def test_na_is_no_value(raw: RawGraph, tmp_path: Path) -> None:
     [found] = read.findings
     assert (found.kind, found.count) == ("no-value", 4)
     assert found.examples[0] == "things.csv:2: column 'name'"
+
+
+def test_columns_can_be_chosen(raw: RawGraph, tmp_path: Path) -> None:
+    text = "nr,thing,called,story\n1,Q1,One,first\n2,Q2,Two,second\n"
+    chosen = {"key": "thing", "name": "called", "description": "story"}
+    (tmp_path / "things.csv").write_text(text)
+    read = add_entity_table(raw, tmp_path / "things.csv", chosen=chosen)
+    assert read.names == {"Q1": "One", "Q2": "Two"}
+    assert read.descriptions == {"Q1": "first", "Q2": "second"}
+    read = add_entity_table(raw, tmp_path / "things.csv", chosen={"key": "thing"})
+    assert "NO COLUMN IS TAKEN AS THE NAME" in read.notes[-2]
+    assert read.notes[-1].endswith("if one of 'called', 'story' is: --description COLUMN")
+    with pytest.raises(DataError, match="--name-column 'caled': there is no such column; did you"):
+        add_entity_table(raw, tmp_path / "things.csv", chosen={"name": "caled"})
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "expected"),
+    [
+        ("1234,5", "7", (1234.5, 7.0)),
+        ("1.234.567,25", "3,5", (1234567.25, 3.5)),
+        ("1,234,567.25", "1,000", (1234567.25, 1000.0)),
+        ("31.12.1999", "1.1.2000", (1999 + 364 / 365, 2000.0)),
+        ("12/31/1999", "01/01/2000", (1999 + 364 / 365, 2000.0)),
+        ("31 December 1999", "1 January 2000", (1999 + 364 / 365, 2000.0)),
+        ("01/02/1999", "03/04/2000", None),  # days or months?
+    ],
+)
+def test_numbers_and_dates_as_people_write_them(
+    one: str, two: str, expected: tuple[float, float] | None, raw: RawGraph, tmp_path: Path
+) -> None:
+    read = add(raw, tmp_path, f"id;value;zip\nQ1;{one};01067\nQ2;{two};80331\n")
+    assert read.attributes["zip"] == {"Q1": "01067", "Q2": "80331"}
+    if expected is None:
+        assert read.numbers == {}
+    else:
+        assert list(read.numbers["value"].values()) == pytest.approx(expected)

@@ -8,14 +8,16 @@ decimal year; columns of other texts become attributes.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
-from momok.errors import FormatError
+from momok.errors import DataError, FormatError
 from momok.graph.findings import FindingLog
+from momok.graph.names import suggest_near_misses
 from momok.graph.sources.columns import simplify_name
 from momok.graph.sources.other_formats import refuse_other_formats
 from momok.graph.sources.pictures import split_paths
@@ -39,14 +41,27 @@ _TEXTS = {
         *("image_path", "image_url", "picture_url", "thumbnail", "depiction"),
     ),
 }
+_OPTIONS = {"key": "--key", "name": "--name-column", "description": "--description"}
 _NAMELESS = " column "  # and its position: columns that the header does not name
 _NUMERIC_SHARE = 0.95  # of the values that must be numbers for a column of numbers
 _NO_VALUES = ("NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")  # of R, pandas, SQL
+_CODE = re.compile(  # numbers of which sums and distances mean nothing
+    r"(^|_)(id|ids|zip|zip_?code|post_?code|postal_code|plz|code|phone|telephone|isbn|issn|ean)$"
+)
+_DATE_FORMS = (
+    *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y.%m.%d"),
+    *("%d %B %Y", "%B %d, %Y", "%d %b %Y", "%b %d, %Y"),
+)
 _DATE = r"^-?\d{1,4}-\d{2}-\d{2}(?:T.*)?$"
 
 
 def add_entity_table(
-    raw: RawGraph, path: Path, *, encoding: str | None = None, strict: bool = False
+    raw: RawGraph,
+    path: Path,
+    *,
+    chosen: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    strict: bool = False,
 ) -> RawGraph:
     """Add what a table says of the entities.
 
@@ -55,17 +70,29 @@ def add_entity_table(
     counted; of several rows of a label the first counts. Picture paths are taken as relative to the
     table's folder.
 
+    Args:
+        raw: the facts.
+        path: the table.
+        chosen: the columns that are the ``key``, ``name`` or ``description``; others are found.
+        encoding: of the text; None for UTF-8.
+        strict: lines that cannot be used are errors.
+
     Raises:
-        DataError: the file is missing or cannot be read.
+        DataError: the file is missing or cannot be read, or a chosen column is not there.
         FormatError: it is malformed, no column can be the key, or no row names an entity.
     """
+    chosen = chosen or {}
     log = FindingLog(path.parent, strict)
     frame = _read(path, raw, log, encoding)
-    key, matched = _find_key(frame, raw, path)
+    for role, column in chosen.items():
+        if column not in frame.columns:
+            near = suggest_near_misses(column, frame.columns)
+            raise DataError(f"{path}: {_OPTIONS[role]} {column!r}: there is no such column{near}")
+    key, matched = _find_key(frame, raw, path, chosen.get("key"))
     nameless = [name for name in frame.columns if name.startswith(_NAMELESS) and name != key]
     frame = frame.drop(nameless)
     others = [name for name in frame.columns if name not in (LINE, key)]
-    roles = _find_roles(others)
+    roles = _find_roles(others) | {r: name for r, name in chosen.items() if r != "key"}
     frame = _match(frame, key, raw, path, log)
     frame = _blank_no_values(frame, key, path, log)
     texts = {role: _collect(frame, key, column) for role, column in roles.items()}
@@ -77,7 +104,8 @@ def add_entity_table(
     attributes: dict[str, dict[str, str]] = {}
     for column in others:
         if column not in roles.values() and (frame[column] != "").any():
-            values = _parse_numbers(frame, key, column, path, log)
+            is_code = _CODE.search(simplify_name(column))
+            values = None if is_code else _parse_numbers(frame, key, column, path, log)
             if values is None:
                 attributes[column] = _collect(frame, key, column)
             else:
@@ -92,6 +120,13 @@ def add_entity_table(
     note += (
         f"; without a name and left out: {', '.join(map(str.strip, nameless))}" if nameless else ""
     )
+    notes = [note]
+    for role in ("name", "description"):
+        if role not in roles and attributes:
+            notes.append(
+                f"{path.name}: NO COLUMN IS TAKEN AS THE {role.upper()} of the entities; if one of "
+                f"{', '.join(map(repr, attributes))} is: {_OPTIONS[role]} COLUMN"
+            )
     return replace(
         raw,
         names={**raw.names, **texts.get("name", {})},
@@ -101,7 +136,7 @@ def add_entity_table(
         numbers={**raw.numbers, **numbers},
         attributes={**raw.attributes, **attributes},
         findings=[*raw.findings, *log.findings],
-        notes=[*raw.notes, note],
+        notes=[*raw.notes, *notes],
     )
 
 
@@ -143,10 +178,14 @@ def _has_no_header(first: list[str], raw: RawGraph) -> bool:
     return not is_header and len(first) <= 3 and first[0] in set(raw.entities)
 
 
-def _find_key(frame: pl.DataFrame, raw: RawGraph, path: Path) -> tuple[str, int]:
+def _find_key(
+    frame: pl.DataFrame, raw: RawGraph, path: Path, chosen: str | None
+) -> tuple[str, int]:
     """Find the column that names entities of the facts, and how many of them it names."""
     known = pl.Series(raw.entities).implode()
     columns = [name for name in frame.columns if name != LINE]
+    if chosen is not None:
+        columns = [chosen]
     # In the order of _KEYS: of columns that name equally many, the first is taken.
     candidates = sorted(
         (name for name in columns if simplify_name(name) in _KEYS),
@@ -232,9 +271,10 @@ def _parse_numbers(
 ) -> dict[str, float] | None:
     """Read a column of numbers, or of ISO dates as decimal years; None where it holds others."""
     given = frame.filter(pl.col(column) != "").select(LINE, key, text=column)
-    values = given["text"].cast(pl.Float64, strict=False)
+    values = _unify_numbers(given["text"]).cast(pl.Float64, strict=False)
     if values.is_not_null().sum() < _NUMERIC_SHARE * len(given):
-        years = compute_decimal_years(given["text"].set(~given["text"].str.contains(_DATE), None))
+        dates = _unify_dates(given["text"])
+        years = compute_decimal_years(dates.set(~dates.str.contains(_DATE), None))
         values = years if years.is_not_null().any() else values
     is_number = values.is_finite().fill_null(value=False)
     if is_number.sum() < _NUMERIC_SHARE * len(given):
@@ -244,3 +284,19 @@ def _parse_numbers(
     log.reject("no-number", f"values of column {column!r} are no numbers", places, len(bad))
     labels = given[key].filter(is_number).to_list()
     return dict(zip(labels, values.filter(is_number).to_list(), strict=True))
+
+
+def _unify_numbers(text: pl.Series) -> pl.Series:
+    """Write numbers with a decimal point and without thousands, if all are of one kind."""
+    if text.str.contains(r"^[+-]?\d{1,3}(?:,\d{3})*(?:\.\d+)?$").all():  # 1,234.5
+        return text.str.replace_all(",", "", literal=True)
+    if text.str.contains(r"^[+-]?(?:\d{1,3}(?:[. ]\d{3})+|\d+)(?:,\d+)?$").all():  # 1.234,5
+        return text.str.replace_all(r"[. ]", "").str.replace(",", ".", literal=True)
+    return text
+
+
+def _unify_dates(text: pl.Series) -> pl.Series:
+    """Write dates as 1990-12-31, if one way of writing alone fits nearly all of them."""
+    read = [text.str.to_date(form, strict=False) for form in _DATE_FORMS]
+    fitting = [d for d in read if d.is_not_null().sum() >= _NUMERIC_SHARE * len(text)]
+    return fitting[0].cast(pl.String) if len(fitting) == 1 else text

@@ -59,6 +59,7 @@ class SourceOptions:
         pictures: a folder of pictures.
         rdf: how to read RDF; its ``strict`` is that of the tables.
         sparql: an endpoint to read besides.
+        entity_columns: the columns of that table that are the ``key``, ``name`` or ``description``.
         leave_out: relations whose facts are left out.
     """
 
@@ -69,6 +70,7 @@ class SourceOptions:
     pictures: Path | None = None
     rdf: RdfOptions = field(default_factory=RdfOptions)
     sparql: SparqlSource | None = None
+    entity_columns: Mapping[str, str] = field(default_factory=dict)
     leave_out: Sequence[str] = ()
 
 
@@ -122,7 +124,11 @@ def read_sources(
     if entities is not None:
         progress(f"reading {entities.name}", 0, 0)
         raw = add_entity_table(
-            raw, entities, encoding=options.table.encoding, strict=options.table.strict
+            raw,
+            entities,
+            chosen=options.entity_columns,
+            encoding=options.table.encoding,
+            strict=options.table.strict,
         )
         roots.append(entities.parent)
     if pictures is not None:
