@@ -107,3 +107,14 @@ def test_a_folder_of_kg_bert(tmp_path: Path) -> None:
     assert {split: len(facts) for split, facts in raw.triples.items()} == {
         **{"train": 2, "valid": 1, "test": 1}
     }
+
+
+def test_empty_splits_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text("a\tr\tb\nb\tr\ta\n")
+    (tmp_path / "valid.tsv").write_text("")
+    (tmp_path / "test.tsv").write_text("\n")
+    raw = read_sources([tmp_path])
+    assert list(raw.triples) == ["train"]
+    assert raw.notes[0].endswith(
+        "; valid.tsv is empty and left out; test.tsv is empty and left out"
+    )

@@ -27,6 +27,7 @@ from momok.graph.sources.rdf_terms import RdfOptions
 from momok.graph.sources.text_lists import add_text_lists, is_list_of_labels
 from momok.progress import Progress, no_progress
 
+_BLANK = 16  # bytes: a larger file is no empty split
 Part = tuple[SplitName | None, RawGraph]
 
 
@@ -168,6 +169,9 @@ def _read_source(path: Path, options: SourceOptions, progress: Progress) -> list
         files: list[tuple[SplitName | None, Path]] = [*find_split_files(path).items()]
         if not files and (facts := find_named(path, FACTS)):
             files = [(None, facts)]
+        empty = [f for split, f in files if split != "train" and f.is_file() and _is_blank(f)]
+        note += "".join(f"; {file.name} is empty and left out" for file in empty)
+        files = [(split, file) for split, file in files if file not in empty]
         parts = [(split, read_facts_file(file, options, progress)) for split, file in files]
         if not parts:
             raise DataError(
@@ -179,6 +183,10 @@ def _read_source(path: Path, options: SourceOptions, progress: Progress) -> list
         parts = [(None, FOLDER_FORMATS[kind].read(path, strict=options.table.strict))]
     first, raw = parts[0]
     return [(first, replace(raw, notes=[note, *raw.notes])), *parts[1:]]
+
+
+def _is_blank(path: Path) -> bool:
+    return path.stat().st_size < _BLANK and not path.read_bytes().strip()
 
 
 def read_facts_file(
