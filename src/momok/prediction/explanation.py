@@ -6,7 +6,8 @@ means, from which equation, and what it does not mean.
 The answer is the mean over decision heads of ``p_h = sigmoid(score_h)``, so its parts have shares:
 ``p_h / sum_h p_h`` of a head, and ``(p_m + p_joint * alpha_m) / sum_h p_h`` of a modality, with the
 joint head's attention ``alpha`` over modalities (MuJoD; Zhang et al. 2025, arXiv:2405.16869,
-section 3.2), averaged over its branches and over query and candidate; even where it has none.
+section 3.2), averaged over its branches and over query and candidate; even where it has none. The
+shares of a pool are those of ``momok.evaluation.pooling.compute_pooled_shares``.
 
 Shapes: P pairs of query and candidate, n rows, H heads, M modalities, K experts, G branches of
 the fusion.
