@@ -64,7 +64,7 @@ def test_the_other_direction(invoke: Invoke, run_path: Path, vector: Path) -> No
     assert lines[0].strip() == "? — borders → the new entity"
     assert "a new entity, known by its image alone: other heads have no vote" in result.stdout
     assert "most similar of those that have answers: Germany (1.00), " in result.stdout
-    assert "heads image, similar entities; " in result.stdout.replace("\n", " ")
+    assert "heads image, similar entities say together; " in result.stdout.replace("\n", " ")
     assert "already" not in result.stdout
 
 
