@@ -1,30 +1,31 @@
-"""What rules say of the candidates of queries: joins of the links of an entity with rules.
+"""What rules say of the candidates of queries: sparse products of the links of an entity with rules.
 
-For a query (h, r, ?) every link of h, every step and every property of it is looked up among the
-bodies of the rules for r. What comes back is a row per query, candidate and rule; per query and
-candidate the weights of the rules of a kind are summed in a fixed order, so that a query gets the
-same bits alone and among others.
+For a query (h, r, ?) every body of a rule for r that begins at h has a weight: of a step that leaves
+h (one step), of a step that leaves an entity joined with h (two steps; the weights of all ways to
+reach the step are added up before it is followed), or of a property of h (constant). Times the
+entities that each body concludes, the weights are sums by candidate. They are added in a fixed
+order, so that a query gets the same bits alone and among others.
 
-Shapes: B queries, n pairs of query and candidate, N entities, R relations.
+Shapes: B queries, n pairs of query and candidate, N entities, R relations, L links, S steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
 
-from momok.arrays import FloatMatrix, Floats, Ints
+from momok.arrays import FloatMatrix, Ints
 from momok.graph.triples import sort_unique
-from momok.rules.links import Links, cut_into_chunks, expand, find_keys, find_ranges
+from momok.rules.links import Links, cut_into_chunks, expand, find_keys
 from momok.rules.table import ANY, KINDS, RuleTable
 
-_CHUNK = 1 << 20  # rows of a join at once: some ten megabytes each
-_Said: TypeAlias = tuple[Ints, Floats]  # keys query * N + candidate and weights, a row per rule
-_DENSE = 4  # a sum over all candidates pays where there is a row for every so-many of them
+_CHUNK = 1 << 20  # rows of a join, and sums, at once: some hundred megabytes
+_Bodies: TypeAlias = tuple[Ints, Ints, NDArray[np.float64]]  # queries, numbers of bodies, weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,19 +44,18 @@ class Evidence:
     values: FloatMatrix
 
 
-class Lookup:
-    """Rules to be found by what they conclude and their body."""
+class _Weights:
+    """Weights of rules by key, of which each is there once."""
 
-    def __init__(self, keys: Ints, rules: RuleTable, target: Ints) -> None:
-        """Sort rules [n] by their keys; ``target`` [n] is what is said about each."""
-        order = np.argsort(keys, kind="stable")
-        self.keys, starts = np.unique(keys[order], return_index=True)
-        self.starts = np.append(starts, len(keys))
-        self.targets, self.weights = target[order], rules.weight[order]
+    def __init__(self, keys: Ints, rules: RuleTable) -> None:
+        """Sort rules [n] by their keys."""
+        order = np.argsort(keys)
+        self.keys, self._weights = keys[order], rules.weight[order]
 
-    def find(self, wanted: Ints) -> tuple[Ints, Ints]:
-        """(positions in ``wanted``, places of rules) of all rules with these keys."""
-        return expand(*find_ranges(self.keys, self.starts, wanted))
+    def find(self, wanted: Ints) -> tuple[Ints, NDArray[np.float64]]:
+        """Positions in ``wanted`` of keys that are there, and their weights."""
+        places, found = find_keys(self.keys, wanted)
+        return np.flatnonzero(found), self._weights[places[found]]
 
 
 class EvidenceFinder:
@@ -64,125 +64,119 @@ class EvidenceFinder:
     def __init__(self, links: Links, tables: Mapping[str, RuleTable], candidates: int) -> None:
         """Arrange rules; at most ``candidates`` per query and kind are kept."""
         self._links, self._candidates = links, candidates
-        D, S = 2 * links.num_relations, len(links.step_keys)
+        N, D, S = links.num_entities, 2 * links.num_relations, len(links.step_keys)
         one, two, constant = (tables[kind] for kind in KINDS)
-        self._one_step = Lookup(one.relation * D + one.first, one, one.answer)
-        self._two_steps = Lookup(two.relation * D + two.first, two, two.second)
-        named = constant.take(np.flatnonzero(constant.constant != ANY))
-        unnamed = constant.take(np.flatnonzero(constant.constant == ANY))
-        step = find_keys(links.step_keys, named.constant * D + links.reverse(named.first))[0]
-        self._properties = Lookup(named.relation * S + step, named, named.answer)
-        self._steps = Lookup(unnamed.relation * D + unnamed.first, unnamed, unnamed.answer)
+        self._one_step = _Weights(one.relation * D + one.first, one)
+        self._two_steps = _Weights((two.relation * D + two.first) * D + two.second, two)
+        self._firsts = sort_unique(two.relation * D + two.first)
+        self._ends = _build_matrix(np.ones(len(links.targets)), links.targets, links.step_starts, N)
+        # The body of a constant rule is a property, which is the step that leads back, or a step.
+        step, _ = find_keys(links.step_keys, constant.constant * D + links.reverse(constant.first))
+        body = np.where(constant.constant == ANY, S + constant.first, step)
+        keys = constant.relation * (S + D) + body
+        order = np.argsort(keys, kind="stable")
+        self._bodies, starts = np.unique(keys[order], return_index=True)
+        answers, starts = constant.answer[order], np.append(starts, len(keys))
+        self._answers = _build_matrix(constant.weight[order], answers, starts, N)
+        self._step_relations = links.step_keys % max(D, 1)
         self._back = links.backward_steps()
+        # What a query about each entity takes: the steps of the entities that it is joined with,
+        # no more sums than there are entities, and a few bytes for every entity.
+        steps = np.append(0, np.cumsum(np.diff(links.first_steps)[links.targets]))
+        ends = np.append(0, np.cumsum(links.degrees[links.targets]))
+        steps, ends = (np.diff(sizes[links.starts]) for sizes in (steps, ends))
+        self._work = 1 + steps + np.minimum(ends, N) + N // 16
 
     def find(self, heads: Ints, relations: Ints) -> Evidence:
-        """Find the evidence for queries [B]."""
-        work = 16 * self._links.degrees[heads] + 1
+        """Find the evidence for queries [B]; what is asked twice is looked for once."""
+        D = max(2 * self._links.num_relations, 1)
+        queries, which = np.unique(heads * D + relations, return_inverse=True)
+        heads, relations = np.divmod(queries, D)
         parts = [
-            self._find_some(heads[chunk], relations[chunk], chunk.start)
-            for chunk in cut_into_chunks(work, _CHUNK)
+            self._find_some(heads[chunk], relations[chunk])
+            for chunk in cut_into_chunks(self._work[heads], _CHUNK)
         ]
         nothing = np.empty((len(KINDS), 0), dtype=np.float32)
-        return Evidence(
-            rows=np.concatenate([part.rows for part in parts] or [heads[:0]]),
-            columns=np.concatenate([part.columns for part in parts] or [heads[:0]]),
-            values=np.concatenate([part.values for part in parts] or [nothing], axis=1),
-        )
+        sizes = np.concatenate([part[0] for part in parts] or [queries])
+        columns = np.concatenate([part[1] for part in parts] or [queries])
+        values = np.concatenate([part[2] for part in parts] or [nothing], axis=1)
+        rows, places = expand((np.cumsum(sizes) - sizes)[which], sizes[which])
+        return Evidence(rows=rows, columns=columns[places], values=values[:, places])
 
-    def _find_some(self, heads: Ints, relations: Ints, first_row: int) -> Evidence:
-        """Find the evidence for queries [B]; their rows count from ``first_row``."""
-        N = self._links.num_entities
-        begins = self._links.starts[heads]
-        owners, links = expand(begins, self._links.starts[heads + 1] - begins)
-        said = [
-            self._say_one_step(owners, links, relations),
-            self._say_two_steps(owners, links, heads, relations),
-            self._say_constant(owners, links, heads, relations),
-        ]
-        sums = [_sum_weights(parts, len(heads) * N) for parts in said]
-        kept = [_mark_best(keys // N, totals, self._candidates) for keys, totals in sums]
-        chosen = [keys[marks] for (keys, _), marks in zip(sums, kept, strict=True)]
-        pairs = sort_unique(np.concatenate(chosen))
+    def _find_some(self, heads: Ints, relations: Ints) -> tuple[Ints, Ints, FloatMatrix]:
+        """Evidence for queries [B]: how many candidates each has, [n] candidates, [3, n] values."""
+        links, B, N = self._links, len(heads), self._links.num_entities
+        owners, places = expand(links.starts[heads], links.degrees[heads])
+        steps = np.diff(links.first_steps)[heads]
+        having, leaving = expand(links.first_steps[heads], steps)
+        said = (
+            (self._weigh_one_step(having, leaving, relations), self._ends),
+            (self._weigh_two_steps(owners, places, relations), self._ends),
+            (self._weigh_constant(owners, places, having, leaving, relations), self._answers),
+        )
+        chosen = np.zeros(B * N, dtype=np.bool_)
+        found = []
+        for kind, ((queries, bodies, weights), ends) in zip(KINDS, said, strict=True):
+            shape = B, ends.shape[0]
+            sums = coo_array((weights, (queries, bodies)), shape=shape).tocsr() @ ends
+            rows, values = np.repeat(np.arange(B), np.diff(sums.indptr)), sums.data.astype("f4")
+            if kind == "two_steps":
+                values[sums.indices == heads[rows]] = 0.0
+            keys = rows * N + sums.indices
+            chosen[keys[_mark_best(sums.indptr, values, self._candidates)]] = True
+            found.append((keys, values))
+        pairs = np.flatnonzero(chosen)
+        places = np.empty(B * N, dtype=np.int32)
+        places[pairs] = np.arange(len(pairs))
         values = np.zeros((len(KINDS), len(pairs)), dtype=np.float32)
-        for kind, (keys, totals) in enumerate(sums):
-            places, found = find_keys(keys, pairs)
-            values[kind, found] = totals[places[found]]
-        return Evidence(rows=pairs // N + first_row, columns=pairs % N, values=values)
+        for kind, (keys, sums) in enumerate(found):
+            kept = chosen[keys]
+            values[kind, places[keys[kept]]] = sums[kept]
+        rows, columns = np.divmod(pairs, max(N, 1))
+        return np.bincount(rows, minlength=B), columns, values
 
-    def _say_one_step(self, owners: Ints, links: Ints, relations: Ints) -> Iterator[_Said]:
-        D, N = 2 * self._links.num_relations, self._links.num_entities
-        wanted = relations[owners] * D + self._links.relations[links]
-        rows, rules = self._one_step.find(wanted)
-        keys = owners[rows] * N + self._links.targets[links[rows]]
-        yield keys, self._one_step.weights[rules]
+    def _weigh_one_step(self, having: Ints, leaving: Ints, relations: Ints) -> _Bodies:
+        """Of the steps ``leaving`` the entities of queries ``having`` them."""
+        D = 2 * self._links.num_relations
+        wanted = relations[having] * D + self._step_relations[leaving]
+        rows, weights = self._one_step.find(wanted)
+        return having[rows], leaving[rows], weights
 
-    def _say_two_steps(
-        self, owners: Ints, links: Ints, heads: Ints, relations: Ints
-    ) -> Iterator[_Said]:
-        D, N = 2 * self._links.num_relations, self._links.num_entities
-        wanted = relations[owners] * D + self._links.relations[links]
-        rows, rules = self._two_steps.find(wanted)
-        owners, weights = owners[rows], self._two_steps.weights[rules]
-        middles = self._links.targets[links[rows]]
-        begins, sizes = self._links.find_steps(middles, self._two_steps.targets[rules])
-        # Cut between queries; only one that is too large for a chunk of its own is cut further, so
-        # that the sums of a query do not depend on the others.
-        ends = np.searchsorted(owners, np.arange(len(heads) + 1))
-        before = np.append(0, np.cumsum(sizes))
-        for chunk in cut_into_chunks(np.diff(before[ends]), _CHUNK):
-            first, last = ends[chunk.start], ends[chunk.stop]
-            for piece in cut_into_chunks(sizes[first:last], _CHUNK):
-                part = slice(first + piece.start, first + piece.stop)
-                rows, places = expand(begins[part], sizes[part])
-                asked, ended = owners[part][rows], self._links.targets[places]
-                away = ended != heads[asked]
-                yield (asked * N + ended)[away], weights[part][rows[away]]
+    def _weigh_two_steps(self, owners: Ints, places: Ints, relations: Ints) -> _Bodies:
+        """Of the steps that leave the targets of the links ``places`` of queries ``owners``."""
+        links, D = self._links, 2 * self._links.num_relations
+        firsts = relations[owners] * D + links.relations[places]
+        _, used = find_keys(self._firsts, firsts)
+        owners, firsts, middles = owners[used], firsts[used], links.targets[places[used]]
+        begins = links.first_steps[middles]
+        again, steps = expand(begins, links.first_steps[middles + 1] - begins)
+        rows, weights = self._two_steps.find(firsts[again] * D + self._step_relations[steps])
+        return owners[again[rows]], steps[rows], weights
 
-    def _say_constant(
-        self, owners: Ints, links: Ints, heads: Ints, relations: Ints
-    ) -> Iterator[_Said]:
-        D, N = 2 * self._links.num_relations, self._links.num_entities
-        S = len(self._links.step_keys)
-        rows, rules = self._properties.find(relations[owners] * S + self._back[links])
-        keys, weights = owners[rows] * N + self._properties.targets[rules], self._properties.weights
-        begins = self._links.first_steps[heads]
-        having, steps = expand(begins, self._links.first_steps[heads + 1] - begins)
-        left = self._links.step_keys[steps] % max(D, 1)
-        some, others = self._steps.find(relations[having] * D + left)
-        more = having[some] * N + self._steps.targets[others]
-        yield (
-            np.concatenate([keys, more]),
-            np.concatenate([weights[rules], self._steps.weights[others]]),
-        )
+    def _weigh_constant(
+        self, owners: Ints, places: Ints, having: Ints, leaving: Ints, relations: Ints
+    ) -> _Bodies:
+        """Of the properties that the links of entities are, and of their steps; each weighs one."""
+        S, D = len(self._links.step_keys), 2 * self._links.num_relations
+        properties = relations[owners] * (S + D) + self._back[places]
+        some = relations[having] * (S + D) + S + self._step_relations[leaving]
+        bodies, found = find_keys(self._bodies, np.concatenate([properties, some]))
+        return np.concatenate([owners, having])[found], bodies[found], np.ones(int(found.sum()))
 
 
-def _sum_weights(parts: Iterator[_Said], size: int) -> tuple[Ints, FloatMatrix]:
-    """Sum weights by key below ``size``: the keys, ascending, and float32 sums.
-
-    Both ways add the weights of a key in their order, to the same bits.
-    """
-    keys, weights = next(parts, (np.empty(0, dtype=np.int64), np.empty(0)))
-    following = next(parts, None)
-    if following is None and _DENSE * len(keys) < size:
-        keys, where = np.unique(keys, return_inverse=True)
-        return keys, np.bincount(where, weights=weights, minlength=len(keys)).astype(np.float32)
-    total = np.bincount(keys, weights=weights, minlength=size)
-    while following is not None:
-        total += np.bincount(following[0], weights=following[1], minlength=size)
-        following = next(parts, None)
-    keys = np.flatnonzero(total)
-    return keys, total[keys].astype(np.float32)
+def _build_matrix(values: NDArray[np.float64], columns: Ints, starts: Ints, size: int) -> Any:
+    """A sparse matrix of so many columns; its rows begin at ``starts``."""
+    indices, pointers = columns.astype(np.int32), starts.astype(np.int32)
+    return csr_array((values, indices, pointers), shape=(len(starts) - 1, size))
 
 
-def _mark_best(rows: Ints, values: FloatMatrix, limit: int) -> NDArray[np.bool_]:
+def _mark_best(starts: Ints, values: FloatMatrix, limit: int) -> NDArray[np.bool_]:
     """Mark the ``limit`` largest values of each row; of those that tie for the last places, none.
 
-    To take some of them would be to choose by entity id.
+    To take some of them would be to choose by entity id. Zeros are not marked.
     """
-    marks = np.ones(len(rows), dtype=np.bool_)
-    begins = np.flatnonzero(np.append(True, rows[1:] != rows[:-1])[: len(rows)])
-    ends = np.append(begins[1:], len(rows))
-    for row in np.flatnonzero(ends - begins > limit).tolist():
-        mine = slice(begins[row], ends[row])
+    marks = values > 0
+    for row in np.flatnonzero(np.diff(starts) > limit).tolist():
+        mine = slice(starts[row], starts[row + 1])
         marks[mine] = values[mine] > np.partition(values[mine], -limit - 1)[-limit - 1]
     return marks
