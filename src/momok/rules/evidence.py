@@ -21,6 +21,7 @@ from scipy.sparse import coo_array, csr_array
 
 from momok.arrays import FloatMatrix, Ints
 from momok.graph.triples import sort_unique
+from momok.rules.constants import list_bodies
 from momok.rules.links import Links, cut_into_chunks, expand, find_keys
 from momok.rules.table import ANY, KINDS, RuleTable
 
@@ -70,7 +71,7 @@ class EvidenceFinder:
         self._two_steps = _Weights((two.relation * D + two.first) * D + two.second, two)
         self._firsts = sort_unique(two.relation * D + two.first)
         self._ends = _build_matrix(np.ones(len(links.targets)), links.targets, links.step_starts, N)
-        # The body of a constant rule is a property, which is the step that leads back, or a step.
+        # Constant rules by relation and body: see ``list_bodies``.
         step, _ = find_keys(links.step_keys, constant.constant * D + links.reverse(constant.first))
         body = np.where(constant.constant == ANY, S + constant.first, step)
         keys = constant.relation * (S + D) + body
@@ -78,8 +79,8 @@ class EvidenceFinder:
         self._bodies, starts = np.unique(keys[order], return_index=True)
         answers, starts = constant.answer[order], np.append(starts, len(keys))
         self._answers = _build_matrix(constant.weight[order], answers, starts, N)
+        self._body_starts, self._listed = list_bodies(links)
         self._step_relations = links.step_keys % max(D, 1)
-        self._back = links.backward_steps()
         # What a query about each entity takes: the steps of the entities that it is joined with,
         # no more sums than there are entities, and a few bytes for every entity.
         steps = np.append(0, np.cumsum(np.diff(links.first_steps)[links.targets]))
@@ -106,23 +107,23 @@ class EvidenceFinder:
     def _find_some(self, heads: Ints, relations: Ints) -> tuple[Ints, Ints, FloatMatrix]:
         """Evidence for queries [B]: how many candidates each has, [n] candidates, [3, n] values."""
         links, B, N = self._links, len(heads), self._links.num_entities
-        owners, places = expand(links.starts[heads], links.degrees[heads])
+        owners, mine = expand(links.starts[heads], links.degrees[heads])
         steps = np.diff(links.first_steps)[heads]
         having, leaving = expand(links.first_steps[heads], steps)
         said = (
             (self._weigh_one_step(having, leaving, relations), self._ends),
-            (self._weigh_two_steps(owners, places, relations), self._ends),
-            (self._weigh_constant(owners, places, having, leaving, relations), self._answers),
+            (self._weigh_two_steps(owners, mine, relations), self._ends),
+            (self._weigh_constant(heads, relations), self._answers),
         )
         chosen = np.zeros(B * N, dtype=np.bool_)
         found = []
         for kind, ((queries, bodies, weights), ends) in zip(KINDS, said, strict=True):
-            shape = B, ends.shape[0]
-            sums = coo_array((weights, (queries, bodies)), shape=shape).tocsr() @ ends
-            rows, values = np.repeat(np.arange(B), np.diff(sums.indptr)), sums.data.astype("f4")
+            places = queries.astype(np.int32), bodies.astype(np.int32)
+            sums = coo_array((weights, places), shape=(B, ends.shape[0])).tocsr() @ ends
+            sizes, values = np.diff(sums.indptr), sums.data.astype(np.float32)
             if kind == "two_steps":
-                values[sums.indices == heads[rows]] = 0.0
-            keys = rows * N + sums.indices
+                values[sums.indices == np.repeat(heads.astype(np.int32), sizes)] = 0.0
+            keys = np.repeat(np.arange(B, dtype=np.int32) * N, sizes) + sums.indices
             chosen[keys[_mark_best(sums.indptr, values, self._candidates)]] = True
             found.append((keys, values))
         pairs = np.flatnonzero(chosen)
@@ -130,7 +131,7 @@ class EvidenceFinder:
         places[pairs] = np.arange(len(pairs))
         values = np.zeros((len(KINDS), len(pairs)), dtype=np.float32)
         for kind, (keys, sums) in enumerate(found):
-            kept = chosen[keys]
+            kept = np.flatnonzero(chosen[keys])
             values[kind, places[keys[kept]]] = sums[kept]
         rows, columns = np.divmod(pairs, max(N, 1))
         return np.bincount(rows, minlength=B), columns, values
@@ -153,15 +154,13 @@ class EvidenceFinder:
         rows, weights = self._two_steps.find(firsts[again] * D + self._step_relations[steps])
         return owners[again[rows]], steps[rows], weights
 
-    def _weigh_constant(
-        self, owners: Ints, places: Ints, having: Ints, leaving: Ints, relations: Ints
-    ) -> _Bodies:
-        """Of the properties that the links of entities are, and of their steps; each weighs one."""
-        S, D = len(self._links.step_keys), 2 * self._links.num_relations
-        properties = relations[owners] * (S + D) + self._back[places]
-        some = relations[having] * (S + D) + S + self._step_relations[leaving]
-        bodies, found = find_keys(self._bodies, np.concatenate([properties, some]))
-        return np.concatenate([owners, having])[found], bodies[found], np.ones(int(found.sum()))
+    def _weigh_constant(self, heads: Ints, relations: Ints) -> _Bodies:
+        """Of the bodies that hold for entities; each weighs one."""
+        begins = self._body_starts[heads]
+        owners, places = expand(begins, self._body_starts[heads + 1] - begins)
+        width = len(self._links.step_keys) + 2 * self._links.num_relations
+        bodies, found = find_keys(self._bodies, relations[owners] * width + self._listed[places])
+        return owners[found], bodies[found], np.ones(int(found.sum()))
 
 
 def _build_matrix(values: NDArray[np.float64], columns: Ints, starts: Ints, size: int) -> Any:
