@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import product
+from collections import Counter, defaultdict
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from momok.errors import MomokError
-from momok.rules import KINDS, Rules, mine_rules
+from momok.graph import load_graph
+from momok.rules import KINDS, RuleLimits, Rules, mine_rules
 
 N, R = 12, 3
+Link: TypeAlias = tuple[int, int, int]
 
 
 def draw_facts(seed: int, count: int = 60) -> NDArray[np.int64]:
@@ -22,66 +25,129 @@ def draw_facts(seed: int, count: int = 60) -> NDArray[np.int64]:
     return np.unique(facts[facts[:, 0] != facts[:, 2]], axis=0)
 
 
-def find_links(facts: NDArray[np.int64]) -> set[tuple[int, int, int]]:
-    """(x, r, y) in both directions."""
-    forward = [(int(h), int(r), int(t)) for h, r, t in facts]
-    return {*forward, *((t, r + R, h) for h, r, t in forward)}
-
-
 def weigh(support: int, body: int) -> float:
     return -np.log1p(-min(support / (body + 5), 0.99))
 
 
-def count_one_step(links: set[tuple[int, int, int]]) -> dict[tuple[int, int, int], float]:
-    """What r'(x, y) says of r(x, y): by (x, r, y)."""
-    found: dict[tuple[int, int, int], float] = {}
-    for body, r in product(range(2 * R), range(2 * R)):
-        pairs = {(x, y) for x, q, y in links if q == body}
-        support = sum((x, r, y) in links for x, y in pairs)
-        if body == r or not support:
-            continue
-        for x, y in pairs:
-            found[x, r, y] = found.get((x, r, y), 0.0) + weigh(support, len(pairs))
-    return found
+def sum_by_hand(facts: NDArray[np.int64], relations: int) -> dict[str, dict[Link, float]]:
+    """What rules of each kind say of (x, r, y), counted link by link."""
+    leaving: dict[int, set[tuple[int, int]]] = defaultdict(set)
+    for h, r, t in facts.tolist():
+        leaving[h].add((r, t))
+        leaving[t].add((r + relations, h))
+    between: dict[tuple[int, int], set[int]] = defaultdict(set)
+    for x, mine in leaving.items():
+        for r, y in mine:
+            between[x, y].add(r)
+    one: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    two: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
+    for x, mine in leaving.items():
+        for r, z in mine:
+            one[r].append((x, z))
+            for q, y in leaving[z]:
+                if y != x:
+                    two[r, q].append((x, y))
+    found = {kind: defaultdict(float) for kind in KINDS}
+    for kind, bodies, least in (("one_step", one, 1), ("two_steps", two, 2)):
+        for body, pairs in bodies.items():  # type: ignore[attr-defined]
+            support = Counter(r for pair in pairs for r in between[pair] if r != body)
+            for r, number in support.items():
+                for x, y in pairs if number >= least else ():
+                    found[kind][x, r, y] += weigh(number, len(pairs))
+    add_constant(found["constant"], leaving)
+    return {kind: dict(said) for kind, said in found.items()}
 
 
-def count_two_steps(links: set[tuple[int, int, int]]) -> dict[tuple[int, int, int], float]:
-    """What r1(x, z), r2(z, y) say of r(x, y), path by path: by (x, r, y)."""
-    paths: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for (x, r1, z), (middle, r2, y) in product(links, links):
-        if z == middle and x != y:
-            paths.setdefault((r1, r2), []).append((x, y))
-    found: dict[tuple[int, int, int], float] = {}
-    for pairs, r in product(paths.values(), range(2 * R)):
-        support = sum((x, r, y) in links for x, y in pairs)
-        if support >= 2:
-            for x, y in pairs:
-                found[x, r, y] = found.get((x, r, y), 0.0) + weigh(support, len(pairs))
-    return found
+def add_constant(said: dict[Link, float], leaving: dict[int, set[tuple[int, int]]]) -> None:
+    """What an entity has, (r, c) or some r, says of what it has."""
+    owners: dict[tuple[int, int | None], list[int]] = defaultdict(list)
+    for x, mine in leaving.items():
+        for body in [*mine, *((r, None) for r in {r for r, _ in mine})]:
+            owners[body].append(x)
+    for (q, c), having in owners.items():
+        counted = [x for x in having if len(leaving[x]) <= 150]
+        support = Counter(
+            (r, y)
+            for x in counted
+            for r, y in leaving[x]
+            if (r, y) != (q, c) and (c is not None or r != q or is_with_others(leaving[x], r))
+        )
+        for (r, y), number in support.items():
+            body = len(counted)
+            if c is None and r == q:  # a fact is no evidence of itself
+                body -= sum({z for p, z in leaving[x] if p == r} == {y} for x in counted)
+            for x in having if number >= 2 else ():
+                said[x, r, y] += weigh(number, body)
+
+
+def is_with_others(leaving: set[tuple[int, int]], relation: int) -> bool:
+    return sum(r == relation for r, _ in leaving) > 1
+
+
+def check_by_hand(facts: NDArray[np.int64], entities: int, relations: int) -> None:
+    """All that rules say of all queries against counting by hand."""
+    limits = RuleLimits(candidates=entities + 1)
+    rules = mine_rules(facts, entities, relations, limits=limits)
+    queries = np.arange(entities), np.arange(2 * relations)
+    heads, asked = (x.ravel() for x in np.meshgrid(*queries))
+    found = rules.find_evidence(heads, asked)
+    keys = found.rows * entities + found.columns
+    assert (np.diff(keys) > 0).all()
+    assert (found.values > 0).any(axis=0).all()
+    places = heads[found.rows], asked[found.rows], found.columns
+    expected = sum_by_hand(facts, relations)
+    for kind, values in zip(KINDS, found.values, strict=True):
+        links = zip(*(x[values > 0].tolist() for x in places), strict=True)
+        said = dict(zip(links, values[values > 0].tolist(), strict=True))
+        assert said.keys() == expected[kind].keys(), kind
+        wanted = np.array([expected[kind][link] for link in said])
+        np.testing.assert_allclose(list(said.values()), wanted, rtol=1e-5, err_msg=kind)
 
 
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10_000))
-def test_steps_are_counted_as_by_hand(seed: int) -> None:
-    facts = draw_facts(seed)
-    links = find_links(facts)
+def test_evidence_is_as_counted_by_hand(seed: int) -> None:
+    check_by_hand(draw_facts(seed), N, R)
+
+
+def test_evidence_of_the_world_is_as_counted_by_hand() -> None:
+    graph = load_graph("world")
+    check_by_hand(graph.train[::3], graph.num_entities, graph.num_relations)
+
+
+def test_chunks_and_repeated_questions_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = draw_facts(4, 90)
     rules = mine_rules(facts, N, R)
     heads, relations = (x.ravel() for x in np.meshgrid(np.arange(N), np.arange(2 * R)))
-    found = rules.find_evidence(heads, relations)
-    keys = found.rows * N + found.columns
-    assert (np.diff(keys) > 0).all()
-    assert (found.values > 0).any(axis=0).all()
-    for kind, expected in (
-        ("one_step", count_one_step(links)),
-        ("two_steps", count_two_steps(links)),
-    ):
-        values = found.values[KINDS.index(kind)]
-        said = {
-            (int(heads[row]), int(relations[row]), int(column)): float(value)
-            for row, column, value in zip(found.rows, found.columns, values, strict=True)
-            if value > 0
-        }
-        assert said == pytest.approx(expected, rel=1e-4), kind
+    whole = rules.find_evidence(heads, relations)
+    for module in ("constants", "evidence", "paths"):
+        monkeypatch.setattr(f"momok.rules.{module}._CHUNK", 1)
+    for kind, table in mine_rules(facts, N, R).tables.items():
+        for name, column in table.columns().items():
+            assert np.array_equal(column, rules.tables[kind].columns()[name])
+    in_chunks = rules.find_evidence(heads, relations)
+    twice = rules.find_evidence(np.tile(heads, 2), np.tile(relations, 2))
+    for name in ("rows", "columns", "values"):
+        assert np.array_equal(getattr(whole, name), getattr(in_chunks, name))
+    assert np.array_equal(twice.columns, np.tile(whole.columns, 2))
+    assert np.array_equal(twice.values, np.tile(whole.values, 2))
+    assert np.array_equal(twice.rows, np.concatenate([whole.rows, whole.rows + len(heads)]))
+
+
+def test_the_best_candidates_of_a_kind_are_kept_and_ties_for_the_last_place_are_not() -> None:
+    facts = draw_facts(5, 90)
+    everything = mine_rules(facts, N, R).find_evidence(np.array([0]), np.array([1]))
+    limits = RuleLimits(candidates=3)
+    found = mine_rules(facts, N, R, limits=limits).find_evidence(np.array([0]), np.array([1]))
+    kept = np.zeros(len(everything.columns), dtype=bool)
+    for values in everything.values:
+        if (values > 0).sum() > 3:
+            kept |= values > np.sort(values)[-4]
+        else:
+            kept |= values > 0
+    assert 0 < kept.sum() < len(kept)
+    assert np.array_equal(found.columns, everything.columns[kept])
+    assert np.array_equal(found.values, everything.values[:, kept])  # of all kinds
 
 
 def test_a_query_gets_the_same_alone_and_among_others() -> None:

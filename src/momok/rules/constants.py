@@ -66,9 +66,9 @@ def build_constant_rules(
     kept: list[RuleTable] = []
     waiting = 0
     frequent = counted & (sizes[back] >= least_support)
-    for heads, bodies, support in _count_pairs(links, frequent, back, alone):
-        enough = support >= least_support
-        heads, bodies, support = heads[enough], bodies[enough], support[enough]
+    for *pairs, owned in _count_pairs(links, frequent, back, alone):
+        enough = owned >= least_support
+        heads, bodies, support = (x[enough] for x in (*pairs, owned))
         relation = concluded[heads]
         body = sizes[bodies] - np.where(bodies == S + relation, lonely[heads], 0)
         columns = {"relation": relation, "first": firsts[bodies], "constant": constants[bodies]}

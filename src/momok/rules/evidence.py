@@ -1,10 +1,10 @@
-"""What rules say of the candidates of queries: sparse products of the links of an entity with rules.
+"""What rules say of the candidates of queries, as sparse products.
 
-For a query (h, r, ?) every body of a rule for r that begins at h has a weight: of a step that leaves
-h (one step), of a step that leaves an entity joined with h (two steps; the weights of all ways to
-reach the step are added up before it is followed), or of a property of h (constant). Times the
-entities that each body concludes, the weights are sums by candidate. They are added in a fixed
-order, so that a query gets the same bits alone and among others.
+For a query (h, r, ?) every body that a rule for r finds at h has a weight: a step that leaves h
+(one step), a step that leaves an entity joined with h (two steps: the weights of all ways to reach
+it are added up before it is followed), or what h has (constant). Weights times the entities that
+each body concludes are sums by candidate. They are added in a fixed order, so that a query gets the
+same bits alone and among others.
 
 Shapes: B queries, n pairs of query and candidate, N entities, R relations, L links, S steps.
 """
@@ -17,7 +17,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csr_array
 
 from momok.arrays import FloatMatrix, Ints
 from momok.graph.triples import sort_unique
@@ -117,22 +116,21 @@ class EvidenceFinder:
         )
         chosen = np.zeros(B * N, dtype=np.bool_)
         found = []
-        for kind, ((queries, bodies, weights), ends) in zip(KINDS, said, strict=True):
-            places = queries.astype(np.int32), bodies.astype(np.int32)
-            sums = coo_array((weights, places), shape=(B, ends.shape[0])).tocsr() @ ends
-            sizes, values = np.diff(sums.indptr), sums.data.astype(np.float32)
+        for kind, (bodies, conclusions) in zip(KINDS, said, strict=True):
+            sums = _multiply(bodies, conclusions, B)
+            sizes, totals = np.diff(sums.indptr), sums.data.astype(np.float32)
             if kind == "two_steps":
-                values[sums.indices == np.repeat(heads.astype(np.int32), sizes)] = 0.0
+                totals[sums.indices == np.repeat(heads.astype(np.int32), sizes)] = 0.0
             keys = np.repeat(np.arange(B, dtype=np.int32) * N, sizes) + sums.indices
-            chosen[keys[_mark_best(sums.indptr, values, self._candidates)]] = True
-            found.append((keys, values))
+            chosen[keys[_mark_best(sums.indptr, totals, self._candidates)]] = True
+            found.append((keys, totals))
         pairs = np.flatnonzero(chosen)
         places = np.empty(B * N, dtype=np.int32)
         places[pairs] = np.arange(len(pairs))
         values = np.zeros((len(KINDS), len(pairs)), dtype=np.float32)
-        for kind, (keys, sums) in enumerate(found):
+        for row, (keys, totals) in zip(values, found, strict=True):
             kept = np.flatnonzero(chosen[keys])
-            values[kind, places[keys[kept]]] = sums[kept]
+            row[places[keys[kept]]] = totals[kept]
         rows, columns = np.divmod(pairs, max(N, 1))
         return np.bincount(rows, minlength=B), columns, values
 
@@ -165,8 +163,19 @@ class EvidenceFinder:
 
 def _build_matrix(values: NDArray[np.float64], columns: Ints, starts: Ints, size: int) -> Any:
     """A sparse matrix of so many columns; its rows begin at ``starts``."""
+    from scipy.sparse import csr_array  # takes long to import, and not all runs have rules
+
     indices, pointers = columns.astype(np.int32), starts.astype(np.int32)
     return csr_array((values, indices, pointers), shape=(len(starts) - 1, size))
+
+
+def _multiply(bodies: _Bodies, conclusions: Any, queries: int) -> Any:
+    """Sums by candidate of the weights of bodies: a sparse matrix of so many queries."""
+    from scipy.sparse import coo_array
+
+    rows, numbers, weights = bodies
+    places = rows.astype(np.int32), numbers.astype(np.int32)
+    return coo_array((weights, places), shape=(queries, conclusions.shape[0])).tocsr() @ conclusions
 
 
 def _mark_best(starts: Ints, values: FloatMatrix, limit: int) -> NDArray[np.bool_]:
