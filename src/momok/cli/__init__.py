@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "calibrate": "Calibrate the probabilities of a run on validation facts.",
     "report": "Write the report of a run, or of several, as an HTML file.",
     "explain": "Explain a predicted fact, or what the model has learned.",
+    "rules": "Print the rules that the train facts follow.",
     "serve": "Serve a run: pages to review facts with, and a JSON API.",
     "plot": "Draw the plots of a run again.",
     "config": "List every setting with its value and what it does.",

@@ -20,6 +20,7 @@ from momok.arrays import Ints
 from momok.errors import ConfigError, DataError, RunError
 from momok.rules.constants import build_constant_rules
 from momok.rules.evidence import Evidence, EvidenceFinder
+from momok.rules.grounding import Grounding, ground_rules
 from momok.rules.links import Links, build_links
 from momok.rules.paths import build_one_step, build_two_steps, count_one_step, pair_entities
 from momok.rules.table import KINDS, RuleTable, keep_strongest, make_table
@@ -102,6 +103,13 @@ class Rules:
                     f"{what} ids from {ids.min()} to {ids.max()}: expected 0 to {size - 1}"
                 )
         return self._finder.find(heads, relations)
+
+    def ground(self, head: int, relation: int, answer: int) -> list[Grounding]:
+        """Find the rules that speak for an answer to (head, relation, ?), the strongest first.
+
+        By kind, their weights add up to what ``find_evidence`` gives.
+        """
+        return ground_rules(self._links, self.tables, head, relation, answer)
 
     def save(self, path: Path | str) -> None:
         """Write the rules, without the facts: the file is the old or the new one, never a part.

@@ -17,6 +17,26 @@ SHRINK = 5.0  # facts that would have to speak against each rule: little support
 MOST_CERTAIN = 0.99
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One rule: a row of a ``RuleTable``.
+
+    Attributes:
+        kind: one of ``KINDS``; the others are those of the table.
+    """
+
+    kind: str
+    relation: int
+    first: int
+    second: int
+    constant: int
+    answer: int
+    support: int
+    body: int
+    confidence: float
+    weight: float
+
+
 @dataclass(frozen=True, eq=False)
 class RuleTable:
     """Rules of one kind, [n] each, sorted by the columns from the left.
@@ -67,6 +87,17 @@ class RuleTable:
             size = sizes.get(name, np.iinfo(np.int64).max)
             if len(column) and not least <= column.min() <= column.max() < size:
                 raise ValueError(f"{name} is out of range")
+
+    def find_relation(self, relation: int) -> slice:
+        """The rows of the rules that conclude a relation."""
+        return slice(*np.searchsorted(self.relation, [relation, relation + 1]).tolist())
+
+    def read(self, rows: Ints, kind: str) -> list[Rule]:
+        """The rules of some rows, one by one."""
+        taken = self.take(rows)
+        columns = taken.columns() | {"confidence": taken.confidence, "weight": taken.weight}
+        cells = zip(*(column.tolist() for column in columns.values()), strict=True)
+        return [Rule(kind=kind, **dict(zip(columns, row, strict=True))) for row in cells]
 
     def take(self, rows: Ints) -> RuleTable:
         """The rules of some rows."""

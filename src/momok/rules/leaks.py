@@ -1,0 +1,36 @@
+"""Rules of one step that give held-out facts away: the leaks that the doctor finds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from momok.graph import MultimodalGraph
+from momok.graph.doctor.leakage import find_rules
+from momok.graph.triples import is_member
+from momok.rules.table import Rule
+
+
+class Leaks:
+    """Tells the rules of one step that answer a validation or test fact from train.
+
+    They are those of ``momok.graph.doctor.leakage``: at least two facts of train, and at least half
+    of those of the body, follow them.
+    """
+
+    def __init__(self, graph: MultimodalGraph) -> None:
+        R, N = graph.num_relations, graph.num_entities
+        heads, relations, tails = graph.train.T
+        train = (relations * N + heads) * N + tails
+        held_out = np.concatenate([graph.valid, graph.test])
+        self._pairs: set[tuple[int, int]] = set()  # (relation, first) as in ``RuleTable``
+        for rule in find_rules(graph.train, R):
+            facts = held_out[held_out[:, 1] == rule.head]
+            turned = rule.kind != "duplicate"
+            sources, targets = (facts[:, [2, 0]] if turned else facts[:, [0, 2]]).T
+            if is_member((rule.body * N + sources) * N + targets, train).any():
+                first = rule.body + R * turned
+                self._pairs |= {(rule.head, first), (rule.head + R, (first + R) % (2 * R))}
+
+    def include(self, rule: Rule) -> bool:
+        """Whether a rule is one of them."""
+        return rule.kind == "one_step" and (rule.relation, rule.first) in self._pairs
