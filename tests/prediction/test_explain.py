@@ -77,6 +77,7 @@ def test_probabilities_and_shares(
     predictor: Predictor, exact: Any, fact: tuple[str, str, str], asked: Any
 ) -> None:
     explanation = predictor.explain(*fact, asked=asked)
+    assert (explanation.rules, explanation.rule_count) == (None, 0)  # the run has none
     entity, relation, answer = ask(predictor, fact, asked)
     logits = exact.score(torch.tensor([entity]), torch.tensor([relation]))
     expected = {head: float(torch.sigmoid(x[0, answer])) for head, x in logits.items()}

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import html
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
+from starlette.testclient import TestClient
 
 from momok.cli import main
+from momok.cli.views.explanation import show_explanation
 from momok.config import resolve_config
 from momok.errors import CheckpointError, ConfigError
 from momok.graph import load_graph
 from momok.prediction import NewEntity, Predictor, explain_model
 from momok.prediction.calibration.fit import calibrate_run
 from momok.reporting.report import write_report
+from momok.rules import KINDS
+from momok.serving.app import create_app
+from momok.serving.settings import ServeSettings
 from momok.training import RunFolder
 from momok.training.api import evaluate_run, resume, train
 from momok.training.checkpoint import read_checkpoint, write_checkpoint
@@ -58,6 +67,68 @@ def test_answers_are_probabilities_with_a_part_of_the_rules(run: RunFolder) -> N
     assert why.probability == pytest.approx(first.score, rel=1e-5)
     assert [part.name for part in why.modalities] == ["structure", "text", "rules"]
     assert sum(part.share for part in why.modalities) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("asked", ["tail", "head"])
+def test_an_answer_is_explained_by_the_rules_that_speak_for_it(
+    run: RunFolder, asked: Literal["tail", "head"]
+) -> None:
+    predictor = Predictor(run)
+    graph = predictor.graph
+    why = predictor.explain("Greece", "member of", "United Nations", asked=asked, limit=1000)
+    assert why.rules
+    assert why.rule_count == len(why.rules) > 3
+    train = set(map(tuple, graph.train.tolist()))
+    for rule in why.rules:
+        for fact in rule.facts:
+            ids = [graph.entities.index(fact.head.label), graph.entities.index(fact.tail.label)]
+            ids.insert(1, graph.relations.index(fact.relation.label))
+            assert tuple(ids) in train
+            assert str(fact) in rule.reason
+        assert rule.reason.endswith(f"(holds in {rule.support:,} of {rule.cases:,} cases in train)")
+        assert not rule.leak
+    relation = graph.find_relation("member of")
+    sides = graph.find_entity("Greece"), graph.find_entity("United Nations")
+    entity, answer = sides if asked == "tail" else sides[::-1]
+    query = relation + (graph.num_relations if asked == "head" else 0)
+    assert predictor.scorer.pool is not None
+    assert predictor.scorer.pool.rules is not None
+    found = predictor.scorer.pool.rules.find_evidence(np.array([entity]), np.array([query]))
+    evidence = found.values[:, found.columns == answer][:, 0]
+    for kind, value in zip(KINDS, evidence, strict=True):
+        weights = [rule.weight for rule in why.rules if rule.kind == kind]
+        assert sum(weights) == pytest.approx(value, rel=1e-5)
+    few = predictor.explain("Greece", "member of", "United Nations", asked=asked, limit=2)
+    assert (few.rules, few.rule_count) == (why.rules[:2], why.rule_count)
+
+
+def test_terminal_page_and_report_show_the_same_rules(run: RunFolder, tmp_path: Path) -> None:
+    fact = ("Greece", "member of", "United Nations")
+    why = Predictor(run).explain(*fact)
+    assert why.rules
+    environment = {"COLUMNS": "400", "TERM": "dumb", "NO_COLOR": "1"}
+    result = CliRunner().invoke(main, ["explain", str(run.path), *fact], env=environment)
+    assert f"Rules that speak for it  5 of {why.rule_count}" in result.stdout
+    leaking = replace(why, rules=(replace(why.rules[0], leak=True),))
+    console = Console(width=400)
+    with console.capture() as capture:
+        console.print(show_explanation(leaking))
+    assert "a leak: it gives held-out facts away" in capture.get()
+    reviews = f"sqlite:///{tmp_path / 'reviews.sqlite'}"
+    settings = ServeSettings(run=run.path, reviews=reviews, threads=1, watch_seconds=0)
+    with TestClient(create_app(settings), base_url="http://localhost") as client:
+        names = dict(zip(("head", "relation", "tail"), fact, strict=True))
+        page = html.unescape(client.get("/why", params=names).text)
+        answer = client.post("/api/v1/explain", json=names).json()
+    assert f'<span class="quiet-text">5 of {why.rule_count}</span>' in page
+    for rule in why.rules:
+        assert rule.reason in result.stdout
+        assert rule.rule in result.stdout
+        assert rule.rule in page
+        assert f"holds in {rule.support} of {rule.cases} cases in train" in page
+    assert [rule["reason"] for rule in answer["rules"]] == [rule.reason for rule in why.rules]
+    report = write_report([run.path], out=tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "First answer: because" in report
 
 
 def test_probabilities_of_a_pool_are_those_of_shares_and_rise_with_the_score(

@@ -23,7 +23,7 @@ from momok.console import console, print_json
     "--limit",
     type=click.IntRange(0),
     default=5,
-    help="Length of the lists of similar entities and train facts [5].",
+    help="Length of the lists of rules, similar entities and train facts [5].",
 )
 @click.option(
     "--graph",
@@ -59,7 +59,8 @@ def command(
     Of a fact: the probability of each decision head and its share in the answer; the share of
     each modality; the weights of its experts beside the average of the relation; entities that
     resemble one side (cosine, and the place among all entities) and hold the relation to the
-    other in train; train facts about both sides.
+    other in train; train facts about both sides. Of a run with a pool also the rules that speak for
+    the fact, with the facts that they rest on.
     """
     if len(fact) != (0 if model else 3):
         raise click.UsageError("give HEAD, RELATION and TAIL of a fact, or --model")
@@ -75,7 +76,7 @@ def command(
         if as_json:
             print_json({"format": "momok-model-explanation"} | about | learned.to_json())
         else:
-            from momok.cli.views.explanation import show_model
+            from momok.cli.views.model import show_model
 
             console().print(show_model(learned))
         return

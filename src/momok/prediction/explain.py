@@ -29,11 +29,14 @@ from momok.prediction.explanation import (
     HeadPart,
     ModalityPart,
     SimilarEntity,
+    SpeakingRule,
     SupportingFact,
     compute_head_shares,
 )
 from momok.prediction.questions import Side, describe_relation
 from momok.prediction.scorer import Encoded, Scorer
+from momok.rules import Grounding, write_formula
+from momok.rules.leaks import Leaks
 from momok.training.queries import TrainingQueries
 
 
@@ -58,6 +61,7 @@ class Explainer:
         probability = float(
             self._scorer.pooling.pool(scores, encoded.terms, row.to(device), column.to(device))
         )
+        rules, rule_count = self.find_rules(entity, query, answer, limit)
         split = int(self._graph.fact_index.find_splits(_one(entity), _one(query), _one(answer))[0])
         rank, candidates = self._rank(encoded, entity, query, answer)
         rest = self._scorer.find_rest(encoded, _one(entity), _one(query))
@@ -79,12 +83,30 @@ class Explainer:
             relation_queries=int(self.query_counts[query]),
             fusion=self._weigh_modalities(encoded, answer),
             evidence=self._find_evidence(head, relation, tail, limit),
+            rules=rules,
+            rule_count=rule_count,
             head_facts=support[0][0],
             tail_facts=support[1][0],
             head_fact_count=support[0][1],
             tail_fact_count=support[1][1],
             source=self._scorer.source.state,
         )
+
+    def find_rules(
+        self, entity: int, query: int, answer: int, limit: int
+    ) -> tuple[tuple[SpeakingRule, ...] | None, int]:
+        """The strongest rules that speak for an answer to (entity, query, ?), and how many do.
+
+        Args:
+            entity, answer: ids.
+            query: in 0..2R-1.
+            limit: how many rules are given; None are where the answer of the run has none in it.
+        """
+        pool = self._scorer.pool
+        if pool is None or pool.rules is None:
+            return None, 0
+        found = pool.rules.ground(entity, query, answer)
+        return tuple(map(self._describe_rule, found[:limit])), len(found)
 
     # -- the number and its parts ----------------------------------------------------------
 
@@ -168,7 +190,25 @@ class Explainer:
             for name, gate in encoded.gates.items()
         }
 
-    # -- similar entities and train facts --------------------------------------------------
+    # -- rules, similar entities and train facts --------------------------------------------------
+
+    def _describe_rule(self, grounding: Grounding) -> SpeakingRule:
+        rule = grounding.rule
+        facts = tuple(self._describe_fact(*fact) for fact in grounding.facts)
+        more = f", and in {grounding.ways - 1:,} more ways" if grounding.ways > 1 else ""
+        counts = f"(holds in {rule.support:,} of {rule.body:,} cases in train)"
+        return SpeakingRule(
+            reason=f"{' and '.join(map(str, facts))}{more} {counts}",
+            rule=write_formula(rule, self._graph),
+            kind=rule.kind,
+            support=rule.support,
+            cases=rule.body,
+            confidence=rule.confidence,
+            weight=grounding.weight,
+            leak=self._leaks.include(rule),
+            facts=facts,
+            ways=grounding.ways,
+        )
 
     def _find_evidence(
         self, head: int, relation: int, tail: int, limit: int
@@ -239,6 +279,10 @@ class Explainer:
         return SimilarityTable(
             vectors="trained", matrix=trained, present=self._scorer.present[modality]
         )
+
+    @cached_property
+    def _leaks(self) -> Leaks:
+        return Leaks(self._graph)
 
     @cached_property
     def average_gates(self) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Why an answer has its score: heads, modalities, experts, similar entities, train facts.
+"""Why an answer has its score: heads, modalities, experts, rules, similar entities, train facts.
 
 ``Predictor.explain`` gives an ``Explanation``; ``docs/explanations.md`` says what each number
 means, from which equation, and what it does not mean.
@@ -156,6 +156,9 @@ class ExplainedFact:
     relation: Thing
     tail: ExplainedEntity
 
+    def __str__(self) -> str:
+        return f"{self.head.title} — {self.relation.name} → {self.tail.title}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SupportingFact(ExplainedFact):
@@ -168,6 +171,34 @@ class SupportingFact(ExplainedFact):
 
     reason: Reason
     via: ExplainedFact | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeakingRule:
+    """A rule that speaks for the fact, and what it rests on.
+
+    Attributes:
+        reason: what the fact follows from, and how often it does in train, in words.
+        rule: the rule as a formula.
+        kind: one of ``momok.rules.KINDS``.
+        support, cases: in how many of the cases of its body in train it holds.
+        confidence: support by cases, shrunk: ``support / (cases + 5)``.
+        weight: what it adds to the evidence of its kind.
+        leak: whether it gives held-out facts away, as ``momok data check`` counts them.
+        facts: train facts that are its body.
+        ways: how many such bodies there are, of which one is given.
+    """
+
+    reason: str
+    rule: str
+    kind: str
+    support: int
+    cases: int
+    confidence: float
+    weight: float
+    leak: bool
+    facts: tuple[ExplainedFact, ...]
+    ways: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +237,9 @@ class Explanation(ExplainedFact):
         relation_queries: how many train queries the relation has in this direction.
         fusion: None for a model without attention over modalities.
         evidence: by modality.
+        rules: those that speak for the fact, the strongest first, capped; None where the answer has
+            none in it.
+        rule_count: how many there are.
         head_facts, tail_facts: train facts about the two sides, most telling first, capped.
         head_fact_count, tail_fact_count: how many train facts there are about each.
         source: where features and pictures come from.
@@ -223,14 +257,13 @@ class Explanation(ExplainedFact):
     relation_queries: int
     fusion: FusionWeights | None
     evidence: dict[str, Evidence]
+    rules: tuple[SpeakingRule, ...] | None
+    rule_count: int
     head_facts: tuple[SupportingFact, ...]
     tail_facts: tuple[SupportingFact, ...]
     head_fact_count: int
     tail_fact_count: int
     source: SourceState
-
-    def __str__(self) -> str:
-        return f"{self.head.name} — {self.relation.name} → {self.tail.name}"
 
     def to_json(self) -> dict[str, Any]:
         """The plain form: the attributes by name, pictures as paths."""

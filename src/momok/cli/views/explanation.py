@@ -1,41 +1,32 @@
-"""Explanations on a terminal: of a fact, and of what the model has learned of the relations."""
+"""Explanations of facts on a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 from rich.console import Group, RenderableType
 from rich.style import Style
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
-from momok.arrays import Floats
 from momok.cli.views import (
     build_fields,
     build_table,
-    choose_colour,
     colour_name,
     draw_bar,
-    draw_curve,
     format_percent,
     format_probability,
 )
-from momok.console import make_printable, shorten_middle
+from momok.console import make_printable
 from momok.prediction import (
     ExplainedEntity,
     ExplainedFact,
     Explanation,
-    ModelExplanation,
     SimilarEntity,
 )
-from momok.prediction.explanation import leading_expert
-from momok.prediction.questions import Side
 
 _BAR = 18  # columns of a bar of weight 1
-_LONGEST_NAME, _SHORT_NAME = 36, 26  # columns of a name
-_CURVE = 30  # columns of a curve
-_ASKED: dict[Side, str] = {"tail": "(h, r, ?)", "head": "(?, r, t)"}
+_LONGEST_NAME = 36  # columns of a name
 _KNOWN = {
     None: "no: the graph does not have this fact",
     "train": "train: the model learned from this fact",
@@ -59,6 +50,7 @@ def show_explanation(explanation: Explanation) -> Group:
         _show_heads(explanation),
         _show_modalities(explanation),
         *_show_experts(explanation),
+        *_show_rules(explanation),
         *_show_similar(explanation),
         *_show_facts(explanation),
     ]
@@ -173,6 +165,26 @@ def _show_experts(explanation: Explanation) -> Iterator[RenderableType]:
     )
 
 
+def _show_rules(explanation: Explanation) -> Iterator[RenderableType]:
+    """The rules that speak for the fact, each with facts that it rests on."""
+    if explanation.rules is None:
+        return
+    shown = _format_count(len(explanation.rules), explanation.rule_count)
+    yield Text("\nRules that speak for it", style="bold").append(f"  {shown}", "dim not bold")
+    table = Table.grid(padding=(0, 2))
+    for rule in explanation.rules:
+        text = Text(make_printable(rule.reason))
+        text.append(f"\n{make_printable(rule.rule)}", style="dim")
+        if rule.leak:
+            text.append("  a leak: it gives held-out facts away", style="yellow")
+        table.add_row(Text("  because", style="dim"), text)
+    yield table
+
+
+def _format_count(shown: int, count: int) -> str:
+    return f"{shown:,} of {count:,}" if shown < count else f"{count:,}"
+
+
 def _show_similar(explanation: Explanation) -> Iterator[RenderableType]:
     """Per modality, the similar entities that hold the relation to the same answer."""
     yield Text("\nSimilar entities that hold the relation to the other side in train", style="bold")
@@ -214,130 +226,11 @@ def _show_facts(explanation: Explanation) -> Iterator[RenderableType]:
         (explanation.tail, explanation.tail_facts, explanation.tail_fact_count),
     )
     for entity, facts, count in sides:
-        shown = f"{len(facts):,} of {count:,}" if len(facts) < count else f"{count:,}"
         title = Text(f"\nTrain facts about {make_printable(entity.name)}", style="bold")
-        yield title.append(f"  {shown}", style="dim not bold")
+        yield title.append(f"  {_format_count(len(facts), count)}", style="dim not bold")
         table = Table.grid(padding=(0, 2))
         for fact in facts:
             path = [_format_fact(part) for part in (fact, fact.via) if part is not None]
             reason = Text(f"  {_REASONS[fact.reason]}", style="dim")
             table.add_row(reason, Text("; ", style="dim").join(path))
         yield table
-
-
-def show_model(explanation: ModelExplanation) -> Group:
-    """Experts and modalities by relation, and how far the experts of a modality differ."""
-    return Group(
-        *_show_experts_of_relations(explanation),
-        _show_relation_modalities(explanation),
-        Text(
-            "share: part of the answer, over train facts; attention: of the joint head", style="dim"
-        ),
-        Text(),
-        *_show_disentanglement(explanation),
-    )
-
-
-def _show_experts_of_relations(explanation: ModelExplanation) -> Iterator[RenderableType]:
-    if explanation.num_experts == 1:
-        return
-    yield from (_show_relation_experts(explanation, side) for side in _ASKED)
-    yield Text(
-        f"bars: average gate of experts 1 to {explanation.num_experts}; then the leading expert "
-        "and its weight\n",
-        style="dim",
-    )
-
-
-def _show_relation_experts(explanation: ModelExplanation, side: Side) -> Table:
-    """The average gates by relation: a small bar per expert, and the leading one."""
-    names = (colour_name(name, number) for number, name in enumerate(explanation.modalities))
-    return build_table(
-        *("relation", "queries"),
-        *(Column(name, no_wrap=True) for name in names),
-        rows=(
-            [
-                _format_relation(explanation, row),
-                f"{int(explanation.queries[side][row]):,}",
-                *(
-                    _format_gate(explanation.experts[modality][side][row], number)
-                    for number, modality in enumerate(explanation.modalities)
-                ),
-            ]
-            for row in explanation.list_relations()
-        ),
-        title=f"{explanation.graph}: experts by relation, {_ASKED[side]}",
-    )
-
-
-def _format_relation(explanation: ModelExplanation, row: int) -> str:
-    return shorten_middle(make_printable(explanation.relations[row].name), _SHORT_NAME)
-
-
-def _format_gate(gate: Floats, number: int) -> Text:
-    weights = gate.tolist()
-    lead = leading_expert(weights)
-    text = Text(draw_curve(weights, 1.0), style=choose_colour(number))
-    return text.append(f" {lead + 1} {format_percent(weights[lead]):>4}", style="default")
-
-
-def _show_relation_modalities(explanation: ModelExplanation) -> Table:
-    """What every part weighs by relation."""
-    weights = {"share": (explanation.parts, explanation.average_shares())}
-    fusion = explanation.average_fusion()
-    if fusion is not None:
-        weights["attention"] = (explanation.modalities, fusion)
-    headers = (
-        Text("" if number else what, style=choose_colour(number)).append(
-            f"\n{make_printable(name)}"
-        )
-        for what, (parts, _) in weights.items()
-        for number, name in enumerate(parts)
-    )
-    return build_table(
-        "relation",
-        *headers,
-        rows=(
-            [
-                _format_relation(explanation, row),
-                *(format_percent(value) for _, each in weights.values() for value in each[row]),
-            ]
-            for row in explanation.list_relations()
-        ),
-        title=f"{explanation.graph}: modalities by relation",
-    )
-
-
-def _show_disentanglement(explanation: ModelExplanation) -> Iterator[Table | Text]:
-    """The CKA of the experts of every modality, and the CLUB estimate over training."""
-    if explanation.num_experts > 1:
-        yield build_table(
-            *("modality", "mean", "least alike", "most alike", "random maps"),
-            rows=(
-                [colour_name(modality, number), *_format_pairs(explanation, modality)]
-                for number, modality in enumerate(explanation.modalities)
-            ),
-            title=f"{explanation.graph}: how alike the experts are (linear CKA, 0 to 1)",
-        )
-    if explanation.mutual_information:
-        epochs, estimates = zip(*explanation.mutual_information, strict=True)
-        steps = np.unique(np.linspace(0, len(epochs) - 1, _CURVE).round().astype(int))
-        top = max(*estimates, 1e-12)
-        curve = draw_curve([estimates[step] for step in steps], top)
-        yield Text.assemble(
-            ("CLUB estimate in training  ", "bold"),
-            f"{estimates[0]:.3f} ",
-            (curve, "cyan"),
-            f" {estimates[-1]:.3f} nats",
-            (f"  (epochs {epochs[0]} to {epochs[-1]})", "dim"),
-        )
-    else:
-        yield Text("No CLUB estimate: the experts were not kept apart in training", style="dim")
-
-
-def _format_pairs(explanation: ModelExplanation, modality: str) -> list[str]:
-    rows, columns = np.triu_indices(explanation.num_experts, k=1)
-    values = explanation.cka[modality][rows, columns]
-    least, most = int(values.argmin()), int(values.argmax())
-    extremes = [f"{values[i]:.2f} ({rows[i] + 1}, {columns[i] + 1})" for i in (least, most)]
-    return [f"{values.mean():.2f}", *extremes, f"{explanation.random_cka[modality]:.2f}"]

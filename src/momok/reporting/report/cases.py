@@ -64,7 +64,8 @@ def find_cases(
     Returns:
         (title, how they were chosen, cases) of each kind. A case is what the template shows of a
         query: ``question``, with "?" for the side asked for; ``answers``, the model's first ones
-        beside known facts, and the true one; ``heads``, each with its rank of the true answer and
+        beside known facts, and the true one; ``rule``, what speaks most for the first answer
+        among the rules of a pool, or None; ``heads``, each with its rank of the true answer and
         its probability; ``unseen``, whether train never shows an entity of the fact.
     """
     assert contents.ranks is not None
@@ -189,11 +190,20 @@ def _build(
             {
                 "question": write_question(contents, query, pictures),
                 "answers": answers,
+                "rule": _find_rule(predictor, queries, query, ranked[0][1]),
                 "heads": heads,
                 "unseen": bool(contents.unseen_queries[query]),
             }
         )
     return cases
+
+
+def _find_rule(predictor: Predictor, queries: Queries, query: int, answer: int) -> str | None:
+    """Why the strongest rule that speaks for an answer does."""
+    reverse = 0 if queries.asks_tail(query) else predictor.graph.num_relations
+    asked = int(queries.given[query]), int(queries.relations[query]) + reverse
+    rules, _ = predictor.explainer.find_rules(*asked, answer, 1)
+    return rules[0].reason if rules else None
 
 
 def _score(
