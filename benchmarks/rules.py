@@ -2,12 +2,16 @@
 
     python -m benchmarks.rules world MKG-W MKG-Y DB15K KVC16K
     python -m benchmarks.rules --synthetic 1000000
+    python -m benchmarks.rules --run RUN
 
 Rules are mined on train; candidates are ranked by the plain sum of the evidence of all kinds (both
-directions, filtered, realistic ranks). Seconds are of the processor, on one thread with
-``OMP_NUM_THREADS=1``; ``peak MB`` is of the whole process, so measure one graph at a time.
+directions, filtered, realistic ranks); ``without leaks`` is the same without the rules of one step
+that give held-out facts away (``momok.rules.leaks``). Seconds are of the processor, on one thread
+with ``OMP_NUM_THREADS=1``; ``peak MB`` is of the whole process, so measure one graph at a time.
 ``--synthetic F`` times a random graph of about F facts with hubs, of which a fifth are inverses of
-others, and 5,120 of its queries.
+others, and 5,120 of its queries. ``--run`` fits the pool of a trained run again with all rules,
+without those that leak, and without any, and says the test MRR of all queries, of those whose
+answer a rule of one step gives (``momok.graph.doctor.leakage``), and of the others.
 """
 
 from __future__ import annotations
@@ -15,14 +19,24 @@ from __future__ import annotations
 import json
 import resource
 import time
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from momok.evaluation import evaluate
+from momok.evaluation.pool_fit import fit_pool
 from momok.graph import MultimodalGraph, load_graph
+from momok.graph.doctor.leakage import find_leaks, find_rules
 from momok.rules import Rules, mine_rules
+from momok.rules.leaks import Leaks
+from momok.training import RunFolder
+from momok.training.checkpoint import load_model
 
 Ints = NDArray[np.int64]
 _BLOCK = 256
@@ -65,7 +79,9 @@ def measure(graph: MultimodalGraph) -> dict[str, Any]:
         mrr, seconds = rank(graph, rules, facts)
         found |= {f"{split} queries": 2 * len(facts), f"{split} MRR": mrr}
         found |= {f"{split} evidence": seconds}
-    return found
+    leaks = Leaks(graph)
+    mrr, _ = rank(graph, rules.leave_out(leaks.steps), graph.test)
+    return found | {"leaks": len(leaks.steps) // 2, "test MRR without leaks": mrr}
 
 
 def draw_graph(count: int) -> tuple[Ints, int, int]:
@@ -104,14 +120,43 @@ def measure_synthetic(count: int) -> dict[str, Any]:
     return found | {"mining": mined - began, "evidence": time.process_time() - mined}
 
 
+def measure_run(path: Path) -> Iterator[dict[str, Any]]:
+    """Fit the pool of a run with rules, without those that leak, and without any."""
+    folder = RunFolder(path)
+    graph = folder.load_graph()
+    model, _ = load_model(folder.best_checkpoint, torch.device("cpu"), run=folder.identity)
+    rules = Rules.load(folder.rules_file, graph.train)
+    marks = find_leaks(graph.train, graph.test, find_rules(graph.train, graph.num_relations))
+    leaked = np.tile(np.logical_or.reduce(list(marks.values())), 2)
+    without = rules.leave_out(Leaks(graph).steps)
+    for name, chosen in (("all rules", rules), ("without leaks", without), ("no rules", None)):
+        with torch.no_grad():
+            pool = fit_pool(model.train(False), graph, chosen, seed=folder.config.seed)
+        ranks = evaluate(model, graph, "test", pool=pool).query_ranks
+        assert ranks is not None
+        mrr = ranks.reciprocal()
+        yield {
+            "run": path.name,
+            "pool": name,
+            "weights": pool.about["chosen"],
+            "validation MRR": max(pool.about["mrr"].values()),
+            "test MRR": float(mrr.mean()),
+            "leaked queries": float(leaked.mean()),
+            "of leaked": float(mrr[leaked].mean()) if leaked.any() else None,
+            "of others": float(mrr[~leaked].mean()),
+        }
+
+
 @click.command()
 @click.argument("graphs", nargs=-1)
 @click.option("--synthetic", type=click.IntRange(1_000), help="Facts of a random graph.")
-def main(graphs: tuple[str, ...], synthetic: int | None) -> None:
-    """Print one line of JSON per graph."""
-    for found in (
-        *(measure(load_graph(name)) for name in graphs),
-        *([measure_synthetic(synthetic)] if synthetic else []),
+@click.option("--run", type=click.Path(path_type=Path, exists=True), help="A run with a pool.")
+def main(graphs: tuple[str, ...], synthetic: int | None, run: Path | None) -> None:
+    """Print one line of JSON per graph, and three of a run."""
+    for found in chain(
+        (measure(load_graph(name)) for name in graphs),
+        (measure_synthetic(count) for count in [synthetic] if count),
+        measure_run(run) if run else (),
     ):
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps(found | {"peak MB": peak}), flush=True)

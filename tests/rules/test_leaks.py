@@ -8,9 +8,14 @@ from hypothesis import strategies as st
 
 from momok.graph import MultimodalGraph, Vocabulary
 from momok.graph.doctor.leakage import find_leaks, find_rules
-from momok.rules import mine_rules
+from momok.rules import Rule, mine_rules
 from momok.rules.leaks import Leaks
+from momok.rules.table import RuleTable
 from tests.rules.test_evidence import N, R, draw_facts
+
+
+def read(table: RuleTable) -> list[Rule]:
+    return table.read(np.arange(len(table)), "one_step")
 
 
 @settings(deadline=None, max_examples=15)
@@ -40,4 +45,9 @@ def test_leaks_are_the_rules_by_which_the_doctor_finds_held_out_facts(seed: int)
             if leaks.include(rule):
                 assert kind == "one_step"
                 found.add((rule.relation, rule.first))
-    assert found == expected
+    assert found == expected == leaks.steps
+    left = rules.leave_out(leaks.steps).tables
+    one = {(r.relation, r.first) for r in read(rules.tables["one_step"])}
+    kept = {(r.relation, r.first) for r in read(left["one_step"])}
+    assert kept == one - leaks.steps
+    assert left["two_steps"] is rules.tables["two_steps"]

@@ -15,6 +15,9 @@ class Leaks:
 
     They are those of ``momok.graph.doctor.leakage``: at least two facts of train, and at least half
     of those of the body, follow them.
+
+    Attributes:
+        steps: (relation, first) of each, as in ``RuleTable``, from either end.
     """
 
     def __init__(self, graph: MultimodalGraph) -> None:
@@ -22,15 +25,15 @@ class Leaks:
         heads, relations, tails = graph.train.T
         train = (relations * N + heads) * N + tails
         held_out = np.concatenate([graph.valid, graph.test])
-        self._pairs: set[tuple[int, int]] = set()  # (relation, first) as in ``RuleTable``
+        self.steps: set[tuple[int, int]] = set()
         for rule in find_rules(graph.train, R):
             facts = held_out[held_out[:, 1] == rule.head]
             turned = rule.kind != "duplicate"
             sources, targets = (facts[:, [2, 0]] if turned else facts[:, [0, 2]]).T
             if is_member((rule.body * N + sources) * N + targets, train).any():
                 first = rule.body + R * turned
-                self._pairs |= {(rule.head, first), (rule.head + R, (first + R) % (2 * R))}
+                self.steps |= {(rule.head, first), (rule.head + R, (first + R) % (2 * R))}
 
     def include(self, rule: Rule) -> bool:
         """Whether a rule is one of them."""
-        return rule.kind == "one_step" and (rule.relation, rule.first) in self._pairs
+        return rule.kind == "one_step" and (rule.relation, rule.first) in self.steps

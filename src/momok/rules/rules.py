@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -110,6 +110,13 @@ class Rules:
         By kind, their weights add up to what ``find_evidence`` gives.
         """
         return ground_rules(self._links, self.tables, head, relation, answer)
+
+    def leave_out(self, steps: Iterable[tuple[int, int]]) -> Rules:
+        """The same without rules of one step, each given as (relation concluded, body)."""
+        table, D = self.tables["one_step"], 2 * self.num_relations
+        codes = [relation * D + body for relation, body in steps]
+        kept = np.flatnonzero(~np.isin(table.relation * D + table.first, codes))
+        return Rules(self._links, self.tables | {"one_step": table.take(kept)}, self.limits)
 
     def save(self, path: Path | str) -> None:
         """Write the rules, without the facts: the file is the old or the new one, never a part.
