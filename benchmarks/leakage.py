@@ -45,8 +45,8 @@ def group_answers(queries: Ints) -> dict[tuple[int, int], list[int]]:
 def measure(graph: MultimodalGraph) -> dict[str, float | int | str]:
     """Rank the test facts with and without rules."""
     n, r = graph.num_entities, graph.num_relations
-    rules = find_rules(graph.train, r)
-    marks = find_leaks(graph.train, graph.test, rules)
+    rules = find_rules(graph.train, n, r)
+    marks = find_leaks(graph.train, graph.test, rules, n, r)
     leaked = np.tile(np.logical_or.reduce(list(marks.values())), 2)
     queries = both_directions(graph.test, r)
     train = both_directions(graph.train, r)
@@ -99,8 +99,9 @@ def measure_run(folder: Path) -> dict[str, float | str]:
     ranks = load_file(folder / "results" / "test-ranks.safetensors")
     if not np.array_equal(ranks["facts"], graph.test):
         raise click.ClickException(f"{folder}: the ranks are of other facts")
-    rules = find_rules(graph.train, graph.num_relations)
-    marks = find_leaks(graph.train, graph.test, rules)
+    sizes = graph.num_entities, graph.num_relations
+    rules = find_rules(graph.train, *sizes)
+    marks = find_leaks(graph.train, graph.test, rules, *sizes)
     leaked = np.tile(np.logical_or.reduce(list(marks.values())), 2)
     reciprocal = 2 / (ranks["optimistic/answer"] + ranks["pessimistic/answer"])
     return {

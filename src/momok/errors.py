@@ -5,22 +5,6 @@ A message says what was found, where (file and line), what was expected and what
 
 from __future__ import annotations
 
-__all__ = [
-    "AmbiguousNameError",
-    "CheckpointError",
-    "ConfigError",
-    "DataError",
-    "FeatureError",
-    "FetchError",
-    "FormatError",
-    "MissingExtraError",
-    "MomokError",
-    "RunError",
-    "StorageError",
-    "TrainingError",
-    "UnknownLabelError",
-]
-
 
 class MomokError(Exception):
     """Anything a user can cause and mend; the command line prints its one line."""

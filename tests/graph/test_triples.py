@@ -13,6 +13,7 @@ from momok.graph.triples import (
     classify_cardinality,
     encode_triples,
     first_occurrences,
+    join_pairs,
     sort_unique,
 )
 from tests.graph.small_graph import as_triples
@@ -51,3 +52,9 @@ def test_cardinality_by_hand() -> None:
 def test_sorted_keys_once_each(values):
     keys = np.array(values, dtype=np.int64)
     assert sort_unique(keys).tolist() == sorted(set(values))
+
+
+def test_join_pairs_follows_long_chains():
+    order = np.random.default_rng(0).permutation(3000)
+    groups = join_pairs(np.stack([order[:-1], order[1:]]), 3001)
+    assert np.bincount(groups).tolist() in ([3000, 1], [1, 3000])

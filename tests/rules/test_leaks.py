@@ -32,8 +32,8 @@ def test_leaks_are_the_rules_by_which_the_doctor_finds_held_out_facts(seed: int)
         test=test,
     )
     expected = set()
-    for rule in find_rules(train, R):
-        marks = find_leaks(train, np.concatenate([valid, test]), [rule])[rule.kind]
+    for rule in find_rules(train, N, R):
+        marks = find_leaks(train, np.concatenate([valid, test]), [rule], N, R)[rule.kind]
         if marks.any():
             body = rule.body + (0 if rule.kind == "duplicate" else R)
             expected |= {(rule.head, body), (rule.head + R, (body + R) % (2 * R))}

@@ -13,13 +13,13 @@ Notation: N entities, R relations, n facts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.graph.triples import Triples
+from momok.graph.triples import Triples, join_pairs
 
 THRESHOLD = 0.8
 MIN_SHARED = 5  # counterparts; fewer are coincidence
@@ -60,40 +60,38 @@ def find_redundant_relations(
         num_relations: R.
         threshold: the share of the facts of each that have a counterpart.
     """
-    sizes = np.bincount(triples[:, 1], minlength=num_relations)
-    codes, counts = _count_counterparts(triples, num_entities, num_relations)
-    pairs, turned = np.divmod(codes, 2)
-    left, right = np.divmod(pairs, num_relations)
-    counts = np.where(left == right, 2 * counts, counts)  # both facts are the relation's own
-    enough = counts >= np.maximum(MIN_SHARED, threshold * np.maximum(sizes[left], sizes[right]))
+    sizes = np.bincount(triples[:, 1], minlength=num_relations).tolist()
     found = []
-    for row in np.flatnonzero(enough).tolist():
-        first, second = int(left[row]), int(right[row])
-        if sizes[second] > sizes[first]:
-            first, second = second, first
-        kind = "symmetric" if first == second else "inverse" if turned[row] else "duplicate"
-        shared = int(counts[row])
+    for *ids, turned, shared in count_counterparts(triples, num_entities, num_relations):
+        first, second = sorted(ids, key=lambda relation: -sizes[relation])
+        if shared < max(MIN_SHARED, threshold * sizes[first]):
+            continue
+        kind = "symmetric" if first == second else "inverse" if turned else "duplicate"
         found.append(
             RelationPair(
                 kind=kind,
                 first=first,
                 second=second,
                 shared=shared,
-                first_share=shared / int(sizes[first]),
-                second_share=shared / int(sizes[second]),
+                first_share=shared / sizes[first],
+                second_share=shared / sizes[second],
             )
         )
     return sorted(found, key=lambda pair: (-pair.shared, pair.first, pair.second, pair.kind))
 
 
-def _count_counterparts(
+def count_counterparts(
     triples: Triples, num_entities: int, num_relations: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Count pairs of facts between the same entities by code: (smaller, larger relation, turned).
+) -> Iterator[tuple[int, int, bool, int]]:
+    """Count the facts of a relation that have their counterpart in another, or in itself.
 
-    Facts are sorted by their entities, and each is compared with the next, the one after that, and
-    so on while these have the same entities. The fact of an entity with itself goes both ways, and
-    is compared as straight only.
+    Facts ``[n, 3]``, each there once, are sorted by their entities, and each is compared with the
+    next, the one after that, and so on while these have the same entities. The fact of an entity
+    with itself goes both ways, and is compared as straight only.
+
+    Yields:
+        the smaller relation, the larger one, whether the counterparts go the other way, how many
+        there are.
     """
     keys = _pair_keys(triples, num_entities)
     order = np.argsort(keys, kind="stable")
@@ -112,7 +110,10 @@ def _count_counterparts(
         new, sizes = np.unique(2 * pairs + turned, return_counts=True)
         codes, where = np.unique(np.concatenate([codes, new]), return_inverse=True)
         counts = np.bincount(where, weights=np.concatenate([counts, sizes])).astype(np.int64)
-    return codes, counts
+    for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
+        first, second = divmod(code // 2, num_relations)
+        # Of a relation and itself both facts of a pair are its own.
+        yield first, second, bool(code % 2), 2 * count if first == second else count
 
 
 def group_facts(
@@ -123,7 +124,8 @@ def group_facts(
     These are facts between the same two entities, in either direction, whose relations are the
     same or connected by pairs. Numbers count from 0.
     """
-    clusters = _cluster(pairs, num_relations)
+    joined = np.array([(pair.first, pair.second) for pair in pairs], dtype=np.int64).reshape(-1, 2)
+    clusters = join_pairs(joined.T, num_relations)
     keys = _pair_keys(triples, num_entities) * num_relations + clusters[triples[:, 1]]
     groups: NDArray[np.int64] = np.unique(keys, return_inverse=True)[1]
     return groups
@@ -134,19 +136,3 @@ def _pair_keys(triples: Triples, num_entities: int) -> NDArray[np.int64]:
     smaller = np.minimum(triples[:, 0], triples[:, 2])
     keys: NDArray[np.int64] = smaller * num_entities + np.maximum(triples[:, 0], triples[:, 2])
     return keys
-
-
-def _cluster(pairs: Iterable[RelationPair], num_relations: int) -> NDArray[np.int64]:
-    """Give every relation the smallest one that it is connected to."""
-    parent = list(range(num_relations))
-
-    def find(relation: int) -> int:
-        while parent[relation] != relation:
-            parent[relation] = parent[parent[relation]]
-            relation = parent[relation]
-        return relation
-
-    for pair in pairs:
-        first, second = sorted((find(pair.first), find(pair.second)))
-        parent[second] = first
-    return np.array([find(relation) for relation in range(num_relations)], dtype=np.int64)

@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from momok.errors import DataError
 
@@ -84,6 +86,13 @@ def mark_unseen(train: Triples, facts: Triples, num_entities: int) -> NDArray[np
     seen[train[:, 2]] = True
     marked: NDArray[np.bool_] = ~(seen[facts[:, 0]] & seen[facts[:, 2]])
     return marked
+
+
+def join_pairs(pairs: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Number the connected components of ``size`` points from pairs ``[2, m]``: ``[size]``."""
+    joined = coo_array((np.ones(pairs.shape[1], dtype=np.bool_), tuple(pairs)), (size, size))
+    groups: NDArray[np.int64] = connected_components(joined, directed=False)[1].astype(np.int64)
+    return groups
 
 
 def classify_cardinality(

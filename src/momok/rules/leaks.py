@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from momok.graph import MultimodalGraph
-from momok.graph.doctor.leakage import find_rules
-from momok.graph.triples import is_member
+from momok.graph.doctor.leakage import find_rules, follow_rules
 from momok.rules.table import Rule
 
 
@@ -21,18 +20,14 @@ class Leaks:
     """
 
     def __init__(self, graph: MultimodalGraph) -> None:
-        R, N = graph.num_relations, graph.num_entities
-        heads, relations, tails = graph.train.T
-        train = (relations * N + heads) * N + tails
+        R, sizes = graph.num_relations, (graph.num_entities, graph.num_relations)
+        rules = find_rules(graph.train, *sizes)
         held_out = np.concatenate([graph.valid, graph.test])
+        _, leaking = follow_rules(graph.train, held_out, rules, *sizes)
         self.steps: set[tuple[int, int]] = set()
-        for rule in find_rules(graph.train, R):
-            facts = held_out[held_out[:, 1] == rule.head]
-            turned = rule.kind != "duplicate"
-            sources, targets = (facts[:, [2, 0]] if turned else facts[:, [0, 2]]).T
-            if is_member((rule.body * N + sources) * N + targets, train).any():
-                first = rule.body + R * turned
-                self.steps |= {(rule.head, first), (rule.head + R, (first + R) % (2 * R))}
+        for rule in (rules[place] for place in set(leaking.tolist())):
+            first = rule.body + R * (rule.kind != "duplicate")
+            self.steps |= {(rule.head, first), (rule.head + R, (first + R) % (2 * R))}
 
     def include(self, rule: Rule) -> bool:
         """Whether a rule is one of them."""

@@ -25,6 +25,7 @@ FACTS = st.lists(
     ),
     min_size=1,
     max_size=60,
+    unique=True,
 )
 
 
@@ -44,14 +45,14 @@ def test_rules_are_those_of_the_oracle(train):
         for rule, (support, share) in rule_oracle.find_rules(train).items()
         if support >= MIN_SUPPORT and share >= MIN_CONFIDENCE
     }
-    assert as_tuples(find_rules(as_array(train), RELATIONS)) == expected
+    assert as_tuples(find_rules(as_array(train), ENTITIES, RELATIONS)) == expected
 
 
 @settings(deadline=None)
 @given(FACTS, FACTS)
 def test_leaks_are_those_of_the_oracle(train, test):
-    rules = find_rules(as_array(train), RELATIONS)
-    marks = find_leaks(as_array(train), as_array(test), rules)
+    rules = find_rules(as_array(train), ENTITIES, RELATIONS)
+    marks = find_leaks(as_array(train), as_array(test), rules, ENTITIES, RELATIONS)
     expected = rule_oracle.find_leaks(train, test, set(as_tuples(rules)))
     assert np.logical_or.reduce(list(marks.values())).tolist() == expected
     linked = find_linked(as_array(train), as_array(test), ENTITIES)
@@ -75,8 +76,8 @@ def mean_reciprocal_ranks(scores: np.ndarray, queries: np.ndarray, known: set) -
 @given(FACTS, FACTS, st.integers(0, 2**32 - 1))
 def test_the_bound_holds_for_any_scores_and_any_use_of_the_rules(train, test, seed):
     test = sorted(set(test))
-    rules = find_rules(as_array(train), RELATIONS)
-    marks = find_leaks(as_array(train), as_array(test), rules)
+    rules = find_rules(as_array(train), ENTITIES, RELATIONS)
+    marks = find_leaks(as_array(train), as_array(test), rules, ENTITIES, RELATIONS)
     leaked = np.tile(np.logical_or.reduce(list(marks.values())), 2)
     bound = leaked.mean()
     turned = [(t, r + RELATIONS, h) for h, r, t in test]

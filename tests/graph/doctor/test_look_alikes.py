@@ -16,8 +16,8 @@ from momok.graph.doctor.look_alikes import (
     count_duplicates,
     group_alike,
     hash_picture,
-    join_pairs,
 )
+from momok.graph.triples import join_pairs
 from tests.encoders.tiny_pictures import draw_picture
 from tests.graph.small_graph import as_triples
 
@@ -118,9 +118,3 @@ def test_thousands_of_one_stand_in_are_one_group():
     colours[2500:] = 200
     groups = group_alike(hashes, colours)
     assert np.bincount(groups).tolist() == [2500, 2500]
-
-
-def test_join_pairs_follows_long_chains():
-    order = np.random.default_rng(0).permutation(3000)
-    groups = join_pairs(np.stack([order[:-1], order[1:]]), 3001)
-    assert np.bincount(groups).tolist() in ([3000, 1], [1, 3000])

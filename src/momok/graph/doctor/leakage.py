@@ -24,13 +24,13 @@ test facts. It bounds what these queries contribute, not what a model learns els
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
+from momok.arrays import Ints
 from momok.graph.doctor.report import (
     Problem,
     count_problem,
@@ -40,7 +40,8 @@ from momok.graph.doctor.report import (
 )
 from momok.graph.doctor.splits import show_fact
 from momok.graph.graph import MultimodalGraph
-from momok.graph.triples import Triples, is_member
+from momok.graph.redundancy import count_counterparts
+from momok.graph.triples import Triples, encode_triples, is_member
 
 MIN_SUPPORT = 2  # one fact is a coincidence
 # Of a symmetric relation split 80/10/10, 80 % of the counterparts are in train.
@@ -68,52 +69,48 @@ class Rule:
     confidence: float
 
 
-def find_rules(train: Triples, num_relations: int) -> list[Rule]:
-    """Find the rules of one step that train supports, the best supported first.
+def find_rules(train: Triples, num_entities: int, num_relations: int) -> list[Rule]:
+    """Find the rules of one step that the distinct facts of train support, the best first.
 
     Facts of an entity with itself turn into themselves, and support no rule that turns.
     """
-    facts = _make_table(train).unique()
-    relations = facts.select("relation").collect()["relation"].to_numpy()
-    sizes = np.bincount(relations, minlength=num_relations)
+    sizes = np.bincount(train[:, 1], minlength=num_relations).tolist()
     rules: list[Rule] = []
-    for turned in (False, True):
-        pairs = _join(facts, facts, turned=turned)
-        kept = pl.col("head") != pl.col("tail") if turned else pl.col("body") != pl.col("relation")
-        counted = pairs.filter(kept).group_by("body", "relation").len().collect(engine="streaming")
-        for body, head, support in counted.iter_rows():
-            confidence = support / int(sizes[body])
+    for first, second, turned, support in count_counterparts(train, num_entities, num_relations):
+        kind = "duplicate" if not turned else "symmetric" if first == second else "inverse"
+        for body, head in {(first, second), (second, first)}:
+            confidence = support / sizes[body]
             if support >= MIN_SUPPORT and confidence >= MIN_CONFIDENCE:
-                kind = "duplicate" if not turned else "symmetric" if body == head else "inverse"
                 rules.append(
                     Rule(kind=kind, body=body, head=head, support=support, confidence=confidence)
                 )
     return sorted(rules, key=lambda r: (-r.support, r.kind, r.body, r.head))
 
 
-def find_leaks(train: Triples, facts: Triples, rules: list[Rule]) -> dict[str, NDArray[np.bool_]]:
+def follow_rules(
+    train: Triples, facts: Triples, rules: Sequence[Rule], num_entities: int, num_relations: int
+) -> tuple[Ints, Ints]:
+    """Find the facts ``[n, 3]`` that rules give from train: (places of facts, places of rules)."""
+    empty = np.empty(0, dtype=np.int64)
+    told = [np.flatnonzero(facts[:, 1] == rule.head) for rule in rules]
+    rows = np.concatenate([empty, *told])
+    which = np.repeat(np.arange(len(rules)), list(map(len, told)))
+    bodies = facts[rows]
+    bodies[:, 1] = np.array([rule.body for rule in rules], dtype=np.int64)[which]
+    turned = np.array([rule.kind != "duplicate" for rule in rules], dtype=np.bool_)[which]
+    bodies[turned] = bodies[turned, ::-1]
+    sizes = num_entities, num_relations
+    found = is_member(encode_triples(bodies, *sizes), encode_triples(train, *sizes))
+    return rows[found], which[found]
+
+
+def find_leaks(
+    train: Triples, facts: Triples, rules: Sequence[Rule], num_entities: int, num_relations: int
+) -> dict[str, NDArray[np.bool_]]:
     """Mark for each kind of rule the facts ``[n]`` that a rule gives from train."""
-    marks = {kind: np.zeros(len(facts), dtype=np.bool_) for kind in KINDS}
-    for kind in KINDS:
-        pairs = [(rule.body, rule.head) for rule in rules if rule.kind == kind]
-        schema = {"body": pl.Int64, "relation": pl.Int64}
-        known = pl.LazyFrame(pairs, schema=schema, orient="row")
-        asked = _make_table(facts).with_row_index("row")
-        given = _join(asked, _make_table(train), turned=kind != "duplicate")
-        rows = given.join(known, on=["body", "relation"], how="semi").select("row").unique()
-        marks[kind][rows.collect(engine="streaming")["row"].to_numpy()] = True
-    return marks
-
-
-def _make_table(facts: Triples) -> pl.LazyFrame:
-    return pl.LazyFrame(facts, schema=["head", "relation", "tail"], orient="row")
-
-
-def _join(facts: pl.LazyFrame, train: pl.LazyFrame, *, turned: bool) -> pl.LazyFrame:
-    """Put the relation of each train fact (``body``) beside the facts between the same entities."""
-    ends = ["tail", "head"] if turned else ["head", "tail"]
-    bodies = train.rename({"relation": "body"})
-    return facts.join(bodies, left_on=["head", "tail"], right_on=ends)
+    rows, which = follow_rules(train, facts, rules, num_entities, num_relations)
+    kinds = np.array([rule.kind for rule in rules], dtype=np.str_)[which]
+    return {kind: np.isin(np.arange(len(facts)), rows[kinds == kind]) for kind in KINDS}
 
 
 def find_linked(train: Triples, facts: Triples, num_entities: int) -> NDArray[np.bool_]:
@@ -126,8 +123,9 @@ def find_linked(train: Triples, facts: Triples, num_entities: int) -> NDArray[np
 
 def check_leakage(graph: MultimodalGraph) -> Iterator[Problem]:
     """Check what rules of one step give away of the test facts."""
-    rules = find_rules(graph.train, graph.num_relations)
-    marks = find_leaks(graph.train, graph.test, rules)
+    sizes = graph.num_entities, graph.num_relations
+    rules = find_rules(graph.train, *sizes)
+    marks = find_leaks(graph.train, graph.test, rules, *sizes)
     for kind in KINDS:
         if marks[kind].any():
             yield from _describe_leak(

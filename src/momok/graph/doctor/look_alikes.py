@@ -26,7 +26,7 @@ from momok.graph.doctor.report import (
 )
 from momok.graph.graph import MultimodalGraph
 from momok.graph.pictures import open_picture
-from momok.graph.triples import sort_unique
+from momok.graph.triples import join_pairs, sort_unique
 
 MAX_BITS = 3
 MAX_COLOUR = 6.0  # mean difference of the 8 x 8 colours, of 255
@@ -149,17 +149,3 @@ def _have_like_colours(
         difference = np.abs(flat[first[part]].astype(np.int16) - flat[second[part]])
         near[part] = difference.mean(axis=1) <= MAX_COLOUR
     return near
-
-
-def join_pairs(pairs: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Number the connected components of ``size`` points from pairs ``[2, m]``."""
-    lowest = np.arange(size)
-    while True:
-        before = lowest.copy()
-        least = np.minimum(lowest[pairs[0]], lowest[pairs[1]])
-        np.minimum.at(lowest, pairs[0], least)
-        np.minimum.at(lowest, pairs[1], least)
-        lowest = lowest[lowest]  # halves the way to the lowest of a chain
-        if np.array_equal(before, lowest):
-            groups: NDArray[np.int64] = np.unique(lowest, return_inverse=True)[1]
-            return groups
