@@ -2,7 +2,7 @@
 
 It holds::
 
-    entity2id.txt relation2id.txt   "label id", ids 0, 1, 2, ...
+    entity2id.txt relation2id.txt   "label id", ids from 0
     train.txt valid.txt test.txt    "head relation tail", a " ." at the end is tolerated
     entity_names.tsv                optional: label, display name
 
@@ -14,14 +14,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from momok.errors import FormatError
 from momok.graph.fact_reader import index_splits, read_facts, split_benchmark_lines
 from momok.graph.features import load_all_features
 from momok.graph.findings import FindingLog
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.lines import read_lines
 from momok.graph.names import make_readable, strip_brackets
-from momok.graph.vocabulary import Vocabulary
+from momok.graph.vocabulary import Vocabulary, read_id_list
 
 
 def is_benchmark_folder(path: Path) -> bool:
@@ -41,13 +40,13 @@ def read_benchmark_folder(
 
     Raises:
         DataError: a file is missing.
-        FormatError: ids are not 0, 1, 2, ... in order, a label has two ids, a split is empty, or
-            reading is strict and a line cannot be used.
+        FormatError: ids are not 0 to n - 1, a label has two, a split is empty, or reading is strict
+            and a line cannot be used.
         FeatureError: a folder ``features`` holds what does not fit.
     """
     log = FindingLog(path, strict)
-    entities = read_ids(path / "entity2id.txt")
-    relations = read_ids(path / "relation2id.txt")
+    entities = Vocabulary(tuple(read_id_list(path / "entity2id.txt")[0]))
+    relations = Vocabulary(tuple(read_id_list(path / "relation2id.txt")[0]))
     files = {
         split: read_facts(path / f"{split}.txt", split_benchmark_lines, log)
         for split in SPLIT_NAMES
@@ -66,38 +65,6 @@ def read_benchmark_folder(
         findings=tuple(log.findings),
         source=str(path),
     )
-
-
-def read_ids(path: Path) -> Vocabulary:
-    """Read the labels of ``entity2id.txt`` or ``relation2id.txt``: ``label id``, ids from 0.
-
-    Raises:
-        DataError: the file is missing.
-        FormatError: ids are not 0, 1, 2, ... in order, or a label has two.
-    """
-    labels: dict[str, int] = {}  # label to line number
-    for number, line in enumerate(read_lines(path), 1):
-        trimmed = line.rstrip(" \t")
-        if not trimmed:
-            continue
-        label, tab, digits = trimmed.rpartition("\t" if "\t" in trimmed else " ")
-        label = strip_brackets(label.strip(" \t"))
-        if not tab or not label or not digits.isdecimal():
-            raise FormatError(f"{path}:{number}: expected a label and its id, found {line[:120]!r}")
-        if label in labels:
-            raise FormatError(
-                f"{path}:{number}: {label!r} has an id already, on line {labels[label]}; "
-                f"each label is listed once"
-            )
-        if int(digits) != len(labels):
-            raise FormatError(
-                f"{path}:{number}: {label!r} has id {digits}, expected {len(labels)}; "
-                f"ids count 0, 1, 2, ... in the order of the lines"
-            )
-        labels[label] = number
-    if not labels:
-        raise FormatError(f"{path}: lists nothing; expected a label and its id in each line")
-    return Vocabulary(tuple(labels))
 
 
 def _read_names(path: Path, entities: Vocabulary, log: FindingLog) -> tuple[str, ...]:

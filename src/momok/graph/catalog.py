@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from momok.errors import DataError
-from momok.graph.benchmark_format import is_benchmark_folder, read_benchmark_folder, read_ids
+from momok.graph.benchmark_format import is_benchmark_folder, read_benchmark_folder
 from momok.graph.entities_file import NUMBERS_FILE, PICTURE_LINKS, read_table
 from momok.graph.graph import MultimodalGraph, Split
 from momok.graph.momok_format import (
@@ -20,6 +20,7 @@ from momok.graph.momok_format import (
 )
 from momok.graph.names import suggest_near_misses
 from momok.graph.splits import make_clean
+from momok.graph.vocabulary import read_id_list
 
 DATA_VARIABLE = "MOMOK_DATA"
 _BUNDLED = Path(__file__).parent
@@ -217,7 +218,7 @@ def read_labels_of(folder: Path) -> tuple[str, ...]:
     """
     if is_momok_folder(folder):
         return read_table(folder / "entities.tsv").labels
-    return read_ids(folder / "entity2id.txt").labels
+    return tuple(read_id_list(folder / "entity2id.txt")[0])
 
 
 def read_name_of(folder: Path) -> str:

@@ -1,13 +1,15 @@
-"""Labels and their ids."""
+"""Labels and their ids, in memory and in files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
-from momok.errors import DataError, UnknownLabelError
-from momok.graph.names import suggest_near_misses
+from momok.errors import DataError, FormatError, UnknownLabelError
+from momok.graph.lines import read_lines
+from momok.graph.names import strip_brackets, suggest_near_misses
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,3 +55,60 @@ class Vocabulary:
 
     def __contains__(self, label: object) -> bool:
         return label in self.ids
+
+
+def read_id_list(path: Path) -> tuple[list[str], int | None]:
+    """Read a list of labels, each with its id behind it, as ``entity2id.txt``.
+
+    Returns:
+        the labels in the order of their ids, which are 0 to n - 1, and the count that may stand in
+        the first line.
+
+    Raises:
+        DataError: the file is missing.
+        FormatError: a line is no label and id, or a label or an id is there twice or missing.
+    """
+    lines = read_lines(path)
+    has_count = bool(lines) and lines[0].strip().isdecimal()
+    rows = []
+    for number, line in enumerate(lines[has_count:], 1 + has_count):
+        if text := line.strip(" \t\r"):
+            label, _, digits = text.rpartition("\t" if "\t" in text else " ")
+            rows.append((number, strip_brackets(label.strip(" \t")), digits))
+    return order_labels(path, rows), int(lines[0]) if has_count else None
+
+
+def order_labels(path: Path, rows: Iterable[tuple[int, str, str]]) -> list[str]:
+    """Put labels in the order of their ids.
+
+    Args:
+        path: where they are from.
+        rows: of each label the line, the label and the id.
+
+    Raises:
+        FormatError: ids are not 0 to n - 1, or a label has two.
+    """
+    labels: dict[int, str] = {}
+    seen: dict[str, int] = {}
+    for number, label, digits in rows:
+        place = f"{path}:{number}"
+        if not label or not digits.isdecimal():
+            found = f"{label} {digits}".strip()[:120]
+            raise FormatError(f"{place}: expected a label and its id, found {found!r}")
+        if label in seen:
+            raise FormatError(
+                f"{place}: {label[:120]!r} has an id already, on line {seen[label]}; each label is "
+                f"listed once"
+            )
+        if int(digits) in labels:
+            raise FormatError(f"{place}: the id {digits} is that of another label already")
+        labels[int(digits)], seen[label] = label, number
+    if not labels:
+        raise FormatError(f"{path}: lists nothing; expected a label and its id in each line")
+    missing = next((i for i in range(len(labels)) if i not in labels), None)
+    if missing is not None:
+        raise FormatError(
+            f"{path}: lists {len(labels):,} labels and none has the id {missing}; ids count 0, 1, "
+            f"2, ..."
+        )
+    return [labels[i] for i in range(len(labels))]

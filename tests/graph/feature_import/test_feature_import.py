@@ -165,10 +165,12 @@ def test_lists_of_labels(tmp_path, text, expected):
     assert read_labels(tmp_path / "l.txt") == expected
 
 
-@pytest.mark.parametrize(("text", "message"), [("", "lists no labels"), ("a 0\nb 2\n", "ids of 2")])
+@pytest.mark.parametrize(
+    ("text", "message"), [("", "lists no labels"), ("a 0\nb 2\n", "has the id 1")]
+)
 def test_lists_of_labels_that_are_wrong(tmp_path, text, message):
     (tmp_path / "l.txt").write_text(text)
-    with pytest.raises(FeatureError, match=message):
+    with pytest.raises(DataError, match=message):
         read_labels(tmp_path / "l.txt")
 
 

@@ -196,7 +196,7 @@ def test_what_pykeen_itself_writes(tmp_path: Path) -> None:
     [
         ("entity_to_id", "label\tid\na\t0\n", "expected the header id, label"),
         ("entity_to_id", "id\tlabel\n1\ta\n2\tb\n", "none has the id 0"),
-        ("entity_to_id", "id\tlabel\n0\ta\n1\ta\n", "'a' is listed already, line 2"),
+        ("entity_to_id", "id\tlabel\n0\ta\n1\ta\n", "'a' has an id already, on line 2"),
         ("numeric_triples", "h\tr\tt\n0\t0\t1\n", "expected the header head relation tail"),
         ("numeric_triples", "head\trelation\ttail\n", "has no fact"),
         ("numeric_triples", "head\trelation\ttail\n0\t0\t5\n", "expected ids"),

@@ -21,7 +21,7 @@ from momok.graph.feature_import.vectors import (
 )
 from momok.graph.lines import read_lines
 from momok.graph.names import strip_brackets
-from momok.graph.vocabulary import Vocabulary
+from momok.graph.vocabulary import Vocabulary, read_id_list
 
 Resolve = Callable[[Key], int | None]
 
@@ -47,22 +47,16 @@ def read_labels(path: Path) -> tuple[str, ...]:
     """Read the labels of rows: one a line, or an ``entity2id.txt`` with labels and ids.
 
     Raises:
-        DataError: the file is missing.
-        FeatureError: it is empty, or ids are not 0, 1, 2, ....
+        DataError: the file is missing or empty, or ids are not 0, 1, 2, ....
     """
     lines = [line for line in read_lines(path) if line.strip()]
-    pairs = [line.rpartition("\t" if "\t" in line else " ") for line in lines]
-    if len(pairs) > 1 and lines[0].strip() == str(len(pairs) - 1):  # OpenKE's count
-        lines, pairs = lines[1:], pairs[1:]
     if not lines:
         raise FeatureError(f"{path}: lists no labels")
-    if not all(label and digits.isdecimal() for label, _, digits in pairs):
-        return tuple(strip_brackets(line.strip()) for line in lines)
-    ids = [int(digits) for _, _, digits in pairs]
-    if sorted(ids) != list(range(len(ids))):
-        raise FeatureError(f"{path}: ids of {len(ids)} labels that are not 0 to {len(ids) - 1}")
-    by_id = dict(zip(ids, (strip_brackets(label.strip()) for label, _, _ in pairs), strict=True))
-    return tuple(by_id[position] for position in range(len(by_id)))
+    has_count = len(lines) > 1 and lines[0].strip() == str(len(lines) - 1)  # as OpenKE's files
+    rows = lines[has_count:]
+    if all(re.fullmatch(r".*\S[\t ]+\d+\s*", row) for row in rows):
+        return tuple(read_id_list(path)[0])
+    return tuple(strip_brackets(row.strip()) for row in rows)
 
 
 def read_links(path: Path) -> dict[str, str]:

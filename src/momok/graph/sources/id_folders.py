@@ -35,6 +35,7 @@ from momok.graph.sources.fact_tables import read_table
 from momok.graph.sources.raw import UNSPLIT, RawGraph, TableOptions, merge_sources
 from momok.graph.sources.text_tables import LINE, LINE_TEXT, read_text_lines, read_text_table
 from momok.graph.triples import Triples
+from momok.graph.vocabulary import order_labels, read_id_list
 
 PYKEEN_TRIPLES = "numeric_triples.tsv.gz"
 _PYKEEN_SPLITS: dict[str, SplitName] = {
@@ -173,51 +174,22 @@ def _read_pykeen_labels(path: Path, log: FindingLog) -> list[str]:
     if frame.drop(LINE).row(0) != ("id", "label"):
         raise FormatError(f"{path}:1: expected the header id, label")
     rows = frame.slice(1).select(LINE, "1", "0").iter_rows()
-    return _order_labels(path, [(n, label, digits) for n, label, digits in rows])
+    return order_labels(path, rows)
 
 
 def _read_labels(path: Path, log: FindingLog) -> list[str]:
-    """Read labels, each with its id behind it, after a count."""
-    lines = read_lines(path)
-    has_count = bool(lines) and lines[0].strip().isdecimal()
-    rows = []
-    for number, line in enumerate(lines[has_count:], 1 + has_count):
-        if text := line.strip():
-            label, _, digits = text.rpartition("\t" if "\t" in text else " ")
-            rows.append((number, label.strip(), digits))
-    labels = _order_labels(path, rows)
-    if has_count and int(lines[0]) != len(labels):
-        places = (f"{path.name}:1: {lines[0].strip()}",)
+    """Read labels and their ids; a count in front that is wrong is noted."""
+    labels, count = read_id_list(path)
+    if count not in (None, len(labels)):
         message = f"labels are listed in {path.name}, not as many as its first line says"
-        log.reject("count", message, places, len(labels))
+        log.reject("count", message, (f"{path.name}:1: {count}",), len(labels))
     return labels
 
 
 def _read_list(path: Path) -> list[str]:
     """Read labels, one a line in the order of ids."""
     lines = read_lines(path)
-    return _order_labels(path, [(i + 1, line.strip(), str(i)) for i, line in enumerate(lines)])
-
-
-def _order_labels(path: Path, rows: list[tuple[int, str, str]]) -> list[str]:
-    """Give labels by id, of rows of a line number, a label and an id; each must be there once."""
-    labels: dict[int, str] = {}
-    seen: dict[str, int] = {}
-    for number, label, digits in rows:
-        place = f"{path}:{number}"
-        if not label or not digits.isdecimal():
-            raise FormatError(f"{place}: expected a label and its id, found {label!r} {digits!r}")
-        if label in seen:
-            raise FormatError(f"{place}: {label[:120]!r} is listed already, line {seen[label]}")
-        if int(digits) in labels:
-            raise FormatError(f"{place}: the id {digits} is that of another label already")
-        labels[int(digits)], seen[label] = label, number
-    if not labels:
-        raise FormatError(f"{path}: lists nothing; expected a label in each line")
-    missing = next((i for i in range(len(labels)) if i not in labels), None)
-    if missing is not None:
-        raise FormatError(f"{path}: lists {len(labels):,} labels and none has the id {missing}")
-    return [labels[i] for i in range(len(labels))]
+    return order_labels(path, [(i + 1, line.strip(), str(i)) for i, line in enumerate(lines)])
 
 
 def _read_mygo_facts(path: Path, labels: list[list[str]], log: FindingLog) -> Triples:
