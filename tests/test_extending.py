@@ -19,7 +19,7 @@ from click.testing import CliRunner
 import momok
 from momok.cli import main
 from momok.config import resolve_config
-from momok.encoders import encode_modality, registry
+from momok.encoders import encode_modality, encoder
 from momok.errors import CheckpointError
 from momok.graph import load_graph, write_momok_folder
 from momok.graph.sources.formats import FOLDER_FORMATS
@@ -137,8 +137,8 @@ def test_an_encoder(tmp_path: Path, monkeypatch) -> None:
     (spec,) = re.findall(r'--encoder "(.*)"', SECTIONS["An encoder"])
     (tmp_path / "my_encoders.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    point = EntryPoint("words", entry, registry.ENTRY_POINTS)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point])  # noqa: ARG005
+    point = EntryPoint("words", entry, encoder.ENTRY_POINTS)
+    monkeypatch.setattr(encoder, "entry_points", lambda group: [point])  # noqa: ARG005
     write_momok_folder(load_graph("world"), Path("my-graph"), with_features=False)
     encoding = encode_modality(Path("my-graph"), "text", encoder=spec)
     assert encoding.features.matrix.shape[1] == 128

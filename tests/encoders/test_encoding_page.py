@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from momok.encoders import BUILT_IN, DEFAULT_SPECS, EncoderContext, EncoderSpec
+from momok.encoders.encoder import ENTRY_POINTS
 from momok.encoders.inputs import MOST_ATTRIBUTES, MOST_CHARACTERS
-from momok.encoders.registry import ENTRY_POINTS
 from momok.graph import load_graph
 from momok.graph.feature_import.files import SUFFIXES
-from momok.graph.feature_import.published_files import PUBLISHED_FILES, recognise
+from momok.graph.feature_import.matching import PUBLISHED_FILES, recognise
 from momok.graph.pictures import MAX_PIXELS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "encoding.md").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from momok.graph import MultimodalGraph
-    from momok.graph.fetch.fetch import Fetched
+    from momok.graph.fetch import Fetched
 
 _CHECKS = ("splits", "leakage", "labels", "features", "pictures")  # a test holds it to the doctor's
 
@@ -169,7 +169,7 @@ def fetch(name: str, features: bool) -> None:
     from momok.graph import CATALOG
     from momok.graph.benchmark_format import is_benchmark_folder
     from momok.graph.catalog import find_entry, list_places
-    from momok.graph.fetch.fetch import fetch_features, fetch_graph
+    from momok.graph.fetch import fetch_features, fetch_graph
     from momok.progress import ProgressBar
 
     entry = find_entry(name)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from momok.graph import Finding
-    from momok.graph.build.build import BuildReport
+    from momok.graph.build import BuildReport
     from momok.graph.sources.reading import SourceOptions
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -205,7 +205,7 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
     momok data build --sparql http://localhost:7878/query --query @facts.rq --out my-graph
     momok data build world --with-reviews accepted.tsv --out world-reviewed
     """
-    from momok.graph.build.build import BuildOptions, build_graph, check_target
+    from momok.graph.build import BuildOptions, build_graph, check_target
     from momok.graph.sources.reading import SourceOptions, read_facts_file, read_sources
     from momok.progress import ProgressBar
 

@@ -1,20 +1,23 @@
 """Texts, pictures and numbers of a graph's entities as features.
 
-``encoder`` says what an encoder is, ``registry`` which there are; ``encode`` does everything else:
+``encoder`` says what an encoder is and which there are; ``encode`` does everything else:
 batches, masks, files, going on after a kill. ``encode_modality`` is the one call.
 """
 
 from momok.encoders.encode import Encoding, encode_modality
-from momok.encoders.encoder import Encoder, EncoderContext, Kind, NumberTable
-from momok.encoders.inputs import Problem
-from momok.encoders.registry import (
+from momok.encoders.encoder import (
     BUILT_IN,
     DEFAULT_SPECS,
+    Encoder,
+    EncoderContext,
     EncoderEntry,
     EncoderSpec,
+    Kind,
+    NumberTable,
     build_encoder,
     parse_spec,
 )
+from momok.encoders.inputs import Problem
 
 __all__ = [
     "BUILT_IN",

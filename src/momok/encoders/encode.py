@@ -12,10 +12,9 @@ from typing import Any, Literal
 import numpy as np
 
 from momok.arrays import FloatMatrix
-from momok.encoders.encoder import Encoder, EncoderContext, Kind
+from momok.encoders.encoder import DEFAULT_SPECS, Encoder, EncoderContext, Kind, build_encoder
 from momok.encoders.inputs import Inputs, Problem, read_inputs
 from momok.encoders.parts import FinishedParts, Part, open_parts
-from momok.encoders.registry import DEFAULT_SPECS, build_encoder
 from momok.errors import ConfigError, FeatureError
 from momok.graph.feature_files import FeatureManifest, check_modality_name
 from momok.graph.features import Features, save_features

@@ -1,20 +1,30 @@
 """What an encoder is: something that turns a batch of texts, pictures or numbers into vectors.
 
-Notation: b items in a batch, d numbers per vector, A attributes.
-
 Everything that follows - streaming, resuming, masks, files - is done around an encoder by
 ``momok.encoders.encode`` and asks nothing more of it than this.
+
+An encoder is named by a SPEC, ``NAME[:MODEL][?key=value&key=value]``: ``use``, ``quantile``,
+``transformers:models/bert?pooling=cls&max_tokens=128``. A package adds an encoder with an entry
+point in the group ``momok.encoders``: its name is the NAME of the SPEC, its object a class or
+function ``(EncoderSpec, EncoderContext) -> Encoder``.
+
+Notation: b items in a batch, d numbers per vector, A attributes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
 from momok.arrays import FloatMatrix, Floats
+from momok.errors import ConfigError, FeatureError
+from momok.graph.names import suggest_near_misses
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +33,12 @@ Kind: TypeAlias = Literal["text", "image", "numeric"]
 """What an encoder reads: texts, pictures, or numbers by attribute."""
 
 Item_contra = TypeVar("Item_contra", contravariant=True)
+
+ENTRY_POINTS = "momok.encoders"
+_MEMBERS = ("kind", "name", "version", "weights", "settings", "width", "encode")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_Choice = TypeVar("_Choice", bound=str)
 
 
 class Encoder(Protocol[Item_contra]):
@@ -99,3 +115,187 @@ class EncoderContext:
         from momok.runtime import find_device  # which imports PyTorch
 
         return find_device(self.device)
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """A parsed SPEC.
+
+    Attributes:
+        text: as it was given.
+        name: which encoder.
+        target: a path or the name of a model, "" where none was given.
+        options: further settings, as texts.
+    """
+
+    text: str
+    name: str
+    target: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def check_options(self, *known: str) -> None:
+        """Check that every option is one of these.
+
+        Raises:
+            ConfigError: one is not; the nearest name is suggested.
+        """
+        for key in self.options:
+            if key not in known:
+                meant = suggest_near_misses(key, known) or (
+                    f"; it has {', '.join(known)}" if known else "; it has none"
+                )
+                raise ConfigError(
+                    f"encoder {self.text!r}: {self.name} has no option {key!r}{meant}"
+                )
+
+    def choose(self, key: str, choices: tuple[_Choice, ...]) -> _Choice:
+        """Give an option that is one of these words; the first is the default.
+
+        Raises:
+            ConfigError: it is another word.
+        """
+        given = self.options.get(key, choices[0])
+        for choice in choices:
+            if given == choice:
+                return choice
+        raise ConfigError(
+            f"encoder {self.text!r}: {key}={given!r}, expected one of {', '.join(choices)}"
+        )
+
+    def count(self, key: str, default: int) -> int:
+        """Give an option that is a whole number from 1.
+
+        Raises:
+            ConfigError: it is none.
+        """
+        given = self.options.get(key, str(default))
+        if not given.isascii() or not given.isdigit() or int(given) < 1:
+            raise ConfigError(f"encoder {self.text!r}: {key}={given!r}, expected 1, 2, 3, ...")
+        return int(given)
+
+
+def parse_spec(text: str) -> EncoderSpec:
+    """Take a SPEC apart.
+
+    Raises:
+        ConfigError: it does not follow the form.
+    """
+    head, _, query = text.strip().partition("?")
+    name, _, target = head.partition(":")
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"encoder {text!r}: expected NAME, NAME:MODEL or NAME:MODEL?option=value, "
+            f"as in transformers:models/bert?pooling=mean"
+        )
+    options: dict[str, str] = {}
+    for part in query.split("&") if query else ():
+        key, equals, value = part.partition("=")
+        if not key or not equals or not value or key in options:
+            raise ConfigError(
+                f"encoder {text!r}: {part!r} in the options, expected option=value, each once"
+            )
+        options[key] = value
+    return EncoderSpec(text.strip(), name, target, options)
+
+
+@dataclass(frozen=True)
+class EncoderEntry:
+    """An encoder that comes with momok.
+
+    Attributes:
+        name: the NAME of its SPEC.
+        kind: what it reads.
+        factory: the module and the class or function in it, imported when used.
+        extra: the extra that installs what it needs, "" where nothing is needed.
+    """
+
+    name: str
+    kind: Kind
+    factory: str
+    extra: str = ""
+
+
+BUILT_IN: tuple[EncoderEntry, ...] = (
+    EncoderEntry("use", "text", "text_encoders:UniversalEncoder", "use"),
+    EncoderEntry("sentence-transformers", "text", "text_encoders:SentenceEncoder", "text"),
+    EncoderEntry("transformers", "text", "text_encoders:LanguageEncoder", "text"),
+    EncoderEntry("descriptor", "image", "picture_encoders:DescriptorEncoder", "image"),
+    EncoderEntry(
+        "efficientnet-lite0", "image", "picture_encoders:EfficientNetEncoder", "efficientnet"
+    ),
+    EncoderEntry("transformers", "image", "picture_encoders:VisionEncoder", "vision"),
+    EncoderEntry("quantile", "numeric", "scaling:build"),
+    EncoderEntry("log", "numeric", "scaling:build"),
+)
+
+DEFAULT_SPECS: dict[Kind, str] = {"text": "use", "image": "descriptor", "numeric": "quantile"}
+
+
+def build_encoder(kind: Kind, spec: str, context: EncoderContext) -> Encoder[Any]:
+    """Build the encoder that a SPEC names.
+
+    Args:
+        kind: what is to be encoded.
+        spec: for example ``use`` or ``transformers:models/vit?pooling=cls``.
+        context: device, leave to download, numbers to fit to.
+
+    Raises:
+        ConfigError: there is no such encoder, it reads something else, or its options are wrong.
+        MissingExtraError: a package that it needs is not installed.
+        FeatureError: its weights are missing, or not those they should be.
+    """
+    parsed = parse_spec(spec)
+    entry = next((e for e in BUILT_IN if (e.name, e.kind) == (parsed.name, kind)), None)
+    if entry is not None:
+        module, _, name = entry.factory.partition(":")
+        factory = getattr(import_module(f"{__package__}.{module}"), name)
+        return _build(factory, kind, parsed, context)
+    others = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if parsed.name in others:
+        return _build_foreign(others[parsed.name], kind, parsed, context)
+    raise ConfigError(_describe_unknown(kind, parsed, [*others]))
+
+
+def _build(
+    factory: Callable[[EncoderSpec, EncoderContext], Encoder[Any]],
+    kind: Kind,
+    spec: EncoderSpec,
+    context: EncoderContext,
+) -> Encoder[Any]:
+    """Build an encoder; what its library says of a model that is of another kind is one line."""
+    try:
+        return factory(spec, context)
+    except (AttributeError, TypeError, OSError, ValueError, KeyError) as error:
+        if not spec.target:
+            raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise FeatureError(
+            f"encoder {spec.text!r}: cannot be used to encode {kind}: {reason}"
+        ) from error
+
+
+def _build_foreign(
+    point: EntryPoint, kind: Kind, spec: EncoderSpec, context: EncoderContext
+) -> Encoder[Any]:
+    """Build an encoder of another package, and check that it is one."""
+    where = f"encoder {spec.text!r} (entry point {point.value!r} of {ENTRY_POINTS})"
+    try:
+        factory = point.load()
+    except Exception as error:
+        raise ConfigError(f"{where}: cannot be loaded: {type(error).__name__}: {error}") from error
+    encoder: Encoder[Any] = factory(spec, context)
+    missing = [member for member in _MEMBERS if not hasattr(encoder, member)]
+    if missing:
+        raise ConfigError(f"{where}: is no encoder; it lacks {', '.join(missing)}")
+    if encoder.kind != kind:
+        raise ConfigError(f"{where}: reads {encoder.kind}, not {kind}")
+    return encoder
+
+
+def _describe_unknown(kind: Kind, spec: EncoderSpec, others: Sequence[str]) -> str:
+    elsewhere = sorted({entry.kind for entry in BUILT_IN if entry.name == spec.name})
+    if elsewhere:
+        return f"encoder {spec.text!r}: {spec.name} encodes {' and '.join(elsewhere)}, not {kind}"
+    names = [entry.name for entry in BUILT_IN if entry.kind == kind] + list(others)
+    near = suggest_near_misses(spec.name, names) or f"; for {kind} there are {', '.join(names)}"
+    return f"encoder {spec.text!r}: there is no encoder {spec.name!r}{near}"

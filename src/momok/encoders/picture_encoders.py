@@ -29,9 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from momok.arrays import FloatMatrix
-from momok.encoders.encoder import EncoderContext, Kind
+from momok.encoders.encoder import EncoderContext, EncoderSpec, Kind
 from momok.encoders.pretrained import find_model, hash_files, load_model, name_model
-from momok.encoders.registry import EncoderSpec
 from momok.errors import FeatureError
 from momok.extras import import_extra
 

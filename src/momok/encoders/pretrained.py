@@ -10,8 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from momok.encoders.encoder import EncoderContext
-from momok.encoders.registry import EncoderSpec
+from momok.encoders.encoder import EncoderContext, EncoderSpec
 from momok.errors import ConfigError, FeatureError
 from momok.extras import import_extra
 

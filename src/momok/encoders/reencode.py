@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from momok.arrays import FloatMatrix
-from momok.encoders.encoder import Encoder, EncoderContext, Kind
+from momok.encoders.encoder import Encoder, EncoderContext, Kind, build_encoder
 from momok.encoders.inputs import MOST_CHARACTERS, join_texts
-from momok.encoders.registry import build_encoder
 from momok.errors import FeatureError
 from momok.graph.feature_files import FeatureManifest
 from momok.graph.pictures import PictureError, ignore_picture_warnings, open_picture

@@ -18,8 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from momok.arrays import FloatMatrix, Floats
-from momok.encoders.encoder import EncoderContext, Kind, NumberTable
-from momok.encoders.registry import EncoderSpec
+from momok.encoders.encoder import EncoderContext, EncoderSpec, Kind, NumberTable
 from momok.errors import FeatureError
 
 Scale = Literal["quantile", "log"]

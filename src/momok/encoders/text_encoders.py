@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from momok.arrays import FloatMatrix
-from momok.encoders.encoder import EncoderContext, Kind
+from momok.encoders.encoder import EncoderContext, EncoderSpec, Kind
 from momok.encoders.pretrained import (
     find_model,
     hash_files,
@@ -29,7 +29,6 @@ from momok.encoders.pretrained import (
     name_model,
     silence_library,
 )
-from momok.encoders.registry import EncoderSpec
 from momok.errors import FeatureError
 from momok.extras import import_extra
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from momok import storage
 from momok.errors import DataError, StorageError
 from momok.graph import load_graph
-from momok.graph.build.build import BuildOptions, build_graph
+from momok.graph.build import BuildOptions, build_graph
 from momok.graph.entities_file import PICTURE_LINKS, read_numbers
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.reading import read_sources

@@ -19,8 +19,7 @@ from momok.errors import DataError, FeatureError, MissingExtraError
 from momok.graph import Vocabulary, save_features
 from momok.graph.feature_import import read_features
 from momok.graph.feature_import.files import SUFFIXES, open_vectors
-from momok.graph.feature_import.matching import read_labels, read_links
-from momok.graph.feature_import.published_files import PUBLISHED_FILES, recognise
+from momok.graph.feature_import.matching import PUBLISHED_FILES, read_labels, read_links, recognise
 from tests.graph.small_graph import as_features
 
 LABELS = ("A", "B/b", "C c", "Ä", "http://x.org/E")

@@ -19,8 +19,7 @@ from momok.errors import (
     StorageError,
 )
 from momok.graph import CATALOG, CatalogEntry, load_graph
-from momok.graph.fetch import download
-from momok.graph.fetch.fetch import fetch_features, fetch_graph
+from momok.graph.fetch import download, fetch_features, fetch_graph
 from momok.graph.fetch.origins import ORIGINS, PublishedArchive, PublishedFile, PublishedGraph
 from momok.storage import lock_file
 from tests.graph.fetch.flaky_server import run_server

@@ -199,7 +199,7 @@ CASES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "openke: label twice": (
         openke(entity2id="2\na\t0\na\t1\n"),
         "k",
-        "entity2id.txt:3: 'a' is listed already, line 2",
+        "entity2id.txt:3: 'a' has an id already, line 2",
     ),
     "openke: id twice": (openke(entity2id="2\na\t0\nb\t0\n"), "k", "entity2id.txt:3: the id 0"),
     "openke: a gap": (openke(entity2id="2\na\t0\nb\t2\n"), "k", "and none has the id 1"),
@@ -213,7 +213,7 @@ CASES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "openke: strict count": (openke(test2id="5\n1 0 0\n"), "k --strict", "test2id.txt:1: 5"),
     "openke: not UTF-8": (openke(entity2id=b"1\n\xff\t0\n"), "k", "entity2id.txt:2: byte 0xff"),
     "mygo: a blank label": (mygo(entities="a\n\nc\n"), "g", "entities.txt:2: expected a label"),
-    "mygo: label twice": (mygo(entities="a\nb\na\n"), "g", "entities.txt:3: 'a' is listed already"),
+    "mygo: label twice": (mygo(entities="a\nb\na\n"), "g", "entities.txt:3: 'a' has an id already"),
     "mygo: empty list": (mygo(relations=""), "g", "relations.txt: lists nothing"),
     "mygo: no relations": (
         write(**{k: v for k, v in MYGO.items() if "relations" not in k}),

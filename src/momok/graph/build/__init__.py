@@ -1,1 +1,277 @@
-"""From what a source has to a graph in its folder."""
+"""From what a source has to momok's folder: each fact once, split without leaks, written whole."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from momok.errors import DataError
+from momok.graph.build.steps import (
+    Draft,
+    add_reviews,
+    drop_redundant,
+    group_by_labels,
+    report_leaks,
+    report_overlaps,
+    split_facts,
+    start_draft,
+)
+from momok.graph.entities_file import PICTURE_LINKS, write_numbers
+from momok.graph.findings import Finding, FindingLog
+from momok.graph.graph import SPLIT_NAMES
+from momok.graph.momok_format import (
+    copy_pictures,
+    is_momok_folder,
+    write_about,
+    write_facts,
+    write_table,
+)
+from momok.graph.names import flatten
+from momok.graph.redundancy import RelationPair, find_redundant_relations
+from momok.graph.sources.pictures import is_ordinary_file
+from momok.graph.sources.raw import UNSPLIT, RawGraph
+from momok.progress import Progress, no_progress
+from momok.storage import write_folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """How to make a graph of a source.
+
+    Attributes:
+        ratio: the shares of train, valid and test where the source has no splits; any positive
+            numbers.
+        seed: of the split.
+        drop_inverse_leaks: leave out, of two relations that are inverse or duplicates, the one
+            that the source names later.
+        keep: relations to keep of such two.
+        link_pictures: link picture files (hard links) instead of copying them.
+        overwrite: replace a graph that is there already.
+        name: of the graph; "" for that of the source, or else the folder's.
+    """
+
+    ratio: tuple[float, float, float] = (80, 10, 10)
+    seed: int = 0
+    drop_inverse_leaks: bool = False
+    keep: tuple[str, ...] = ()
+    link_pictures: bool = False
+    overwrite: bool = False
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the ratio."""
+        if not all(0 < share < float("inf") for share in self.ratio):
+            raise DataError(
+                f"ratio {'/'.join(f'{share:g}' for share in self.ratio)}: expected three positive "
+                f"numbers, the shares of train, valid and test, as in 80/10/10"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildReport:
+    """What was made of a source.
+
+    Attributes:
+        folder: the graph's folder.
+        graph: what was written there, with the splits train, valid and test.
+        split_notes: how the facts were split, in sentences.
+        redundant: pairs of relations that tell each other's facts.
+        findings: what was found and dropped.
+        covered: how many entities have a name, description, picture, type or number.
+        pictures: how many picture files were copied or linked.
+        linked: how many of them were linked.
+    """
+
+    folder: Path
+    graph: RawGraph
+    split_notes: tuple[str, ...]
+    redundant: tuple[RelationPair, ...]
+    findings: tuple[Finding, ...]
+    covered: dict[str, int]
+    pictures: int
+    linked: int
+
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        """Facts by split."""
+        return {split: len(facts) for split, facts in self.graph.triples.items()}
+
+
+def check_target(folder: Path, *, overwrite: bool) -> None:
+    """Check that a graph may be written there.
+
+    Raises:
+        DataError: something is there that is not to be replaced.
+    """
+    is_graph = is_momok_folder(folder)
+    if is_graph and not overwrite:
+        raise DataError(f"{folder}: is a graph already; --force replaces it")
+    if not is_graph and folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise DataError(
+            f"{folder}: exists already and is no graph of momok's; remove it or choose another "
+            f"folder"
+        )
+
+
+def build_graph(
+    raw: RawGraph,
+    folder: Path,
+    options: BuildOptions | None = None,
+    *,
+    reviews: RawGraph | None = None,
+    progress: Progress = no_progress,
+) -> BuildReport:
+    """Write a source as momok's folder, which appears whole or not at all.
+
+    Splits that the source has are kept. Otherwise facts are split by ratio and seed, such that
+    every entity and relation is in train, and facts that tell each other (the same entities, the
+    same or a redundant relation) are in one split. The folder then records its split.
+
+    Args:
+        raw: the source.
+        folder: the folder to write.
+        options: how.
+        reviews: facts that were accepted since; those that no split has join train.
+        progress: is told of what is done.
+
+    Raises:
+        DataError: the folder exists, there are no or too few facts, or a label cannot be written.
+        StorageError: the disk refused.
+    """
+    options = options or BuildOptions()
+    check_target(folder, overwrite=options.overwrite)
+    draft, redundant = _make_draft(raw, options, reviews, progress)
+    graph = replace(
+        raw,
+        entities=draft.entities,
+        relations=draft.relations,
+        triples={split: draft.triples[split] for split in SPLIT_NAMES},
+        name=options.name or raw.name or folder.resolve().name,
+    )
+    with write_folder(folder, overwrite=options.overwrite) as target:
+        cells, pictures, linked = _copy_pictures(
+            graph, target, draft.log, link=options.link_pictures, progress=progress
+        )
+        progress("writing", 0, 0)
+        _write_tables(graph, cells, target)
+        about = {"name": graph.name, "description": raw.about, "licence": raw.licence}
+        write_about(target, **about, **_record_split(raw, draft))
+    have: dict[str, Iterable[str]] = {
+        **{"names": raw.names, "descriptions": raw.descriptions, "types": raw.types},
+        **{"pictures": cells, "numbers": set[str]().union(*raw.numbers.values())},
+    }
+    return BuildReport(
+        folder=folder,
+        graph=graph,
+        split_notes=tuple(draft.split_notes),
+        redundant=tuple(redundant),
+        findings=tuple(draft.log.findings),
+        covered={what: len({*graph.entities}.intersection(x)) for what, x in have.items()},
+        pictures=pictures,
+        linked=linked,
+    )
+
+
+def _make_draft(
+    raw: RawGraph, options: BuildOptions, reviews: RawGraph | None, progress: Progress
+) -> tuple[Draft, list[RelationPair]]:
+    """Take a source's facts to splits, and find the relations that tell each other's."""
+    progress("dropping duplicates", 0, 0)
+    draft = start_draft(raw)
+    is_split = UNSPLIT not in draft.triples
+    progress("comparing relations", 0, 0)
+    redundant = find_redundant_relations(draft.distinct(), *draft.sizes)
+    if options.drop_inverse_leaks:
+        drop_redundant(draft, redundant, options.keep, keep_entities=is_split)
+        redundant = find_redundant_relations(draft.distinct(), *draft.sizes)
+    progress("splitting", 0, 0)
+    groups = group_by_labels(draft, redundant)
+    split_facts(draft, groups, options.ratio, options.seed)
+    if is_split:
+        report_overlaps(draft)
+    if reviews is not None:
+        add_reviews(draft, reviews)
+    report_leaks(draft, redundant)
+    return draft, redundant
+
+
+def _record_split(raw: RawGraph, draft: Draft) -> dict[str, Any]:
+    """Give what the folder records of a split that is momok's own; loading may mend others."""
+    if UNSPLIT in raw.triples:
+        return {"split": "clean", "split_notes": draft.split_notes}
+    if raw.split_notes is None:
+        return {}
+    return {"split": "clean", "split_notes": [*raw.split_notes, *draft.split_notes[1:]]}
+
+
+def _copy_pictures(
+    raw: RawGraph, folder: Path, log: FindingLog, *, link: bool, progress: Progress
+) -> tuple[dict[str, str], int, int]:
+    """Copy or link the pictures that are files, list the URLs, and report what is missing.
+
+    Returns:
+        The cell of the column ``picture`` by label, how many files there are, and how many are
+        linked.
+    """
+    urls: dict[str, list[str]] = {"label": [], "url": []}
+    missing: list[str] = []
+    files: dict[int, list[Path]] = {}
+    for entity, label in enumerate(raw.entities if raw.pictures else ()):
+        for path in raw.pictures.get(label, ()):
+            if "://" in path:
+                urls["label"].append(label)
+                urls["url"].append(path)
+            elif is_ordinary_file(Path(path)):
+                files.setdefault(entity, []).append(Path(path))
+            else:
+                missing.append(f"{label}: {path}")
+    log.report("missing-picture", "picture files are missing", missing, len(missing))
+    if urls["url"]:
+        write_table(folder / PICTURE_LINKS, urls)
+    message = f"pictures are URLs: listed in {PICTURE_LINKS}, not fetched"
+    log.report("picture-url", message, (), len(urls["url"]))
+    cells, count, linked = copy_pictures(files, folder, link=link, progress=progress)
+    return {raw.entities[entity]: cell for entity, cell in cells.items()}, count, linked
+
+
+def _write_tables(raw: RawGraph, pictures: Mapping[str, str], folder: Path) -> None:
+    """Write facts, names, texts and numbers, and copy features, whose rows have labels."""
+    columns: dict[str, Sequence[str]] = {
+        "label": raw.entities,
+        "name": _column(raw.entities, raw.names),
+        "description": _column(raw.entities, raw.descriptions),
+        "picture": _column(raw.entities, pictures),
+        "type": _column(raw.entities, raw.types),
+    }
+    for name, values in raw.attributes.items():
+        header = flatten(name).strip()
+        if header:
+            names = (f"{header}_{place}" for place in itertools.count(2))
+            while header in columns:  # a name of momok's own, or of a column like it
+                header = next(names)
+            columns[header] = _column(raw.entities, values)
+    write_table(folder / "entities.tsv", columns)
+    relation_names = _column(raw.relations, raw.relation_names)
+    write_table(folder / "relations.tsv", {"label": raw.relations, "name": relation_names})
+    for split, facts in raw.triples.items():
+        write_facts(folder / f"{split}.tsv", facts, raw.entities, raw.relations)
+    known = set(raw.entities)
+    numbers = {
+        flatten(name).strip(): {x: value for x, value in values.items() if x in known}
+        for name, values in raw.numbers.items()
+        if name.strip()
+    }
+    write_numbers(folder, numbers)
+    if raw.features is not None:
+        (folder / "features").mkdir()
+        for file in sorted(raw.features.iterdir()):
+            if file.suffix in (".json", ".safetensors") and is_ordinary_file(file):
+                shutil.copyfile(file, folder / "features" / file.name)
+
+
+def _column(labels: Iterable[str], values: Mapping[str, str]) -> list[str]:
+    return [values.get(label, "") for label in labels]

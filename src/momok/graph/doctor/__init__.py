@@ -9,10 +9,9 @@ import numpy as np
 
 from momok.graph.catalog import open_folder
 from momok.graph.doctor.features import check_numbers, check_rows, mark_covered, read_rows
-from momok.graph.doctor.labels import check_labels
+from momok.graph.doctor.labels import check_labels, check_relations
 from momok.graph.doctor.leakage import check_leakage
 from momok.graph.doctor.pictures import check_pictures, find_pictures
-from momok.graph.doctor.relations import check_relations
 from momok.graph.doctor.report import (
     SEVERITIES,
     Cardinality,

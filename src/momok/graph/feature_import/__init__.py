@@ -1,7 +1,7 @@
 """Vectors that exist already, from the files they come in, as a modality of a graph.
 
 ``files`` opens a file, ``vectors`` says what may be in it, ``pickles`` reads pickles without
-running them, ``published_files`` knows those by name, ``matching`` finds whose vector is whose.
+running them, ``matching`` finds whose vector is whose.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from momok.graph.feature_import.matching import (
     build_resolver,
     read_labels,
     read_links,
+    recognise,
 )
-from momok.graph.feature_import.published_files import recognise
 from momok.graph.feature_import.vectors import Key, KeyedVectors, RowVectors, Vectors
 from momok.graph.features import Features
 from momok.graph.vocabulary import Vocabulary

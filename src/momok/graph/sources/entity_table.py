@@ -19,11 +19,10 @@ from momok.errors import DataError, FormatError
 from momok.graph.findings import FindingLog
 from momok.graph.names import suggest_near_misses
 from momok.graph.sources.columns import simplify_name
-from momok.graph.sources.other_formats import refuse_other_formats
 from momok.graph.sources.pictures import split_paths
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.rdf_terms import compute_decimal_years
-from momok.graph.sources.records import read_record_table
+from momok.graph.sources.records import read_record_table, refuse_other_formats
 from momok.graph.sources.text_tables import LINE, read_text_table
 
 _KEYS = (

@@ -18,9 +18,8 @@ from momok.graph.momok_format import is_momok_folder, read_momok_folder
 from momok.graph.names import make_readable
 from momok.graph.sources import id_folders
 from momok.graph.sources.compressed import is_container, is_member, list_members, name_content
-from momok.graph.sources.other_formats import refuse_other_formats
 from momok.graph.sources.raw import RawGraph
-from momok.graph.sources.records import is_json_table
+from momok.graph.sources.records import is_json_table, refuse_other_formats
 
 _RDF = (".nt", ".ttl", ".rdf", ".owl", ".xml", ".jsonld", ".json", ".nq", ".trig", ".n3")
 _RECORDS = (".parquet", ".pq", ".arrow", ".feather", ".ipc", ".jsonl", ".ndjson")

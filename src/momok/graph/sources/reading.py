@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from momok.errors import DataError
 from momok.graph.catalog import find_entry, find_folder
 from momok.graph.graph import SPLIT_NAMES, SplitName
+from momok.graph.lines import read_lines
+from momok.graph.names import flatten
 from momok.graph.sources.compressed import is_container
 from momok.graph.sources.entity_table import add_entity_table
 from momok.graph.sources.fact_tables import read_table
@@ -24,7 +27,6 @@ from momok.graph.sources.formats import (
 from momok.graph.sources.pictures import add_picture_folder, keep_inside
 from momok.graph.sources.raw import RawGraph, TableOptions, leave_out, merge_sources
 from momok.graph.sources.rdf_terms import RdfOptions
-from momok.graph.sources.text_lists import add_text_lists, is_list_of_labels
 from momok.progress import Progress, no_progress
 
 _BLANK = 16  # bytes: a larger file is no empty split
@@ -209,3 +211,48 @@ def read_facts_file(
         rdf = replace(options.rdf, strict=options.table.strict)
         return read_rdf(path, options=rdf, progress=progress)
     raise DataError(f"{path}: is a file; the format {kind} is that of a folder")
+
+
+def add_text_lists(raw: RawGraph, folder: Path) -> RawGraph:
+    """Add names, descriptions and names of relations as KG-BERT, SimKGC and MKGformer have them.
+
+    Each of the three files has lines of a label, a tab and a text.
+
+    Raises:
+        FormatError: a file is not UTF-8.
+    """
+    names = _read_texts(folder / "entity2text.txt", raw.entities)
+    long = _read_texts(folder / "entity2textlong.txt", raw.entities)
+    kinds = _read_texts(folder / "relation2text.txt", raw.relations)
+    notes = [
+        f"{folder}: texts for {len(found):,} {what}"
+        for found, what in ((names, "names"), (long, "descriptions"), (kinds, "relations"))
+        if found
+    ]
+    return replace(
+        raw,
+        names={**raw.names, **names},
+        descriptions={**raw.descriptions, **long},
+        relation_names={**raw.relation_names, **kinds},
+        notes=[*raw.notes, *notes],
+    )
+
+
+def _read_texts(path: Path, labels: list[str]) -> dict[str, str]:
+    """Read the texts of labels that are known; a file that is not there has none."""
+    if not path.is_file():
+        return {}
+    known = set(labels)
+    pairs = (line.partition("\t") for line in read_lines(path))
+    texts = {label.strip(): flatten(text).strip() for label, _, text in pairs}
+    return {label: text for label, text in texts.items() if text and label in known}
+
+
+def is_list_of_labels(path: Path) -> bool:
+    """Tell a list of labels, one a line, which says nothing of the entities, from a table."""
+    if path.suffix != ".txt" or not path.is_file():
+        return False
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return not any(
+            re.search("[\t,;|]", line) for line, _ in zip(file, range(100), strict=False)
+        )
