@@ -126,7 +126,8 @@ def measure_run(path: Path) -> Iterator[dict[str, Any]]:
     graph = folder.load_graph()
     model, _ = load_model(folder.best_checkpoint, torch.device("cpu"), run=folder.identity)
     rules = Rules.load(folder.rules_file, graph.train)
-    marks = find_leaks(graph.train, graph.test, find_rules(graph.train, graph.num_relations))
+    sizes = graph.num_entities, graph.num_relations
+    marks = find_leaks(graph.train, graph.test, find_rules(graph.train, *sizes), *sizes)
     leaked = np.tile(np.logical_or.reduce(list(marks.values())), 2)
     without = rules.leave_out(Leaks(graph).steps)
     for name, chosen in (("all rules", rules), ("without leaks", without), ("no rules", None)):

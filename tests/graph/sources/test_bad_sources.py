@@ -199,7 +199,7 @@ CASES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "openke: label twice": (
         openke(entity2id="2\na\t0\na\t1\n"),
         "k",
-        "entity2id.txt:3: 'a' has an id already, line 2",
+        "entity2id.txt:3: 'a' has an id already, on line 2",
     ),
     "openke: id twice": (openke(entity2id="2\na\t0\nb\t0\n"), "k", "entity2id.txt:3: the id 0"),
     "openke: a gap": (openke(entity2id="2\na\t0\nb\t2\n"), "k", "and none has the id 1"),
