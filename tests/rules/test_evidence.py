@@ -194,3 +194,13 @@ def test_ids_that_do_not_exist_are_refused() -> None:
         rules.find_evidence(np.array([N]), np.array([0]))
     with pytest.raises(MomokError, match="expected 0 to 5"):
         rules.find_evidence(np.array([0]), np.array([2 * R]))
+
+
+@pytest.mark.parametrize("facts", [[], [(0, 0, 1)]])
+def test_a_graph_that_follows_no_rules_gives_no_evidence(facts: list[Link]) -> None:
+    rules = mine_rules(np.array(facts, dtype=np.int64).reshape(-1, 3), N, R)
+    for queries in ([], [0, 0]):
+        asked = np.array(queries, dtype=np.int64)
+        found = rules.find_evidence(asked, asked)
+        assert (found.rows.shape, found.values.shape) == ((0,), (3, 0))
+    assert rules.ground(0, 1, 1) == []

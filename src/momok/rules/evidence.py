@@ -25,7 +25,7 @@ from momok.rules.links import Links, cut_into_chunks, expand, find_keys
 from momok.rules.table import ANY, KINDS, RuleTable
 
 _CHUNK = 1 << 20  # rows of a join, and sums, at once: some hundred megabytes
-_Bodies: TypeAlias = tuple[Ints, Ints, NDArray[np.float64]]  # queries, numbers of bodies, weights
+_Bodies: TypeAlias = tuple[Ints, Ints, NDArray[np.float64]]  # queries, ascending, bodies, weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,15 +69,20 @@ class EvidenceFinder:
         self._one_step = _Weights(one.relation * D + one.first, one)
         self._two_steps = _Weights((two.relation * D + two.first) * D + two.second, two)
         self._firsts = sort_unique(two.relation * D + two.first)
-        self._ends = _build_matrix(np.ones(len(links.targets)), links.targets, links.step_starts, N)
         # Constant rules by relation and body: see ``list_bodies``.
         step, _ = find_keys(links.step_keys, constant.constant * D + links.reverse(constant.first))
         body = np.where(constant.constant == ANY, S + constant.first, step)
         keys = constant.relation * (S + D) + body
         order = np.argsort(keys, kind="stable")
         self._bodies, starts = np.unique(keys[order], return_index=True)
-        answers, starts = constant.answer[order], np.append(starts, len(keys))
-        self._answers = _build_matrix(constant.weight[order], answers, starts, N)
+        # What bodies conclude: of each step the targets, then of each constant body the answers.
+        L = len(links.targets)
+        self._conclusions = _build_matrix(
+            np.append(np.ones(L), constant.weight[order]),
+            np.append(links.targets, constant.answer[order]),
+            np.concatenate([links.step_starts[:-1], L + starts, [L + len(keys)]]),
+            N,
+        )
         self._body_starts, self._listed = list_bodies(links)
         self._step_relations = links.step_keys % max(D, 1)
         # What a query about each entity takes: the steps of the entities that it is joined with,
@@ -109,30 +114,38 @@ class EvidenceFinder:
         owners, mine = expand(links.starts[heads], links.degrees[heads])
         steps = np.diff(links.first_steps)[heads]
         having, leaving = expand(links.first_steps[heads], steps)
-        said = (
-            (self._weigh_one_step(having, leaving, relations), self._ends),
-            (self._weigh_two_steps(owners, mine, relations), self._ends),
-            (self._weigh_constant(heads, relations), self._answers),
+        sums = self._add_up(
+            B,
+            self._weigh_one_step(having, leaving, relations),
+            self._weigh_two_steps(owners, mine, relations),
+            self._weigh_constant(heads, relations),
         )
+        starts, sizes, totals = sums.indptr, np.diff(sums.indptr), sums.data.astype(np.float32)
+        back = slice(starts[B], starts[2 * B])  # paths of two steps that lead back say nothing
+        to_head = sums.indices[back] == np.repeat(heads.astype(np.int32), sizes[B : 2 * B])
+        totals[back][to_head] = 0.0
+        offsets = np.tile(np.arange(B, dtype=np.int32) * N, len(KINDS))
+        keys = np.repeat(offsets, sizes) + sums.indices
         chosen = np.zeros(B * N, dtype=np.bool_)
-        found = []
-        for kind, (bodies, conclusions) in zip(KINDS, said, strict=True):
-            sums = _multiply(bodies, conclusions, B)
-            sizes, totals = np.diff(sums.indptr), sums.data.astype(np.float32)
-            if kind == "two_steps":
-                totals[sums.indices == np.repeat(heads.astype(np.int32), sizes)] = 0.0
-            keys = np.repeat(np.arange(B, dtype=np.int32) * N, sizes) + sums.indices
-            chosen[keys[_mark_best(sums.indptr, totals, self._candidates)]] = True
-            found.append((keys, totals))
+        chosen[keys[_mark_best(starts, totals, self._candidates)]] = True
         pairs = np.flatnonzero(chosen)
         places = np.empty(B * N, dtype=np.int32)
         places[pairs] = np.arange(len(pairs))
         values = np.zeros((len(KINDS), len(pairs)), dtype=np.float32)
-        for row, (keys, totals) in zip(values, found, strict=True):
-            kept = np.flatnonzero(chosen[keys])
-            row[places[keys[kept]]] = totals[kept]
+        for kind, begin in enumerate(starts[:-1:B]):
+            kept = begin + np.flatnonzero(chosen[keys[begin : starts[(kind + 1) * B]]])
+            values[kind, places[keys[kept]]] = totals[kept]
         rows, columns = np.divmod(pairs, max(N, 1))
         return np.bincount(rows, minlength=B), columns, values
+
+    def _add_up(self, queries: int, *said: _Bodies) -> Any:
+        """Sums by candidate: a sparse matrix whose rows are the queries, once for each kind."""
+        rows = np.concatenate([kind * queries + part[0] for kind, part in enumerate(said)])
+        starts = np.searchsorted(rows, np.arange(len(said) * queries + 1))
+        bodies, weights = (np.concatenate([part[k] for part in said]) for k in (1, 2))
+        weighed = _build_matrix(weights, bodies, starts, self._conclusions.shape[0])
+        weighed.sum_duplicates()
+        return weighed @ self._conclusions
 
     def _weigh_one_step(self, having: Ints, leaving: Ints, relations: Ints) -> _Bodies:
         """Of the steps ``leaving`` the entities of queries ``having`` them."""
@@ -156,9 +169,10 @@ class EvidenceFinder:
         """Of the bodies that hold for entities; each weighs one."""
         begins = self._body_starts[heads]
         owners, places = expand(begins, self._body_starts[heads + 1] - begins)
-        width = len(self._links.step_keys) + 2 * self._links.num_relations
+        steps = len(self._links.step_keys)
+        width = steps + 2 * self._links.num_relations
         bodies, found = find_keys(self._bodies, relations[owners] * width + self._listed[places])
-        return owners[found], bodies[found], np.ones(int(found.sum()))
+        return owners[found], steps + bodies[found], np.ones(int(found.sum()))
 
 
 def _build_matrix(values: NDArray[np.float64], columns: Ints, starts: Ints, size: int) -> Any:
@@ -167,15 +181,6 @@ def _build_matrix(values: NDArray[np.float64], columns: Ints, starts: Ints, size
 
     indices, pointers = columns.astype(np.int32), starts.astype(np.int32)
     return csr_array((values, indices, pointers), shape=(len(starts) - 1, size))
-
-
-def _multiply(bodies: _Bodies, conclusions: Any, queries: int) -> Any:
-    """Sums by candidate of the weights of bodies: a sparse matrix of so many queries."""
-    from scipy.sparse import coo_array
-
-    rows, numbers, weights = bodies
-    places = rows.astype(np.int32), numbers.astype(np.int32)
-    return coo_array((weights, places), shape=(queries, conclusions.shape[0])).tocsr() @ conclusions
 
 
 def _mark_best(starts: Ints, values: FloatMatrix, limit: int) -> NDArray[np.bool_]:
