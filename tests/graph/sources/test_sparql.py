@@ -14,13 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from momok.errors import DataError, FormatError, MomokError
+from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.rdf_terms import RdfOptions
-from momok.graph.sources.sparql import RequestLimits, parse_query, read_sparql
+from momok.graph.sources.sparql import SparqlSource, parse_query, read_sparql
 
 E = "http://example.org/"
 FACTS = 250
@@ -35,6 +37,10 @@ PREFIX e: <{E}>  # where {{ the facts are
 SELECT ?head ?relation ?tail WHERE {{ ?head ?relation ?tail FILTER(?relation != e:nothing) }}
 """
 CONSTRUCT = f"CONSTRUCT {{ ?a <{E}near> ?b }} WHERE {{ ?a <{E}next> ?b }}"
+
+
+def read(url: str, query: str, options: RdfOptions | None = None, **asked: Any) -> RawGraph:
+    return read_sparql(SparqlSource(url, query, **asked), options=options)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +88,7 @@ def wait_for(address: str) -> None:
 @pytest.mark.parametrize("page", [None, 100, 1000])
 def test_select_from_a_real_server(endpoint: str, page: int | None) -> None:
     ordered = SELECT + ("ORDER BY ?head ?relation ?tail" if page else "")
-    raw = read_sparql(endpoint, ordered, page=page)
+    raw = read(endpoint, ordered, page=page)
     assert len(raw.entities) == FACTS + 1
     assert raw.relations == [E + "next"]
     facts = {(raw.entities[h], raw.entities[t]) for h, _, t in raw.triples["all"]}
@@ -95,19 +101,19 @@ def test_select_from_a_real_server(endpoint: str, page: int | None) -> None:
 @pytest.mark.parametrize("page", [None, 100])
 def test_construct_from_a_real_server(endpoint: str, page: int | None) -> None:
     query = CONSTRUCT + (" ORDER BY ?a" if page else "")
-    raw = read_sparql(endpoint, query, page=page)
+    raw = read(endpoint, query, page=page)
     assert raw.relations == [E + "near"]
     assert len(raw.triples["all"]) == FACTS
 
 
 def test_languages_and_long_queries(endpoint: str) -> None:
     query = SELECT + "#" + "x" * 5000  # too long for an address: sent as a form
-    raw = read_sparql(endpoint, query, options=RdfOptions(languages=("de",)))
+    raw = read(endpoint, query, options=RdfOptions(languages=("de",)))
     assert raw.names[f"{E}e0"] == "Ding 0"
 
 
 def test_pages_without_an_order_are_told(endpoint: str) -> None:
-    raw = read_sparql(endpoint, SELECT, page=500)
+    raw = read(endpoint, SELECT, page=500)
     assert "without ORDER BY" in raw.notes[0]
 
 
@@ -122,7 +128,7 @@ def test_pages_without_an_order_are_told(endpoint: str) -> None:
 )
 def test_what_a_real_server_refuses_or_lacks(endpoint: str, query: str, expected: str) -> None:
     with pytest.raises(MomokError, match=expected) as caught:
-        read_sparql(endpoint, query)
+        read(endpoint, query)
     assert "\n" not in str(caught.value)
 
 
@@ -160,7 +166,7 @@ def test_queries_are_understood(query: str, form: str, limited: bool, ordered: b
 )
 def test_queries_that_give_no_triples(query: str, expected: str) -> None:
     with pytest.raises(DataError, match=expected):
-        read_sparql("http://127.0.0.1:9/", query)
+        read("http://127.0.0.1:9/", query)
 
 
 @pytest.mark.parametrize(
@@ -179,15 +185,15 @@ def test_queries_that_give_no_triples(query: str, expected: str) -> None:
 )
 def test_addresses_that_are_not_asked(url: str, expected: str) -> None:
     with pytest.raises(DataError, match=expected) as caught:
-        read_sparql(url, CONSTRUCT)
+        read(url, CONSTRUCT)
     assert "secret" not in str(caught.value)
 
 
 def test_pages_of_a_query_with_a_limit() -> None:
     with pytest.raises(DataError, match="LIMIT or OFFSET of its own"):
-        read_sparql("http://127.0.0.1:9/", CONSTRUCT + " LIMIT 5", page=10)
+        read("http://127.0.0.1:9/", CONSTRUCT + " LIMIT 5", page=10)
     with pytest.raises(DataError, match="pages of 0 rows"):
-        read_sparql("http://127.0.0.1:9/", CONSTRUCT, page=0)
+        read("http://127.0.0.1:9/", CONSTRUCT, page=0)
 
 
 # --- a server that misbehaves --------------------------------------------------------------------
@@ -293,7 +299,7 @@ JSON_TYPE = "application/sparql-results+json"
 TABLE = json.dumps(
     {"head": {"vars": ["head", "relation", "tail"]}, "results": {"bindings": ROWS}}
 ).encode()
-LIMITS = RequestLimits(silence=0.5, seconds=0.8, size=100_000)
+LIMITS = {"silence": 0.5, "seconds": 0.8, "size": 100_000}
 BOMB = b'<!DOCTYPE s [<!ENTITY a "x"><!ENTITY b "&a;&a;">]><sparql>&b;</sparql>'
 
 FAULTS: dict[str, tuple[str, Reply, str]] = {
@@ -342,7 +348,7 @@ def test_a_faulty_server_is_told_in_one_line(serve: Callable[[Reply], str], faul
     form, reply, expected = FAULTS[fault]
     url = serve(reply)
     with pytest.raises(MomokError, match=expected) as caught:
-        read_sparql(url, CONSTRUCT if form == "C" else SELECT, limits=LIMITS)
+        read(url, CONSTRUCT if form == "C" else SELECT, **LIMITS)
     assert "\n" not in str(caught.value)
 
 
@@ -351,11 +357,11 @@ def test_nobody_listens() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with pytest.raises(DataError, match="cannot be reached: Connection refused"):
-        read_sparql(f"http://127.0.0.1:{port}/", CONSTRUCT)
+        read(f"http://127.0.0.1:{port}/", CONSTRUCT)
 
 
 def test_answers_in_chunks_are_whole(serve: Callable[[Reply], str]) -> None:
-    raw = read_sparql(serve(answer_in_chunks(TABLE, JSON_TYPE)), SELECT, limits=LIMITS)
+    raw = read(serve(answer_in_chunks(TABLE, JSON_TYPE)), SELECT, **LIMITS)
     assert len(raw.triples["all"]) == 50
 
 
@@ -369,7 +375,7 @@ def test_a_redirect_to_the_same_server_is_followed(
         asked.append(handler.path)
         (answer(NT) if handler.path.startswith("/moved") else redirect("/moved"))(handler)
 
-    raw = read_sparql(serve(reply), query)
+    raw = read(serve(reply), query)
     assert len(raw.triples["all"]) == 50
     assert len(asked) == 2
 
@@ -381,7 +387,7 @@ def test_rows_that_are_no_triples_are_counted(serve: Callable[[Reply], str]) -> 
         {**ROWS[0], "relation": {"type": "literal", "value": "x"}},
     ]
     table = {"head": {"vars": ["head", "relation", "tail"]}, "results": {"bindings": rows}}
-    raw = read_sparql(serve(answer(json.dumps(table).encode(), JSON_TYPE)), SELECT)
+    raw = read(serve(answer(json.dumps(table).encode(), JSON_TYPE)), SELECT)
     assert [(f.kind, f.count) for f in raw.findings] == [("no-triple", 2)]
 
 
@@ -395,17 +401,17 @@ def test_an_endpoint_that_gives_less_than_was_asked_for(serve: Callable[[Reply],
                  "results": {"bindings": ROWS[offset : offset + 15]}}  # fmt: skip
         answer(json.dumps(table).encode(), JSON_TYPE)(handler)
 
-    assert len(read_sparql(serve(reply), SELECT, page=20).triples["all"]) == 50
+    assert len(read(serve(reply), SELECT, page=20).triples["all"]) == 50
 
 
 def test_an_endpoint_that_does_not_heed_pages(serve: Callable[[Reply], str]) -> None:
     with pytest.raises(DataError, match="gives the same page again at OFFSET 50"):
-        read_sparql(serve(answer(TABLE, JSON_TYPE)), SELECT, page=100)
+        read(serve(answer(TABLE, JSON_TYPE)), SELECT, page=100)
 
 
 def test_an_endpoint_that_says_it_gives_no_more(serve: Callable[[Reply], str]) -> None:
     reply = answer(TABLE, JSON_TYPE, X_SPARQL_MaxRows="50")
-    raw = read_sparql(serve(reply), SELECT)
+    raw = read(serve(reply), SELECT)
     assert [(f.kind, f.count) for f in raw.findings] == [("cut-short", 50)]
 
 
@@ -420,12 +426,12 @@ def test_tables_in_other_formats(serve: Callable[[Reply], str], kind: str) -> No
                "tsv": ("text/tab-separated-values", ox.QueryResultsFormat.TSV)}  # fmt: skip
     media_type, format_ = formats[kind]
     content = found.serialize(format=format_)
-    assert len(read_sparql(serve(answer(content, media_type)), SELECT).triples["all"]) == 50
+    assert len(read(serve(answer(content, media_type)), SELECT).triples["all"]) == 50
 
 
 def test_the_error_is_of_the_right_kind(serve: Callable[[Reply], str]) -> None:
     with pytest.raises(FormatError):
-        read_sparql(serve(answer(b"<html>", "text/html")), CONSTRUCT)
+        read(serve(answer(b"<html>", "text/html")), CONSTRUCT)
 
 
 def test_a_graph_is_built_from_a_real_server(endpoint: str, tmp_path: Path) -> None:
@@ -446,6 +452,6 @@ def test_a_graph_is_built_from_a_real_server(endpoint: str, tmp_path: Path) -> N
 def test_pictures_of_an_endpoint_are_addresses(serve: Callable[[Reply], str]) -> None:
     image = "<http://schema.org/image>"
     content = NT + f'<{E}a> {image} "/etc/passwd", "file:///x", <http://x.org/a.png> .\n'.encode()
-    raw = read_sparql(serve(answer(content, "text/turtle")), CONSTRUCT)
+    raw = read(serve(answer(content, "text/turtle")), CONSTRUCT)
     assert raw.pictures == {E + "a": ["http://x.org/a.png"]}
     assert [(f.kind, f.count) for f in raw.findings] == [("picture", 2)]

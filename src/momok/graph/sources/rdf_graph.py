@@ -46,7 +46,6 @@ def build_raw_graph(
     collection: Collection,
     faults: FaultLog,
     place_picture: Callable[[str], str | None],
-    notes: Iterable[str] = (),
 ) -> RawGraph:
     """Make the graph of a source.
 
@@ -54,7 +53,6 @@ def build_raw_graph(
         collection: what was gathered.
         faults: the statements that could not be read.
         place_picture: gives the path or URL that a statement means, None for one left out.
-        notes: what was taken for what.
 
     Raises:
         FormatError: there is no fact; or reading is strict and a number is none.
@@ -96,7 +94,6 @@ def build_raw_graph(
             for attribute, values in numbers.items()
         },
         findings=_report(collection, faults),
-        notes=list(notes),
     )
 
 

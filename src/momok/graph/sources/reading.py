@@ -26,28 +26,13 @@ from momok.graph.sources.formats import (
 )
 from momok.graph.sources.pictures import add_picture_folder, keep_inside
 from momok.graph.sources.raw import RawGraph, TableOptions, leave_out, merge_sources
+from momok.graph.sources.rdf import read_rdf
 from momok.graph.sources.rdf_terms import RdfOptions
+from momok.graph.sources.sparql import SparqlSource, read_sparql
 from momok.progress import Progress, no_progress
 
 _BLANK = 16  # bytes: a larger file is no empty split
 Part = tuple[SplitName | None, RawGraph]
-
-
-@dataclass(frozen=True)
-class SparqlSource:
-    """A SPARQL endpoint and what to ask it (see ``sparql.read_sparql``).
-
-    Attributes:
-        url: its address.
-        query: CONSTRUCT, or SELECT with ``?head``, ``?relation`` and ``?tail``.
-        page: rows to ask for at once; None for all.
-        timeout: seconds without a byte.
-    """
-
-    url: str
-    query: str
-    page: int | None = None
-    timeout: float = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,18 +90,8 @@ def read_sources(
             parts.append((split, read_facts_file(path, options, progress)))
             roots.append(path.parent)
     if options.sparql is not None:
-        from momok.graph.sources.sparql import RequestLimits, read_sparql
-
-        asked = options.sparql
-        read = read_sparql(
-            asked.url,
-            asked.query,
-            options=replace(options.rdf, strict=options.table.strict),
-            page=asked.page,
-            limits=RequestLimits(silence=asked.timeout),
-            progress=progress,
-        )
-        parts.append((None, read))
+        rdf = replace(options.rdf, strict=options.table.strict)
+        parts.append((None, read_sparql(options.sparql, options=rdf, progress=progress)))
     if not parts:
         raise DataError("there is nothing to build from: name a file or folder, or give --train")
     progress("merging", 0, 0)
@@ -206,8 +181,6 @@ def read_facts_file(
     if kind == "table":
         return read_table(path, options.table)
     if kind == "rdf":
-        from momok.graph.sources.rdf import read_rdf
-
         rdf = replace(options.rdf, strict=options.table.strict)
         return read_rdf(path, options=rdf, progress=progress)
     raise DataError(f"{path}: is a file; the format {kind} is that of a folder")

@@ -53,16 +53,23 @@ _OPAQUE = re.compile(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class RequestLimits:
-    """What an endpoint may take and give.
+@dataclass(frozen=True)
+class SparqlSource:
+    """A SPARQL endpoint, what to ask it, and what it may take and give.
 
     Attributes:
+        url: its address.
+        query: CONSTRUCT or DESCRIBE, or SELECT with ``?head``, ``?relation`` and ``?tail``.
+        page: rows asked for at once, where the endpoint does not give all; the query then has no
+            LIMIT of its own, and should have an ORDER BY.
         silence: seconds without a byte.
         seconds: for one answer in all.
         size: bytes of one answer.
     """
 
+    url: str
+    query: str
+    page: int | None = None
     silence: float = 60
     seconds: float = 3600
     size: int = 16 << 30
@@ -95,12 +102,9 @@ def parse_query(text: str) -> tuple[str, set[str]]:
 
 
 def read_sparql(
-    url: str,
-    query: str,
+    source: SparqlSource,
     *,
     options: RdfOptions | None = None,
-    page: int | None = None,
-    limits: RequestLimits | None = None,
     progress: Progress = no_progress,
 ) -> RawGraph:
     """Read a graph from a SPARQL endpoint.
@@ -108,42 +112,35 @@ def read_sparql(
     What the triples mean is told as for a file (see ``read_rdf``). The answer is read as it comes;
     one that breaks off is an error.
 
-    Args:
-        url: the address of the endpoint.
-        query: CONSTRUCT or DESCRIBE, or SELECT with ``?head``, ``?relation`` and ``?tail``.
-        options: languages and meanings of properties.
-        page: rows asked for at once, where the endpoint does not give all; the query then has no
-            LIMIT of its own, and should have an ORDER BY.
-        limits: of time and size, for each page.
-        progress: is told of what is done.
-
     Raises:
         DataError: the address or query is none, or the endpoint refuses, fails or gives too much.
         FormatError: the answer is none of a SPARQL endpoint, malformed or ends early.
         MissingExtraError: the parser is not installed.
     """
-    _check_address(url)
+    _check_address(source.url)
     import_pyoxigraph()
-    form, words = parse_query(query)
-    if page is not None and not words.isdisjoint(("LIMIT", "OFFSET")):
+    form, words = parse_query(source.query)
+    if source.page is not None and not words.isdisjoint(("LIMIT", "OFFSET")):
         raise DataError("the query has a LIMIT or OFFSET of its own; leave it or the pages out")
-    if page is not None and page < 1:
-        raise DataError(f"pages of {page} rows: expected 1 or more")
+    if source.page is not None and source.page < 1:
+        raise DataError(f"pages of {source.page} rows: expected 1 or more")
     collection = Collection(options or RdfOptions())
-    endpoint = _Endpoint(url, form, limits or RequestLimits(), collection)
-    if page is None:
-        endpoint.read(query)
+    endpoint = _Endpoint(source, form, collection)
+    if source.page is None:
+        endpoint.read(source.query)
     else:
-        endpoint.read_pages(query, page, progress)
+        endpoint.read_pages(source.page, progress)
     progress(f"reading {endpoint.host}", collection.statements, 0)
-    note = f"{url}: {form}, {collection.statements:,} statements"
-    if page and "ORDER" not in words:
-        note += "; without ORDER BY, pages may repeat some and miss others"
-    faults = FaultLog(endpoint.host, collection.options.strict)
     # A picture must be on the web: an endpoint has no business with files of this machine.
     raw = build_raw_graph(
-        collection, faults, lambda x: x if x.startswith(("http://", "https://")) else None, [note]
+        collection,
+        FaultLog(endpoint.host, collection.options.strict),
+        lambda picture: picture if picture.startswith(("http://", "https://")) else None,
     )
+    note = f"{source.url}: {form}, {collection.statements:,} statements"
+    if source.page and "ORDER" not in words:
+        note += "; without ORDER BY, pages may repeat some and miss others"
+    raw.notes.append(note)
     raw.findings.extend(endpoint.findings)
     return raw
 
@@ -166,18 +163,18 @@ def _check_address(url: str) -> None:
 class _Endpoint:
     """Asks an endpoint, and reads its answers into a collection."""
 
-    def __init__(self, url: str, form: str, limits: RequestLimits, collection: Collection) -> None:
-        self.url, self.form, self.collection = url, form, collection
-        self.host = urlsplit(url).hostname or url
+    def __init__(self, source: SparqlSource, form: str, collection: Collection) -> None:
+        self.source, self.form, self.collection = source, form, collection
+        self.url = source.url
+        self.host = urlsplit(source.url).hostname or source.url
         self.findings: list[Finding] = []
-        self._limits = limits
-        self._faults = FaultLog(url, strict=True)
+        self._faults = FaultLog(source.url, strict=True)
 
-    def read_pages(self, query: str, page: int, progress: Progress) -> None:
+    def read_pages(self, page: int, progress: Progress) -> None:
         """Ask for page after page until one is empty: it may give less than was asked for."""
         offset, last = 0, b""
         while True:
-            rows, digest = self.read(f"{query}\nLIMIT {page} OFFSET {offset}")
+            rows, digest = self.read(f"{self.source.query}\nLIMIT {page} OFFSET {offset}")
             if not rows:
                 return
             if digest == last:
@@ -192,7 +189,7 @@ class _Endpoint:
     def read(self, text: str) -> tuple[int, bytes]:
         """Ask a query and read its answer; give its number of rows or triples, and its hash."""
         types = _TABLE_TYPES if self.form == "SELECT" else _GRAPH_TYPES
-        deadline = time.monotonic() + self._limits.seconds
+        deadline = time.monotonic() + self.source.seconds
         requests = import_extra("requests", "fetch", "asking a SPARQL endpoint")
         with requests.Session() as session:
             session.headers = {
@@ -261,7 +258,7 @@ class _Endpoint:
         """Send a query (SPARQL 1.1 Protocol); give its answer."""
         import requests
 
-        url, limits = self.url, self._limits
+        url, limits = self.url, self.source
         try:
             return _follow(session, url, query, min(limits.silence, limits.seconds))
         except requests.Timeout:
@@ -275,7 +272,7 @@ class _Endpoint:
         """Open the content of an answer, which is counted, timed and hashed as it is read."""
         from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-        url, limits, count = self.url, self._limits, 0
+        url, limits, count = self.url, self.source, 0
         status = response.status_code
         if status != 200:
             raise DataError(f"{url}: answers {status} {response.reason}{_quote(response)}")
