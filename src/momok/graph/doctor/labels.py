@@ -10,9 +10,11 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from momok.arrays import Ints
 from momok.graph.doctor.report import Problem, Severity, count_problem, format_count
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.sources.columns import count_known_names
+from momok.graph.triples import Triples
 from momok.progress import Progress
 
 _INVISIBLE = re.compile(
@@ -184,6 +186,14 @@ def check_relations(graph: MultimodalGraph) -> Iterator[Problem]:
         examples=(example for _, example in sorted(lone, reverse=True)),
         remedy="momok data build --leave-out RELATION, if they are links, codes or the like",
     )
+    yield from _check_mixed_columns(graph, facts, sizes, degrees)
+
+
+def _check_mixed_columns(
+    graph: MultimodalGraph, facts: Triples, sizes: Ints, degrees: Ints
+) -> Iterator[Problem]:
+    """Find relations that are another column, and headers that became facts."""
+    labels = graph.entities.labels
     single = int((sizes == 1).sum())
     if graph.num_relations >= _ENOUGH and single > graph.num_relations / 2:
         yield from count_problem(

@@ -7,6 +7,7 @@ running them, ``matching`` finds whose vector is whose.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -19,6 +20,7 @@ from momok.graph.feature_files import FeatureManifest, check_modality_name
 from momok.graph.feature_import.files import open_vectors
 from momok.graph.feature_import.matching import (
     Assignment,
+    PublishedFile,
     assign_keys,
     assign_rows,
     build_resolver,
@@ -70,41 +72,33 @@ def read_features(
     Args:
         path: ``.npy .npz .pt .pth .bin .pkl .safetensors .h5 .csv .tsv .parquet``.
         entities: the entities of the graph, in its order.
-        modality: its name; that of a published file is known.
-        order: rows are in the order of the graph's entities; may be left out where the file has
-            labels for keys, or is a published one that is known by its name.
+        modality: its name, for files that are not known by theirs.
+        order: rows are in the order of the graph's entities; needed where nothing names them.
         labels: a file with the label of each row, or an entity2id.txt.
         links: which key means which label, where keys are of another source.
         zeros_absent: vectors of zeros alone stand for entities without one.
-        made_by: what made the vectors, for the manifest.
-        graph_name: the graph's name, compared with the one in a published file's name.
+        made_by: what made the vectors.
+        graph_name: compared with the one in a published file's name.
 
     Raises:
-        FeatureError: the file is corrupt, hostile or of another form; rows do not fit the
-            entities; a value is NaN or infinite; or what must be said was not.
+        FeatureError: the file is corrupt, hostile or does not fit; or what must be said was not.
         MissingExtraError: the format needs a package that is not installed.
     """
     published, named_graph = recognise(path.name) or (None, "")
-    modality = modality or (published.modality if published else None)
-    if modality is None:
-        raise FeatureError(f"{path}: what are these vectors of? Give --modality, as in image")
-    check_modality_name(modality)
+    modality = _settle_modality(path, modality, published)
     if order is None:
         _check_graph(path, named_graph, graph_name)
     with open_vectors(path) as vectors:  # which puts the path before a message
         settled = _settle_order(vectors, order, labels, is_known=published is not None)
-        assumed = [f"a file of {published.origin}: {published.about}"] if published else []
-        assumed += vectors.notes
-        if settled == "entity2id":
-            first, last = entities.labels[0], entities.labels[-1]
-            assumed.append(f"row 1 is {first!r}, row {len(entities):,} is {last!r}")
         prefix = published.key_prefix if published else ""
         found = _assign(vectors, settled, entities, labels=labels, links=links, prefix=prefix)
         _check_values(found, entities)
-        zeros = found.present & ~found.matrix.any(axis=1)
-        present = found.present & ~zeros if zeros_absent else found.present
+        has_numbers = found.matrix.any(axis=1)
+        present = found.present & has_numbers if zeros_absent else found.present
         if not present.any():
             raise FeatureError("all of its vectors are zeros")
+    imported, lost = int(present.sum()), len(found.unmatched)
+    assumed = [*_list_assumptions(published, vectors, settled, entities)]
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     manifest = FeatureManifest(
@@ -113,18 +107,33 @@ def read_features(
         encoder=made_by or (f"published by {published.origin}" if published else "imported"),
         settings={"file": path.name, "sha256": sha256, "order": settled, "assumed": assumed},
         created=date.today().isoformat(),
-        counts={
-            "entities": len(entities),
-            "imported": int(present.sum()),
-            "unmatched": len(found.unmatched),
-        },
+        counts={"entities": len(entities), "imported": imported, "unmatched": lost},
     )
     return FeatureImport(
         Features(found.matrix, present, manifest, found.unmatched),
         tuple(assumed),
-        0 if zeros_absent else int(zeros.sum()),
+        int((present & ~has_numbers).sum()),
         found.averaged,
     )
+
+
+def _settle_modality(path: Path, given: str | None, published: PublishedFile | None) -> str:
+    modality = given or (published.modality if published else None)
+    if modality is None:
+        raise FeatureError(f"{path}: what are these vectors of? Give --modality, as in image")
+    check_modality_name(modality)
+    return modality
+
+
+def _list_assumptions(
+    published: PublishedFile | None, vectors: Vectors, order: Order, entities: Vocabulary
+) -> Iterator[str]:
+    if published:
+        yield f"a file of {published.origin}: {published.about}"
+    yield from vectors.notes
+    if order == "entity2id":
+        first, last = entities.labels[0], entities.labels[-1]
+        yield f"row 1 is {first!r}, row {len(entities):,} is {last!r}"
 
 
 def _check_graph(path: Path, named: str, graph_name: str) -> None:

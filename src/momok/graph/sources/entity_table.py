@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,12 +69,8 @@ def add_entity_table(
     counted; of several rows of a label the first counts. Picture paths are taken as relative to the
     table's folder.
 
-    Args:
-        raw: the facts.
-        path: the table.
-        chosen: the columns that are the ``key``, ``name`` or ``description``; others are found.
-        encoding: of the text; None for UTF-8.
-        strict: lines that cannot be used are errors.
+    The columns ``chosen`` are the ``key``, ``name`` or ``description``; others are found. Strict,
+    lines that cannot be used are errors.
 
     Raises:
         DataError: the file is missing or cannot be read, or a chosen column is not there.
@@ -88,7 +84,11 @@ def add_entity_table(
             near = suggest_near_misses(column, frame.columns)
             raise DataError(f"{path}: {_OPTIONS[role]} {column!r}: there is no such column{near}")
     key, matched = _find_key(frame, raw, path, chosen.get("key"))
+    of_all = f"{matched:,} of the {len(raw.entities):,} entities of the facts"
+    taken = [f"entities by column {key!r}, which names {of_all}"]
     nameless = [name for name in frame.columns if name.startswith(_NAMELESS) and name != key]
+    if nameless:
+        taken.append(f"without a name and left out: {', '.join(map(str.strip, nameless))}")
     frame = frame.drop(nameless)
     others = [name for name in frame.columns if name not in (LINE, key)]
     roles = _find_roles(others) | {r: name for r, name in chosen.items() if r != "key"}
@@ -99,33 +99,8 @@ def add_entity_table(
         label: [text if "://" in text else str(path.parent / text) for text in split_paths(cell)]
         for label, cell in texts.get("picture", {}).items()
     }
-    numbers: dict[str, dict[str, float]] = {}
-    attributes: dict[str, dict[str, str]] = {}
-    for column in others:
-        if column not in roles.values() and (frame[column] != "").any():
-            is_code = _CODE.search(simplify_name(column))
-            values = None if is_code else _parse_numbers(frame, key, column, path, log)
-            if values is None:
-                attributes[column] = _collect(frame, key, column)
-            else:
-                numbers[column] = values
-    note = (
-        f"{path.name}: entities by column {key!r}, which names {matched:,} of the "
-        f"{len(raw.entities):,} entities of the facts"
-    )
-    note += "".join(f"; {role}: {column!r}" for role, column in roles.items())
-    note += f"; numbers: {', '.join(map(repr, numbers))}" if numbers else ""
-    note += f"; kept as texts: {', '.join(map(repr, attributes))}" if attributes else ""
-    note += (
-        f"; without a name and left out: {', '.join(map(str.strip, nameless))}" if nameless else ""
-    )
-    notes = [note]
-    for role in ("name", "description"):
-        if role not in roles and attributes:
-            notes.append(
-                f"{path.name}: NO COLUMN IS TAKEN AS THE {role.upper()} of the entities; if one of "
-                f"{', '.join(map(repr, attributes))} is: {_OPTIONS[role]} COLUMN"
-            )
+    further = [c for c in others if c not in roles.values() and (frame[c] != "").any()]
+    numbers, attributes = _sort_columns(frame, key, further, path, log)
     return replace(
         raw,
         names={**raw.names, **texts.get("name", {})},
@@ -135,8 +110,45 @@ def add_entity_table(
         numbers={**raw.numbers, **numbers},
         attributes={**raw.attributes, **attributes},
         findings=[*raw.findings, *log.findings],
-        notes=[*raw.notes, *notes],
+        notes=[*raw.notes, *_describe(path, taken, roles, numbers, attributes)],
     )
+
+
+def _sort_columns(
+    frame: pl.DataFrame, key: str, columns: Sequence[str], path: Path, log: FindingLog
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, str]]]:
+    """Read columns of numbers and of other texts."""
+    numbers: dict[str, dict[str, float]] = {}
+    texts: dict[str, dict[str, str]] = {}
+    for column in columns:
+        is_code = _CODE.search(simplify_name(column))
+        values = None if is_code else _parse_numbers(frame, key, column, path, log)
+        if values is None:
+            texts[column] = _collect(frame, key, column)
+        else:
+            numbers[column] = values
+    return numbers, texts
+
+
+def _describe(
+    path: Path,
+    taken: Sequence[str],
+    roles: Mapping[str, str],
+    numbers: Collection[str],
+    texts: Collection[str],
+) -> Iterator[str]:
+    """Say what each column was taken for."""
+    parts = [*taken, *(f"{role}: {column!r}" for role, column in roles.items())]
+    for what, columns in (("numbers", numbers), ("kept as texts", texts)):
+        if columns:
+            parts.append(f"{what}: {', '.join(map(repr, columns))}")
+    yield f"{path.name}: {'; '.join(parts)}"
+    for role in ("name", "description"):
+        if role not in roles and texts:
+            yield (
+                f"{path.name}: NO COLUMN IS TAKEN AS THE {role.upper()} of the entities; if one of "
+                f"{', '.join(map(repr, texts))} is: {_OPTIONS[role]} COLUMN"
+            )
 
 
 def _read(path: Path, raw: RawGraph, log: FindingLog, encoding: str | None) -> pl.DataFrame:
