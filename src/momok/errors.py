@@ -1,6 +1,10 @@
 """The exceptions of momok.
 
 A message says what was found, where (file and line), what was expected and what to do.
+
+What reads a file raises ``DataError`` where it is missing or cannot be read and ``FormatError``
+where it does not follow its format; what writes one, ``StorageError`` where the disk refuses; what
+needs an optional package, ``MissingExtraError``. Docstrings of inner functions name what else.
 """
 
 from __future__ import annotations

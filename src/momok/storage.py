@@ -61,7 +61,6 @@ def write_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
     Raises:
         DataError: ``path`` exists, is not an empty folder, and is not to be overwritten.
-        StorageError: the disk refused.
     """
     if path.exists() and not overwrite and not (path.is_dir() and not any(path.iterdir())):
         raise DataError(f"{path}: exists already; remove it or choose another folder")
@@ -149,11 +148,7 @@ def write_through(path: Path, content: bytes) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a log, all of it or nothing.
-
-    Raises:
-        StorageError: the disk refused.
-    """
+    """Add a line to a log, all of it or nothing."""
     size = None
     with _report_refusal(path):
         try:
@@ -172,9 +167,6 @@ def lock_file(path: Path) -> Iterator[bool]:
     """Hold a lock by a file while the block runs; gives False where another process holds it.
 
     The system lets go of it when the process ends, however it ends.
-
-    Raises:
-        StorageError: the disk refused.
     """
     lock, mine = FileLock(path, blocking=False), True
     with _report_refusal(path):
@@ -202,11 +194,7 @@ def settle_file(path: Path) -> int:
 
 
 def share_file(path: Path) -> None:
-    """Give a file the rights of any other new file: some writers make theirs for the owner alone.
-
-    Raises:
-        OSError: the disk refused.
-    """
+    """Give a file the rights of any other new file: some writers give theirs to the owner alone."""
     if os.name == "posix":
         mask = os.umask(0)
         os.umask(mask)
@@ -214,10 +202,6 @@ def share_file(path: Path) -> None:
 
 
 def truncate_file(path: Path, size: int) -> None:
-    """Cut a log back to its first ``size`` bytes.
-
-    Raises:
-        StorageError: the disk refused.
-    """
+    """Cut a log back to its first ``size`` bytes."""
     with _report_refusal(path, "cut back"):
         os.truncate(path, size)

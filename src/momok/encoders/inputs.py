@@ -68,8 +68,6 @@ class Entities:
     """The N entities of a graph.
 
     Attributes:
-        folder: where the graph lies.
-        labels: the labels.
         names: display names, made from the label where none is given.
         named: whether a name other than the label is given.
         columns: further columns of texts, ``description`` among them, blank where there is none.
@@ -136,13 +134,9 @@ class Inputs:
     """The items of those n entities that have any.
 
     Attributes:
-        kind: texts, pictures or numbers.
-        folder: the folder of the graph.
-        labels: of all entities.
         rows: the n entities with something to encode, ascending ``[n]``.
         items: one or several of each of them: texts, picture files, or rows of numbers.
         fingerprint: sha256 of the labels and of all that is to be encoded.
-        settings: what was chosen, for the manifest.
         problems: entities that have nothing to encode.
     """
 
@@ -203,7 +197,6 @@ def read_text_inputs(entities: Entities, fields: Sequence[str]) -> Inputs:
     """Read the texts of a graph's entities, put together from columns.
 
     Args:
-        entities: the entities of the graph.
         fields: ``name``, ``description`` or another column of entities.tsv, in this order. A part
             that repeats what stands before it is left out.
 
@@ -301,7 +294,6 @@ def read_numeric_inputs(entities: Entities) -> tuple[Inputs, NumberTable]:
 
     Raises:
         FeatureError: there are none.
-        FormatError: numbers.tsv is malformed.
     """
     numbers = read_numbers(entities.folder)
     ids = {label: row for row, label in enumerate(entities.labels)}

@@ -32,10 +32,8 @@ class Part:
     """Vectors of the entities at positions ``start`` to ``stop``.
 
     Attributes:
-        start: the first position.
         vectors: ``[stop - start, d]``.
         items: how many items each vector is the mean of ``[stop - start]``; 0: there is none.
-        problems: what could not be read.
     """
 
     start: int
@@ -55,7 +53,6 @@ def open_parts(folder: Path, job: Mapping[str, Any], restart: bool) -> Iterator[
 
     Raises:
         FeatureError: what the folder holds belongs to another job, or another process is at it.
-        StorageError: the disk refused.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -122,11 +119,7 @@ class FinishedParts:
         seconds: float,
         progress: Callable[[int, int], None],
     ) -> None:
-        """Put parts on disk every few seconds; they end where batches end, wherever it is stopped.
-
-        Raises:
-            StorageError: the disk refused.
-        """
+        """Put parts on disk every few seconds; they end where batches end, wherever that is."""
         waiting: list[Part] = []
         kept_at = time.monotonic()
         progress(self.done, total)

@@ -109,12 +109,7 @@ def load_model(auto_class: Any, folder: Path, *, unused: tuple[str, ...]) -> Any
     would be noise that differs from run to run, so it is an error here.
 
     Args:
-        auto_class: the class of transformers to load with.
-        folder: the model.
         unused: parts of names of weights that encoding does not use, which may lack.
-
-    Raises:
-        FeatureError: weights are missing.
     """
     with silence_library():
         model, report = auto_class.from_pretrained(

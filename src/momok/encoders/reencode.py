@@ -47,13 +47,11 @@ class Reencoder:
     """The encoder of a modality, for texts or pictures that the graph did not have.
 
     Attributes:
-        kind: what it reads.
         remark: what differs from what made the graph's vectors and may matter little; "" if
             nothing does.
 
     Raises:
         FeatureError: nothing here makes such vectors, or it is not what made those of the graph.
-        MissingExtraError: a package that it needs is not installed.
     """
 
     def __init__(self, manifest: FeatureManifest) -> None:
@@ -73,10 +71,6 @@ class Reencoder:
 
     def encode_text(self, name: str, text: str) -> FloatMatrix:
         """Encode the text of an entity, put together as the graph's were: ``[d]``.
-
-        Args:
-            name: its name, "" where there is none.
-            text: a longer text about it.
 
         Raises:
             FeatureError: there is nothing to encode.
@@ -113,11 +107,7 @@ class Reencoder:
         return bool(name.strip()) and not whole and "description" not in self._fields
 
     def encode_pictures(self, paths: Sequence[Path]) -> FloatMatrix:
-        """Encode the pictures of an entity: ``[d]``, the mean over them.
-
-        Raises:
-            FeatureError: one cannot be read.
-        """
+        """Encode the pictures of an entity: ``[d]``, the mean over them."""
         pictures = []
         with ignore_picture_warnings():
             for path in paths:

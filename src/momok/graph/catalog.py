@@ -82,8 +82,6 @@ def open_folder(
     """Read a graph by its name or from a folder, split as published, and give its folder.
 
     Args:
-        source: as for ``load_graph``.
-        strict: as for ``load_graph``.
         modalities: read features and find pictures too; without, files that do not fit are no
             error.
 
@@ -173,14 +171,12 @@ def find_writable_folder(source: str, out: Path | None = None) -> Path:
     """Give a folder with a graph's facts that features can be written into.
 
     Args:
-        source: a name of the catalog, or a folder.
         out: write to a copy here instead of the graph's own folder. Where a copy of the same graph
             is there already, it is taken.
 
     Raises:
         DataError: the graph comes with momok, cannot be found or written to; or ``out`` is taken
             by something else.
-        StorageError: the disk refused the copy.
     """
     if out is not None:
         return _find_copy(source, out)
@@ -211,21 +207,13 @@ def _find_copy(source: str, out: Path) -> Path:
 
 
 def read_labels_of(folder: Path) -> tuple[str, ...]:
-    """Read the labels of a folder's entities, in its order, and nothing else.
-
-    Raises:
-        DataError: the list of entities is missing or malformed.
-    """
+    """Read the labels of a folder's entities, in its order, and nothing else."""
     if is_momok_folder(folder):
         return read_table(folder / "entities.tsv").labels
     return tuple(read_id_list(folder / "entity2id.txt")[0])
 
 
 def read_name_of(folder: Path) -> str:
-    """Read the name of a graph from its folder: that in graph.json, else the folder's own.
-
-    Raises:
-        DataError: graph.json is malformed.
-    """
+    """Read the name of a graph from its folder: that in graph.json, else the folder's own."""
     name = read_graph_json(folder).get("name") if is_momok_folder(folder) else None
     return name or folder.resolve().name

@@ -37,8 +37,6 @@ class Table:
     """Texts per entity or relation.
 
     Attributes:
-        labels: the labels of the rows.
-        columns: the other columns by name.
         line_numbers: the line of each row, from 1.
     """
 
@@ -56,12 +54,7 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a table whose header has a column ``label``; missing last columns are blank.
-
-    Raises:
-        DataError: the file is missing.
-        FormatError: no header, no row, more columns than the header, a blank or repeated label.
-    """
+    """Read a table whose header has a column ``label``; missing last columns are blank."""
     lines = read_line_frame(path)
     header = lines["text"][0].split("\t") if len(lines) else []
     if "label" not in header:
@@ -105,7 +98,6 @@ class PictureCell:
     Attributes:
         row: which row of the table.
         place: which line of the file, for messages.
-        text: the path as it is written.
         path: the file, None where there is none.
         is_outside: the path is absolute or leads out of the folder, by ``..`` or by a link.
     """
@@ -171,10 +163,6 @@ def read_numbers(folder: Path) -> dict[str, dict[str, float]]:
     """Read the numbers of a graph's folder: attribute to entity label to value.
 
     A folder without ``numbers.tsv`` has none. Labels are not compared with those of the graph.
-
-    Raises:
-        FormatError: the header or a line is malformed, a value is no finite number, or an entity
-            has two values of an attribute.
     """
     path = folder / NUMBERS_FILE
     if not path.is_file():
@@ -208,7 +196,6 @@ def write_numbers(folder: Path, numbers: Mapping[str, Mapping[str, float]]) -> N
     Raises:
         DataError: a label or attribute is blank or holds a tab or line break, or a value is not
             finite.
-        StorageError: the disk refused.
     """
     rows = [_NUMBERS_HEADER]
     for attribute, values in numbers.items():

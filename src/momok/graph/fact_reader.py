@@ -36,7 +36,6 @@ class FactFile:
     """The well-formed lines of one file of facts.
 
     Attributes:
-        path: the file.
         facts: columns ``line`` (from 1), ``head``, ``relation``, ``tail``: labels.
     """
 
@@ -66,7 +65,6 @@ def read_facts(path: Path, layout: Layout, log: FindingLog) -> FactFile:
     """Read a file of facts.
 
     Raises:
-        DataError: the file is missing or cannot be read.
         FormatError: it is not UTF-8; or a line has not three labels and reading is strict.
     """
     lines = read_line_frame(path).select("line", labels=layout(pl.col("text")))
@@ -111,9 +109,6 @@ def index_splits(
     """Turn labels to ids and drop what cannot be used or says nothing new.
 
     Args:
-        files: the well-formed lines of train, valid and test.
-        entities: the ids of entity labels.
-        relations: those of relation labels.
         log: told of unknown labels, repeated facts, facts shared by splits, and facts with an
             entity that train never shows.
 

@@ -55,11 +55,7 @@ class FeatureManifest:
 
 
 def check_modality_name(modality: str) -> None:
-    """Check that a modality can name files and a head of the model.
-
-    Raises:
-        FeatureError: it cannot.
-    """
+    """Check that a modality can name files and a head of the model."""
     if not _MODALITY.fullmatch(modality):
         raise FeatureError(
             f"modality {modality!r}: a name is letters, digits, '_' and '-', as in image or text_en"

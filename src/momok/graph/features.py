@@ -146,8 +146,6 @@ class FeatureRows:
     """The rows of a modality as they lie on disk.
 
     Attributes:
-        manifest: where the vectors come from.
-        labels: the label of each row.
         entities: entity id of each row ``[n]``, -1 where the label names none.
         vectors: ``[n, d]``, float16 or float32; values are not checked.
         present: rows ``[n]`` that stand for something.

@@ -14,33 +14,18 @@ from momok.errors import DataError, FormatError
 
 
 def read_text(path: Path) -> str:
-    r"""Read a UTF-8 file; a byte order mark is left out, ``\r\n`` becomes ``\n``.
-
-    Raises:
-        DataError: the file is missing or cannot be read.
-        FormatError: it is not UTF-8.
-    """
+    r"""Read a UTF-8 file; a byte order mark is left out, ``\r\n`` becomes ``\n``."""
     return decode_text(_read_bytes(path), path).replace("\r\n", "\n")
 
 
 def read_lines(path: Path) -> list[str]:
-    """Read the lines of a UTF-8 file.
-
-    Raises:
-        DataError: the file is missing or cannot be read.
-        FormatError: it is not UTF-8.
-    """
+    """Read the lines of a UTF-8 file."""
     lines = read_text(path).split("\n")
     return lines[:-1] if not lines[-1] else lines
 
 
 def read_line_frame(path: Path) -> pl.DataFrame:
-    """Read the lines of a UTF-8 file as columns ``line`` (from 1) and ``text``.
-
-    Raises:
-        DataError: the file is missing or cannot be read.
-        FormatError: it is not UTF-8.
-    """
+    """Read the lines of a UTF-8 file as columns ``line`` (from 1) and ``text``."""
     content = _read_bytes(path)
     try:
         lines = pl.read_lines(content, row_index_name="line", row_index_offset=1, name="text")
@@ -60,11 +45,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def decode_text(content: bytes, path: Path) -> str:
-    """Decode the content of a file, which the error names.
-
-    Raises:
-        FormatError: it is not UTF-8.
-    """
+    """Decode the content of a file, which the error names."""
     try:
         return content.decode()
     except UnicodeDecodeError as error:

@@ -112,12 +112,7 @@ def read_momok_folder(
 
 
 def read_graph_json(folder: Path) -> dict[str, Any]:
-    """Read what ``graph.json`` says of a graph.
-
-    Raises:
-        DataError: the file is missing.
-        FormatError: it does not follow the format.
-    """
+    """Read what ``graph.json`` says of a graph."""
     path = folder / "graph.json"
     try:
         about = json.loads(read_text(path).removesuffix("\n"))
@@ -268,9 +263,7 @@ def copy_pictures(
 
     Args:
         pictures: files by entity id.
-        folder: the graph's folder.
         link: use hard links where the file system can.
-        progress: is told of what is done.
 
     Returns:
         The cell of the column ``picture`` by entity id, the number of files, and how many of them

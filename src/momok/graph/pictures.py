@@ -54,19 +54,15 @@ def open_picture(
     """Open a picture as RGB, upright; transparent parts become white, of several frames the first.
 
     Args:
-        path: the file.
         root: the folder that it must lie in, links resolved; anywhere where it is left out.
         side: the pixels that are wanted of it: a JPEG may be decoded at a smaller size with
             sides of at least this, which is faster.
         transparency: give RGBA where the picture has transparent parts.
-        max_pixels: the largest picture that is decoded.
-        max_bytes: the largest file that is read.
 
     Raises:
         PictureError: it is missing, no regular file, outside the folder, in no known format,
             truncated or corrupt.
         PictureTooLargeError: it is larger than the limits.
-        MissingExtraError: Pillow is not installed.
     """
     import_extra("PIL", "image", "reading pictures", package="pillow")
     from PIL import Image, ImageOps, UnidentifiedImageError

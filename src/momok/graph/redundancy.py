@@ -52,14 +52,7 @@ class RelationPair:
 def find_redundant_relations(
     triples: Triples, num_entities: int, num_relations: int, *, threshold: float = THRESHOLD
 ) -> list[RelationPair]:
-    """Find the pairs of redundant relations, those with most facts in common first.
-
-    Args:
-        triples: distinct facts ``[n, 3]``.
-        num_entities: N.
-        num_relations: R.
-        threshold: the share of the facts of each that have a counterpart.
-    """
+    """Find the pairs of redundant relations, those with most facts in common first."""
     sizes = np.bincount(triples[:, 1], minlength=num_relations).tolist()
     found = []
     for *ids, turned, shared in count_counterparts(triples, num_entities, num_relations):

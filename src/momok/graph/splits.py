@@ -132,8 +132,6 @@ def hold_out(
         triples: facts ``[n, 3]``.
         groups: the group of each fact ``[n]``, numbered from 0 (see ``redundancy.group_facts``).
         wanted: how many facts each part is to have, but train.
-        num_entities: N.
-        num_relations: R.
         seed: the same seed draws the same split under every version of numpy.
 
     Returns:

@@ -63,10 +63,6 @@ def read_id_list(path: Path) -> tuple[list[str], int | None]:
     Returns:
         the labels in the order of their ids, which are 0 to n - 1, and the count that may stand in
         the first line.
-
-    Raises:
-        DataError: the file is missing.
-        FormatError: a line is no label and id, or a label or an id is there twice or missing.
     """
     lines = read_lines(path)
     has_count = bool(lines) and lines[0].strip().isdecimal()
@@ -82,7 +78,6 @@ def order_labels(path: Path, rows: Iterable[tuple[int, str, str]]) -> list[str]:
     """Put labels in the order of their ids.
 
     Args:
-        path: where they are from.
         rows: of each label the line, the label and the id.
 
     Raises:

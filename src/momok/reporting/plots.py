@@ -126,7 +126,6 @@ def draw_run_curves(
 
     Args:
         runs: by name, the value of every epoch; a run without any is left out.
-        label: of the vertical axis.
         loss: whether that axis is logarithmic; else it is in percent and begins at zero.
     """
     figure, axes = style.make_figure()

@@ -69,7 +69,6 @@ def draw_relations(evaluation: Evaluation, labels: Sequence[str], names: Sequenc
     """Draw the MRR of the most frequent relations, best on top.
 
     Args:
-        evaluation: metrics by relation label.
         labels, names: of all relations, in the order of ``graph/relations.tsv``.
     """
     metrics = [evaluation.by_relation.get(label) for label in labels]
@@ -88,7 +87,6 @@ def draw_groups(
 
     Args:
         groups: (title, [(name, metrics by head)]), from above.
-        remark: stands below.
     """
     figure, axes = style.make_figure()
     names, rows, places, place = [], [], [], 0.0
@@ -135,7 +133,6 @@ def draw_runs(groups: Sequence[tuple[str, Sequence[float]]], metric: str) -> Fig
 
     Args:
         groups: (name, values of its runs as shares), from above.
-        metric: its name.
     """
     figure, axes = style.make_figure(height=0.42 * len(groups) + 1.1)
     for place, (_, values) in enumerate(groups):

@@ -23,7 +23,6 @@ def show_predictions(predictions: Predictions, *, width: int = 80) -> Group:
     """The answers to one question, with remarks on how to read them below.
 
     Args:
-        predictions: what ``Predictor.predict`` gave.
         width: columns there are; with few, the bars are left out.
     """
     modalities = list(predictions.query_present)

@@ -45,12 +45,8 @@ class BuildOptions:
     Attributes:
         ratio: the shares of train, valid and test where the source has no splits; any positive
             numbers.
-        seed: of the split.
         drop_inverse_leaks: leave out, of two relations that are inverse or duplicates, the one
             that the source names later.
-        keep: relations to keep of such two.
-        link_pictures: link picture files (hard links) instead of copying them.
-        overwrite: replace a graph that is there already.
         name: of the graph; "" for that of the source, or else the folder's.
     """
 
@@ -76,14 +72,8 @@ class BuildReport:
     """What was made of a source.
 
     Attributes:
-        folder: the graph's folder.
         graph: what was written there, with the splits train, valid and test.
-        split_notes: how the facts were split, in sentences.
-        redundant: pairs of relations that tell each other's facts.
-        findings: what was found and dropped.
         covered: how many entities have a name, description, picture, type or number.
-        pictures: how many picture files were copied or linked.
-        linked: how many of them were linked.
     """
 
     folder: Path
@@ -132,15 +122,10 @@ def build_graph(
     same or a redundant relation) are in one split. The folder then records its split.
 
     Args:
-        raw: the source.
-        folder: the folder to write.
-        options: how.
         reviews: facts that were accepted since; those that no split has join train.
-        progress: is told of what is done.
 
     Raises:
         DataError: the folder exists, there are no or too few facts, or a label cannot be written.
-        StorageError: the disk refused.
     """
     options = options or BuildOptions()
     check_target(folder, overwrite=options.overwrite)

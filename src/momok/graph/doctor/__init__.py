@@ -57,12 +57,10 @@ def check_graph(
     Args:
         graph: a graph in memory, checked as it is; or a folder or a name of the catalog, whose
             files are checked as published, with features and pictures that loading would refuse.
-        progress: is told of each check as it goes on.
         skip: families of ``CHECKS`` to leave out.
 
     Raises:
         DataError: there is no such graph, or its facts cannot be read.
-        MissingExtraError: it has pictures, Pillow is not installed, and pictures are not skipped.
     """
     folder = None
     if not isinstance(graph, MultimodalGraph):

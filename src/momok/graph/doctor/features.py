@@ -80,8 +80,6 @@ def check_rows(
     """Check one modality: its rows, its values, its columns.
 
     Args:
-        table: the modality.
-        graph: the graph.
         has: which entities have a vector ``[N]``.
     """
     modality = table.manifest.modality

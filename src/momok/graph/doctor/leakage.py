@@ -56,7 +56,6 @@ class Rule:
 
     Attributes:
         kind: symmetric, inverse (the entities change places) or duplicate.
-        body: relation id.
         head: relation id; the body's own if symmetric.
         support: train facts of the body whose counterpart is in train.
         confidence: their share of the train facts of the body.

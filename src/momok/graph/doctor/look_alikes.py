@@ -55,10 +55,8 @@ def count_duplicates(
     Args:
         groups: the group ``[n]`` of each vector or picture, numbered from 0.
         entities: the entity id ``[n]`` of each.
-        graph: names the entities.
         check, kind, total: as of ``count_problem``.
         what: as there, with ``{}`` for the number and size of groups.
-        said: the other texts of the problem.
     """
     keys = sort_unique(groups * graph.num_entities + entities)  # each entity once in a group
     groups, entities = np.divmod(keys, graph.num_entities)

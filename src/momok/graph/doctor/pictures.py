@@ -33,7 +33,6 @@ class PictureList:
     Attributes:
         entities: entity id of each picture file that is there ``[n]``.
         paths: the files ``[n]``; entities may share one.
-        missing: the others, with their place.
         outside: paths that lead out of the folder, with their place.
     """
 
@@ -70,11 +69,7 @@ def find_pictures(folder: Path | None, graph: MultimodalGraph) -> PictureList:
 def check_pictures(
     pictures: PictureList, graph: MultimodalGraph, progress: Progress
 ) -> Iterator[Problem]:
-    """Check the pictures; each file is decoded once.
-
-    Raises:
-        MissingExtraError: there are pictures and Pillow is not installed.
-    """
+    """Check the pictures; each file is decoded once."""
     named = len(pictures.paths) + len(pictures.missing) + len(pictures.outside)
     yield from _describe_paths(pictures, named)
     if not pictures.paths:

@@ -106,9 +106,6 @@ class Degrees:
     """In how many facts entities are, all splits together (a fact with itself counts twice).
 
     Attributes:
-        median: of all entities.
-        mean: of all entities.
-        largest: of all entities.
         hub: the label of the entity with the largest.
         histogram: (lowest, highest, entities) for 0, 1, 2-3, 4-7, 8-15, ... facts.
     """
@@ -135,8 +132,6 @@ class Coverage:
 
     Attributes:
         modality: a modality of features, or ``pictures``, ``descriptions``.
-        entities: how many have it.
-        share: of all entities.
         by_type: (type, entities that have it, entities of the type), by how many have it.
     """
 
@@ -163,11 +158,7 @@ class DataReport:
     """All that a check of a graph found.
 
     Attributes:
-        name: the graph.
-        source: where it was read.
-        overview: sizes and shape.
         problems: what is wrong, ranked: by severity, then impact, then count.
-        checks: the families of checks that were made.
     """
 
     name: str

@@ -71,18 +71,15 @@ def read_features(
 
     Args:
         path: ``.npy .npz .pt .pth .bin .pkl .safetensors .h5 .csv .tsv .parquet``.
-        entities: the entities of the graph, in its order.
         modality: its name, for files that are not known by theirs.
         order: rows are in the order of the graph's entities; needed where nothing names them.
         labels: a file with the label of each row, or an entity2id.txt.
         links: which key means which label, where keys are of another source.
         zeros_absent: vectors of zeros alone stand for entities without one.
-        made_by: what made the vectors.
         graph_name: compared with the one in a published file's name.
 
     Raises:
         FeatureError: the file is corrupt, hostile or does not fit; or what must be said was not.
-        MissingExtraError: the format needs a package that is not installed.
     """
     published, named_graph = recognise(path.name) or (None, "")
     modality = _settle_modality(path, modality, published)

@@ -49,7 +49,6 @@ def open_vectors(path: Path) -> Iterator[Vectors]:
     Raises:
         FeatureError: the suffix is unknown, or the file is missing, corrupt, hostile or holds no
             vectors.
-        MissingExtraError: the format needs a package that is not installed.
     """
     if not path.is_file():
         raise FeatureError(f"{path}: there is no such file")

@@ -48,9 +48,6 @@ class PublishedFile:
 
     Attributes:
         pattern: of the file's name; a group ``graph`` is the name of the graph.
-        origin: the papers whose code reads it.
-        modality: what the vectors are of.
-        about: what is assumed, in words.
         key_prefix: what the keys leave out of the label.
     """
 
@@ -123,12 +120,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 
 def read_links(path: Path) -> dict[str, str]:
-    """Read which key means which label: two columns, or ``key relation label`` with a last dot.
-
-    Raises:
-        DataError: the file is missing.
-        FeatureError: a line is of another form.
-    """
+    """Read which key means which label: two columns, or ``key relation label`` with a last dot."""
     links: dict[str, str] = {}
     for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
@@ -148,7 +140,6 @@ def build_resolver(
     """Build what finds the entity of a key: the label itself, or in angle brackets.
 
     Args:
-        entities: the entities of the graph.
         prefix: what keys may leave out of a label.
         links: labels by key, where keys are of another source.
         merged_slashes: keys have one slash where labels may have several, as in HDF5.

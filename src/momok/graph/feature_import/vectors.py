@@ -38,7 +38,6 @@ class KeyedVectors:
     Attributes:
         keys: the keys, as the file has them.
         read: gives what stands under a key: a vector ``[d]``, several ``[k, d]``, or None.
-        notes: what was assumed in reading.
         merged_slashes: keys have one slash where a label may have several.
     """
 
@@ -55,7 +54,6 @@ def interpret(value: Any, load: Callable[[Any], Any] = lambda item: item) -> Vec
     """Find the vectors in what a file holds: an array, a list of rows, or a dictionary.
 
     Args:
-        value: the content.
         load: turns a part of it that is not an array yet into one.
 
     Raises:
@@ -88,11 +86,7 @@ def interpret(value: Any, load: Callable[[Any], Any] = lambda item: item) -> Vec
 
 
 def name_rows(labels: Sequence[str], rows: Any, *notes: str) -> KeyedVectors:
-    """Name each row by its label; a row may be None.
-
-    Raises:
-        FeatureError: a label stands twice.
-    """
+    """Name each row by its label; a row may be None."""
     positions = {label: position for position, label in enumerate(labels)}
     if len(positions) < len(labels):
         twice = next(label for i, label in enumerate(labels) if positions[label] != i)

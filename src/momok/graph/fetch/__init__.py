@@ -39,10 +39,6 @@ class Fetched:
     """One file that was fetched.
 
     Attributes:
-        name: the file.
-        url: where it came from.
-        size: its bytes.
-        sha256: its hash.
         trust: ``verified`` (the hash is published with momok), ``unverified`` (nobody says what it
             should be; recorded now) or ``recorded`` (the same as when it was first fetched).
     """
@@ -57,18 +53,12 @@ class Fetched:
 def fetch_graph(entry: CatalogEntry, progress: Progress) -> tuple[Path, list[Fetched]]:
     """Fetch the files of a benchmark into the first of its places (``list_places``).
 
-    Args:
-        entry: a graph of the catalog.
-        progress: is told of the bytes of each file.
-
     Returns:
         The folder, and what came from where.
 
     Raises:
         DataError: the graph comes with momok, has no public address, or is there already.
         FetchError: a download failed or is not what was published.
-        StorageError: the disk refused.
-        MissingExtraError: pooch is not installed.
     """
     published = _find_published(entry)
     folder = list_places(entry)[0]
@@ -108,8 +98,6 @@ def fetch_features(entry: CatalogEntry, progress: Progress) -> tuple[Path, Fetch
         DataError: the graph has no published features, or they are there already.
         FetchError: the download failed, is no archive, or holds nothing for this graph.
         FormatError: the archive looks hostile.
-        StorageError: the disk refused.
-        MissingExtraError: pooch is not installed.
     """
     archive = _find_published(entry).features
     if archive is None:

@@ -37,7 +37,6 @@ class Downloader:
     Beside the part lies what the server said of the version, so that two versions are never mixed.
 
     Attributes:
-        part: the partial file.
         size: expected bytes, None where they are not known.
         progress: is told (bytes so far, bytes in all or 0).
     """
@@ -52,7 +51,6 @@ class Downloader:
         Raises:
             FetchError: the server refuses, sends something else, or is cut too often; what was got
                 so far stays in the part where it can be resumed.
-            StorageError: the disk is full or refuses.
         """
         import requests
 

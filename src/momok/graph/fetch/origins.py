@@ -14,8 +14,6 @@ class PublishedFile:
     """One file at a public address.
 
     Attributes:
-        name: its name in the folder of the graph.
-        url: its address.
         size: its bytes, 0 where they are not known.
         sha256: its hash, hexadecimal; "" where none is known.
         ids: it holds facts as "head relation tail" ids of ``entity2id.txt`` and
@@ -37,7 +35,6 @@ class PublishedArchive:
 
     Attributes:
         url: what gives the file.
-        page: the page that names it, for people.
         folder: the part of a path in the archive that marks the files of one graph.
     """
 

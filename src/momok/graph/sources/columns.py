@@ -212,11 +212,7 @@ def _rank(name: str, role: str) -> _Rank | None:
 def _take_best(
     options: Sequence[tuple[tuple[int, ...], tuple[int, ...]]], first: Sequence[str], place: str
 ) -> tuple[int, ...]:
-    """Take the columns of the lowest rank.
-
-    Raises:
-        FormatError: two have it.
-    """
+    """Take the columns of the lowest rank."""
     (best, columns), *others = sorted(options)
     if others and others[0][0] == best:
         (here, there), *_ = (x for x in zip(columns, others[0][1], strict=True) if x[0] != x[1])
@@ -244,11 +240,7 @@ def _is_fact(
 def _complete(
     first: Sequence[str], named: Mapping[str, int], roles: Sequence[str], place: str
 ) -> tuple[int, ...]:
-    """Give the columns of all roles where two are known by name: the third is the one left over.
-
-    Raises:
-        FormatError: several are left over, or it cannot hold relations.
-    """
+    """Give the columns of all roles where two are known by name: the third is the one left over."""
     missing = [role for role in roles if role not in named]
     spare = [column for column in range(len(first)) if column not in named.values()]
     if missing and (len(spare) != 1 or simplify_name(first[spare[0]]) in _MEASURES):

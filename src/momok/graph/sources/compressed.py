@@ -35,7 +35,6 @@ class Limits:
     """How far a compressed file may swell; beyond it is taken for a bomb.
 
     Attributes:
-        total: bytes at most.
         ratio: of what comes out to what went in. Text packs 5- to 50-fold, bombs 1000-fold.
         harmless: bytes that the ratio does not apply to.
     """
@@ -93,13 +92,10 @@ def open_source(path: Path, *, limits: Limits | None = None) -> Iterator[io.Buff
     Args:
         path: the file, or one within a zip archive; how it is compressed is told by its first
             bytes, not its name.
-        limits: how far it may swell.
 
     Raises:
-        DataError: there is no such file, or it cannot be read.
         FormatError: it is compressed in a way not read here, holds several files or none, looks
             hostile, or - while it is read - ends early, is damaged or swells beyond the limits.
-        MissingExtraError: it is compressed with zstd and nothing installed reads that.
     """
     limits = limits or Limits()
     path, member = _split_path(path)

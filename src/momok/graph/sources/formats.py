@@ -55,11 +55,7 @@ _COUNTED_LATER = ("overlap", "unseen-entity", "recorded-split")
 
 
 def read_graph_folder(path: Path, *, strict: bool = False) -> RawGraph:
-    """Read a benchmark folder (MoMoK, MMRNS and others of its kind) or momok's own.
-
-    Raises:
-        DataError, FormatError, FeatureError: see ``read_benchmark_folder``, ``read_momok_folder``.
-    """
+    """Read a benchmark folder (MoMoK, MMRNS and others of its kind) or momok's own."""
     own = is_momok_folder(path)
     read = read_momok_folder if own else read_benchmark_folder
     graph = read(path, strict=strict)
@@ -189,11 +185,7 @@ def find_split_files(folder: Path) -> dict[SplitName, Path]:
 
 
 def find_named(folder: Path, names: Collection[str]) -> Path | None:
-    """Find the one file of a folder, of any kind that is known, with one of the names.
-
-    Raises:
-        DataError: several have.
-    """
+    """Find the one file of a folder, of any kind that is known, with one of the names."""
     found = [path for path in _list_files(folder) if _bare_name(path) in names]
     if len(found) > 1:
         shown = " and ".join(path.name for path in found[:3])

@@ -50,7 +50,6 @@ def read_openke(path: Path, *, strict: bool = False) -> RawGraph:
     """Read an OpenKE folder; its splits are kept, and those it lacks are left out.
 
     Raises:
-        DataError: a file is missing.
         FormatError: a list of labels is malformed, ids are not 0 to n - 1, the columns look like
             those of another order; or reading is strict and a line cannot be used.
     """
@@ -77,7 +76,6 @@ def read_mygo(path: Path, *, strict: bool = False) -> RawGraph:
     """Read a MyGO folder; its splits are kept.
 
     Raises:
-        DataError: a file is missing.
         FormatError: a list is malformed; or reading is strict and a line cannot be used.
     """
     log, notes = FindingLog(path, strict), list[str]()
@@ -109,12 +107,7 @@ def read_mygo(path: Path, *, strict: bool = False) -> RawGraph:
 
 
 def read_pykeen_folder(path: Path, *, strict: bool = False) -> RawGraph:
-    """Read what ``TriplesFactory.to_path_binary`` or ``Dataset.to_directory_binary`` wrote.
-
-    Raises:
-        DataError: a file is missing.
-        FormatError: a file is malformed.
-    """
+    """Read what ``TriplesFactory.to_path_binary`` or ``Dataset.to_directory_binary`` wrote."""
     if not (path / PYKEEN_TRIPLES).is_file():
         folders = {path / name: split for name, split in _PYKEEN_SPLITS.items()}
         return merge_sources(
@@ -135,9 +128,6 @@ def read_pykeen(source: Any) -> RawGraph:
     """Read a PyKEEN ``TriplesFactory``, or a ``Dataset`` with its training, validation and testing.
 
     Inverse triples that PyKEEN adds for training are no facts and are not taken.
-
-    Args:
-        source: the factory or data set. PyKEEN itself is not needed.
 
     Raises:
         DataError: it is neither.

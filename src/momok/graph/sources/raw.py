@@ -42,13 +42,10 @@ class RawGraph:
         pictures: by entity label: paths of files, or URLs.
         numbers: by attribute and entity label: a value; dates are decimal years.
         attributes: further texts: by name of the attribute and entity label.
-        findings: what reading found in the files.
         notes: what was taken for what, in sentences: the format and why, columns, dialect.
         features: a folder of feature files by label (see ``momok.graph.features``) to be copied.
         split_notes: how momok split the facts, where the source records that it did.
         name: the name of the graph, "" where the source does not say.
-        about: a sentence on the graph.
-        licence: under which terms it may be used.
 
     Raises:
         DataError: ids are out of range, or the splits are neither ``all`` nor with ``train``.
@@ -98,11 +95,8 @@ class TableOptions:
         columns: the columns of head, relation and tail, by the names in the header or by position
             from 1; of head and tail where ``relation`` is given.
         delimiter: what separates columns, one character.
-        header: whether the first line names the columns.
         quotes: whether quotes around a field are not part of it.
         encoding: of the text, as Python names it; None for UTF-8.
-        relation: that of all facts, where no column has it.
-        strict: lines that cannot be used are errors.
     """
 
     columns: tuple[str, ...] | None = None

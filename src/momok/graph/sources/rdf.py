@@ -78,15 +78,11 @@ def read_rdf(
     counted; in other formats the first fault is an error.
 
     Args:
-        path: the file.
         format: one of ``RDF_FORMATS``; None to tell it by the name.
-        options: languages and meanings of properties.
-        progress: is told of what is done.
 
     Raises:
         DataError: the file is missing, or its format cannot be told.
         FormatError: it is malformed or damaged, has no fact, or looks hostile.
-        MissingExtraError: the parser or a reader of zstd is not installed.
     """
     options = options or RdfOptions()
     import_pyoxigraph()

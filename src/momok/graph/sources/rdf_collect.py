@@ -79,15 +79,9 @@ class Collection:
     """Everything that the statements said, as ids.
 
     Attributes:
-        options: which properties mean what.
-        nodes: the numbering of subjects and objects.
-        relations: the numbering of properties.
         links: parts ``[n, 3]``: subject, property and object, none of them a literal.
-        names: the best names.
-        descriptions: the best texts.
         pictures: parts with columns ``id`` and ``value``, of pictures given as literals.
         numbers: parts with columns ``attribute`` (by ``relations``), ``id`` and ``value``.
-        statements: how many were read.
         lost: what could not be used: counts by reason.
         unused: literals without a meaning here: counts by datatype and property.
         no_numbers: the first few literals that should be numbers and are none.

@@ -35,7 +35,6 @@ class FaultLog:
         source: what is read, as messages name it.
         strict: the first fault is an error.
         hint: what may be at the root of it all; it ends the message of a fault that is an error.
-        count: how many there were.
         examples: the first few, as ``facts.nt:17: ...``.
     """
 

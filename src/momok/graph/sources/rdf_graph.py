@@ -50,8 +50,6 @@ def build_raw_graph(
     """Make the graph of a source.
 
     Args:
-        collection: what was gathered.
-        faults: the statements that could not be read.
         place_picture: gives the path or URL that a statement means, None for one left out.
 
     Raises:

@@ -67,7 +67,6 @@ class RdfOptions:
     Attributes:
         languages: of names and texts, the most wanted first. ``en`` takes ``en-GB`` too, where
             there is no plain ``en``. Then come texts without a language, then any.
-        names: properties that hold a name.
         descriptions: properties that hold a longer text.
         pictures: properties that hold the path or address of a picture.
         web_pages: properties that hold a page on the web, which is no entity: left out, as is
@@ -75,7 +74,6 @@ class RdfOptions:
         types: properties that hold a class; all but rdf:type are relations too.
         types_as_facts: rdf:type is a relation too, and classes are entities.
         keep_blank_nodes: things without an IRI are entities; else what is said of them is lost.
-        strict: statements that cannot be used are errors.
 
     Raises:
         ConfigError: a language is no tag as in BCP 47.

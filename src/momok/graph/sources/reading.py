@@ -41,14 +41,9 @@ class SourceOptions:
 
     Attributes:
         format: of the sources; None to tell it from the files.
-        table: how to read tables of facts.
         splits: files of facts by split, instead of sources or besides them.
-        entities: a table of entities.
-        pictures: a folder of pictures.
         rdf: how to read RDF; its ``strict`` is that of the tables.
-        sparql: an endpoint to read besides.
         entity_columns: the columns of that table that are the ``key``, ``name`` or ``description``.
-        leave_out: relations whose facts are left out.
     """
 
     format: str | None = None
@@ -75,7 +70,6 @@ def read_sources(
 
     Raises:
         DataError: nothing is there, or it cannot be told what it is.
-        FormatError: a file is malformed.
     """
     options = options or SourceOptions()
     paths = [_locate(source) for source in sources]
@@ -169,12 +163,7 @@ def _is_blank(path: Path) -> bool:
 def read_facts_file(
     path: Path, options: SourceOptions, progress: Progress = no_progress
 ) -> RawGraph:
-    """Read one file of facts.
-
-    Raises:
-        DataError: it is missing, or of a format that is a folder.
-        FormatError: it is malformed.
-    """
+    """Read one file of facts."""
     kind, _ = detect_format(path)
     kind = options.format if options.format not in (None, "splits") else kind
     progress(f"reading {path.name}", 0, 0)
@@ -190,9 +179,6 @@ def add_text_lists(raw: RawGraph, folder: Path) -> RawGraph:
     """Add names, descriptions and names of relations as KG-BERT, SimKGC and MKGformer have them.
 
     Each of the three files has lines of a label, a tab and a text.
-
-    Raises:
-        FormatError: a file is not UTF-8.
     """
     names = _read_texts(folder / "entity2text.txt", raw.entities)
     long = _read_texts(folder / "entity2textlong.txt", raw.entities)

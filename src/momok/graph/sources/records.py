@@ -77,7 +77,6 @@ class RecordTable:
     Attributes:
         frame: columns ``0`` to ``width - 1`` of texts, which may be null, and ``line``, from 1.
         names: of the columns; None where the first row may name them.
-        kind: what the file is.
     """
 
     frame: pl.DataFrame
@@ -89,7 +88,6 @@ def read_record_table(path: Path) -> RecordTable | None:
     """Read Parquet, Arrow, JSON or lines of JSON; None where the file is nothing of these.
 
     Raises:
-        DataError: the file is missing or cannot be read.
         FormatError: it is corrupt, has no row, or holds lists and other things that are no text.
     """
     suffix = Path(name_content(path)).suffix.lower()
@@ -185,7 +183,6 @@ def refuse_other_formats(path: Path) -> None:
     """Refuse a file by its first bytes if it is of a kind that is easily taken for a table.
 
     Raises:
-        DataError: it is missing or cannot be read.
         FormatError: it is.
     """
     if is_container(path):

@@ -58,13 +58,11 @@ class SparqlSource:
     """A SPARQL endpoint, what to ask it, and what it may take and give.
 
     Attributes:
-        url: its address.
         query: CONSTRUCT or DESCRIBE, or SELECT with ``?head``, ``?relation`` and ``?tail``.
         page: rows asked for at once, where the endpoint does not give all; the query then has no
             LIMIT of its own, and should have an ORDER BY.
         silence: seconds without a byte.
         seconds: for one answer in all.
-        size: bytes of one answer.
     """
 
     url: str
@@ -115,7 +113,6 @@ def read_sparql(
     Raises:
         DataError: the address or query is none, or the endpoint refuses, fails or gives too much.
         FormatError: the answer is none of a SPARQL endpoint, malformed or ends early.
-        MissingExtraError: the parser is not installed.
     """
     _check_address(source.url)
     import_pyoxigraph()

@@ -40,7 +40,6 @@ class TextTable:
 
     Attributes:
         frame: columns ``0`` to ``width - 1`` of texts without nulls, and ``line``, from 1.
-        delimiter: what separates columns.
         is_quoted: whether quotes around fields were taken off.
     """
 
@@ -100,16 +99,13 @@ def read_text_table(
     """Read a text table; its header, if it has one, is the first row.
 
     Args:
-        path: the file, plain or compressed.
         log: told of lines that have another number of columns than most, and of quotes that are
             closed lines later, over lines that are rows by themselves.
         least: how many columns are needed.
         delimiter: what separates columns; guessed where it is None.
         quotes: whether quotes around fields are taken off; guessed where it is None.
-        encoding: of the text; None for UTF-8.
 
     Raises:
-        DataError: the file is missing or cannot be read.
         FormatError: it is empty, no text in the encoding, or has too few columns; a quote is never
             closed; most lines have another number of columns; or reading is strict and one has, or
             a quote swallows lines.
@@ -130,12 +126,7 @@ def read_text_table(
 
 
 def read_text_lines(path: Path, encoding: str | None = None) -> pl.DataFrame:
-    """Read the lines that are not blank: columns ``line``, the number from 1, and ``text``.
-
-    Raises:
-        DataError: the file is missing or cannot be read.
-        FormatError: it is empty or no text in the encoding, which is UTF-8 where it is None.
-    """
+    """Read the lines that are not blank: columns ``line``, the number from 1, and ``text``."""
     content = read_content(path)
     if encoding is not None:
         try:

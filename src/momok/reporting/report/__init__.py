@@ -38,14 +38,12 @@ def write_report(
         pictures: whether pictures of entities are shown, where the graph's folder has them.
         plots: whether the figures of the page are saved too, as PNG and SVG: in ``RUN/plots``, or
             beside a file that is named, or of several runs, in ``NAME-plots``.
-        progress: is told what is being done.
 
     Returns:
         the HTML file. It appears whole or not at all.
 
     Raises:
         RunError: a folder is no run, is damaged, or cannot be compared with the others.
-        StorageError: the disk refused.
     """
     paths = [Path(run) for run in runs]
     if not paths:

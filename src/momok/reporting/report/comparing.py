@@ -43,12 +43,7 @@ METRICS = tuple(_PER_QUERY)
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Runs of the same settings and data that differ in their seeds.
-
-    Attributes:
-        name: what the report calls it.
-        runs: in the order given.
-    """
+    """Runs of the same settings and data that differ in their seeds."""
 
     name: str
     runs: Sequence[RunContents]
@@ -74,7 +69,6 @@ class Difference:
     """One group against the reference.
 
     Attributes:
-        group, reference: which.
         metrics: by metric, the mean difference and its 95% interval, as shares.
         better, worse, equal: queries whose mean reciprocal rank is higher, lower, the same.
     """

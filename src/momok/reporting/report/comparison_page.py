@@ -46,11 +46,6 @@ def render_comparison(runs: Sequence[RunContents], plots: Path | None, progress:
 
     Args:
         runs: all of them; others are compared with the first, or with those of its settings.
-        plots: the folder to save the figures in, or None.
-        progress: is told what is being done.
-
-    Raises:
-        RunError: they were not trained and tested on the same facts.
     """
     check_comparable(runs)
     progress("comparing query by query", 1, 4)
@@ -256,10 +251,7 @@ def list_notices(
     """The notices of several runs.
 
     Args:
-        runs: all of them.
-        groups: the runs by their settings.
         units: what is compared: the groups, or single runs where all have the same settings.
-        differences: of the units to the first.
     """
     protocols = {run.published for run in runs}
     if protocols == {True, False}:

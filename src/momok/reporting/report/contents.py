@@ -28,18 +28,14 @@ class RunContents:
     """One run, as read from its folder. A ``Value`` knows the place of all its parts.
 
     Args:
-        path: the folder.
         name: what the report calls it, unique among its runs; by default the folder's name.
         prefix: stands before the files in the sources of numbers.
 
     Attributes:
-        about: ``run.json``.
         config: the settings; ``settings`` are the same as read from ``config.json``.
         data, environment: the files of these names.
-        graph: labels, names and facts as used.
         epochs: records of kind ``epoch`` of ``metrics.jsonl``.
         validations: records of the split that the checkpoint was chosen on.
-        timings: records of ``timing.jsonl``.
         evaluation: the test result; None before there is one. ``result`` is the same as in its
             file, ``results/test.json``.
         ranks: of every test query; None where they are not stored.
@@ -47,7 +43,6 @@ class RunContents:
 
     Raises:
         RunError: it is no run, or a file of it is damaged.
-        DataError: its graph cannot be read.
     """
 
     def __init__(self, path: Path, name: str = "", prefix: str = "") -> None:
@@ -190,7 +185,6 @@ def load_runs(paths: Sequence[Path]) -> Iterator[RunContents]:
 
     Raises:
         RunError: a folder is given twice or is no run, or a file of it is damaged.
-        DataError: a graph cannot be read.
     """
     names = name_runs(paths)
     for path, name in zip(paths, names, strict=True):

@@ -48,16 +48,13 @@ def draw_plots(
     The same run gives the same bytes. A run that is not finished has curves only.
 
     Args:
-        folder: the run.
         model: also draw what its checkpoint has learned of the relations, if there is one.
-        progress: is told of the train queries that the model is asked.
 
     Returns:
         the files written.
 
     Raises:
         RunError: the run has not finished an epoch, or a file of it is damaged.
-        StorageError: the disk refused.
     """
     run = RunContents(folder.path)
     if not run.epochs:

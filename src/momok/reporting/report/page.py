@@ -52,7 +52,6 @@ def embed_figures(
     Args:
         figures: without titles; they are drawn within ``plot_style``.
         run: what the titles of saved figures name.
-        folder: where they are saved.
     """
     charts = {}
     for name, figure in figures:
@@ -111,8 +110,6 @@ class Pictures:
     left out.
 
     Args:
-        graph: has the names.
-        files: entity id to picture file.
         note: why there are none, "" where there are.
     """
 
@@ -169,9 +166,6 @@ def render_page(
 
     Args:
         template: of the sections, which enter themselves in the navigation.
-        title: of the page.
-        subtitle: what stands below it, cell by cell.
-        content: what the template shows.
     """
     environment = _load_environment()
     navigation: list[tuple[str, str]] = []

@@ -47,14 +47,7 @@ _ENOUGH_QUERIES = 20  # of a relation, to call it weak or strong
 
 
 def render_run(run: RunContents, plots: Path | None, pictures: bool, progress: Progress) -> bytes:
-    """Render the page of a run.
-
-    Args:
-        run: what its folder has.
-        plots: the folder to save the figures in, or None.
-        pictures: whether pictures of entities are shown.
-        progress: is told what is being done.
-    """
+    """Render the page of a run."""
     relations = list_relations(run)
     with plot_style():
         progress("drawing training and results", 1, 4)
