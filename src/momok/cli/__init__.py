@@ -151,11 +151,7 @@ def _fail(message: str) -> NoReturn:
     sys.exit(EXIT_USER_ERROR)
 
 
-@click.group(
-    "momok",
-    cls=_LazyCommands,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+@click.group("momok", cls=_LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(momok.__version__, "-V", "--version", message="momok %(version)s")
 def main() -> None:
     """Multi-modal knowledge graph completion.

@@ -164,10 +164,7 @@ def _parse_ratio(_: click.Context, __: click.Parameter, text: str) -> tuple[floa
     "source names later.",
 )
 @click.option(
-    "--keep",
-    multiple=True,
-    metavar="RELATION",
-    help="Of such two keep this one; may be repeated.",
+    "--keep", multiple=True, metavar="RELATION", help="Of such two keep this one; may be repeated."
 )
 @click.option(
     "--leave-out",

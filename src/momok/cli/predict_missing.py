@@ -35,9 +35,7 @@ if TYPE_CHECKING:
     help="How many facts of a relation at most [that of --top, or 1000].",
 )
 @click.option(
-    "--top",
-    type=click.IntRange(1),
-    help="How many facts at most over all relations [no limit].",
+    "--top", type=click.IntRange(1), help="How many facts at most over all relations [no limit]."
 )
 @click.option(
     "--min-probability",

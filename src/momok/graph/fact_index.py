@@ -13,12 +13,10 @@ from collections.abc import Iterable
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from momok.arrays import Bools, Ints
 from momok.errors import DataError
 from momok.graph.triples import Triples, sort_unique
-
-Ints = NDArray[np.int64]
 
 UNKNOWN = -1  # the row and the split of a fact that the index does not have
 
@@ -131,7 +129,7 @@ class FactIndex:
         return np.diff(np.searchsorted(self._pairs, np.arange(R + 1) * N * N))
 
     @cached_property
-    def _with_loops(self) -> NDArray[np.bool_]:
+    def _with_loops(self) -> Bools:
         marked = np.zeros(self.num_relations, dtype=np.bool_)
         marked[self.facts[self.facts[:, 0] == self.facts[:, 2], 1]] = True
         return marked

@@ -9,20 +9,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from momok.arrays import Ints
 from momok.errors import FormatError
 from momok.graph.findings import FindingLog
 from momok.graph.graph import SPLIT_NAMES, SplitName
 from momok.graph.lines import read_line_frame
 from momok.graph.names import suggest_near_misses
-from momok.graph.triples import (
-    Triples,
-    encode_triples,
-    first_occurrences,
-    is_member,
-    mark_unseen,
-)
+from momok.graph.triples import Triples, encode_triples, first_occurrences, is_member, mark_unseen
 from momok.graph.vocabulary import Vocabulary
 
 LABELS = ("head", "relation", "tail")
@@ -93,8 +87,8 @@ class _IndexedSplit:
 
     path: Path
     triples: Triples
-    keys: NDArray[np.int64]
-    line_numbers: NDArray[np.int64]
+    keys: Ints
+    line_numbers: Ints
 
     def place(self, row: int | np.integer[Any]) -> str:
         return f"{self.path.name}:{self.line_numbers[row]}"
@@ -145,7 +139,7 @@ def _find_ids(
     """Find the ids of the labels of each file ``[n, 3]``, -1 for a label that is not listed."""
     facts = pl.concat([file.facts for file in files])
 
-    def find(labels: pl.Series, vocabulary: Vocabulary) -> NDArray[np.int64]:
+    def find(labels: pl.Series, vocabulary: Vocabulary) -> Ints:
         known = pl.Series(vocabulary.labels, dtype=pl.String)
         ids = np.arange(len(known))
         return labels.replace_strict(known, ids, default=-1, return_dtype=pl.Int64).to_numpy()
@@ -158,11 +152,7 @@ def _find_ids(
 
 
 def _drop_unknown(
-    file: FactFile,
-    triples: Triples,
-    entities: Vocabulary,
-    relations: Vocabulary,
-    log: FindingLog,
+    file: FactFile, triples: Triples, entities: Vocabulary, relations: Vocabulary, log: FindingLog
 ) -> _IndexedSplit:
     line_numbers = file.facts["line"].to_numpy()
     known = (triples >= 0).all(axis=1)
@@ -180,7 +170,7 @@ def _drop_unknown(
 
 
 def _describe_unknown(
-    file: FactFile, rows: NDArray[np.int64], entities: Vocabulary, relations: Vocabulary
+    file: FactFile, rows: Ints, entities: Vocabulary, relations: Vocabulary
 ) -> Iterator[str]:
     for row in rows.tolist():
         line, *labels = file.facts.row(row)

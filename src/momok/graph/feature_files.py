@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
+from momok.arrays import Bools
 from momok.errors import FeatureError
 
 FORMAT, VERSION = "momok-features", 1
@@ -89,7 +89,7 @@ def read_manifest(path: Path, modality: str) -> tuple[FeatureManifest, list[str]
     return manifest, _check_labels(path, read["labels"]), read.get("sha256")
 
 
-def read_tensors(path: Path, sha256: str | None) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def read_tensors(path: Path, sha256: str | None) -> tuple[NDArray[Any], Bools]:
     """Read vectors ``[n, d]`` (float16 or float32) and presence ``[n]``."""
     if not path.is_file():
         _refuse_pickle_beside(path)

@@ -14,12 +14,13 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
+from momok.arrays import Bools, FloatMatrix, Ints
 from momok.errors import FeatureError
 from momok.graph.feature_files import (
     FORMAT,
@@ -33,9 +34,6 @@ from momok.graph.feature_files import (
 from momok.graph.findings import FindingLog
 from momok.graph.vocabulary import Vocabulary
 from momok.storage import write_file
-
-FloatMatrix: TypeAlias = NDArray[np.float32]
-BoolVector: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +51,7 @@ class Features:
     """
 
     matrix: FloatMatrix
-    present: BoolVector
+    present: Bools
     manifest: FeatureManifest
     unmatched: tuple[str, ...] = ()
 
@@ -153,9 +151,9 @@ class FeatureRows:
 
     manifest: FeatureManifest
     labels: list[str]
-    entities: NDArray[np.int64]
+    entities: Ints
     vectors: NDArray[Any]
-    present: BoolVector
+    present: Bools
 
     @property
     def unmatched(self) -> tuple[str, ...]:

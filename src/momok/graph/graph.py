@@ -16,13 +16,7 @@ from momok.errors import AmbiguousNameError, DataError, FeatureError, UnknownLab
 from momok.graph.fact_index import FactIndex
 from momok.graph.features import Features
 from momok.graph.findings import Finding
-from momok.graph.names import (
-    find_near_misses,
-    fold_name,
-    format_suggestion,
-    make_readable,
-    shorten,
-)
+from momok.graph.names import find_near_misses, fold_name, format_suggestion, make_readable, shorten
 from momok.graph.triples import Triples
 from momok.graph.vocabulary import Vocabulary
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from momok.arrays import Floats
 from momok.extras import import_extra
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _convert(picture: Picture, transparency: bool) -> Picture:
     return Image.alpha_composite(white, layered).convert("RGB")
 
 
-def _scale(values: NDArray[np.float64], mode: str) -> NDArray[np.uint8]:
+def _scale(values: Floats, mode: str) -> NDArray[np.uint8]:
     """Scale grey values to 0 to 255: integers by the least of 8, 16 and 32 bits that holds them.
 
     Floating-point numbers are taken as 0 to 1, or where there are others from least to greatest.

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from momok.arrays import FloatMatrix, Floats
 from momok.errors import FeatureError
-
-FloatMatrix: TypeAlias = NDArray[np.float32]
 
 
 def l2_normalise(matrix: FloatMatrix) -> FloatMatrix:
@@ -32,8 +29,8 @@ class Components:
         directions: ``[d, width]``, of length 1 and orthogonal.
     """
 
-    mean: NDArray[np.float64]
-    directions: NDArray[np.float64]
+    mean: Floats
+    directions: Floats
 
     def reduce(self, rows: FloatMatrix) -> FloatMatrix:
         """Project rows ``[n, d]`` onto the components: ``[n, width]``."""
@@ -97,11 +94,11 @@ def pool(matrix: FloatMatrix, grid: tuple[int, int], target: tuple[int, int]) ->
     return flat
 
 
-def _average_windows(size: int, target: int) -> NDArray[np.float64]:
+def _average_windows(size: int, target: int) -> Floats:
     """Build the matrix ``[target, size]`` whose row i averages window i."""
     windows = np.arange(target)
     starts, stops = windows * size // target, -(-(windows + 1) * size // target)
     cells = np.arange(size)
     inside = (cells >= starts[:, None]) & (cells < stops[:, None])
-    averages: NDArray[np.float64] = inside / inside.sum(axis=1, keepdims=True)
+    averages: Floats = inside / inside.sum(axis=1, keepdims=True)
     return averages

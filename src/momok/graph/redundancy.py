@@ -17,8 +17,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from momok.arrays import Ints
 from momok.graph.triples import Triples, join_pairs
 
 THRESHOLD = 0.8
@@ -111,7 +111,7 @@ def count_counterparts(
 
 def group_facts(
     triples: Triples, pairs: Iterable[RelationPair], num_entities: int, num_relations: int
-) -> NDArray[np.int64]:
+) -> Ints:
     """Number the facts ``[n]`` such that facts that give each other away have the same number.
 
     These are facts between the same two entities, in either direction, whose relations are the
@@ -120,12 +120,12 @@ def group_facts(
     joined = np.array([(pair.first, pair.second) for pair in pairs], dtype=np.int64).reshape(-1, 2)
     clusters = join_pairs(joined.T, num_relations)
     keys = _pair_keys(triples, num_entities) * num_relations + clusters[triples[:, 1]]
-    groups: NDArray[np.int64] = np.unique(keys, return_inverse=True)[1]
+    groups: Ints = np.unique(keys, return_inverse=True)[1]
     return groups
 
 
-def _pair_keys(triples: Triples, num_entities: int) -> NDArray[np.int64]:
+def _pair_keys(triples: Triples, num_entities: int) -> Ints:
     """Give the two entities of each fact one number, in either direction the same."""
     smaller = np.minimum(triples[:, 0], triples[:, 2])
-    keys: NDArray[np.int64] = smaller * num_entities + np.maximum(triples[:, 0], triples[:, 2])
+    keys: Ints = smaller * num_entities + np.maximum(triples[:, 0], triples[:, 2])
     return keys

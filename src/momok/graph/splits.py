@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from momok.arrays import Ints
 from momok.errors import DataError
 from momok.graph.graph import MultimodalGraph
 from momok.graph.triples import Triples, encode_triples, is_member
@@ -115,13 +115,13 @@ def carve_validation(
 
 def hold_out(
     triples: Triples,
-    groups: NDArray[np.int64],
+    groups: Ints,
     wanted: Sequence[int],
     num_entities: int,
     num_relations: int,
     *,
     seed: int,
-) -> NDArray[np.int64]:
+) -> Ints:
     """Split facts so that train shows every entity and relation, and no group is torn apart.
 
     Groups are put in a random order. For every entity and relation the first group with a fact of
@@ -175,6 +175,6 @@ def _describe_leaked(graph: MultimodalGraph, train: Triples, count: int) -> str:
     return note
 
 
-def _list_some(ids: NDArray[np.int64], labels: tuple[str, ...], limit: int = 5) -> str:
+def _list_some(ids: Ints, labels: tuple[str, ...], limit: int = 5) -> str:
     listed = ", ".join(labels[i] for i in ids[:limit])
     return listed if len(ids) <= limit else f"{listed} and {len(ids) - limit:,} more"

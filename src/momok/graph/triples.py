@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from momok.arrays import Bools, Ints
 from momok.errors import DataError
 
 Triples: TypeAlias = NDArray[np.int64]
@@ -22,7 +23,7 @@ CARDINALITIES = ("1-1", "1-N", "N-1", "N-N", "undefined")
 _MANY = 1.5
 
 
-def encode_triples(triples: Triples, num_entities: int, num_relations: int) -> NDArray[np.int64]:
+def encode_triples(triples: Triples, num_entities: int, num_relations: int) -> Ints:
     """Give every fact ``[n, 3]`` one number ``[n]``; equal facts, and only they, share it.
 
     Raises:
@@ -33,24 +34,24 @@ def encode_triples(triples: Triples, num_entities: int, num_relations: int) -> N
             f"{num_entities} entities and {num_relations} relations are too many: "
             f"facts are numbered with 63 bits"
         )
-    keys: NDArray[np.int64] = triples[:, 0] * num_relations + triples[:, 1]
+    keys: Ints = triples[:, 0] * num_relations + triples[:, 1]
     keys *= num_entities
     keys += triples[:, 2]
     return keys
 
 
-def sort_unique(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+def sort_unique(keys: Ints) -> Ints:
     """Sort keys, and keep each once.
 
     For millions of keys this is a hundred times as fast as np.unique, which hashes them.
     """
     ordered = np.sort(keys)
     is_first = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
-    distinct: NDArray[np.int64] = ordered[is_first]
+    distinct: Ints = ordered[is_first]
     return distinct
 
 
-def first_occurrences(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def first_occurrences(keys: Ints) -> tuple[Ints, Ints]:
     """Find where each key appears first.
 
     Returns:
@@ -67,7 +68,7 @@ def first_occurrences(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArr
     return np.flatnonzero(first == np.arange(len(keys))), first
 
 
-def is_member(keys: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
+def is_member(keys: Ints, others: Ints) -> Bools:
     """Mark the keys ``[n]`` that are among the others."""
     if not len(others):
         return np.zeros(len(keys), dtype=np.bool_)
@@ -75,29 +76,27 @@ def is_member(keys: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.
     # 64-bit keys takes a fraction of a second.
     ordered = np.sort(others)
     places = np.searchsorted(ordered, keys)
-    found: NDArray[np.bool_] = ordered[np.minimum(places, len(ordered) - 1)] == keys
+    found: Bools = ordered[np.minimum(places, len(ordered) - 1)] == keys
     return found
 
 
-def mark_unseen(train: Triples, facts: Triples, num_entities: int) -> NDArray[np.bool_]:
+def mark_unseen(train: Triples, facts: Triples, num_entities: int) -> Bools:
     """Mark the facts ``[n]`` of which the head or the tail is in no train fact."""
     seen = np.zeros(num_entities, dtype=np.bool_)
     seen[train[:, 0]] = True
     seen[train[:, 2]] = True
-    marked: NDArray[np.bool_] = ~(seen[facts[:, 0]] & seen[facts[:, 2]])
+    marked: Bools = ~(seen[facts[:, 0]] & seen[facts[:, 2]])
     return marked
 
 
-def join_pairs(pairs: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+def join_pairs(pairs: Ints, size: int) -> Ints:
     """Number the connected components of ``size`` points from pairs ``[2, m]``: ``[size]``."""
     joined = coo_array((np.ones(pairs.shape[1], dtype=np.bool_), tuple(pairs)), (size, size))
-    groups: NDArray[np.int64] = connected_components(joined, directed=False)[1].astype(np.int64)
+    groups: Ints = connected_components(joined, directed=False)[1].astype(np.int64)
     return groups
 
 
-def classify_cardinality(
-    train: Triples, num_entities: int, num_relations: int
-) -> NDArray[np.int64]:
+def classify_cardinality(train: Triples, num_entities: int, num_relations: int) -> Ints:
     """Return for each relation ``[R]`` the position of its cardinality in ``CARDINALITIES``.
 
     Left of the dash stands the mean number of heads per (relation, tail), right of it the mean
@@ -108,7 +107,7 @@ def classify_cardinality(
     pairs, tails = np.divmod(keys, num_entities)
     heads, relations = np.divmod(pairs, num_relations)
 
-    def count_distinct(entities: NDArray[np.int64]) -> NDArray[np.int64]:
+    def count_distinct(entities: Ints) -> Ints:
         pairs = sort_unique(relations * num_entities + entities)
         return np.bincount(pairs // num_entities, minlength=num_relations)
 

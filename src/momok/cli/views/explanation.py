@@ -18,12 +18,7 @@ from momok.cli.views import (
     format_probability,
 )
 from momok.console import make_printable
-from momok.prediction import (
-    ExplainedEntity,
-    ExplainedFact,
-    Explanation,
-    SimilarEntity,
-)
+from momok.prediction import ExplainedEntity, ExplainedFact, Explanation, SimilarEntity
 
 _BAR = 18  # columns of a bar of weight 1
 _LONGEST_NAME = 36  # columns of a name

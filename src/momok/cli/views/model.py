@@ -10,13 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from momok.arrays import Floats
-from momok.cli.views import (
-    build_table,
-    choose_colour,
-    colour_name,
-    draw_curve,
-    format_percent,
-)
+from momok.cli.views import build_table, choose_colour, colour_name, draw_curve, format_percent
 from momok.console import make_printable, shorten_middle
 from momok.prediction import ModelExplanation
 from momok.prediction.explanation import leading_expert

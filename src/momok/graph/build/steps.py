@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from momok.arrays import Ints
 from momok.errors import DataError
 from momok.graph.findings import FindingLog
 from momok.graph.graph import SPLIT_NAMES
@@ -122,11 +122,7 @@ def _drop_unused(draft: Draft, *, entities: bool = True) -> None:
 
 
 def drop_redundant(
-    draft: Draft,
-    redundant: Sequence[RelationPair],
-    keep: Sequence[str],
-    *,
-    keep_entities: bool,
+    draft: Draft, redundant: Sequence[RelationPair], keep: Sequence[str], *, keep_entities: bool
 ) -> None:
     """Leave out the facts of every relation that another tells which is kept.
 
@@ -158,7 +154,7 @@ def drop_redundant(
     _drop_unused(draft, entities=not keep_entities)
 
 
-def group_by_labels(draft: Draft, redundant: Sequence[RelationPair]) -> NDArray[np.int64]:
+def group_by_labels(draft: Draft, redundant: Sequence[RelationPair]) -> Ints:
     """Group the facts of all splits ``[n]`` (see ``group_facts``), numbered by their labels.
 
     The numbers, by which facts are split, then do not depend on the order of the facts.
@@ -170,16 +166,14 @@ def group_by_labels(draft: Draft, redundant: Sequence[RelationPair]) -> NDArray[
     return group_facts(ranked, pairs, *draft.sizes)
 
 
-def _rank_labels(labels: Sequence[str]) -> NDArray[np.int64]:
+def _rank_labels(labels: Sequence[str]) -> Ints:
     ranks = np.empty(len(labels), dtype=np.int64)
     order = sorted(range(len(labels)), key=lambda i: labels[i])
     ranks[np.array(order, dtype=np.int64)] = np.arange(len(labels))
     return ranks
 
 
-def split_facts(
-    draft: Draft, groups: NDArray[np.int64], ratio: tuple[float, float, float], seed: int
-) -> None:
+def split_facts(draft: Draft, groups: Ints, ratio: tuple[float, float, float], seed: int) -> None:
     """Split facts that their source does not split, or draw the splits it lacks from train.
 
     Facts of one of the ``groups`` ``[n]`` (in the order of ``draft.all_facts()``) stay together.
@@ -233,9 +227,7 @@ def split_facts(
 
 def report_overlaps(draft: Draft) -> None:
     """Count facts that are in two splits, and held-out facts of entities train never shows."""
-    keys: dict[str, NDArray[np.int64]] = {
-        s: encode_triples(draft.triples[s], *draft.sizes) for s in SPLIT_NAMES
-    }
+    keys: dict[str, Ints] = {s: encode_triples(draft.triples[s], *draft.sizes) for s in SPLIT_NAMES}
     for split, other in (("valid", "train"), ("test", "train"), ("valid", "test")):
         draft.report_facts(
             "overlap",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from momok.arrays import Bools, Ints
 from momok.errors import DataError, FeatureError
 from momok.graph.doctor.look_alikes import count_duplicates
 from momok.graph.doctor.report import Problem, Severity, code_types, count_problem
@@ -67,16 +68,14 @@ def _describe_unreadable(
     )
 
 
-def mark_covered(rows: FeatureRows, graph: MultimodalGraph) -> NDArray[np.bool_]:
+def mark_covered(rows: FeatureRows, graph: MultimodalGraph) -> Bools:
     """Mark the entities ``[N]`` that have a vector."""
     has = np.zeros(graph.num_entities, dtype=np.bool_)
     has[rows.entities[rows.present & (rows.entities >= 0)]] = True
     return has
 
 
-def check_rows(
-    table: FeatureRows, graph: MultimodalGraph, has: NDArray[np.bool_]
-) -> Iterator[Problem]:
+def check_rows(table: FeatureRows, graph: MultimodalGraph, has: Bools) -> Iterator[Problem]:
     """Check one modality: its rows, its values, its columns.
 
     Args:
@@ -146,9 +145,7 @@ _FAULTS: tuple[tuple[str, Severity, str, str, str], ...] = (
 )
 
 
-def _scan(
-    vectors: NDArray[Any], rows: NDArray[np.int64]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[Any], NDArray[Any]]:
+def _scan(vectors: NDArray[Any], rows: Ints) -> tuple[Bools, Bools, NDArray[Any], NDArray[Any]]:
     """Mark rows with NaN or infinity and rows of zeros; give column extremes of the finite rows."""
     width = vectors.shape[1]
     bad, zero = np.zeros(len(rows), dtype=np.bool_), np.zeros(len(rows), dtype=np.bool_)
@@ -164,9 +161,7 @@ def _scan(
     return bad, zero, low, high
 
 
-def _check_missing(
-    modality: str, graph: MultimodalGraph, has: NDArray[np.bool_]
-) -> Iterator[Problem]:
+def _check_missing(modality: str, graph: MultimodalGraph, has: Bools) -> Iterator[Problem]:
     missing = ~has
     # That no currency has a flag is how things are; that some countries have none is a gap.
     types, codes = code_types(graph)
@@ -210,7 +205,7 @@ def _check_columns(modality: str, low: NDArray[Any], high: NDArray[Any]) -> Iter
     )
 
 
-def group_equal_rows(vectors: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def group_equal_rows(vectors: NDArray[Any], rows: Ints) -> Ints:
     """Give ``rows`` ``[n]`` groups, numbered from 0; the vectors of a group are equal."""
     groups = np.empty(len(rows), dtype=np.int64)
     numbers: dict[bytes, int] = {}
@@ -223,9 +218,7 @@ def group_equal_rows(vectors: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[
     return groups
 
 
-def check_numbers(
-    folder: Path, graph: MultimodalGraph
-) -> tuple[list[Problem], NDArray[np.bool_] | None]:
+def check_numbers(folder: Path, graph: MultimodalGraph) -> tuple[list[Problem], Bools | None]:
     """Check ``numbers.tsv`` of a folder, and mark the entities ``[N]`` that have any number.
 
     Without the file, or where it cannot be read, nothing is marked.

@@ -28,16 +28,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from momok.arrays import Ints
-from momok.graph.doctor.report import (
-    Problem,
-    count_problem,
-    format_count,
-    grade,
-    quote_source,
-)
+from momok.arrays import Bools, Ints
+from momok.graph.doctor.report import Problem, count_problem, format_count, grade, quote_source
 from momok.graph.doctor.splits import show_fact
 from momok.graph.graph import MultimodalGraph
 from momok.graph.redundancy import count_counterparts
@@ -105,14 +98,14 @@ def follow_rules(
 
 def find_leaks(
     train: Triples, facts: Triples, rules: Sequence[Rule], num_entities: int, num_relations: int
-) -> dict[str, NDArray[np.bool_]]:
+) -> dict[str, Bools]:
     """Mark for each kind of rule the facts ``[n]`` that a rule gives from train."""
     rows, which = follow_rules(train, facts, rules, num_entities, num_relations)
     kinds = np.array([rule.kind for rule in rules], dtype=np.str_)[which]
     return {kind: np.isin(np.arange(len(facts)), rows[kinds == kind]) for kind in KINDS}
 
 
-def find_linked(train: Triples, facts: Triples, num_entities: int) -> NDArray[np.bool_]:
+def find_linked(train: Triples, facts: Triples, num_entities: int) -> Bools:
     """Mark the facts ``[n]`` whose entities are joined in train by any relation, either way."""
     keys = train[:, 0] * num_entities + train[:, 2]
     straight = facts[:, 0] * num_entities + facts[:, 2]
@@ -137,7 +130,7 @@ def check_leakage(graph: MultimodalGraph) -> Iterator[Problem]:
 
 
 def _describe_leak(
-    graph: MultimodalGraph, kind: str, marks: NDArray[np.bool_], rules: list[Rule]
+    graph: MultimodalGraph, kind: str, marks: Bools, rules: list[Rule]
 ) -> Iterator[Problem]:
     share = float(marks.mean())
     leaking = set(graph.test[marks, 1].tolist())
@@ -183,9 +176,7 @@ def _show_rule(graph: MultimodalGraph, rule: Rule) -> str:
     return f"{names[rule.body]}, {way} {names[rule.head]} ({seen})"
 
 
-def _describe_linked(
-    graph: MultimodalGraph, linked: NDArray[np.bool_], by_rule: NDArray[np.bool_]
-) -> Iterator[Problem]:
+def _describe_linked(graph: MultimodalGraph, linked: Bools, by_rule: Bools) -> Iterator[Problem]:
     yield from count_problem(
         *("leakage", "linked-pair", "note"),
         count=int(linked.sum()),

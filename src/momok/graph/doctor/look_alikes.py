@@ -17,13 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from momok.graph.doctor.report import (
-    MAX_EXAMPLES,
-    Problem,
-    Severity,
-    count_problem,
-    format_count,
-)
+from momok.arrays import Bools, Ints
+from momok.graph.doctor.report import MAX_EXAMPLES, Problem, Severity, count_problem, format_count
 from momok.graph.graph import MultimodalGraph
 from momok.graph.pictures import open_picture
 from momok.graph.triples import join_pairs, sort_unique
@@ -40,8 +35,8 @@ _NAMED = 3  # entities of each group
 
 
 def count_duplicates(
-    groups: NDArray[np.int64],
-    entities: NDArray[np.int64],
+    groups: Ints,
+    entities: Ints,
     graph: MultimodalGraph,
     check: str,
     kind: str,
@@ -110,7 +105,7 @@ def hash_picture(path: Path) -> PictureHash:
     return PictureHash(int.from_bytes(np.packbits(falls).tobytes(), "big"), colours)
 
 
-def group_alike(hashes: NDArray[np.uint64], colours: NDArray[np.uint8]) -> NDArray[np.int64]:
+def group_alike(hashes: NDArray[np.uint64], colours: NDArray[np.uint8]) -> Ints:
     """Group pictures with nearly the same hash and nearly the same colours.
 
     Args:
@@ -138,9 +133,7 @@ def group_alike(hashes: NDArray[np.uint64], colours: NDArray[np.uint8]) -> NDArr
     return join_pairs(np.concatenate(pairs, axis=1), len(hashes))
 
 
-def _have_like_colours(
-    flat: NDArray[np.uint8], first: NDArray[np.int64], second: NDArray[np.int64]
-) -> NDArray[np.bool_]:
+def _have_like_colours(flat: NDArray[np.uint8], first: Ints, second: Ints) -> Bools:
     near = np.empty(len(first), dtype=np.bool_)
     for start in range(0, len(first), _BLOCK):
         part = slice(start, start + _BLOCK)

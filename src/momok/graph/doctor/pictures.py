@@ -8,14 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from momok.graph.doctor.look_alikes import (
-    PictureHash,
-    count_duplicates,
-    group_alike,
-    hash_picture,
-)
+from momok.arrays import Bools, Ints
+from momok.graph.doctor.look_alikes import PictureHash, count_duplicates, group_alike, hash_picture
 from momok.graph.doctor.report import Problem, Severity, count_problem
 from momok.graph.entities_file import list_pictures, read_table
 from momok.graph.graph import MultimodalGraph
@@ -36,12 +31,12 @@ class PictureList:
         outside: paths that lead out of the folder, with their place.
     """
 
-    entities: NDArray[np.int64]
+    entities: Ints
     paths: tuple[Path, ...]
     missing: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
 
-    def covered(self, num_entities: int) -> NDArray[np.bool_]:
+    def covered(self, num_entities: int) -> Bools:
         """Mark the entities ``[N]`` that have a picture file."""
         has = np.zeros(num_entities, dtype=np.bool_)
         has[self.entities] = True
@@ -161,7 +156,7 @@ def _check_look_alikes(
     pictures: PictureList,
     graph: MultimodalGraph,
     hashes: list[PictureHash | PictureError],
-    rows: NDArray[np.int64],
+    rows: Ints,
 ) -> Iterator[Problem]:
     good = [found for found in hashes if isinstance(found, PictureHash)]
     sound = np.array([isinstance(found, PictureHash) for found in hashes], dtype=np.bool_)

@@ -10,8 +10,8 @@ from itertools import islice
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from momok.arrays import Bools, Ints
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.triples import (
     CARDINALITIES,
@@ -263,14 +263,14 @@ def count_cardinalities(
     )
 
 
-def code_types(graph: MultimodalGraph) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def code_types(graph: MultimodalGraph) -> tuple[tuple[str, ...], Ints]:
     """Give the distinct entity types and the position of each entity's type in them ``[N]``."""
     codes = {kind: i for i, kind in enumerate(dict.fromkeys(graph.entity_types))}
     of_each = np.fromiter((codes[t] for t in graph.entity_types), np.int64, graph.num_entities)
     return tuple(codes), of_each
 
 
-def measure_coverage(graph: MultimodalGraph, modality: str, has: NDArray[np.bool_]) -> Coverage:
+def measure_coverage(graph: MultimodalGraph, modality: str, has: Bools) -> Coverage:
     """Measure which entities have a modality ``[N]``, in all and by type."""
     types, codes = code_types(graph)
     sizes = np.bincount(codes, minlength=len(types))

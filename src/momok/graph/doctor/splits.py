@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from momok.arrays import Ints
 from momok.graph.doctor.report import (
     MAX_EXAMPLES,
     Problem,
@@ -56,7 +56,7 @@ def check_splits(graph: MultimodalGraph) -> Iterator[Problem]:
     yield from _check_loops(graph)
 
 
-def show_fact(graph: MultimodalGraph, fact: NDArray[np.int64]) -> str:
+def show_fact(graph: MultimodalGraph, fact: Ints) -> str:
     """A fact as its three labels."""
     head, relation, tail = fact
     labels = graph.entities.labels

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from momok.arrays import Bools
 from momok.errors import FeatureError
 from momok.graph.feature_import.vectors import (
     MOST_NUMBERS,
@@ -98,7 +99,7 @@ class Assignment:
     """
 
     matrix: NDArray[np.float32]
-    present: NDArray[np.bool_]
+    present: Bools
     unmatched: tuple[str, ...] = ()
     averaged: int = 0
 

@@ -117,10 +117,7 @@ def fetch_features(entry: CatalogEntry, progress: Progress) -> tuple[Path, Fetch
     members = _choose_members(waiting / name, archive)
     with write_folder(target) as draft:
         for member, plain in members.items():
-            with (
-                open_source(waiting / name / member) as source,
-                (draft / plain).open("wb") as file,
-            ):
+            with open_source(waiting / name / member) as source, (draft / plain).open("wb") as file:
                 shutil.copyfileobj(source, file, 1 << 20)
         _write_record(draft / RECORD_NAME, [fetched])
     return target, fetched, sorted(members.values())

@@ -93,7 +93,7 @@ MoMoK Kuai16K/test.txt 509198 0a7ec0e44221348858af5bfd4fa9775bd86f5b5395c90e3061
 
 # Files of ids, with the sha256 of what is written: the same facts with labels.
 _WITH_IDS = {
-    ("DB15K", "train.txt"): "0a9e724d71372f23432e5370e62bd8f94f6d37882be955deca460014d3f6e23c",
+    ("DB15K", "train.txt"): "0a9e724d71372f23432e5370e62bd8f94f6d37882be955deca460014d3f6e23c"
 }
 
 _ARCHIVE = "1nRHdeWiVi9d_FKli3x7sO87ARasad39w"  # named in the README of zjukg/MoMoK

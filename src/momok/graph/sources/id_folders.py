@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from momok.arrays import Ints
 from momok.errors import DataError, FormatError
 from momok.graph.findings import FindingLog
 from momok.graph.graph import SPLIT_NAMES, SplitName
@@ -198,7 +198,7 @@ def _read_mygo_facts(path: Path, labels: list[list[str]], log: FindingLog) -> Tr
     return matched[known]
 
 
-def _match(tokens: list[str], labels: list[str]) -> NDArray[np.int64]:
+def _match(tokens: list[str], labels: list[str]) -> Ints:
     """Give the ids of labels, or of what are the ids themselves; -1 for others."""
     ids = {label: position for position, label in enumerate(labels)}
     if ids.keys().isdisjoint(tokens):

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from momok.arrays import Ints
 from momok.errors import DataError
 from momok.graph.findings import Finding
 from momok.graph.graph import SPLIT_NAMES, SplitName
@@ -108,16 +108,16 @@ class TableOptions:
     strict: bool = False
 
 
-def number_labels(labels: pl.Series) -> tuple[list[str], NDArray[np.int64]]:
+def number_labels(labels: pl.Series) -> tuple[list[str], Ints]:
     """Number labels in order of first appearance: give each once, and the numbers ``[n]``."""
     distinct = labels.unique(maintain_order=True).rename("label")
     numbered = distinct.to_frame().with_columns(id=pl.int_range(pl.len(), dtype=pl.Int64))
     found = labels.rename("label").to_frame().join(numbered, "label", "left", maintain_order="left")
-    numbers: NDArray[np.int64] = found["id"].to_numpy()
+    numbers: Ints = found["id"].to_numpy()
     return distinct.to_list(), numbers
 
 
-def translate_ids(labels: Iterable[str], known: dict[str, int]) -> NDArray[np.int64]:
+def translate_ids(labels: Iterable[str], known: dict[str, int]) -> Ints:
     """Give for the labels of one vocabulary their ids in another, which learns the new ones."""
     return np.array([known.setdefault(label, len(known)) for label in labels], dtype=np.int64)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from momok.arrays import Ints
 from momok.graph.sources.raw import number_labels, translate_ids
 from momok.graph.sources.rdf_terms import (
     DATE_TYPES,
@@ -30,7 +30,7 @@ class Numbering:
     def __init__(self) -> None:
         self.ids: dict[str, int] = {}
 
-    def number(self, labels: pl.Series) -> NDArray[np.int64]:
+    def number(self, labels: pl.Series) -> Ints:
         """Give the ids ``[n]`` of n labels."""
         distinct, numbers = number_labels(labels)
         return translate_ids(distinct, self.ids)[numbers]
@@ -46,7 +46,7 @@ class Texts:
         self._parts = [pl.DataFrame(schema=schema | {"text": pl.String})]
         self._rows, self._limit = 0, _COMPACTED
 
-    def add(self, literals: pl.DataFrame, ids: NDArray[np.int64]) -> None:
+    def add(self, literals: pl.DataFrame, ids: Ints) -> None:
         """Take literals with the ids ``[n]`` of their subjects."""
         if not len(literals):
             return
@@ -90,7 +90,7 @@ class Collection:
     options: RdfOptions
     nodes: Numbering = field(default_factory=Numbering)
     relations: Numbering = field(default_factory=Numbering)
-    links: list[NDArray[np.int64]] = field(default_factory=list)
+    links: list[Ints] = field(default_factory=list)
     names: Texts = field(init=False)
     descriptions: Texts = field(init=False)
     pictures: list[pl.DataFrame] = field(default_factory=list)

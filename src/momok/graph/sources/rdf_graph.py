@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from momok.arrays import Bools, Ints
 from momok.errors import FormatError
 from momok.graph.findings import Finding, FindingLog
 from momok.graph.names import flatten, make_readable
@@ -36,16 +36,14 @@ _LOSSES = {
 class _Links(NamedTuple):
     """The statements whose object is no literal, by meaning; all ``[n, 3]`` but ``claims``."""
 
-    facts: NDArray[np.int64]  # between entities
-    types: NDArray[np.int64]  # between an entity and its class
-    pictures: NDArray[np.int64]  # between an entity and the address of a picture
+    facts: Ints  # between entities
+    types: Ints  # between an entity and its class
+    pictures: Ints  # between an entity and the address of a picture
     claims: dict[int, int]  # from the property that is used in facts to the one that has its name
 
 
 def build_raw_graph(
-    collection: Collection,
-    faults: FaultLog,
-    place_picture: Callable[[str], str | None],
+    collection: Collection, faults: FaultLog, place_picture: Callable[[str], str | None]
 ) -> RawGraph:
     """Make the graph of a source.
 
@@ -99,7 +97,7 @@ def _sort_links(collection: Collection) -> _Links:
     options, ids = collection.options, collection.relations.ids
     links = np.concatenate([np.empty((0, 3), dtype=np.int64), *collection.links])
 
-    def among(properties: Iterable[str]) -> NDArray[np.bool_]:
+    def among(properties: Iterable[str]) -> Bools:
         known = [ids[name] for name in properties if name in ids]
         return np.isin(links[:, 1], known)
 
@@ -172,10 +170,7 @@ def _name_types(
 
 
 def _list_pictures(
-    collection: Collection,
-    links: _Links,
-    labels: list[str],
-    place: Callable[[str], str | None],
+    collection: Collection, links: _Links, labels: list[str], place: Callable[[str], str | None]
 ) -> dict[int, list[str]]:
     given = [(subject, labels[picture]) for subject, _, picture in links.pictures.tolist()]
     given += [row for part in collection.pictures for row in part.iter_rows()]
@@ -189,9 +184,7 @@ def _list_pictures(
     return pictures
 
 
-def _choose_numbers(
-    collection: Collection, is_entity: NDArray[np.bool_]
-) -> dict[int, dict[int, float]]:
+def _choose_numbers(collection: Collection, is_entity: Bools) -> dict[int, dict[int, float]]:
     """Give the first value of each attribute and entity, by their ids."""
     numbers: dict[int, dict[int, float]] = {}
     for part in collection.numbers:
@@ -205,7 +198,7 @@ def _choose_numbers(
 
 
 def _count_without_facts(
-    collection: Collection, links: _Links, names: Iterable[int], is_entity: NDArray[np.bool_]
+    collection: Collection, links: _Links, names: Iterable[int], is_entity: Bools
 ) -> int:
     """Count the things that have a name or number and no fact, but for classes and relations."""
     ids = collection.nodes.ids

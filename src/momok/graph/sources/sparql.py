@@ -100,10 +100,7 @@ def parse_query(text: str) -> tuple[str, set[str]]:
 
 
 def read_sparql(
-    source: SparqlSource,
-    *,
-    options: RdfOptions | None = None,
-    progress: Progress = no_progress,
+    source: SparqlSource, *, options: RdfOptions | None = None, progress: Progress = no_progress
 ) -> RawGraph:
     """Read a graph from a SPARQL endpoint.
 

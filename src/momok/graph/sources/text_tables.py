@@ -58,11 +58,7 @@ class _Dialect(NamedTuple):
     def read(self, lines: Iterable[str]) -> Any:  # the type of csv's readers has no name
         escape = "\\" if self.quote == "'" else None
         return csv.reader(
-            lines,
-            delimiter=self.delimiter,
-            quotechar=self.quote,
-            escapechar=escape,
-            strict=True,
+            lines, delimiter=self.delimiter, quotechar=self.quote, escapechar=escape, strict=True
         )
 
     def part(self, lines: Sequence[str]) -> tuple[list[list[str]], bool]:

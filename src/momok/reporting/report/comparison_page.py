@@ -210,9 +210,7 @@ def _compare(units: Sequence[Group], header: Cell, *path: str) -> list[Cell]:
     return [fmt.clean(header), queries, *cells]
 
 
-def list_setting_rows(
-    runs: Sequence[RunContents],
-) -> tuple[list[list[Cell]], list[list[Cell]]]:
+def list_setting_rows(runs: Sequence[RunContents]) -> tuple[list[list[Cell]], list[list[Cell]]]:
     """The settings in which runs differ, and those that they share."""
     differing = list_differing_settings(runs)
     flat = [run.list_settings() for run in runs]
