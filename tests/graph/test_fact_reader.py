@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from momok.errors import FormatError
 from momok.graph.fact_reader import read_facts, split_benchmark_lines, split_momok_lines
-from momok.graph.findings import FindingLog
-from momok.graph.lines import read_lines
+from momok.graph.text_files import FindingLog, read_lines
 
 
 def split_benchmark_line(line):

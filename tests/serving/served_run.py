@@ -12,7 +12,7 @@ import momok
 from momok.config import resolve_config
 from momok.graph.feature_files import FeatureManifest
 from momok.graph.features import Features, save_features
-from momok.graph.vocabulary import Vocabulary
+from momok.graph.names import Vocabulary
 from momok.training import RunFolder
 
 SCRIPT = "<script>alert('label')</script>"

@@ -221,11 +221,11 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
 
 
 def _read_source_options(given: dict[str, Any]) -> SourceOptions:
-    from momok.graph.lines import read_lines
     from momok.graph.sources.raw import TableOptions
-    from momok.graph.sources.rdf_terms import RdfOptions
+    from momok.graph.sources.rdf_collect import RdfOptions
     from momok.graph.sources.reading import SourceOptions
     from momok.graph.sources.sparql import SparqlSource
+    from momok.graph.text_files import read_lines
 
     url, query, sparql = given["sparql"], given["query"], None
     if (url is None) != (query is None):

@@ -18,8 +18,7 @@ from momok.encoders.parts import FinishedParts, Part, open_parts
 from momok.errors import ConfigError, FeatureError
 from momok.graph.feature_files import FeatureManifest, check_modality_name
 from momok.graph.features import Features, save_features
-from momok.graph.names import flatten
-from momok.graph.vocabulary import Vocabulary
+from momok.graph.names import Vocabulary, flatten
 from momok.progress import Progress, no_progress
 from momok.storage import write_file
 

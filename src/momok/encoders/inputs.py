@@ -29,10 +29,10 @@ from momok.graph.entities_file import (
     read_pictures,
     read_table,
 )
-from momok.graph.findings import FindingLog
 from momok.graph.momok_format import is_momok_folder
 from momok.graph.names import make_readable, suggest_near_misses
 from momok.graph.pictures import PictureError, ignore_picture_warnings, open_picture
+from momok.graph.text_files import FindingLog
 
 MOST_CHARACTERS = 10_000
 """A longer text is cut: encoders stop reading earlier, and tokenising a book takes minutes."""

@@ -4,13 +4,13 @@ from momok.graph.benchmark_format import read_benchmark_folder
 from momok.graph.catalog import CATALOG, CatalogEntry, load_graph
 from momok.graph.feature_files import FeatureManifest
 from momok.graph.features import Features, load_features, save_features
-from momok.graph.findings import Finding
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph, Split, SplitName
 from momok.graph.momok_format import read_momok_folder, write_momok_folder
+from momok.graph.names import Vocabulary
 from momok.graph.reductions import l2_normalise, pool
 from momok.graph.splits import CLEAN_SPLIT_SEED, carve_validation, make_clean
+from momok.graph.text_files import Finding
 from momok.graph.triples import Triples
-from momok.graph.vocabulary import Vocabulary
 
 __all__ = [
     "CATALOG",

@@ -16,11 +16,9 @@ from pathlib import Path
 
 from momok.graph.fact_reader import index_splits, read_facts, split_benchmark_lines
 from momok.graph.features import load_all_features
-from momok.graph.findings import FindingLog
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
-from momok.graph.lines import read_lines
-from momok.graph.names import make_readable, strip_brackets
-from momok.graph.vocabulary import Vocabulary, read_id_list
+from momok.graph.names import Vocabulary, make_readable, read_id_list, strip_brackets
+from momok.graph.text_files import FindingLog, read_lines
 
 
 def is_benchmark_folder(path: Path) -> bool:

@@ -18,9 +18,8 @@ from momok.graph.momok_format import (
     read_momok_folder,
     write_momok_folder,
 )
-from momok.graph.names import suggest_near_misses
+from momok.graph.names import read_id_list, suggest_near_misses
 from momok.graph.splits import make_clean
-from momok.graph.vocabulary import read_id_list
 
 DATA_VARIABLE = "MOMOK_DATA"
 _BUNDLED = Path(__file__).parent

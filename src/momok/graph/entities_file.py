@@ -21,9 +21,8 @@ from pathlib import Path
 import polars as pl
 
 from momok.errors import DataError, FormatError
-from momok.graph.findings import FindingLog
-from momok.graph.lines import read_line_frame, read_lines
 from momok.graph.names import flatten
+from momok.graph.text_files import FindingLog, read_line_frame, read_lines
 from momok.storage import write_file
 
 PICTURE_SEPARATOR = "|"  # between the paths of one entity

@@ -12,12 +12,10 @@ import polars as pl
 
 from momok.arrays import Ints
 from momok.errors import FormatError
-from momok.graph.findings import FindingLog
 from momok.graph.graph import SPLIT_NAMES, SplitName
-from momok.graph.lines import read_line_frame
-from momok.graph.names import suggest_near_misses
+from momok.graph.names import Vocabulary, suggest_near_misses
+from momok.graph.text_files import FindingLog, read_line_frame
 from momok.graph.triples import Triples, encode_triples, first_occurrences, is_member, mark_unseen
-from momok.graph.vocabulary import Vocabulary
 
 LABELS = ("head", "relation", "tail")
 

@@ -31,8 +31,8 @@ from momok.graph.feature_files import (
     read_manifest,
     read_tensors,
 )
-from momok.graph.findings import FindingLog
-from momok.graph.vocabulary import Vocabulary
+from momok.graph.names import Vocabulary
+from momok.graph.text_files import FindingLog
 from momok.storage import write_file
 
 

@@ -15,10 +15,16 @@ import numpy as np
 from momok.errors import AmbiguousNameError, DataError, FeatureError, UnknownLabelError
 from momok.graph.fact_index import FactIndex
 from momok.graph.features import Features
-from momok.graph.findings import Finding
-from momok.graph.names import find_near_misses, fold_name, format_suggestion, make_readable, shorten
+from momok.graph.names import (
+    Vocabulary,
+    find_near_misses,
+    fold_name,
+    format_suggestion,
+    make_readable,
+    shorten,
+)
+from momok.graph.text_files import Finding
 from momok.graph.triples import Triples
-from momok.graph.vocabulary import Vocabulary
 
 Split: TypeAlias = Literal["published", "clean"]
 """Which split of the facts: as its authors publish it, or mended (see ``momok.graph.splits``)."""

@@ -30,12 +30,10 @@ from momok.errors import DataError, FormatError
 from momok.graph.entities_file import PICTURE_SEPARATOR, Table, read_pictures, read_table
 from momok.graph.fact_reader import index_splits, list_relations, read_facts, split_momok_lines
 from momok.graph.features import load_all_features, save_features
-from momok.graph.findings import Finding, FindingLog
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
-from momok.graph.lines import read_text
-from momok.graph.names import make_readable
+from momok.graph.names import Vocabulary, make_readable
+from momok.graph.text_files import Finding, FindingLog, read_text
 from momok.graph.triples import Triples
-from momok.graph.vocabulary import Vocabulary
 from momok.progress import Progress, no_progress
 from momok.storage import write_folder, write_through
 

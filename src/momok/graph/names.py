@@ -1,11 +1,17 @@
-"""How labels are shown to people, and what they may have meant when they mistype one."""
+"""Labels, their ids, how they are shown to people, and what a mistyped one may have meant."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from urllib.parse import unquote
+
+from momok.errors import DataError, FormatError, UnknownLabelError
+from momok.graph.text_files import read_lines
 
 _LINE_BREAKERS = re.compile(r"[\t\r\n]+")
 _MINIMUM_LIKENESS = 60.0  # of rapidfuzz's 100; below it a suggestion misleads more than it helps
@@ -80,3 +86,100 @@ def format_suggestion(near: Sequence[str]) -> str:
     *others, last = map(shorten, near)
     listed = f"{', '.join(others)} or {last}" if others else last
     return f"; did you mean {listed}?"
+
+
+@dataclass(frozen=True, repr=False)
+class Vocabulary:
+    """Distinct labels; the position of a label is its id.
+
+    Raises:
+        DataError: a label appears twice.
+    """
+
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Check that every label has one id."""
+        if len(self.ids) != len(self.labels):
+            twice = next(x for i, x in enumerate(self.labels) if self.ids[x] != i)
+            raise DataError(f"the label {twice!r} appears twice in a vocabulary")
+
+    @cached_property
+    def ids(self) -> Mapping[str, int]:
+        """Ids by label."""
+        return {label: position for position, label in enumerate(self.labels)}
+
+    def index(self, label: str) -> int:
+        """Give the id of a label.
+
+        Raises:
+            UnknownLabelError: the label is not here; near misses are suggested.
+        """
+        try:
+            return self.ids[label]
+        except KeyError:
+            raise UnknownLabelError(
+                f"there is no label {label!r}" + suggest_near_misses(label, self.labels)
+            ) from None
+
+    def __repr__(self) -> str:
+        shown = ", ".join(map(repr, self.labels[:3])) + (", ..." if len(self) > 3 else "")
+        return f"<Vocabulary of {len(self):,}: {shown}>"
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __contains__(self, label: object) -> bool:
+        return label in self.ids
+
+
+def read_id_list(path: Path) -> tuple[list[str], int | None]:
+    """Read a list of labels, each with its id behind it, as ``entity2id.txt``.
+
+    Returns:
+        the labels in the order of their ids, which are 0 to n - 1, and the count that may stand in
+        the first line.
+    """
+    lines = read_lines(path)
+    has_count = bool(lines) and lines[0].strip().isdecimal()
+    rows = []
+    for number, line in enumerate(lines[has_count:], 1 + has_count):
+        if text := line.strip(" \t\r"):
+            label, _, digits = text.rpartition("\t" if "\t" in text else " ")
+            rows.append((number, strip_brackets(label.strip(" \t")), digits))
+    return order_labels(path, rows), int(lines[0]) if has_count else None
+
+
+def order_labels(path: Path, rows: Iterable[tuple[int, str, str]]) -> list[str]:
+    """Put labels in the order of their ids.
+
+    Args:
+        rows: of each label the line, the label and the id.
+
+    Raises:
+        FormatError: ids are not 0 to n - 1, or a label has two.
+    """
+    labels: dict[int, str] = {}
+    seen: dict[str, int] = {}
+    for number, label, digits in rows:
+        place = f"{path}:{number}"
+        if not label or not digits.isdecimal():
+            found = f"{label} {digits}".strip()[:120]
+            raise FormatError(f"{place}: expected a label and its id, found {found!r}")
+        if label in seen:
+            raise FormatError(
+                f"{place}: {label[:120]!r} has an id already, on line {seen[label]}; each label is "
+                f"listed once"
+            )
+        if int(digits) in labels:
+            raise FormatError(f"{place}: the id {digits} is that of another label already")
+        labels[int(digits)], seen[label] = label, number
+    if not labels:
+        raise FormatError(f"{path}: lists nothing; expected a label and its id in each line")
+    missing = next((i for i in range(len(labels)) if i not in labels), None)
+    if missing is not None:
+        raise FormatError(
+            f"{path}: lists {len(labels):,} labels and none has the id {missing}; ids count 0, 1, "
+            f"2, ..."
+        )
+    return [labels[i] for i in range(len(labels))]

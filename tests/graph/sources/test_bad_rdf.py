@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from momok.errors import DataError, FormatError, MomokError
 from momok.graph.sources import rdf_faults
 from momok.graph.sources.rdf import read_rdf
+from momok.graph.sources.rdf_collect import RdfOptions
 from momok.graph.sources.rdf_faults import FaultLog
-from momok.graph.sources.rdf_terms import RdfOptions
 
 E = "http://example.org/"
 FACT = f"<{E}a> <{E}r> <{E}b> .\n".encode()

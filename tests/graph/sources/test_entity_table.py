@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from momok.errors import DataError, FormatError
 from momok.graph.sources.entity_table import add_entity_table
 from momok.graph.sources.raw import RawGraph
-from momok.graph.sources.rdf_terms import parse_literals
+from momok.graph.sources.rdf_collect import parse_literals
 from momok.graph.sources.reading import read_sources
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from momok.errors import ConfigError, DataError, FormatError
 from momok.graph.sources import RawGraph, rdf
 from momok.graph.sources.rdf import guess_format, read_rdf, split_terms
-from momok.graph.sources.rdf_terms import RdfOptions, rank_languages, unescape
+from momok.graph.sources.rdf_collect import RdfOptions, rank_languages, unescape
 
 E = "http://example.org/"
 XSD = "http://www.w3.org/2001/XMLSchema#"

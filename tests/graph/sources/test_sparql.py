@@ -21,7 +21,7 @@ import pytest
 
 from momok.errors import DataError, FormatError, MomokError
 from momok.graph.sources.raw import RawGraph
-from momok.graph.sources.rdf_terms import RdfOptions
+from momok.graph.sources.rdf_collect import RdfOptions
 from momok.graph.sources.sparql import SparqlSource, parse_query, read_sparql
 
 E = "http://example.org/"

@@ -21,7 +21,6 @@ from momok.graph.build.steps import (
     start_draft,
 )
 from momok.graph.entities_file import PICTURE_LINKS, write_numbers
-from momok.graph.findings import Finding, FindingLog
 from momok.graph.graph import SPLIT_NAMES
 from momok.graph.momok_format import (
     copy_pictures,
@@ -34,6 +33,7 @@ from momok.graph.names import flatten
 from momok.graph.redundancy import RelationPair, find_redundant_relations
 from momok.graph.sources.pictures import is_ordinary_file
 from momok.graph.sources.raw import UNSPLIT, RawGraph
+from momok.graph.text_files import Finding, FindingLog
 from momok.progress import Progress, no_progress
 from momok.storage import write_folder
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from momok.arrays import Bools, Ints
 from momok.errors import DataError, FeatureError
-from momok.graph.doctor.look_alikes import count_duplicates
+from momok.graph.doctor.pictures import count_duplicates
 from momok.graph.doctor.report import Problem, Severity, code_types, count_problem
 from momok.graph.entities_file import NUMBERS_FILE, read_numbers
 from momok.graph.features import FeatureRows, list_modalities, load_rows

@@ -15,8 +15,8 @@ from momok.graph.doctor.report import (
     grade,
     quote_source,
 )
-from momok.graph.findings import Finding
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph, SplitName
+from momok.graph.text_files import Finding
 from momok.graph.triples import Triples, encode_triples, is_member, mark_unseen
 
 _KINDS: dict[str, tuple[Severity, str, str]] = {

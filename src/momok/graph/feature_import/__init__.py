@@ -30,7 +30,7 @@ from momok.graph.feature_import.matching import (
 )
 from momok.graph.feature_import.vectors import Key, KeyedVectors, RowVectors, Vectors
 from momok.graph.features import Features
-from momok.graph.vocabulary import Vocabulary
+from momok.graph.names import Vocabulary
 
 __all__ = ["FeatureImport", "Order", "read_features"]
 

@@ -23,11 +23,11 @@ from momok.graph.feature_import.vectors import (
     Vectors,
     interpret,
     name_rows,
+    read_word_vectors,
     to_floats,
 )
-from momok.graph.feature_import.word_vectors import read_word_vectors
-from momok.graph.findings import FindingLog
 from momok.graph.sources.text_tables import LINE, read_text_table
+from momok.graph.text_files import FindingLog
 
 _MOST_UNPACKED = 200  # times the packed size; more is taken for a bomb
 _HARMLESS = 64 << 20  # bytes that this does not apply to

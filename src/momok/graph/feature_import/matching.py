@@ -24,9 +24,8 @@ from momok.graph.feature_import.vectors import (
     name_rows,
     to_floats,
 )
-from momok.graph.lines import read_lines
-from momok.graph.names import strip_brackets
-from momok.graph.vocabulary import Vocabulary, read_id_list
+from momok.graph.names import Vocabulary, read_id_list, strip_brackets
+from momok.graph.text_files import read_lines
 
 Resolve = Callable[[Key], int | None]
 

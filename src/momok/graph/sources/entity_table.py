@@ -16,14 +16,14 @@ from pathlib import Path
 import polars as pl
 
 from momok.errors import DataError, FormatError
-from momok.graph.findings import FindingLog
 from momok.graph.names import suggest_near_misses
 from momok.graph.sources.columns import simplify_name
 from momok.graph.sources.pictures import split_paths
 from momok.graph.sources.raw import RawGraph
-from momok.graph.sources.rdf_terms import compute_decimal_years
+from momok.graph.sources.rdf_collect import compute_decimal_years
 from momok.graph.sources.records import read_record_table, refuse_other_formats
 from momok.graph.sources.text_tables import LINE, read_text_table
+from momok.graph.text_files import FindingLog
 
 _KEYS = (
     *("label", "id", "entity", "entity_id", "uri", "iri", "url", "qid", "key", "code", "node"),

@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 
 from momok.errors import FormatError
-from momok.graph.findings import FindingLog
 from momok.graph.sources.columns import ROLES, find_columns
 from momok.graph.sources.raw import UNSPLIT, RawGraph, TableOptions, number_labels
 from momok.graph.sources.records import read_record_table, refuse_other_formats
 from momok.graph.sources.text_tables import LINE, name_delimiter, read_text_table
+from momok.graph.text_files import FindingLog
 
 
 def read_table(path: Path, options: TableOptions | None = None) -> RawGraph:

@@ -28,14 +28,13 @@ import polars as pl
 
 from momok.arrays import Ints
 from momok.errors import DataError, FormatError
-from momok.graph.findings import FindingLog
 from momok.graph.graph import SPLIT_NAMES, SplitName
-from momok.graph.lines import read_lines
+from momok.graph.names import order_labels, read_id_list
 from momok.graph.sources.fact_tables import read_table
 from momok.graph.sources.raw import UNSPLIT, RawGraph, TableOptions, merge_sources
 from momok.graph.sources.text_tables import LINE, LINE_TEXT, read_text_lines, read_text_table
+from momok.graph.text_files import FindingLog, read_lines
 from momok.graph.triples import Triples
-from momok.graph.vocabulary import order_labels, read_id_list
 
 PYKEEN_TRIPLES = "numeric_triples.tsv.gz"
 _PYKEEN_SPLITS: dict[str, SplitName] = {

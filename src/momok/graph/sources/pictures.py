@@ -20,9 +20,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from momok.errors import DataError
-from momok.graph.findings import FindingLog
 from momok.graph.names import fold_name
 from momok.graph.sources.raw import RawGraph
+from momok.graph.text_files import FindingLog
 
 PICTURE_SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".jfif")

@@ -15,9 +15,9 @@ import polars as pl
 
 from momok.arrays import Ints
 from momok.errors import DataError
-from momok.graph.findings import Finding
 from momok.graph.graph import SPLIT_NAMES, SplitName
 from momok.graph.names import make_readable, suggest_near_misses
+from momok.graph.text_files import Finding
 from momok.graph.triples import Triples
 
 _Value = TypeVar("_Value")

@@ -23,10 +23,9 @@ from momok.errors import DataError, FormatError
 from momok.extras import import_extra
 from momok.graph.sources.compressed import name_content, open_source
 from momok.graph.sources.raw import UNSPLIT, RawGraph
-from momok.graph.sources.rdf_collect import Collection
+from momok.graph.sources.rdf_collect import Collection, RdfOptions
 from momok.graph.sources.rdf_faults import MAX_QUOTED, FaultLog, check_nesting
 from momok.graph.sources.rdf_graph import build_raw_graph
-from momok.graph.sources.rdf_terms import RdfOptions
 from momok.progress import Progress, no_progress
 
 RDF_FORMATS: dict[str, tuple[str, ...]] = {

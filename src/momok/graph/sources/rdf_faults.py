@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, NoReturn
 import numpy as np
 
 from momok.errors import FormatError
-from momok.graph.findings import MAX_EXAMPLES
 from momok.graph.sources.compressed import open_function
+from momok.graph.text_files import MAX_EXAMPLES
 
 MAX_QUOTED = 1000  # "<<" that may nest; at 20,000 the parser's stack ends
 _MAX_DEPTH = 256  # of JSON or XML; at 2000 the parser takes gigabytes

@@ -12,12 +12,11 @@ import polars as pl
 
 from momok.arrays import Bools, Ints
 from momok.errors import FormatError
-from momok.graph.findings import Finding, FindingLog
 from momok.graph.names import flatten, make_readable
 from momok.graph.sources.raw import UNSPLIT, RawGraph
-from momok.graph.sources.rdf_collect import Collection
+from momok.graph.sources.rdf_collect import CLAIM, GENERAL_TYPES, RDF_TYPE, Collection, unescape
 from momok.graph.sources.rdf_faults import FaultLog
-from momok.graph.sources.rdf_terms import CLAIM, GENERAL_TYPES, RDF_TYPE, unescape
+from momok.graph.text_files import Finding, FindingLog
 
 _SHOWN = 5  # kinds of unused literals in a finding
 # Blanks and control characters around a text; among them are those that no text should be made of.

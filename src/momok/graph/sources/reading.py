@@ -10,7 +10,6 @@ from pathlib import Path
 from momok.errors import DataError
 from momok.graph.catalog import find_entry, find_folder
 from momok.graph.graph import SPLIT_NAMES, SplitName
-from momok.graph.lines import read_lines
 from momok.graph.names import flatten
 from momok.graph.sources.compressed import is_container
 from momok.graph.sources.entity_table import add_entity_table
@@ -27,8 +26,9 @@ from momok.graph.sources.formats import (
 from momok.graph.sources.pictures import add_picture_folder, keep_inside
 from momok.graph.sources.raw import RawGraph, TableOptions, leave_out, merge_sources
 from momok.graph.sources.rdf import read_rdf
-from momok.graph.sources.rdf_terms import RdfOptions
+from momok.graph.sources.rdf_collect import RdfOptions
 from momok.graph.sources.sparql import SparqlSource, read_sparql
+from momok.graph.text_files import read_lines
 from momok.progress import Progress, no_progress
 
 _BLANK = 16  # bytes: a larger file is no empty split

@@ -17,7 +17,6 @@ from typing import Any
 import polars as pl
 
 from momok.errors import FormatError
-from momok.graph.lines import decode_text
 from momok.graph.sources.compressed import (
     is_container,
     list_members,
@@ -26,6 +25,7 @@ from momok.graph.sources.compressed import (
     read_content,
 )
 from momok.graph.sources.text_tables import LINE
+from momok.graph.text_files import decode_text
 
 _BOM = b"\xef\xbb\xbf"
 _START = 1 << 12  # bytes that tell JSON

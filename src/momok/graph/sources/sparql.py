@@ -14,14 +14,13 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from momok.errors import DataError, FormatError
 from momok.extras import import_extra
-from momok.graph.findings import Finding
 from momok.graph.sources.compressed import open_function
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.rdf import collect_statements, import_pyoxigraph, split_terms
-from momok.graph.sources.rdf_collect import Collection
+from momok.graph.sources.rdf_collect import Collection, RdfOptions
 from momok.graph.sources.rdf_faults import FaultLog, check_nesting
 from momok.graph.sources.rdf_graph import build_raw_graph
-from momok.graph.sources.rdf_terms import RdfOptions
+from momok.graph.text_files import Finding
 from momok.progress import Progress, no_progress
 
 if TYPE_CHECKING:

@@ -18,9 +18,8 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from momok.errors import FormatError
-from momok.graph.findings import FindingLog
-from momok.graph.lines import decode_text
 from momok.graph.sources.compressed import read_content
+from momok.graph.text_files import FindingLog, decode_text
 
 LINE = " line"  # the column of line numbers: names of columns have no blanks around them
 LINE_TEXT = "text"  # and that of what stands there

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from momok.graph.sources.rdf_terms import compute_decimal_years, parse_literals, unescape
+from momok.graph.sources.rdf_collect import compute_decimal_years, parse_literals, unescape
 
 XSD = "http://www.w3.org/2001/XMLSchema#"
 

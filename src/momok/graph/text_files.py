@@ -1,14 +1,64 @@
-"""What reading finds in the files of a graph, counted, with the first places."""
+r"""Text files, and what reading them finds: counted, with the first places.
+
+They are UTF-8, and their lines end with ``\n`` or ``\r\n`` and nothing else: ``str.splitlines``
+would also split at U+2028, U+0085 and others, which labels may hold.
+"""
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from momok.errors import FormatError
+import polars as pl
+
+from momok.errors import DataError, FormatError
+
+
+def read_text(path: Path) -> str:
+    r"""Read a UTF-8 file; a byte order mark is left out, ``\r\n`` becomes ``\n``."""
+    return decode_text(_read_bytes(path), path).replace("\r\n", "\n")
+
+
+def read_lines(path: Path) -> list[str]:
+    """Read the lines of a UTF-8 file."""
+    lines = read_text(path).split("\n")
+    return lines[:-1] if not lines[-1] else lines
+
+
+def read_line_frame(path: Path) -> pl.DataFrame:
+    """Read the lines of a UTF-8 file as columns ``line`` (from 1) and ``text``."""
+    content = _read_bytes(path)
+    try:
+        lines = pl.read_lines(content, row_index_name="line", row_index_offset=1, name="text")
+    except pl.exceptions.ComputeError:
+        decode_text(content, path)
+        raise
+    return lines.with_columns(pl.col("line").cast(pl.Int64))
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    except FileNotFoundError:
+        raise DataError(f"{path}: the file is missing") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def decode_text(content: bytes, path: Path) -> str:
+    """Decode the content of a file, which the error names."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = 1 + content.count(b"\n", 0, error.start)
+        raise FormatError(
+            f"{path}:{line}: byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        ) from None
+
 
 MAX_EXAMPLES = 5
 
