@@ -29,25 +29,16 @@ from momok.graph.sources.rdf_graph import build_raw_graph
 from momok.progress import Progress, no_progress
 
 RDF_FORMATS: dict[str, tuple[str, ...]] = {
-    "ntriples": (".nt", ".ntriples"),
-    "turtle": (".ttl", ".turtle", ".n3"),
-    "rdfxml": (".rdf", ".owl", ".xml", ".rdfxml"),
-    "jsonld": (".jsonld", ".json"),
-    "streaming-jsonld": (),
-    "nquads": (".nq", ".nquads"),
-    "trig": (".trig",),
+    "ntriples": ("N_TRIPLES", ".nt", ".ntriples"),
+    "turtle": ("TURTLE", ".ttl", ".turtle", ".n3"),
+    "rdfxml": ("RDF_XML", ".rdf", ".owl", ".xml", ".rdfxml"),
+    "jsonld": ("JSON_LD", ".jsonld", ".json"),
+    "streaming-jsonld": ("STREAMING_JSON_LD",),
+    "nquads": ("N_QUADS", ".nq", ".nquads"),
+    "trig": ("TRIG", ".trig"),
 }
-"""The formats, each with the endings of its files."""
+"""The formats, each with the parser's name for it and the endings of its files."""
 
-_PARSERS = {
-    "ntriples": "N_TRIPLES",
-    "turtle": "TURTLE",
-    "rdfxml": "RDF_XML",
-    "jsonld": "JSON_LD",
-    "streaming-jsonld": "STREAMING_JSON_LD",
-    "nquads": "N_QUADS",
-    "trig": "TRIG",
-}
 _CHUNK = 1 << 18  # bytes read at once
 _BATCH_SIZE = 32 << 20  # bytes of N-Quads
 _BATCH_ROWS = 50_000  # or statements of formats that are not read by lines
@@ -91,9 +82,11 @@ def read_rdf(
     collection = Collection(options)
     with open_source(path) as file:
         guessed = guess_format(file.peek(_START)[:_START])
-        chosen = format or _find_format(path) or guessed
+        suffix = Path(name_content(path)).suffix.lower()
+        told = (name for name, (_, *ends) in RDF_FORMATS.items() if suffix in ends)
+        chosen = format or next(told, guessed)
         if chosen is None:
-            endings = ", ".join(ending for several in RDF_FORMATS.values() for ending in several)
+            endings = ", ".join(end for _, *several in RDF_FORMATS.values() for end in several)
             raise DataError(
                 f"{path}: neither its name nor its start tells a format of RDF; expected one of "
                 f"{endings}, or say the format: {', '.join(RDF_FORMATS)}"
@@ -125,11 +118,6 @@ def collect_statements(
         if nquads:
             collection.add(*split_terms(nquads))
             progress(f"reading {name}", collection.statements, 0)
-
-
-def _find_format(path: Path) -> str | None:
-    suffix = Path(name_content(path)).suffix.lower()
-    return next((name for name, endings in RDF_FORMATS.items() if suffix in endings), None)
 
 
 def _place_picture(source: Path, picture: str) -> str:
@@ -171,7 +159,7 @@ def parse_statements(
     taken more than its own statement with it.
     """
     ox = import_pyoxigraph()
-    parser_format = getattr(ox.RdfFormat, _PARSERS[format_name])
+    parser_format = getattr(ox.RdfFormat, RDF_FORMATS[format_name][0])
 
     def convert(text: bytes) -> bytes:
         statements = ox.parse(text, format=parser_format)

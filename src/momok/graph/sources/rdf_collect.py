@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -52,8 +53,6 @@ DATE_TYPES = frozenset(
 )
 _YEAR = r"^([+-]?\d+)"
 _DATE = _YEAR + r"-(\d{2})(?:-(\d{2}))?"
-_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))")
-_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _MONTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # days, in a common year
 _DAYS_IN = dict(enumerate(_MONTHS, 1))
 _DAYS_BEFORE = {month: sum(_MONTHS[: month - 1]) for month in _DAYS_IN}
@@ -166,16 +165,11 @@ def compute_decimal_years(dates: pl.Series) -> pl.Series:
 
 
 def unescape(text: str) -> str:
-    r"""Undo the escapes of N-Quads: ``\n``, ``\"``, ``\u00e9`` and so on."""
+    r"""Undo the escapes of N-Quads, which are those of JSON: ``\n``, ``\"``, ``\u00e9``."""
     if "\\" not in text:
         return text
-    return _ESCAPE.sub(_undo, text)
-
-
-def _undo(match: re.Match[str]) -> str:
-    short, long, sign = match.groups()
-    code = short or long
-    return chr(int(code, 16)) if code else _ESCAPED.get(sign, sign)
+    plain: str = json.loads(f'"{text}"', strict=False)
+    return plain
 
 
 _COMPACTED = 1_000_000  # rows that may gather before those that lost are dropped
