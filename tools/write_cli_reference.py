@@ -11,8 +11,7 @@ from collections.abc import Iterator
 import click
 
 from momok.cli import main
-from momok.cli.config import list_values
-from momok.config import resolve_config
+from momok.config import list_settings, resolve_config
 
 _INTRODUCTION = """\
 # The command line
@@ -91,10 +90,11 @@ def _describe_settings() -> Iterator[str]:
         "`--set modality.image.trainable=false`.\n"
     )
     yield from ("| setting | default | paper | what it does |", "|---|---|---|---|")
-    default, paper = list_values(resolve_config("default")), list_values(resolve_config("paper"))
+    default, paper = (list_settings(resolve_config(name)) for name in ("default", "paper"))
     for (name, value, explanation), (_, published, _) in zip(default, paper, strict=True):
         other = _show(published) if published != value else ""
-        yield f"| `{name}` | {_show(value)} | {other} | {explanation} |"
+        text = explanation.replace("``", "`")
+        yield f"| `{name}` | {_show(value)} | {other} | {explanation.replace('``', '`')} |"
     yield ""
 
 

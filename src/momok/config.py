@@ -92,7 +92,7 @@ def validate_config(values: Mapping[str, Any]) -> RunConfig:
 def _describe_setting(problem: Mapping[str, Any]) -> str:
     place = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        return _describe_unknown(place)
+        return describe_unknown(place)
     if problem["type"] in ("dict_type", "model_type"):
         return f"{place} is a section: set one of its settings"
     return describe_problem(problem)
@@ -180,7 +180,8 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def _describe_unknown(key: str) -> str:
+def describe_unknown(key: str) -> str:
+    """Say that there is no such setting, and which may be meant."""
     from rapidfuzz import process
 
     names = [name for name, _, _ in list_settings()]

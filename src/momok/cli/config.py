@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from difflib import get_close_matches
+from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -40,25 +40,22 @@ def command(key: str | None, preset: str | None, as_toml: bool, as_json: bool) -
 
     The last gives a file to edit for `momok train --config my.toml`.
     """
-    from momok.config import resolve_config
+    from momok.config import describe_unknown, list_settings, resolve_config
 
     config = resolve_config(preset)
     if key is not None:
-        click.echo(_find_value(config, key))
+        values = {name: value for name, value, _ in list_settings(config)}
+        if key not in values:
+            raise ConfigError(describe_unknown(key))
+        click.echo(_format_value(values[key]))
     elif as_toml:
         click.echo(render_toml(config), nl=False)
     elif as_json:
         columns = ("setting", "value", "explanation")
-        print_json([dict(zip(columns, row, strict=True)) for row in list_values(config)])
+        rows = (row for _, several in _group_by_section(config) for row in several)
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
         _show(config)
-
-
-def list_values(config: RunConfig) -> list[tuple[str, Any, str]]:
-    """Every setting as (dotted name, its value here, what it does)."""
-    from momok.config import list_settings
-
-    return [(name, value, text.replace("``", "`")) for name, value, text in list_settings(config)]
 
 
 def render_toml(config: RunConfig) -> str:
@@ -75,17 +72,12 @@ def render_toml(config: RunConfig) -> str:
     return "\n".join([*lines, "# [modality.image]", "# trainable = false", ""])
 
 
-def _find_value(config: RunConfig, key: str) -> str:
-    values = {name: value for name, value, _ in list_values(config)}
-    if key not in values:
-        near = get_close_matches(key, values, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else "momok config lists all settings"
-        raise ConfigError(f"there is no setting {key!r}; {hint}")
-    return _format_value(values[key])
+def _group_by_section(config: RunConfig) -> Iterator[tuple[str, Iterator[tuple[str, Any, str]]]]:
+    """Rows of every setting: dotted name, value, what it does."""
+    from momok.config import list_settings
 
-
-def _group_by_section(config: RunConfig) -> Any:
-    return groupby(list_values(config), key=lambda row: row[0].rpartition(".")[0])
+    rows = ((name, value, text.replace("``", "`")) for name, value, text in list_settings(config))
+    return groupby(rows, key=lambda row: row[0].rpartition(".")[0])
 
 
 def _format_value(value: Any) -> str:
