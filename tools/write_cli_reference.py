@@ -94,7 +94,7 @@ def _describe_settings() -> Iterator[str]:
     for (name, value, explanation), (_, published, _) in zip(default, paper, strict=True):
         other = _show(published) if published != value else ""
         text = explanation.replace("``", "`")
-        yield f"| `{name}` | {_show(value)} | {other} | {explanation.replace('``', '`')} |"
+        yield f"| `{name}` | {_show(value)} | {other} | {text} |"
     yield ""
 
 

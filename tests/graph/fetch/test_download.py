@@ -31,7 +31,7 @@ def fetch(tmp_path, monkeypatch):
         output = tmp_path / "output"
         output.unlink(missing_ok=True)
         downloader = Downloader(tmp_path / "file.part", size, lambda *said: call.told.append(said))
-        downloader(url, str(output))
+        downloader.fetch(url, output)
         assert not (tmp_path / "file.part").exists()
         assert not (tmp_path / "file.part.json").exists()
         return output.read_bytes()

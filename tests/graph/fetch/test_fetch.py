@@ -233,8 +233,8 @@ def test_a_folder_that_cannot_be_made_is_told(home, published):
 
 
 @pytest.mark.usefixtures("home")
-def test_without_pooch_it_is_said_what_to_install(published, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pooch", None)
+def test_without_requests_it_is_said_what_to_install(published, monkeypatch):
+    monkeypatch.setitem(sys.modules, "requests", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'momok\[fetch\]'"):
         fetch(published())
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from momok.errors import FetchError, StorageError
 
@@ -33,7 +33,6 @@ class _CutError(Exception):
 class Downloader:
     """Fetches a URL into a file, by way of a ``.part`` file that outlives the process.
 
-    It is a downloader of pooch, which then checks the hash: ``downloader(url, output, pooch)``.
     Beside the part lies what the server said of the version, so that two versions are never mixed.
 
     Attributes:
@@ -45,8 +44,8 @@ class Downloader:
     size: int | None
     progress: Callable[[int, int], None]
 
-    def __call__(self, url: str, output_file: str, pooch: Any = None) -> None:  # noqa: ARG002
-        """Fetch ``url`` and move it to ``output_file``.
+    def fetch(self, url: str, output: Path) -> None:
+        """Fetch ``url`` and move it to ``output``.
 
         Raises:
             FetchError: the server refuses, sends something else, or is cut too often; what was got
@@ -74,7 +73,7 @@ class Downloader:
                     raise StorageError(
                         f"{self.part}: could not be written: {error.strerror or error}"
                     ) from error
-        self.part.replace(output_file)
+        self.part.replace(output)
         self._note.unlink(missing_ok=True)
 
     @property
