@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 
 from momok.errors import DataError, FeatureError
 from momok.extras import import_extra
+from momok.graph.feature_import.pickles import convert, read_pickle, read_pickled_array
 from momok.graph.feature_import.vectors import (
     KeyedVectors,
     RowVectors,
@@ -81,27 +82,23 @@ def open_vectors(path: Path) -> Iterator[Vectors]:
 
 
 def _read_npy(path: Path) -> Vectors:
-    from momok.graph.feature_import.pickles import to_array
-
     with path.open("rb") as file:
         content = _read_objects(file)
     if content is None:
         return interpret(np.load(path, mmap_mode="r", allow_pickle=False))
     # numpy.save puts a dictionary into an array of one object.
-    return interpret(content[0] if len(content) == 1 else content, to_array)
+    return interpret(content[0] if len(content) == 1 else content)
 
 
 def _read_objects(file: Any) -> Any:
     """Read an array of objects as a list, or as a matrix or texts where it is that; else None."""
-    from momok.graph.feature_import.pickles import read_pickled_array, to_array
-
     formats = np.lib.format
     first = formats.read_magic(file) == (1, 0)
     read = formats.read_array_header_1_0 if first else formats.read_array_header_2_0
     shape, _, kind = read(file)
     if not kind.hasobject:
         return None
-    content = to_array(read_pickled_array(file))
+    content = read_pickled_array(file)
     if len(shape) == 2 and len(content) == shape[0] * shape[1]:
         return np.array(list(content), dtype=np.float64).reshape(shape)
     is_text = (
@@ -113,8 +110,6 @@ def _read_objects(file: Any) -> Any:
 
 
 def _read_npz(path: Path) -> Vectors:
-    from momok.graph.feature_import.pickles import to_array
-
     objects: dict[str, Any] = {}
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(info.file_size for info in archive.infolist())
@@ -128,24 +123,20 @@ def _read_npz(path: Path) -> Vectors:
                     objects[name.removesuffix(".npy")] = content
     with np.load(path, allow_pickle=False) as arrays:
         plain = {name: arrays[name] for name in arrays.files if name not in objects}
-    return interpret({**plain, **objects}, to_array)
+    return interpret({**plain, **objects})
 
 
 def _read_pickle(path: Path) -> Vectors:
-    from momok.graph.feature_import.pickles import read_pickle, to_array
-
-    return interpret(read_pickle(path), to_array)
+    return interpret(read_pickle(path))
 
 
 def _read_safetensors(path: Path) -> Vectors:
     from safetensors.torch import load_file
 
-    from momok.graph.feature_import.pickles import to_array
-
-    tensors = load_file(path)
-    if set(tensors) == {"vectors", "present"}:
-        return _read_own(path, to_array(tensors["vectors"]), to_array(tensors["present"]))
-    return interpret(tensors, to_array)
+    arrays = convert(load_file(path))
+    if set(arrays) == {"vectors", "present"}:
+        return _read_own(path, arrays["vectors"], arrays["present"])
+    return interpret(arrays)
 
 
 def _read_own(path: Path, vectors: Any, present: Any) -> KeyedVectors:

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from momok.errors import FeatureError
 
@@ -39,7 +40,7 @@ class RefusedError(Exception):
 
 
 def read_pickle(path: Path) -> Any:
-    """Read what a pickle or a file of ``torch.save`` holds; ``to_array`` takes its arrays out.
+    """Read what a pickle or a file of ``torch.save`` holds; arrays and tensors are NumPy's.
 
     Raises:
         FeatureError: it is corrupt, or names anything but arrays and plain containers.
@@ -49,33 +50,47 @@ def read_pickle(path: Path) -> Any:
         file.seek(0)
         if start.startswith(_ZIP):
             _check_archive(path)
-            return _load_torch(str(path), mmap=True)
-        return _load_torch_legacy(file) if start == _LEGACY else _load(file)
+            return convert(_load_torch(str(path), mmap=True))
+        return convert(_load_torch_legacy(file) if start == _LEGACY else _load(file))
 
 
 def read_pickled_array(file: BinaryIO) -> Any:
     """Read the pickle of an ``.npy`` file of objects, from where its header ends."""
     with _explain_faults():
-        return _load(file)
+        return convert(_load(file))
 
 
-def to_array(value: Any) -> Any:
-    """Give an array or tensor of a pickle as an array of NumPy, and anything else as it is.
+def convert(value: Any, seen: dict[int, Any] | None = None) -> Any:
+    """Give the arrays and tensors in plain containers as arrays of NumPy, and all else as it is.
+
+    What stands in several places is converted once.
 
     Raises:
         FeatureError: a tensor has no numbers in memory, or repeats them too often.
     """
+    seen = {} if seen is None else seen
     if isinstance(value, _PickledArray):
-        return value.content
-    if not isinstance(value, torch.Tensor):
-        return value
-    if value.layout != torch.strided or value.is_quantized or value.device.type != "cpu":
-        raise FeatureError(f"holds a tensor of layout {value.layout} on {value.device}")
-    held = value.untyped_storage().nbytes()
-    if value.numel() * value.element_size() > _MOST_REPEATED * max(held, _SMALL):
-        raise FeatureError(f"a tensor repeats {held:,} bytes to {value.numel():,} numbers")
-    value = value.detach()
-    return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+        value = value.content
+    if isinstance(value, torch.Tensor):
+        return _read_tensor(value)
+    if id(value) in seen or not isinstance(value, (dict, list, tuple)):
+        return seen.get(id(value), value)
+    seen[id(value)] = None  # of what holds itself
+    if isinstance(value, dict):
+        seen[id(value)] = {key: convert(item, seen) for key, item in value.items()}
+    else:
+        seen[id(value)] = [x if isinstance(x, (int, float)) else convert(x, seen) for x in value]
+    return seen[id(value)]
+
+
+def _read_tensor(tensor: torch.Tensor) -> NDArray[Any]:
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+        raise FeatureError(f"holds a tensor of layout {tensor.layout} on {tensor.device}")
+    held = tensor.untyped_storage().nbytes()
+    if tensor.numel() * tensor.element_size() > _MOST_REPEATED * max(held, _SMALL):
+        raise FeatureError(f"a tensor repeats {held:,} bytes to {tensor.numel():,} numbers")
+    tensor = tensor.detach()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 @contextmanager

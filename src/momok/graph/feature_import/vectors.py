@@ -53,28 +53,24 @@ class KeyedVectors:
 Vectors: TypeAlias = RowVectors | KeyedVectors
 
 
-def interpret(value: Any, load: Callable[[Any], Any] = lambda item: item) -> Vectors:
+def interpret(value: Any) -> Vectors:
     """Find the vectors in what a file holds: an array, a list of rows, or a dictionary.
 
-    Args:
-        load: turns a part of it that is not an array yet into one.
 
     Raises:
         FeatureError: there are no vectors in it.
     """
-    value = load(value)
     if isinstance(value, np.ndarray):
         return RowVectors(_check_rows(value))
     if isinstance(value, (list, tuple)):
-        return RowVectors(_check_rows(_stack(value, load)))
+        return RowVectors(_check_rows(_stack(value)))
     if not isinstance(value, dict) or not value:
         raise FeatureError(f"holds {_describe(value)}, expected a matrix or vectors by key")
-    pair = _find_labels(value, load)
+    pair = _find_labels(value)
     if pair is not None:
         return pair
     if len(value) == 1:
-        ((key, alone),) = value.items()
-        array = load(alone)
+        ((key, array),) = value.items()
         if isinstance(array, np.ndarray) and array.ndim == 2 and len(array) > 1:
             return RowVectors(array, (f"the matrix is the only entry, {str(key)[:40]!r}",))
     by_key = {_check_key(key): item for key, item in value.items()}
@@ -82,8 +78,8 @@ def interpret(value: Any, load: Callable[[Any], Any] = lambda item: item) -> Vec
         raise FeatureError("a key stands twice, as text and as bytes")
 
     def read(key: Key) -> Any:
-        loaded = load(by_key[key])
-        return _stack(loaded, load) if isinstance(loaded, (list, tuple)) else loaded
+        found = by_key[key]
+        return _stack(found) if isinstance(found, (list, tuple)) else found
 
     return KeyedVectors(list(by_key), read)
 
@@ -114,12 +110,11 @@ def to_floats(array: NDArray[Any]) -> NDArray[np.float32]:
     return converted
 
 
-def _find_labels(value: dict[Any, Any], load: Callable[[Any], Any]) -> KeyedVectors | None:
+def _find_labels(value: dict[Any, Any]) -> KeyedVectors | None:
     """Recognise a dictionary of two: a matrix, and the labels of its rows."""
     if len(value) != 2:
         return None
-    loaded = {key: load(item) for key, item in value.items()}
-    for (name, matrix), (key, texts) in zip(loaded.items(), reversed(loaded.items()), strict=True):
+    for (name, matrix), (key, texts) in zip(value.items(), reversed(value.items()), strict=True):
         if isinstance(matrix, np.ndarray) and matrix.ndim == 2:
             labels = texts.tolist() if isinstance(texts, np.ndarray) and texts.ndim == 1 else texts
             if (
@@ -142,17 +137,16 @@ def _check_key(key: Any) -> Key:
     raise FeatureError(f"has the key {_describe(key)}, expected labels or entity numbers")
 
 
-def _stack(items: Sequence[Any], load: Callable[[Any], Any]) -> NDArray[Any]:
+def _stack(rows: Sequence[Any]) -> NDArray[Any]:
     """Make an array of a list: of numbers ``[d]``, or of lists or arrays of them ``[n, d]``."""
-    if all(isinstance(item, _NUMBERS) for item in items):
-        return np.asarray(items)
-    rows = [load(item) for item in items]
+    if all(isinstance(row, _NUMBERS) for row in rows):
+        return np.asarray(rows)
     widths = {len(row) if _has_length(row) else -1 for row in rows}
     if len(widths) != 1 or -1 in widths:
         shown = sorted(widths - {-1})[:3] or ""
         raise FeatureError(f"holds a list whose rows are no vectors of one width {shown}")
     numbers = len(rows) * widths.pop()
-    if numbers > _HARMLESS and len(rows) > _MOST_REPEATED * len({id(item) for item in items}):
+    if numbers > _HARMLESS and len(rows) > _MOST_REPEATED * len({id(row) for row in rows}):
         raise FeatureError(f"repeats few rows to {numbers:,} numbers: taken for a bomb")
     return np.stack([to_floats(_make_array(row)) for row in rows])
 
