@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from momok.encoders import BUILT_IN, DEFAULT_SPECS, EncoderContext, EncoderSpec
+from momok.encoders import DEFAULT_SPECS, ENCODERS, EncoderContext, EncoderSpec
 from momok.encoders.encoder import ENTRY_POINTS
 from momok.encoders.inputs import MOST_ATTRIBUTES, MOST_CHARACTERS
 from momok.graph import load_graph
@@ -41,11 +41,13 @@ def test_the_example_in_python_works(tmp_path, monkeypatch, capsys):
 
 
 def test_the_page_names_every_encoder():
-    for entry in BUILT_IN:
-        model = ":MODEL" if "transformers" in entry.name else ""
-        default = " (default)" if DEFAULT_SPECS[entry.kind] == entry.name else ""
-        assert f"| `{entry.name}{model}`{default} | {entry.kind} |" in PAGE
-        assert not entry.extra or f"`momok[{entry.extra}]`" in PAGE
+    for kind, names in ENCODERS.items():
+        for name in names:
+            model = ":MODEL" if "transformers" in name else ""
+            default = " (default)" if DEFAULT_SPECS[kind] == name else ""
+            assert f"| `{name}{model}`{default} | {kind} |" in PAGE
+    for extra in ("use", "text", "image", "efficientnet", "vision"):
+        assert f"`momok[{extra}]`" in PAGE
     assert f'entry-points."{ENTRY_POINTS}"' in PAGE
 
 

@@ -6,11 +6,10 @@ batches, masks, files, going on after a kill. ``encode_modality`` is the one cal
 
 from momok.encoders.encode import Encoding, encode_modality
 from momok.encoders.encoder import (
-    BUILT_IN,
     DEFAULT_SPECS,
+    ENCODERS,
     Encoder,
     EncoderContext,
-    EncoderEntry,
     EncoderSpec,
     Kind,
     NumberTable,
@@ -20,11 +19,10 @@ from momok.encoders.encoder import (
 from momok.encoders.inputs import Problem
 
 __all__ = [
-    "BUILT_IN",
     "DEFAULT_SPECS",
+    "ENCODERS",
     "Encoder",
     "EncoderContext",
-    "EncoderEntry",
     "EncoderSpec",
     "Encoding",
     "Kind",

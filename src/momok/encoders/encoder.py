@@ -198,35 +198,20 @@ def parse_spec(text: str) -> EncoderSpec:
     return EncoderSpec(text.strip(), name, target, options)
 
 
-@dataclass(frozen=True)
-class EncoderEntry:
-    """An encoder that comes with momok.
-
-    Attributes:
-        name: the NAME of its SPEC.
-        kind: what it reads.
-        factory: the module and the class or function in it, imported when used.
-        extra: the extra that installs what it needs, "" where nothing is needed.
-    """
-
-    name: str
-    kind: Kind
-    factory: str
-    extra: str = ""
-
-
-BUILT_IN: tuple[EncoderEntry, ...] = (
-    EncoderEntry("use", "text", "text_encoders:UniversalEncoder", "use"),
-    EncoderEntry("sentence-transformers", "text", "text_encoders:SentenceEncoder", "text"),
-    EncoderEntry("transformers", "text", "text_encoders:LanguageEncoder", "text"),
-    EncoderEntry("descriptor", "image", "picture_encoders:DescriptorEncoder", "image"),
-    EncoderEntry(
-        "efficientnet-lite0", "image", "picture_encoders:EfficientNetEncoder", "efficientnet"
-    ),
-    EncoderEntry("transformers", "image", "picture_encoders:VisionEncoder", "vision"),
-    EncoderEntry("quantile", "numeric", "scaling:build"),
-    EncoderEntry("log", "numeric", "scaling:build"),
-)
+ENCODERS: dict[Kind, dict[str, str]] = {
+    "text": {
+        "use": "text_encoders:UniversalEncoder",
+        "sentence-transformers": "text_encoders:SentenceEncoder",
+        "transformers": "text_encoders:LanguageEncoder",
+    },
+    "image": {
+        "descriptor": "picture_encoders:DescriptorEncoder",
+        "efficientnet-lite0": "picture_encoders:EfficientNetEncoder",
+        "transformers": "picture_encoders:VisionEncoder",
+    },
+    "numeric": {"quantile": "scaling:build", "log": "scaling:build"},
+}
+"""What comes with momok, by kind and NAME: the module and the class or function in it."""
 
 DEFAULT_SPECS: dict[Kind, str] = {"text": "use", "image": "descriptor", "numeric": "quantile"}
 
@@ -245,9 +230,8 @@ def build_encoder(kind: Kind, spec: str, context: EncoderContext) -> Encoder[Any
         FeatureError: its weights are missing, or not those they should be.
     """
     parsed = parse_spec(spec)
-    entry = next((e for e in BUILT_IN if (e.name, e.kind) == (parsed.name, kind)), None)
-    if entry is not None:
-        module, _, name = entry.factory.partition(":")
+    if parsed.name in ENCODERS[kind]:
+        module, _, name = ENCODERS[kind][parsed.name].partition(":")
         factory = getattr(import_module(f"{__package__}.{module}"), name)
         return _build(factory, kind, parsed, context)
     others = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
@@ -293,9 +277,9 @@ def _build_foreign(
 
 
 def _describe_unknown(kind: Kind, spec: EncoderSpec, others: Sequence[str]) -> str:
-    elsewhere = sorted({entry.kind for entry in BUILT_IN if entry.name == spec.name})
+    elsewhere = sorted(other for other, encoders in ENCODERS.items() if spec.name in encoders)
     if elsewhere:
         return f"encoder {spec.text!r}: {spec.name} encodes {' and '.join(elsewhere)}, not {kind}"
-    names = [entry.name for entry in BUILT_IN if entry.kind == kind] + list(others)
+    names = [*ENCODERS[kind], *others]
     near = suggest_near_misses(spec.name, names) or f"; for {kind} there are {', '.join(names)}"
     return f"encoder {spec.text!r}: there is no encoder {spec.name!r}{near}"
