@@ -7,7 +7,8 @@ import gc
 import os
 import platform
 import sys
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,6 +34,19 @@ class Runtime:
         return torch.autocast(
             self.device.type, dtype=torch.bfloat16, enabled=self.precision == torch.bfloat16
         )
+
+    @contextmanager
+    def share_threads(self, tasks: int) -> Iterator[int]:
+        """Share the threads out among tasks that run side by side: how many at a time.
+
+        In this block an operation has its task's share of the threads. A GPU takes one at a time.
+        """
+        count = min(max(tasks, 1), self.threads) if self.device.type == "cpu" else 1
+        torch.set_num_threads(self.threads // count)
+        try:
+            yield count
+        finally:
+            torch.set_num_threads(self.threads)
 
     def describe(self) -> str:
         """In words: ``cpu, 2 threads, bfloat16 products``."""

@@ -66,6 +66,10 @@ class ModelSettings(_Section):
     """Width of the structure vectors."""
     relation_width: int = Field(default=128, ge=1)
     """Width of the relation vectors."""
+    members: int = Field(default=1, ge=1)
+    """How many models every head has, each with vectors of its own and trained apart; the head's
+    score is the mean of theirs. For heads that share nothing (``heads = modalities``,
+    ``experts = 0``) and a decoder that multiplies number by number, trained by a softmax."""
     heads: Literal["all", "joint", "modalities"] = "all"
     """Which decision heads there are: one per modality and a joint one over the fused modalities
     (the paper), the joint one alone, or those of the modalities alone."""

@@ -80,7 +80,7 @@ def test_a_disk_that_is_full_while_training(tmp_path, monkeypatch) -> None:
         "best.safetensors",
         "last.safetensors",
     ]
-    assert read_checkpoint(RunFolder(run).last_checkpoint)[1]["training"]["epoch"] == 5
+    assert read_checkpoint(RunFolder(run).last_checkpoint)[1]["parts"][""]["epoch"] == 5
     again = momok.resume(run, progress=False)
     assert again.last_checkpoint.read_bytes() == whole.last_checkpoint.read_bytes()
 
@@ -156,7 +156,7 @@ def test_a_nan_in_a_weight_keeps_the_last_good_checkpoint(tmp_path, monkeypatch,
     for path in (run.best_checkpoint, run.last_checkpoint):
         model, _ = load_model(path)
         assert all(tensor.isfinite().all() for tensor in model.state_dict().values())
-    assert read_checkpoint(run.last_checkpoint)[1]["training"]["epoch"] == 5
+    assert read_checkpoint(run.last_checkpoint)[1]["parts"][""]["epoch"] == 5
     evaluate_run(run, "test")
     monkeypatch.undo()
     assert momok.resume(run.path, progress=False).state == "finished"

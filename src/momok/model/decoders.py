@@ -35,18 +35,19 @@ class Decoder(nn.Module):
     """Whether a vector is read as pairs of numbers."""
     multiplies: ClassVar[bool] = True
     """Whether the query vector is entity times relation, number by number, and as long for a tail
-    and the reversed relation: what DURA is about."""
+    and the reversed relation: what DURA is about. Vectors of several members may then stand side by
+    side in those that are multiplied."""
 
     def __init__(
         self,
-        width: int,  # noqa: ARG002
+        width: int,
         relation_width: int,  # noqa: ARG002
         *,
         dropouts: Dropouts,
         generator: torch.Generator | None = None,  # noqa: ARG002
     ) -> None:
         super().__init__()
-        self.dropouts = dropouts
+        self.width, self.dropouts = width, dropouts
 
     @staticmethod
     def choose_relation_width(width: int, asked: int) -> int:  # noqa: ARG004
@@ -157,15 +158,16 @@ class ComplEx(Decoder):
     needs_even_width = True
 
     def multiply(self, entities: Tensor, relations: Tensor) -> Tensor:
-        real, imaginary = entities.chunk(2, dim=1)
-        by_real, by_imaginary = relations.chunk(2, dim=1)
+        shape = (-1, entities.shape[1] // self.width, self.width)  # by members
+        real, imaginary = entities.view(shape).chunk(2, dim=2)
+        by_real, by_imaginary = relations.view(shape).chunk(2, dim=2)
         return torch.cat(
             [
                 real * by_real - imaginary * by_imaginary,
                 real * by_imaginary + imaginary * by_real,
             ],
-            dim=1,
-        )
+            dim=2,
+        ).flatten(1)
 
 
 class RotatE(Decoder):

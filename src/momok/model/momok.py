@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from momok.model.grouped_product import RelationGroups, group_by_relation
 from momok.model.noise import Noise
@@ -21,6 +21,7 @@ from momok.model.normalisers import Normalisers
 from momok.model.parts import ModelParts
 from momok.model.spec import JOINT, MoMoKSpec
 from momok.model.towers import Candidates, Queries
+from momok.model.without_storage import without_storage
 
 _BLOCK = 1024  # entities encoded at a time where no gradient is wanted
 
@@ -99,9 +100,13 @@ class MoMoK(ModelParts):
     def widen(self, encoded: _Encoded, *, normalised: bool = True) -> _Encoded:
         """What a tower gave, with what else belongs to a score in a column of its vectors.
 
-        That is the offset of all scores, or what makes them log-probabilities.
+        That is the offset of all scores, or what makes them log-probabilities. Of several members
+        the mean is taken.
         """
         offset, softmax = self.spec.score_offset, self.spec.softmax and not self.training
+        if self.spec.members > 1 and isinstance(encoded, Queries):
+            mean = {head: x / self.spec.members for head, x in encoded.vectors.items()}
+            encoded = replace(encoded, vectors=mean)
         if not offset and not softmax:
             return encoded
         of_query = isinstance(encoded, Queries)
@@ -115,6 +120,27 @@ class MoMoK(ModelParts):
                 for head, x in encoded.vectors.items():
                     wide[head][:, -1] = -self._normalisers.compute(head, x) if normalised else 0.0
         return replace(encoded, vectors=wide)
+
+    def take_parts(self) -> dict[str, MoMoK]:
+        """The models that this one is made of and that can be trained apart, in its memory.
+
+        One per head and member, named ``HEAD`` or ``HEAD/NUMBER``. Experts and a joint head share
+        what they learn with: such a model, and one of a single part, is one part without a name.
+        """
+        spec, apart = self.spec, {}
+        if spec.experts or spec.joint_width is not None or spec.members == len(self.heads) == 1:
+            return {"": self}
+        for number, modality in enumerate(spec.modalities):
+            relations = self.relations[number].detach().chunk(spec.members, dim=1)
+            for member in range(spec.members):
+                with without_storage():
+                    part = MoMoK(replace(spec, modalities=(modality,), members=1))
+                part.tables[0] = self.tables_by_name[modality.name].take_member(member)
+                part.relations[0] = nn.Parameter(relations[member])
+                part.decoders[0] = self.decoders[number]
+                name = modality.name if spec.members == 1 else f"{modality.name}/{member + 1}"
+                apart[name] = part.train(self.training)
+        return apart
 
     def train(self, mode: bool = True) -> MoMoK:
         """Switch between training and evaluation; what is kept of all candidates is forgotten."""

@@ -49,6 +49,7 @@ class ModelParts(nn.Module):
                 present=present.get(modality.name),
                 scale=spec.initial_scale,
                 generator=generator,
+                members=spec.members,
             )
             for modality in spec.modalities
         )
@@ -66,7 +67,7 @@ class ModelParts(nn.Module):
         relation_widths = [kind.choose_relation_width(w, spec.relation_width) for w in widths]
         self.relations = nn.ParameterList(
             draw_vectors(torch.empty(relations, width), spec.initial_scale, generator)
-            for width in relation_widths
+            for width in (spec.members * width for width in relation_widths)
         )
         self.temperature = None  # tau, one number per relation
         if spec.experts and spec.relation_temperature:

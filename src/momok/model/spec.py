@@ -36,6 +36,8 @@ class MoMoKSpec:
         score_offset: what every score is raised by; none in the paper.
         softmax: whether scores are compared within a query alone, as a softmax trains them. Outside
             training they are then log-probabilities among all entities.
+        members: M, of every head: models side by side in its vectors, each with the widths given
+            here. Its score is the mean of theirs.
     """
 
     num_entities: int
@@ -56,9 +58,10 @@ class MoMoKSpec:
     initial_scale: float = 0.0
     score_offset: float = 0.0
     softmax: bool = False
+    members: int = 1
 
     @property
     def head_widths(self) -> dict[str, int]:
-        """Per decision head the width of its entity vectors: modalities in order, then joint."""
+        """Per decision head the width of a member's vectors: modalities in order, then joint."""
         widths = {m.name: m.width for m in self.modalities} if self.modality_heads else {}
         return widths if self.joint_width is None else {**widths, JOINT: self.joint_width}

@@ -1,6 +1,7 @@
 """Tables of entity vectors, one per modality.
 
-Shapes: N entities, n of them asked for, f width of the table, d width that the experts see.
+Shapes: N entities, n of them asked for, f width of the table, d width that the experts see, M
+members, each with a table of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
+
+from momok.model.without_storage import without_storage
 
 MissingPolicy = Literal["mean", "zero", "random"]
 """What stands for the features of an entity that has none: see ``FeatureSettings.missing``."""
@@ -50,6 +53,7 @@ class EntityTable(nn.Module):
             normal as in the paper.
         present: [N] whether an entity has features; None means all.
         scale: standard deviation of what is drawn at random; 0 draws as the paper does.
+        members: M; with several the table is ``[M, N, f]``, and rows of all stand side by side.
     """
 
     present: Tensor
@@ -65,6 +69,7 @@ class EntityTable(nn.Module):
         present: Tensor | None = None,
         scale: float = 0.0,
         generator: torch.Generator | None = None,
+        members: int = 1,
     ) -> None:
         super().__init__()
         self.spec = spec
@@ -72,7 +77,8 @@ class EntityTable(nn.Module):
         if present is None:
             present = torch.ones(entities, dtype=torch.bool)
         self.register_buffer("present", present)
-        values = torch.empty(entities, spec.width if spec.mapped else spec.table_width)
+        shape = entities, spec.width if spec.mapped else spec.table_width
+        values = torch.empty(shape if members == 1 else (members, *shape))
         draw_vectors(values, scale, generator)
         if spec.mapped:
             mean, centred = torch.zeros(spec.table_width), torch.zeros(entities, spec.table_width)
@@ -89,14 +95,17 @@ class EntityTable(nn.Module):
             self.register_buffer("weight", values)
         self.projection = None
         if spec.mapped or spec.table_width != spec.width:
-            self.projection = nn.Parameter(torch.empty(spec.width, spec.table_width))
+            self.projection = nn.Parameter(torch.empty(members * spec.width, spec.table_width))
             if spec.mapped:
                 draw_vectors(self.projection, scale, generator)
             else:
                 nn.init.xavier_uniform_(self.projection, generator=generator)
 
     def rows(self, ids: Tensor | slice | None = None) -> Tensor:
-        """Rows of the table as stored, [n, f]; all of them for None."""
+        """Rows of the table as stored, [n, f], or [n, M f]; all of them for None."""
+        if self.weight.dim() == 3:
+            of_members = self.weight if ids is None else self.weight[:, ids]
+            return of_members.transpose(0, 1).flatten(1)
         return self.weight if ids is None else self.weight[ids]
 
     def add_row_gradient(self, gradient: Tensor, ids: Tensor | slice) -> None:
@@ -127,6 +136,23 @@ class EntityTable(nn.Module):
             return rows @ self.projection.T
         features = self.features if ids is None else self.features[ids]
         return rows + features @ self.projection.T
+
+    def take_member(self, number: int) -> EntityTable:
+        """The table of one of M members, in the memory of this one, with the same features."""
+        with without_storage():
+            taken = EntityTable(self.spec, self.weight.shape[-2])
+        values = self.weight.detach().view(-1, *self.weight.shape[-2:])[number]
+        if self.spec.trainable:
+            taken.weight = nn.Parameter(values)
+        else:
+            taken.register_buffer("weight", values)
+        if self.projection is not None:
+            maps = self.projection.detach().view(-1, self.spec.width, self.spec.table_width)
+            taken.projection = nn.Parameter(maps[number])
+        for name, buffer in self.named_buffers():
+            if name != "weight":
+                setattr(taken, name, buffer)
+        return taken
 
     def project(self, features: Tensor) -> Tensor:
         """What the experts see of an entity that has features and no row: [n, f] to [n, d]."""

@@ -161,7 +161,7 @@ def _restore(folder: RunFolder, reporter: Reporter) -> Trainer:
         model, _ = load_model(folder.last_checkpoint, run=folder.identity)
         trainer = Trainer(folder, graph, model, runtime, reporter)
         trainer.restore()
-        reporter.say(f"resuming {folder.path} in epoch {trainer.learner.position.epoch}")
+        reporter.say(f"resuming {folder.path} in epoch {trainer.epoch}")
         changed = _compare_environments(folder.environment, describe_environment(runtime))
         if changed:
             reporter.say(f"  it began with {changed}: the numbers will differ in their last digits")

@@ -85,10 +85,12 @@ def build_model(graph: MultimodalGraph, config: RunConfig, generator: torch.Gene
             settings.relation_dropout,
             settings.query_dropout,
         ),
+        members=settings.members,
         softmax=issubclass(LOSSES[config.training.loss], RowLoss),
         initial_scale=settings.initial_scale,
         score_offset=-math.log(graph.num_entities) if settings.score_prior else 0.0,
     )
+    _check_members(spec)
     _check_widths(spec)
     return MoMoK(spec, features=features, present=present, generator=generator)
 
@@ -113,6 +115,17 @@ def check_parts(config: RunConfig) -> None:
         raise ConfigError(
             f"evaluation.pool = {config.evaluation.pool}: heads are weighed by the probabilities "
             "that a softmax gives; choose training.loss = softmax, or evaluation.pool = equal"
+        )
+
+
+def _check_members(spec: MoMoKSpec) -> None:
+    apart = spec.joint_width is None and not spec.experts and DECODERS[spec.decoder].multiplies
+    mapped = all(modality.mapped for modality in spec.modalities if modality.name != STRUCTURE)
+    if spec.members > 1 and not (apart and mapped and spec.softmax):
+        raise ConfigError(
+            f"model.members = {spec.members}: members need heads that share nothing (model.heads = "
+            "modalities, model.experts = 0), features.mapped = true, training.loss = softmax, and "
+            "model.decoder = complex or distmult, as the preset pool has them"
         )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
@@ -19,15 +19,14 @@ from typing import Any, get_args
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch import Tensor
 
 from momok.errors import CheckpointError, StorageError
 from momok.model import DECODERS, FUSIONS, MissingPolicy, ModalitySpec, MoMoK, MoMoKSpec
+from momok.model.without_storage import without_storage
 from momok.storage import name_draft, settle_file, share_file
 
 _KEY, _VERSION = "momok-checkpoint", 1
-_FILLING = (torch.Tensor.normal_, torch.Tensor.uniform_, nn.init.normal_, nn.init.uniform_)
 
 
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -178,22 +177,5 @@ def _empty_model(spec: dict[str, Any], tensors: Mapping[str, Tensor]) -> MoMoK:
     present = {
         modality.name: tensors[f"tables.{m}.present"] for m, modality in enumerate(modalities)
     }
-    with torch.device("meta"), _WithoutNumbers():
+    with without_storage():
         return MoMoK(sizes, present=present)
-
-
-class _WithoutNumbers(TorchFunctionMode):
-    """Leaves tensors as they are where they would be filled with random numbers.
-
-    On the meta device that does nothing, but takes a second: PyTorch loads its compiler for it.
-    """
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func in _FILLING:
-            return args[0] if args else kwargs["tensor"]
-        if func is torch.randn:
-            func, kwargs = torch.empty, {}
-        return func(*args, **kwargs)

@@ -7,48 +7,50 @@ batches come from the host, with a generator of its own (see ``training_step`` f
 from __future__ import annotations
 
 import math
+import threading
 import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from queue import Empty, SimpleQueue
 from typing import Any
 
-from torch import Tensor
-
-from momok.errors import CheckpointError, ConfigError, TrainingError
+from momok.errors import CheckpointError, TrainingError
 from momok.evaluation import ANSWER, Evaluation, evaluate
 from momok.graph import MultimodalGraph
-from momok.model import DECODERS, MoMoK
+from momok.model import MoMoK
 from momok.progress import Reporter
 from momok.runtime import Runtime, give_memory_back
-from momok.settings import RunConfig, TrainingSettings
-from momok.training.candidates import choose_block
-from momok.training.checkpoint import model_tensors, write_checkpoint
+from momok.settings import RunConfig
+from momok.training.checkpoint import model_tensors, read_checkpoint, write_checkpoint
 from momok.training.interruption import Interruption, catch_interruption
-from momok.training.kernels import PlainKernels, choose_kernels, score_flops
-from momok.training.losses import REGULARISERS, Regulariser, choose_loss
-from momok.training.metric_log import EventFiles, PendingLosses
+from momok.training.kernels import choose_kernels, score_flops
+from momok.training.metric_log import EventFiles
+from momok.training.part_trainer import PartTrainer
 from momok.training.queries import TrainingQueries
 from momok.training.run_folder import RunFolder
-from momok.training.step import training_step
-from momok.training.training_state import build_learner
+from momok.training.training_state import Choice, build_learners
 
+_PARTS = "parts/"  # of the names of tensors in a checkpoint
 _TIMING = "timing.jsonl"
-_READ_EVERY = 16  # steps on a GPU between looks at their losses; each waits for the device
 
 
-def _choose_regulariser(
-    model: MoMoK, settings: TrainingSettings
-) -> tuple[Regulariser, float] | None:
-    if settings.regulariser == "none" or settings.regularisation == 0.0:
-        return None
-    if settings.regulariser in ("dura", "n3") and not DECODERS[model.spec.decoder].multiplies:
-        raise ConfigError(
-            f"training.regulariser = {settings.regulariser}: the decoder {model.spec.decoder} does "
-            "not multiply entity and relation number by number; choose l2, or another model.decoder"
-        )
-    return REGULARISERS[settings.regulariser], settings.regularisation
+@dataclass
+class _Stretch:
+    """What was done since an epoch was logged."""
+
+    started: float = field(default_factory=time.perf_counter)
+    steps: int = 0
+    queries: int = 0
 
 
 class Trainer:
-    """Trains a model in a run folder, from the start or from its last checkpoint."""
+    """Trains a model in a run folder, from the start or from its last checkpoint.
+
+    What can be trained apart (``MoMoK.take_parts``) is: each part with an order, batches and
+    samples of its own, on a CPU side by side on its cores. Each computes the same numbers wherever
+    and beside whatever it is computed.
+    """
 
     def __init__(
         self,
@@ -61,21 +63,22 @@ class Trainer:
         self.run, self.graph, self.runtime, self.reporter = run, graph, runtime, reporter
         self.config: RunConfig = run.config
         settings = self.config.training
-        device = runtime.device
-        self.learner = build_learner(model.to(device).train(), self.config)
-        self.queries = TrainingQueries(graph.train, graph.num_relations)
-        self.batches_per_epoch = self.queries.num_batches(settings.batch_size)
-        self.block = settings.candidate_block or choose_block(
-            self.learner.model,
-            min(settings.batch_size, len(self.queries)),
-            settings.memory_mb << 20,
-            runtime.precision.itemsize,
-        )
-        self.losses = PendingLosses(read_every=1 if device.type == "cpu" else _READ_EVERY)
-        self.loss = choose_loss(settings.loss, sampled=settings.candidates == "sampled")
-        self.regulariser = _choose_regulariser(model, settings)
-        self.kernels: PlainKernels = PlainKernels(model, self.loss)
+        self.model = model.to(runtime.device).train()
+        queries = TrainingQueries(graph.train, graph.num_relations)
+        self.parts = [
+            PartTrainer(learner, queries, settings, runtime)
+            for learner in build_learners(self.model, self.config)
+        ]
+        self.steps_of_part = queries.num_batches(settings.batch_size)  # in an epoch
+        self.choice = Choice()
         self.event_files = EventFiles(run.path / "tensorboard", wanted=settings.tensorboard)
+        self._lock = threading.Lock()  # of what the parts share: log, progress
+        self._since = _Stretch()
+
+    @property
+    def epoch(self) -> int:
+        """The epoch under way, from 1: that of the part that is furthest behind."""
+        return min(part.learner.position.epoch for part in self.parts)
 
     # -- the loop --------------------------------------------------------------------------
 
@@ -88,139 +91,127 @@ class Trainer:
         """
         self.run.set_state("training")
         self._choose_kernels()
-        epochs = self.config.training.epochs
-        position = self.learner.position
+        settings = self.config.training
         try:
             with catch_interruption() as interruption:
-                while not position.stopped and position.epoch <= epochs:
-                    self._epoch(interruption)
-                    if interruption.requested:  # during the validation
+                while not self.choice.stopped and self.epoch <= settings.epochs:
+                    checks = -(-self.epoch // settings.validate_every)
+                    end = min(checks * settings.validate_every, settings.epochs)
+                    self._train_until(end, interruption)
+                    if self.epoch > end:  # all parts are through, asked to stop or not
+                        self._validate(end)
+                        self._save()
+                    if interruption.requested:
                         self._save_interrupted()
         finally:
             self.event_files.close()
         self.run.set_state("trained")
+
+    def _train_until(self, last: int, interruption: Interruption) -> None:
+        """Train all parts to the end of epoch ``last``, or until a stop is asked for.
+
+        Parts take turns, an epoch at a time: whoever is free goes on with the one that waits
+        longest, so that nobody is idle while there are parts enough.
+        """
+        waiting: SimpleQueue[PartTrainer] = SimpleQueue()
+        for part in self.parts:
+            if part.learner.position.epoch <= last:
+                waiting.put(part)
+        self._since, failed = _Stretch(), threading.Event()
+
+        def each_step(queries: int) -> bool:
+            self._report_step(queries)
+            return not (interruption.requested or failed.is_set())
+
+        def work() -> None:
+            try:
+                while not (interruption.requested or failed.is_set()):
+                    part = waiting.get_nowait()
+                    part.train_epoch(each_step)
+                    self._log_epochs()
+                    if part.learner.position.epoch <= last:
+                        waiting.put(part)
+            except Empty:  # the others have what is left
+                return
+            except BaseException:
+                failed.set()
+                raise
+
+        try:
+            with self.runtime.share_threads(len(self.parts)) as workers:
+                if workers == 1:
+                    work()
+                    return
+                with ThreadPoolExecutor(workers) as pool:
+                    for done in [pool.submit(work) for _ in range(workers)]:
+                        done.result()
+        except TrainingError as error:
+            raise self._not_finite(str(error)) from None
 
     def release(self) -> None:
         """Give back the memory of training; there is nothing more to be done with the trainer.
 
         The chosen model is tested next, and need not fit beside the trained one and its moments.
         """
-        del self.learner, self.kernels, self.queries
+        del self.model, self.parts
         give_memory_back()
 
     def _choose_kernels(self) -> None:
         settings = self.config.training
-        with self.runtime.autocast():
-            self.kernels, remark = choose_kernels(
-                self.config.runtime.compile,
-                self.learner.model,
-                self.loss,
-                self.runtime.device,
-                penalised=self.regulariser is not None,
-                flops=score_flops(self.learner.model, len(self.queries), settings.epochs),
-                queries=min(settings.batch_size, len(self.queries)),
-                block=self.block,
-            )
-        self.run.log({"kind": "kernels", "compiled": self.kernels.compiled}, _TIMING)
-        if remark is not None:
-            self.reporter.say(remark)
-
-    def _epoch(self, interruption: Interruption) -> None:
-        state, settings = self.learner.position, self.config.training
-        if state.batch == 0:
-            self.learner.epoch_start = self.learner.generator.get_state()
-        self._set_learning_rate()
-        order = self._epoch_order()
-        started, first = time.perf_counter(), state.batch
-        since, queries, speed = started, 0, 0.0
-        for batch in self.queries.batches(order, settings.batch_size, start=state.batch):
+        for part in self.parts:
             with self.runtime.autocast():
-                losses = training_step(
-                    self.learner.model,
-                    batch,
-                    self.learner.optimizer,
-                    self.learner.disentanglement,
-                    generator=self.learner.generator,
-                    smoothing=settings.label_smoothing,
-                    loss=self.loss,
-                    regulariser=self.regulariser,
-                    block=self.block,
-                    negatives=settings.negatives if settings.candidates == "sampled" else None,
-                    kernels=self.kernels,
+                part.kernels, remark = choose_kernels(
+                    self.config.runtime.compile,
+                    part.learner.model,
+                    part.loss,
+                    self.runtime.device,
+                    penalised=part.regulariser is not None,
+                    flops=score_flops(part.learner.model, len(part.queries), settings.epochs),
+                    queries=min(settings.batch_size, len(part.queries)),
+                    block=part.block,
                 )
-            state.batch += 1
-            self.losses.add(losses)
-            queries += len(batch)
-            if self.losses.full:  # then all steps so far are done, on a GPU too
-                self._account()
-                now = time.perf_counter()
-                since, queries, speed = now, 0, queries / (now - since)
-            self._report_step(speed)
-            if interruption.requested:
-                self._account()
-                self._save_interrupted()
-        self._account()
-        seconds = round(time.perf_counter() - started, 3)
-        record = {"kind": "epoch", "epoch": state.epoch, "batches": state.batch - first}
+            self.run.log({"kind": "kernels", "compiled": part.kernels.compiled}, _TIMING)
+            if remark is not None:
+                self.reporter.say(remark)
+
+    def _report_step(self, queries: int) -> None:
+        with self._lock:
+            self._since.steps += 1
+            self._since.queries += queries
+            speed = self._since.queries / (time.perf_counter() - self._since.started)
+            loss = math.fsum(x for p in self.parts if not math.isnan(x := p.last_loss))
+            epochs = self.config.training.epochs
+            positions = [part.learner.position for part in self.parts]
+            done = sum((at.epoch - 1) * self.steps_of_part + at.batch for at in positions)
+            self.reporter.progress(
+                f"training: epoch {self.epoch}/{epochs}, loss {loss:.4f}, {speed:,.0f} queries/s",
+                done,
+                epochs * self.steps_of_part * len(self.parts),
+            )
+
+    def _log_epochs(self) -> None:
+        """Log the epochs that all parts have finished since the last time."""
+        with self._lock:
+            positions = {part: part.learner.position for part in self.parts}
+            while all(position.means for position in positions.values()):
+                position = next(iter(positions.values()))
+                epoch = position.epoch - len(position.means)
+                means: dict[str, float] = {}
+                for part, position in positions.items():
+                    for name, value in position.means.pop(0).items():
+                        named = part.name_loss(name)
+                        means[named] = means.get(named, 0.0) + value
+                self._log_epoch(epoch, means)
+
+    def _log_epoch(self, epoch: int, means: Mapping[str, float]) -> None:
+        seconds = round(time.perf_counter() - self._since.started, 3)
+        record = {"kind": "epoch", "epoch": epoch, "batches": self._since.steps}
         self.run.log(record | {"seconds": seconds}, _TIMING)
-        self._finish_epoch()
-
-    def _set_learning_rate(self) -> None:
-        settings = self.config.training
-        factor = settings.learning_rate_decay ** (self.learner.position.epoch - 1)
-        self.learner.optimizer.scale_rates(factor)
-        if self.learner.disentanglement is not None:
-            self.learner.disentanglement.optimizer.scale_rates(factor)
-
-    def _epoch_order(self) -> Tensor:
-        """The order of this epoch's queries, drawn from the state at its start.
-
-        The generator ends where it would be after the batches that are done.
-        """
-        now = self.learner.generator.get_state()
-        self.learner.generator.set_state(self.learner.epoch_start)
-        order = self.queries.permutation(self.learner.generator)
-        if self.learner.position.batch:
-            self.learner.generator.set_state(now)
-        return order
-
-    def _account(self) -> None:
-        """Add the losses of the steps since the last time to the epoch's sums.
-
-        Raises:
-            TrainingError: one is not finite.
-        """
-        steps = self.losses.read()
-        for batch, values in enumerate(steps, start=self.learner.position.batch - len(steps) + 1):
-            for name, value in values.items():
-                self.learner.position.sums[name] = self.learner.position.sums.get(name, 0.0) + value
-            bad = [name for name, value in values.items() if not math.isfinite(value)]
-            if bad:
-                place = f"epoch {self.learner.position.epoch}, batch {batch}"
-                raise self._not_finite(f"{place}: {', '.join(bad)}")
-
-    def _finish_epoch(self) -> None:
-        state, settings = self.learner.position, self.config.training
-        means = {name: total / state.batch for name, total in state.sums.items()}
+        self._since = _Stretch()
         task = sum(value for name, value in means.items() if name.startswith("loss/"))
-        self.run.log({"kind": "epoch", "epoch": state.epoch, "loss": task, **means})
+        self.run.log({"kind": "epoch", "epoch": epoch, "loss": task, **means})
         self.event_files.add(
-            {"train/loss": task, **{f"train/{k}": v for k, v in means.items()}}, state.epoch
-        )
-        finished = state.epoch
-        state.epoch, state.batch, state.sums = finished + 1, 0, {}
-        if finished % settings.validate_every == 0 or finished == settings.epochs:
-            self._validate(finished)
-            self.learner.epoch_start = self.learner.generator.get_state()
-            self._save()
-
-    def _report_step(self, speed: float) -> None:
-        state, epochs = self.learner.position, self.config.training.epochs
-        self.reporter.progress(
-            f"training: epoch {state.epoch}/{epochs}, loss {self.losses.last_task_loss:.4f}, "
-            f"{speed:,.0f} queries/s",
-            (state.epoch - 1) * self.batches_per_epoch + state.batch,
-            epochs * self.batches_per_epoch,
+            {"train/loss": task, **{f"train/{k}": v for k, v in means.items()}}, epoch
         )
 
     # -- validation and choice ---------------------------------------------------------------
@@ -234,25 +225,25 @@ class Trainer:
             chosen = self._rank("test", epoch)
         seconds = round(time.perf_counter() - started, 3)
         self.run.log({"kind": "validation", "epoch": epoch, "seconds": seconds}, _TIMING)
-        state, patience = self.learner.position, self.config.training.patience
+        choice, patience = self.choice, self.config.training.patience
         mrr = chosen.overall[ANSWER].mrr
         assert mrr is not None, "splits are not empty"
-        if mrr > state.best:
-            state.best, state.best_epoch, state.waited = mrr, epoch, 0
-            tensors, description = model_tensors(self.learner.model)
+        if mrr > choice.best:
+            choice.best, choice.best_epoch, choice.waited = mrr, epoch, 0
+            tensors, description = model_tensors(self.model)
             description |= {"selected": {"epoch": epoch, "mrr": mrr, "split": chosen.split}}
             description |= {"run": self.run.identity}
             write_checkpoint(self.run.best_checkpoint, tensors, description)
         else:
-            state.waited += 1
-            state.stopped = 0 < patience <= state.waited
+            choice.waited += 1
+            choice.stopped = 0 < patience <= choice.waited
         self.reporter.validated(
-            epoch, chosen.split, mrr, best=state.best, best_epoch=state.best_epoch
+            epoch, chosen.split, mrr, best=choice.best, best_epoch=choice.best_epoch
         )
 
     def _rank(self, split: Any, epoch: int) -> Evaluation:
         evaluation = evaluate(
-            self.learner.model,
+            self.model,
             self.graph,
             split,
             protocol=self.config.evaluation.protocol,
@@ -274,9 +265,10 @@ class Trainer:
         Raises:
             TrainingError: one is not finite.
         """
-        tensors = dict(self.learner.model.state_dict())
-        if self.learner.disentanglement is not None:
-            tensors |= self.learner.disentanglement.clubs.state_dict(prefix="clubs.")
+        tensors = dict(self.model.state_dict())
+        for part in self.parts:
+            if part.learner.disentanglement is not None:
+                tensors |= part.learner.disentanglement.clubs.state_dict(prefix="clubs.")
         for name, tensor in tensors.items():
             if not bool(tensor.isfinite().all()):
                 raise self._not_finite(f"epoch {epoch}: {name}")
@@ -291,14 +283,20 @@ class Trainer:
         )
 
     def _save_interrupted(self) -> None:
-        self._check_weights(self.learner.position.epoch)
+        self._check_weights(self.epoch)
         self._save()
         self.run.set_state("interrupted")
         raise KeyboardInterrupt
 
     def _save(self) -> None:
-        self.learner.position.log_size = self.run.settle_log()
-        self.learner.save(self.run.last_checkpoint, self.run.identity)
+        self.choice.log_size = self.run.settle_log()
+        tensors, description = model_tensors(self.model)
+        description |= {"training": asdict(self.choice), "run": self.run.identity, "parts": {}}
+        for part in self.parts:
+            state = part.learner.state_tensors()
+            tensors |= {f"{_PARTS}{name}": tensor for name, tensor in state.items()}
+            description["parts"][part.learner.name] = asdict(part.learner.position)
+        write_checkpoint(self.run.last_checkpoint, tensors, description)
 
     def restore(self) -> None:
         """Take up the last checkpoint of the run; the model has been built from it already.
@@ -307,11 +305,23 @@ class Trainer:
             CheckpointError: it cannot be read or does not fit, or the best one is gone.
             RunError: the log ends before the checkpoint does.
         """
-        self.learner.restore(self.run.last_checkpoint)
-        position = self.learner.position
-        if position.best_epoch and not self.run.best_checkpoint.is_file():
+        path = self.run.last_checkpoint
+        tensors, description = read_checkpoint(path, _PARTS)
+        try:
+            self.choice = Choice(**description["training"])
+            for part in self.parts:
+                part.learner.restore(tensors, description["parts"][part.learner.name])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(
-                f"{self.run.best_checkpoint}: missing, though epoch {position.best_epoch} was "
-                "the best so far; restore it from a copy or train again"
+                f"{path}: no state of training on {self.model.device.type} is in it "
+                f"({type(error).__name__}: {str(error).splitlines()[0]}); a run goes on from the "
+                "last.safetensors that it wrote, with the momok and on the kind of device that it "
+                "began with"
+            ) from error
+        best = self.choice.best_epoch
+        if best and not self.run.best_checkpoint.is_file():
+            raise CheckpointError(
+                f"{self.run.best_checkpoint}: missing, though epoch {best} was the best so far; "
+                "restore it from a copy or train again"
             )
-        self.run.rewind_log(position.log_size)
+        self.run.rewind_log(self.choice.log_size)

@@ -1,35 +1,31 @@
 """Where training stands, saved and taken up again.
 
 What a checkpoint must hold for the resumed run to equal the uninterrupted one bit for bit: the
-weights, both optimisers' moments, the generator's state now and at the start of the epoch (which
-gives the epoch's order again), how many of its batches are done and their losses so far, and the
-memory of early stopping.
+weights, and of every part that is trained apart the optimisers' moments, the generator's state now
+and at the start of the epoch (which gives the epoch's order again), how many of its batches are
+done and their losses so far; and the memory of early stopping.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from momok.errors import CheckpointError
 from momok.model import ClubNetworks, MoMoK
 from momok.runtime import build_generator
 from momok.settings import RunConfig
-from momok.training.checkpoint import model_tensors, read_checkpoint, write_checkpoint
 from momok.training.optimizers import Optimizers, build_optimizer
 from momok.training.step import Disentanglement
 
 
 @dataclass(kw_only=True)
-class Position:
-    """Where training stands; plain JSON."""
+class Choice:
+    """The memory of early stopping; plain JSON."""
 
-    epoch: int = 1  # the one under way, from 1
-    batch: int = 0  # batches of it that are done
-    sums: dict[str, float] = field(default_factory=dict)  # of their losses
     best: float = -1.0  # the best MRR so far
     best_epoch: int = 0
     waited: int = 0  # validations since
@@ -38,16 +34,28 @@ class Position:
 
 
 @dataclass(kw_only=True)
+class Position:
+    """Where a learner stands; plain JSON."""
+
+    epoch: int = 1  # the one under way, from 1
+    batch: int = 0  # batches of it that are done
+    sums: dict[str, float] = field(default_factory=dict)  # of their losses
+    means: list[dict[str, float]] = field(default_factory=list)  # of epochs not yet in the log
+
+
+@dataclass(kw_only=True)
 class Learner:
-    """Everything that training changes.
+    """Everything that training changes of a model, or of a part that is trained apart.
 
     Args:
+        name: of the part; empty for the whole model.
         generator: of the host: order, samples, and on a CPU the noise.
         noise_generator: where the model is; the same one on a CPU.
         position: where training stands.
         epoch_start: the generator's state at the start of the epoch.
     """
 
+    name: str
     model: MoMoK
     optimizer: Optimizers
     disentanglement: Disentanglement | None
@@ -56,10 +64,14 @@ class Learner:
     position: Position
     epoch_start: Tensor
 
-    def save(self, path: Path, run: str | None = None) -> None:
-        """Write everything that going on needs, and the identity of the run."""
-        tensors, description = model_tensors(self.model)
-        tensors |= self.optimizer.state_tensors(self.model, "optimizer/")
+    @property
+    def prefix(self) -> str:
+        """Of the names of its tensors in a checkpoint."""
+        return f"{self.name}/" if self.name else ""
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """What going on needs beside the weights and ``position``."""
+        tensors = self.optimizer.state_tensors(self.model, "optimizer/")
         if self.disentanglement is not None:
             clubs = self.disentanglement.clubs
             tensors |= {f"clubs/{name}": tensor for name, tensor in clubs.state_dict().items()}
@@ -68,48 +80,53 @@ class Learner:
         tensors["generator/epoch_start"] = self.epoch_start
         if self.noise_generator is not self.generator:
             tensors["generator/noise"] = self.noise_generator.get_state()
-        description |= {"training": asdict(self.position)}
-        write_checkpoint(path, tensors, description | {"run": run})
+        return {self.prefix + name: tensor for name, tensor in tensors.items()}
 
-    def restore(self, path: Path) -> None:
-        """Take up a checkpoint; the model has been built from it already.
+    def restore(self, tensors: Mapping[str, Tensor], position: Mapping[str, Any]) -> None:
+        """Take up what ``state_tensors`` gave and a position; the weights are there already.
 
         Raises:
-            CheckpointError: it cannot be read or does not fit.
+            KeyError, TypeError, ValueError, RuntimeError: it does not fit.
         """
-        generators, description = read_checkpoint(path, "generator/")
-        exid = self.disentanglement
-        try:
-            self.optimizer.load_state_tensors(self.model, read_checkpoint(path, "optimizer/")[0])
-            if exid is not None:
-                exid.clubs.load_state_dict(read_checkpoint(path, "clubs/")[0])
-                moments, _ = read_checkpoint(path, "clubs-optimizer/")
-                exid.optimizer.load_state_tensors(exid.clubs, moments)
-            self.generator.set_state(generators["epoch_start"])  # tried now, needed later
-            self.generator.set_state(generators["now"])
-            noise = generators.get("noise")
-            if (noise is None) != (self.noise_generator is self.generator):
-                raise RuntimeError("it began on another kind of device")
-            if noise is not None:
-                self.noise_generator.set_state(noise)
-            self.position = Position(**description["training"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise CheckpointError(
-                f"{path}: no state of training on {self.model.device.type} is in it "
-                f"({type(error).__name__}: {str(error).splitlines()[0]}); a run goes on from the "
-                "last.safetensors that it wrote, on the kind of device that it began on"
-            ) from error
-        self.epoch_start = generators["epoch_start"]
+        own = {
+            name.removeprefix(self.prefix): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(self.prefix)
+        }
+        self.optimizer.load_state_tensors(self.model, _cut(own, "optimizer/"))
+        if self.disentanglement is not None:
+            clubs = self.disentanglement.clubs
+            clubs.load_state_dict(_cut(own, "clubs/"))
+            moments = _cut(own, "clubs-optimizer/")
+            self.disentanglement.optimizer.load_state_tensors(clubs, moments)
+        self.epoch_start = own["generator/epoch_start"]
+        self.generator.set_state(self.epoch_start)  # tried now, needed later
+        self.generator.set_state(own["generator/now"])
+        noise = own.get("generator/noise")
+        if (noise is None) != (self.noise_generator is self.generator):
+            raise RuntimeError("it began on another kind of device")
+        if noise is not None:
+            self.noise_generator.set_state(noise)
+        self.position = Position(**position)
 
 
-def build_learner(model: MoMoK, config: RunConfig) -> Learner:
-    """What training begins with; the model is where it is to be trained."""
-    generator = build_generator(config.seed, "training")
+def _cut(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): x for n, x in tensors.items() if n.startswith(prefix)}
+
+
+def build_learners(model: MoMoK, config: RunConfig) -> list[Learner]:
+    """What training begins with, a learner for every part; the model is where it is trained."""
+    return [_build_learner(name, part, config) for name, part in model.take_parts().items()]
+
+
+def _build_learner(name: str, model: MoMoK, config: RunConfig) -> Learner:
+    generator = build_generator(config.seed, f"training {name}" if name else "training")
     noise = generator
     if model.device.type != "cpu":  # noise is drawn where the model is
-        noise = build_generator(config.seed, "noise", model.device)
+        noise = build_generator(config.seed, f"noise {name}" if name else "noise", model.device)
     model.noise_generator = noise
     return Learner(
+        name=name,
         model=model,
         optimizer=build_optimizer(model, config.training),
         disentanglement=_build_disentanglement(model, config),
