@@ -1,0 +1,176 @@
+"""The tables of docs/results.md: presets and ablations over graphs and seeds.
+
+    python -m benchmarks.results GRAPH... --variant pool --seeds 3 --jobs 2 --out results.jsonl
+    python -m benchmarks.results --out results.jsonl        # the table of what is there
+
+Every run is trained by ``momok.train``, chosen on validation and tested once; of runs with a pool
+the same heads are also tested weighing the same, and pooled without rules. Each is one line of the
+JSON-lines file as soon as it is done, and what is in the file already is not done again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import tempfile
+import time
+import traceback
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import click
+
+from momok.progress import no_progress
+
+# name -> settings
+VARIANTS: dict[str, dict[str, str]] = {
+    **{name: {"preset": name} for name in ("default", "tucker", "distmult", "complex", "rotate")},
+    "pool": {"preset": "pool"},
+    "one-member": {"preset": "pool", "model.members": "1"},
+    "four-members": {"preset": "pool", "model.members": "4"},
+    "structure": {"preset": "pool", "model.modalities": "structure"},
+    "no-regulariser": {"preset": "pool", "training.regulariser": "none"},
+    "all-candidates": {"preset": "pool", "training.candidates": "all"},
+    "width-128": {"preset": "pool", "model.structure_width": "128"},
+}
+
+
+def run_one(graph: str, variant: str, seed: int, settings: dict[str, str]) -> dict[str, Any]:
+    """Train and test in a folder that is thrown away."""
+    import momok
+    from momok.config import resolve_config
+
+    folder = Path(tempfile.mkdtemp())
+    try:
+        started = time.perf_counter()
+        overrides = {**VARIANTS[variant], **settings, "seed": str(seed)}
+        run = momok.train(
+            graph, resolve_config(overrides=overrides), run=folder / "run", progress=False
+        )
+        seconds = time.perf_counter() - started
+        timings = list(run.records(file="timing.jsonl"))
+        return {
+            "graph": Path(graph).name,
+            "variant": variant,
+            "seed": seed,
+            "settings": settings,
+            "seconds": round(seconds, 1),
+            "training": round(sum(r["seconds"] for r in timings if r["kind"] == "epoch"), 1),
+            "valid": _metrics(run.load_evaluation("valid").overall),
+            "test": _metrics(run.load_evaluation("test").overall),
+            **_test_pools(run),
+            "environment": run.environment,
+        }
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _metrics(overall: Any) -> dict[str, dict[str, float]]:
+    return {
+        head: {"mrr": m.mrr, **{f"hits@{k}": share for k, share in m.hits.items()}}
+        for head, m in overall.items()
+    }
+
+
+def _test_pools(run: Any) -> dict[str, Any]:
+    """The test MRR with the same heads weighing the same, and pooled without rules."""
+    from momok.evaluation import ANSWER, evaluate
+    from momok.evaluation.pool_fit import fit_pool
+    from momok.training.checkpoint import load_model
+
+    if run.config.evaluation.pool == "equal":
+        return {}
+    graph = run.load_graph()
+    model, _ = load_model(run.best_checkpoint, run.environment["device"])
+    heads = fit_pool(model, graph, None, seed=run.config.seed, progress=no_progress)
+    pools = {"equal": None, "heads": heads}
+    tested = {
+        name: evaluate(model, graph, "test", pool=pool).overall[ANSWER].mrr
+        for name, pool in pools.items()
+    }
+    return {"pools": tested}
+
+
+def summarise(records: Iterable[dict[str, Any]]) -> list[str]:
+    """A Markdown table: mean ± standard deviation over seeds, in percent."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for record in records:
+        groups.setdefault((record["graph"], record["variant"]), []).append(record)
+    columns = ("mrr", "hits@1", "hits@3", "hits@10")
+    lines = [
+        "| graph | variant | seeds | valid MRR | MRR | Hits@1 | Hits@3 | Hits@10 "
+        "| equal weights | without rules | best head | minutes |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (graph, variant), group in sorted(groups.items()):
+        cells = [graph, variant, str(len(group))]
+        cells.append(_spread([r["valid"]["answer"]["mrr"] for r in group]))
+        cells += [_spread([r["test"]["answer"][c] for r in group]) for c in columns]
+        for pool in ("equal", "heads"):
+            cells.append(_spread([r["pools"][pool] for r in group if "pools" in r]))
+        best = [max(m["mrr"] for h, m in r["test"].items() if h != "answer") for r in group]
+        cells.append(_spread(best))
+        cells.append(f"{statistics.mean(r['seconds'] for r in group) / 60:.1f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _spread(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    mean = f"{100 * statistics.mean(values):.2f}"
+    return f"{mean} ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else mean
+
+
+@click.command()
+@click.argument("graphs", nargs=-1)
+@click.option("--variant", "variants", multiple=True, type=click.Choice(list(VARIANTS)))
+@click.option("--seeds", default=3, show_default=True)
+@click.option("--jobs", default=1, show_default=True, help="Runs side by side.")
+@click.option("--set", "pairs", multiple=True, help="KEY=VALUE, of all runs.")
+@click.option("--out", type=click.Path(path_type=Path), required=True)
+def main(  # noqa: PLR0917
+    graphs: tuple[str, ...],
+    variants: tuple[str, ...],
+    seeds: int,
+    jobs: int,
+    pairs: tuple[str, ...],
+    out: Path,
+) -> None:
+    """Train VARIANTS on GRAPHS, and print the table of everything in the file."""
+    records = [json.loads(line) for line in out.open()] if out.exists() else []
+    done = {(r["graph"], r["variant"], r["seed"]) for r in records}
+    settings = dict(pair.split("=", 1) for pair in pairs)
+    tasks = [
+        (graph, variant, seed, settings)
+        for seed in range(seeds)
+        for variant in variants
+        for graph in graphs
+        if (Path(graph).name, variant, seed) not in done
+    ]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(run_one, *task): task for task in tasks}
+        for future in as_completed(futures):
+            try:
+                record = future.result()
+            except Exception:
+                click.echo(f"{futures[future][:3]} failed:\n{traceback.format_exc()}", err=True)
+                continue
+            records.append(record)
+            with out.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+            answer = record["test"]["answer"]["mrr"]
+            click.echo(
+                f"{record['graph']} {record['variant']} seed {record['seed']}: "
+                f"test MRR {100 * answer:.2f}, {record['seconds']:.0f} s",
+                err=True,
+            )
+    click.echo("\n".join(summarise(records)))
+
+
+if __name__ == "__main__":
+    main()
