@@ -23,7 +23,7 @@ from momok.errors import (
 from momok.progress import Reporter
 from momok.runtime import start_runtime
 from momok.training import RunFolder, checkpoint, evaluate_run
-from momok.training import trainer as trainer_module
+from momok.training import part_trainer
 from momok.training.build import build_model
 from momok.training.checkpoint import load_model, read_checkpoint, write_checkpoint
 from momok.training.step import training_step
@@ -149,7 +149,7 @@ def test_a_nan_in_a_weight_keeps_the_last_good_checkpoint(tmp_path, monkeypatch,
                 model.decoders[model.heads.index(head)].core[0, 0, 0] = torch.nan
         return training_step(model, *arguments, **settings)
 
-    monkeypatch.setattr(trainer_module, "training_step", poisoned_step)
+    monkeypatch.setattr(part_trainer, "training_step", poisoned_step)
     with expect_line(TrainingError, "epoch 5, batch 2: loss/", head, "the last good checkpoint"):
         train_small(tmp_path / "run")
     run = RunFolder(tmp_path / "run")
