@@ -22,8 +22,7 @@ from momok.errors import (
 )
 from momok.progress import Reporter
 from momok.runtime import start_runtime
-from momok.training import RunFolder, checkpoint, evaluate_run
-from momok.training import part_trainer
+from momok.training import RunFolder, checkpoint, evaluate_run, part_trainer
 from momok.training.build import build_model
 from momok.training.checkpoint import load_model, read_checkpoint, write_checkpoint
 from momok.training.step import training_step
