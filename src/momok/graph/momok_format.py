@@ -169,15 +169,9 @@ def write_momok_folder(
     overwrite = overwrite and (folder / "graph.json").is_file()
     with write_folder(folder, overwrite=overwrite) as draft:
         pictures, _, _ = copy_pictures(graph.all_pictures if with_features else {}, draft)
-        write_about(
-            draft,
-            name=graph.name,
-            description=graph.about,
-            licence=graph.licence,
-            split=graph.split,
-            split_notes=graph.split_notes,
-        )
-        columns: dict[str, Sequence[str]] = {
+        about: dict[str, object] = {"name": graph.name, "description": graph.about}
+        about |= {"licence": graph.licence, "split": graph.split, "split_notes": graph.split_notes}
+        entities = {
             "label": graph.entities.labels,
             "name": graph.entity_names,
             "description": graph.descriptions,
@@ -185,12 +179,9 @@ def write_momok_folder(
             "type": graph.entity_types,
             **graph.attributes,
         }
-        write_table(draft / "entities.tsv", columns)
-        names = {"label": graph.relations.labels, "name": graph.relation_names}
-        write_table(draft / "relations.tsv", names)
-        entities, relations = graph.entities.labels, graph.relations.labels
-        for split in SPLIT_NAMES:
-            write_facts(draft / f"{split}.tsv", graph.facts(split), entities, relations)
+        relations = {"label": graph.relations.labels, "name": graph.relation_names}
+        facts: dict[str, Triples] = {split: graph.facts(split) for split in SPLIT_NAMES}
+        write_tables(draft, about, entities, relations, facts)
         for features in graph.features.values() if with_features else ():
             save_features(draft / "features", features, graph.entities)
         for file in also:
@@ -210,11 +201,21 @@ def _check_labels(kind: str, labels: Sequence[str]) -> None:
             raise DataError(f"the {kind} label {label!r} cannot be written as UTF-8") from None
 
 
-def write_about(folder: Path, **about: object) -> None:
-    """Write ``graph.json``."""
-    about = {"format": FORMAT, "version": VERSION, **about}
-    text = json.dumps(about, ensure_ascii=False, indent=2) + "\n"
+def write_tables(
+    folder: Path,
+    about: Mapping[str, object],
+    entities: Mapping[str, Sequence[str]],
+    relations: Mapping[str, Sequence[str]],
+    facts: Mapping[str, Triples],
+) -> None:
+    """Write ``graph.json``, the columns of entities and relations, and the facts of every split."""
+    described = {"format": FORMAT, "version": VERSION, **about}
+    text = json.dumps(described, ensure_ascii=False, indent=2) + "\n"
     write_through(folder / "graph.json", text.encode("utf-8", "backslashreplace"))
+    write_table(folder / "entities.tsv", entities)
+    write_table(folder / "relations.tsv", relations)
+    for split, triples in facts.items():
+        write_facts(folder / f"{split}.tsv", triples, entities["label"], relations["label"])
 
 
 def write_table(path: Path, columns: Mapping[str, Sequence[str]]) -> None:

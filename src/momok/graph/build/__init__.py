@@ -25,9 +25,8 @@ from momok.graph.graph import SPLIT_NAMES
 from momok.graph.momok_format import (
     copy_pictures,
     is_momok_folder,
-    write_about,
-    write_facts,
     write_table,
+    write_tables,
 )
 from momok.graph.names import flatten
 from momok.graph.redundancy import RelationPair, find_redundant_relations
@@ -142,9 +141,8 @@ def build_graph(
             graph, target, draft.log, link=options.link_pictures, progress=progress
         )
         progress("writing", 0, 0)
-        _write_tables(graph, cells, target)
         about = {"name": graph.name, "description": raw.about, "licence": raw.licence}
-        write_about(target, **about, **_record_split(raw, draft))
+        _write(graph, about | _record_split(raw, draft), cells, target)
     have: dict[str, Iterable[str]] = {
         **{"names": raw.names, "descriptions": raw.descriptions, "types": raw.types},
         **{"pictures": cells, "numbers": set[str]().union(*raw.numbers.values())},
@@ -223,7 +221,9 @@ def _copy_pictures(
     return {raw.entities[entity]: cell for entity, cell in cells.items()}, count, linked
 
 
-def _write_tables(raw: RawGraph, pictures: Mapping[str, str], folder: Path) -> None:
+def _write(
+    raw: RawGraph, about: Mapping[str, Any], pictures: Mapping[str, str], folder: Path
+) -> None:
     """Write facts, names, texts and numbers, and copy features, whose rows have labels."""
     columns: dict[str, Sequence[str]] = {
         "label": raw.entities,
@@ -235,15 +235,12 @@ def _write_tables(raw: RawGraph, pictures: Mapping[str, str], folder: Path) -> N
     for name, values in raw.attributes.items():
         header = flatten(name).strip()
         if header:
-            names = (f"{header}_{place}" for place in itertools.count(2))
+            numbered = (f"{header}_{place}" for place in itertools.count(2))
             while header in columns:  # a name of momok's own, or of a column like it
-                header = next(names)
+                header = next(numbered)
             columns[header] = _column(raw.entities, values)
-    write_table(folder / "entities.tsv", columns)
-    relation_names = _column(raw.relations, raw.relation_names)
-    write_table(folder / "relations.tsv", {"label": raw.relations, "name": relation_names})
-    for split, facts in raw.triples.items():
-        write_facts(folder / f"{split}.tsv", facts, raw.entities, raw.relations)
+    names = _column(raw.relations, raw.relation_names)
+    write_tables(folder, about, columns, {"label": raw.relations, "name": names}, raw.triples)
     known = set(raw.entities)
     numbers = {
         flatten(name).strip(): {x: value for x, value in values.items() if x in known}
