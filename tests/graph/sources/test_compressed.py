@@ -21,11 +21,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.errors import DataError, FormatError, MomokError
-from momok.graph.sources.compressed import Limits, list_members, name_content, open_source
+from momok.graph.sources import compressed
+from momok.graph.sources.compressed import list_members, name_content, open_source
 
 NOISE = random.Random(0).randbytes(20_000)
 CONTENT = b"a\tlikes\tb\nb\tlikes\tc\n" * 500
-SMALL = Limits(total=1 << 20, ratio=100, harmless=10_000)
+MOST = 1 << 20
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little is a bomb."""
+    monkeypatch.setattr(compressed, "_MOST_SWOLLEN", 100)
+    monkeypatch.setattr(compressed, "_HARMLESS", 10_000)
 
 
 def read(path: Path, **options: object) -> bytes:
@@ -240,30 +248,32 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
+@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("fault", REFUSED)
 def test_a_faulty_archive_is_told_in_one_line(tmp_path: Path, fault: str) -> None:
     make, expected = REFUSED[fault]
     path = tmp_path / "input"
     make(path)
     with pytest.raises(FormatError, match=expected) as caught:
-        read(path, limits=SMALL)
+        read(path, most=MOST)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(str(path))
 
 
+@pytest.mark.usefixtures("small")
 def test_a_bomb_is_found_before_it_fills_the_memory(tmp_path: Path) -> None:
     path = tmp_path / "bomb.gz"
     path.write_bytes(gzip.compress(bytes(30_000_000)))
     seen: list[int] = []
 
     def read_on() -> None:
-        with open_source(path, limits=SMALL) as stream:
+        with open_source(path, most=MOST) as stream:
             while chunk := stream.read(4096):
                 seen.append(len(chunk))
 
     with pytest.raises(FormatError):
         read_on()
-    assert 10_000 < sum(seen) <= SMALL.total
+    assert 10_000 < sum(seen) <= MOST
 
 
 def test_what_packs_well_is_no_bomb(tmp_path: Path) -> None:
@@ -324,7 +334,7 @@ def test_spoilt_archives_never_crash(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # zipfile warns of repeated names
         try:
-            assert len(read(path, limits=SMALL)) <= SMALL.total
+            assert len(read(path, most=MOST)) <= MOST
         except MomokError as caught:
             said = str(caught)
         else:

@@ -19,7 +19,6 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
@@ -28,24 +27,6 @@ from momok.graph.names import suggest_near_misses
 
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined]  # Python 3.12
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How far a compressed file may swell; beyond it is taken for a bomb.
-
-    Attributes:
-        ratio: of what comes out to what went in. Text packs 5- to 50-fold, bombs 1000-fold.
-        harmless: bytes that the ratio does not apply to.
-    """
-
-    total: int = 256 << 30
-    ratio: int = 200
-    harmless: int = 64 << 20
-
-    def allow(self, size: int) -> int:
-        """Give the bytes that ``size`` compressed bytes may become."""
-        return min(self.total, max(self.harmless, self.ratio * size))
 
 
 def _open_zstd(file: BinaryIO) -> Any:
@@ -82,11 +63,14 @@ _PEEK = 512  # bytes: past the magic of tar
 _SUFFIXES = (".gz", ".gzip", ".bz2", ".xz", ".zst", ".zstd")
 _LITTER = re.compile(r"(?:^|/)(?:__MACOSX/|\._|\.DS_Store$|Thumbs\.db$)")  # left by desktops
 _SHOWN = 5  # members named in a message
-_IN_MEMORY = Limits(total=16 << 30)
+# What swells further is taken for a bomb: text packs 5- to 50-fold, bombs 1000-fold.
+_MOST, _IN_MEMORY = 256 << 30, 16 << 30  # bytes of a file that is read as it comes, or whole
+_MOST_SWOLLEN = 200  # times the packed size
+_HARMLESS = 64 << 20  # bytes that this does not apply to
 
 
 @contextmanager
-def open_source(path: Path, *, limits: Limits | None = None) -> Iterator[io.BufferedReader[Any]]:
+def open_source(path: Path, *, most: int = _MOST) -> Iterator[io.BufferedReader[Any]]:
     """Open a file for reading, decompressed as it is read.
 
     Args:
@@ -97,7 +81,6 @@ def open_source(path: Path, *, limits: Limits | None = None) -> Iterator[io.Buff
         FormatError: it is compressed in a way not read here, holds several files or none, looks
             hostile, or - while it is read - ends early, is damaged or swells beyond the limits.
     """
-    limits = limits or Limits()
     path, member = _split_path(path)
     with ExitStack() as stack:
         file, kind, archive = stack.enter_context(_open_packed(path))
@@ -122,7 +105,7 @@ def open_source(path: Path, *, limits: Limits | None = None) -> Iterator[io.Buff
                 f"{', '.join(_OPENERS)} or zip"
             )
         packed = stack.enter_context(opened)
-        stream = _count_bytes(packed, f"{path}: the {kind} stream", size, limits)
+        stream = _count_bytes(packed, f"{path}: the {kind} stream", size, most)
         inner = _find_compression(stream)
         if inner is not None:
             raise FormatError(
@@ -133,7 +116,7 @@ def open_source(path: Path, *, limits: Limits | None = None) -> Iterator[io.Buff
 
 def read_content(path: Path) -> bytes:
     """Read a file whole, decompressed."""
-    with open_source(path, limits=_IN_MEMORY) as file:
+    with open_source(path, most=_IN_MEMORY) as file:
         try:
             return file.read()
         except OSError as error:
@@ -251,19 +234,20 @@ def _choose_member(path: Path, archive: zipfile.ZipFile, member: str | None) -> 
     return infos[names[0]]
 
 
-def _count_bytes(source: IO[bytes], name: str, size: int, limits: Limits) -> io.BufferedReader[Any]:
+def _count_bytes(source: IO[bytes], name: str, size: int, most: int) -> io.BufferedReader[Any]:
     """Count what comes out of a compressed stream, and report its faults in one line."""
     count = 0
+    allowed = min(most, max(_HARMLESS, _MOST_SWOLLEN * size))
 
-    def read(most: int) -> bytes:
+    def read(wanted: int) -> bytes:
         nonlocal count
         try:
-            data = source.read(most)
+            data = source.read(wanted)
         except Exception as error:  # each format has errors of its own
             fault = "ends early" if isinstance(error, EOFError) else f"is damaged ({error})"
             raise FormatError(f"{name} {fault} after {count:,} bytes; get the file again") from None
         count += len(data)
-        if count > limits.allow(size):
+        if count > allowed:
             raise FormatError(
                 f"{name} unpacks to {count:,} bytes or more from {size:,}, as bombs do; if it is "
                 "no bomb, unpack it yourself"
