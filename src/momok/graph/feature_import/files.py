@@ -27,6 +27,7 @@ from momok.graph.feature_import.vectors import (
     read_word_vectors,
     to_floats,
 )
+from momok.graph.sources.raw import TableOptions
 from momok.graph.sources.text_tables import LINE, read_text_table
 from momok.graph.text_files import FindingLog
 
@@ -224,7 +225,7 @@ def _read_delimited(path: Path) -> Vectors:
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
         log = FindingLog(path, strict=True)
-        frame = read_text_table(path, log, least=1, delimiter=delimiter).frame
+        frame = read_text_table(path, log, TableOptions(delimiter=delimiter), least=1).frame
     except DataError as error:
         raise FeatureError(str(error)) from None
     columns = [name for name in frame.columns if name != LINE]

@@ -19,10 +19,10 @@ from momok.errors import DataError, FormatError
 from momok.graph.names import suggest_near_misses
 from momok.graph.sources.columns import simplify_name
 from momok.graph.sources.pictures import split_paths
-from momok.graph.sources.raw import RawGraph
+from momok.graph.sources.raw import RawGraph, TableOptions
 from momok.graph.sources.rdf_collect import compute_decimal_years
-from momok.graph.sources.records import read_record_table, refuse_other_formats
-from momok.graph.sources.text_tables import LINE, read_text_table
+from momok.graph.sources.records import read_rows
+from momok.graph.sources.text_tables import LINE
 from momok.graph.text_files import FindingLog
 
 _KEYS = (
@@ -157,12 +157,10 @@ def _read(path: Path, raw: RawGraph, log: FindingLog, encoding: str | None) -> p
     Of two columns of one name the second gets a number; those without a name get one that no
     header has.
     """
-    refuse_other_formats(path)
-    table = read_record_table(path)
-    frame = table.frame if table else read_text_table(path, log, least=2, encoding=encoding).frame
-    frame = frame.with_columns(pl.exclude(LINE).fill_null(""))
+    table = read_rows(path, log, TableOptions(encoding=encoding), least=2)
+    frame = table.frame.with_columns(pl.exclude(LINE).fill_null(""))
     first = [name.strip() for name in frame.drop(LINE).row(0)]
-    if table and table.names:
+    if table.names:
         header = [name.strip() for name in table.names]
     elif _has_no_header(first, raw):
         header = ["label", "name", "description"][: len(first)]

@@ -11,8 +11,8 @@ import polars as pl
 from momok.errors import FormatError
 from momok.graph.sources.columns import ROLES, find_columns
 from momok.graph.sources.raw import UNSPLIT, RawGraph, TableOptions, number_labels
-from momok.graph.sources.records import read_record_table, refuse_other_formats
-from momok.graph.sources.text_tables import LINE, name_delimiter, read_text_table
+from momok.graph.sources.records import read_rows
+from momok.graph.sources.text_tables import LINE
 from momok.graph.text_files import FindingLog
 
 
@@ -27,9 +27,13 @@ def read_table(path: Path, options: TableOptions | None = None) -> RawGraph:
         FormatError: it is malformed or no table, its columns cannot be told, or it has no fact.
     """
     options = options or TableOptions()
-    refuse_other_formats(path)
     log = FindingLog(path.parent, options.strict)
-    frame, form, options = _read_rows(path, options, log)
+    table = read_rows(path, log, options, least=3 if options.relation is None else 2)
+    frame = table.frame
+    if table.names is not None:
+        options = replace(options, header=True)
+        header = {LINE: 0, **{str(i): name for i, name in enumerate(table.names)}}
+        frame = pl.concat([pl.DataFrame([header], schema=frame.schema), frame])
     place = f"{path}:{frame[LINE][0]}" if frame[LINE][0] else str(path)
     columns = find_columns(frame.drop(LINE), options, place)
     first = [str(cell) for cell in frame.drop(LINE).row(0)]
@@ -43,7 +47,7 @@ def read_table(path: Path, options: TableOptions | None = None) -> RawGraph:
     named += f", relation: {options.relation!r} for all" if options.relation else ""
     unused = [name for i, name in enumerate(names) if i not in columns.places]
     notes = [
-        f"{path.name}: {form}, "
+        f"{path.name}: {table.form}, "
         + (
             f"the header names the columns ({named})"
             if columns.has_header
@@ -66,29 +70,6 @@ def read_table(path: Path, options: TableOptions | None = None) -> RawGraph:
         findings=log.findings,
         notes=notes,
     )
-
-
-def _read_rows(
-    path: Path, options: TableOptions, log: FindingLog
-) -> tuple[pl.DataFrame, str, TableOptions]:
-    """Read rows, the first of which may be a header; say in what form they are."""
-    table = read_record_table(path)
-    if table is not None and table.names is not None:
-        header = {LINE: 0, **{str(i): name for i, name in enumerate(table.names)}}
-        frame = pl.concat([pl.DataFrame([header], schema=table.frame.schema), table.frame])
-        return frame, table.kind, replace(options, header=True)
-    if table is not None:
-        return table.frame, table.kind, options
-    text = read_text_table(
-        path,
-        log,
-        least=3 if options.relation is None else 2,
-        delimiter=options.delimiter,
-        quotes=options.quotes,
-        encoding=options.encoding,
-    )
-    form = f"columns separated by {name_delimiter(text.delimiter)}"
-    return text.frame, form + ", quotes around fields taken off" * text.is_quoted, options
 
 
 def _drop_header(frame: pl.DataFrame, path: Path, log: FindingLog) -> pl.DataFrame:

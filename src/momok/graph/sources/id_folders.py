@@ -159,7 +159,7 @@ def _order(ids: Mapping[str, int] | None, size: int) -> list[str]:
 
 
 def _read_pykeen_labels(path: Path, log: FindingLog) -> list[str]:
-    frame = read_text_table(path, log, least=2, delimiter="\t", quotes=True).frame
+    frame = read_text_table(path, log, TableOptions(delimiter="\t", quotes=True), least=2).frame
     if frame.drop(LINE).row(0) != ("id", "label"):
         raise FormatError(f"{path}:1: expected the header id, label")
     rows = frame.slice(1).select(LINE, "1", "0").iter_rows()

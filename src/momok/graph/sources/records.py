@@ -10,7 +10,6 @@ import io
 import json
 import re
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,9 @@ from momok.graph.sources.compressed import (
     open_source,
     read_content,
 )
-from momok.graph.sources.text_tables import LINE
-from momok.graph.text_files import decode_text
+from momok.graph.sources.raw import TableOptions
+from momok.graph.sources.text_tables import LINE, Rows, read_text_table
+from momok.graph.text_files import FindingLog, decode_text
 
 _BOM = b"\xef\xbb\xbf"
 _START = 1 << 12  # bytes that tell JSON
@@ -70,33 +70,27 @@ _BEGINNINGS = tuple(
 )
 
 
-@dataclass(frozen=True)
-class RecordTable:
-    """The rows of a table.
+def read_rows(path: Path, log: FindingLog, options: TableOptions, *, least: int) -> Rows:
+    """Read Parquet, Arrow, JSON, lines of JSON or a text table (see ``read_text_table``).
 
-    Attributes:
-        frame: columns ``0`` to ``width - 1`` of texts, which may be null, and ``line``, from 1.
-        names: of the columns; None where the first row may name them.
-    """
-
-    frame: pl.DataFrame
-    names: list[str] | None
-    kind: str
-
-
-def read_record_table(path: Path) -> RecordTable | None:
-    """Read Parquet, Arrow, JSON or lines of JSON; None where the file is nothing of these.
+    Cells may be null, but for those of a text table.
 
     Raises:
-        FormatError: it is corrupt, has no row, or holds lists and other things that are no text.
+        FormatError: it is corrupt, has no row or too few columns, or holds lists and other things
+            that are no text; or it is of a format that is easily taken for a table.
     """
+    refuse_other_formats(path)
     suffix = Path(name_content(path)).suffix.lower()
     if suffix in (*_PARQUET, *_ARROW):
         frame = _read_binary(path, is_parquet=suffix in _PARQUET)
-        names, kind = list(frame.columns), "Parquet" if suffix in _PARQUET else "Arrow"
+        names, form = list(frame.columns), "Parquet" if suffix in _PARQUET else "Arrow"
         frame.columns = list(map(str, range(len(names))))
-        return RecordTable(frame.with_row_index(LINE, offset=1), names, kind)
-    return _read_json(path) if is_json_table(path) else None
+        return Rows(frame.with_row_index(LINE, offset=1), names, form)
+    return (
+        _read_json(path)
+        if is_json_table(path)
+        else read_text_table(path, log, options, least=least)
+    )
 
 
 def is_json_table(path: Path) -> bool:
@@ -129,7 +123,7 @@ def _read_binary(path: Path, *, is_parquet: bool) -> pl.DataFrame:
     return frame.cast(pl.String)
 
 
-def _read_json(path: Path) -> RecordTable:
+def _read_json(path: Path) -> Rows:
     """Read a list of objects or lists, or one of them a line."""
     text = decode_text(read_content(path).removeprefix(_BOM), path)
     whole = _parse(text)
@@ -163,7 +157,7 @@ def _read_json(path: Path) -> RecordTable:
         cells.append((number, *(None if value is None else str(value) for value in values)))
     schema = {LINE: pl.Int64, **{str(i): pl.String for i in range(width)}}
     frame = pl.DataFrame(cells, schema=schema, orient="row")
-    return RecordTable(frame, names if named else None, "JSON")
+    return Rows(frame, names if named else None, "JSON")
 
 
 def _parse(text: str) -> Any:

@@ -19,6 +19,7 @@ import polars as pl
 
 from momok.errors import FormatError
 from momok.graph.sources.compressed import read_content
+from momok.graph.sources.raw import TableOptions
 from momok.graph.text_files import FindingLog, decode_text
 
 LINE = " line"  # the column of line numbers: names of columns have no blanks around them
@@ -34,17 +35,18 @@ _NEEDED_SHARE = 0.5  # of the lines that must have the usual number of columns
 
 
 @dataclass(frozen=True)
-class TextTable:
-    """The well-formed rows of a text table.
+class Rows:
+    """The well-formed rows of a table.
 
     Attributes:
-        frame: columns ``0`` to ``width - 1`` of texts without nulls, and ``line``, from 1.
-        is_quoted: whether quotes around fields were taken off.
+        frame: columns ``0`` to ``width - 1`` of texts, and ``line``, from 1.
+        names: of the columns; None where the first row may name them.
+        form: what the file is, for people.
     """
 
     frame: pl.DataFrame
-    delimiter: str
-    is_quoted: bool
+    names: list[str] | None
+    form: str
 
 
 class _Dialect(NamedTuple):
@@ -77,47 +79,34 @@ class _Dialect(NamedTuple):
         return rows, good[0] and good[-1] and sum(good) >= len(good) / 2
 
 
-def name_delimiter(delimiter: str) -> str:
-    """Name a delimiter for people."""
-    return _DELIMITER_NAMES.get(delimiter, repr(delimiter))
-
-
-def read_text_table(
-    path: Path,
-    log: FindingLog,
-    *,
-    least: int,
-    delimiter: str | None = None,
-    quotes: bool | None = None,
-    encoding: str | None = None,
-) -> TextTable:
-    """Read a text table; its header, if it has one, is the first row.
+def read_text_table(path: Path, log: FindingLog, options: TableOptions, *, least: int) -> Rows:
+    """Read a text table, whose cells are no nulls; its header, if it has one, is the first row.
 
     Args:
         log: told of lines that have another number of columns than most, and of quotes that are
             closed lines later, over lines that are rows by themselves.
         least: how many columns are needed.
-        delimiter: what separates columns; guessed where it is None.
-        quotes: whether quotes around fields are taken off; guessed where it is None.
 
     Raises:
         FormatError: it is empty, no text in the encoding, or has too few columns; a quote is never
             closed; most lines have another number of columns; or reading is strict and one has, or
             a quote swallows lines.
     """
-    lines = read_text_lines(path, encoding)
+    lines = read_text_lines(path, options.encoding)
     sample = lines[LINE_TEXT].head(_SAMPLE_LINES).str.head(_SAMPLE_WIDTH).to_list()
     place = f"{path}:{lines[LINE][0]}"
-    quote = '"' if quotes is False else _find_quote(sample)
-    delimiter, width = _find_delimiter(sample, delimiter, least, place, quote)
-    is_quoted = _are_quoted(lines[LINE_TEXT], delimiter, quotes, quote)
+    quote = '"' if options.quotes is False else _find_quote(sample)
+    delimiter, width = _find_delimiter(sample, options.delimiter, least, place, quote)
+    is_quoted = _are_quoted(lines[LINE_TEXT], delimiter, options.quotes, quote)
     if is_quoted:
         frame = _split_quoted(
-            lines, path, _Dialect(delimiter, quote, width), None if quotes else log
+            lines, path, _Dialect(delimiter, quote, width), None if options.quotes else log
         )
     else:
         frame = _split_plain(lines, delimiter, width)
-    return TextTable(_drop_malformed(frame, path, delimiter, log), delimiter, is_quoted)
+    form = f"columns separated by {_DELIMITER_NAMES.get(delimiter, repr(delimiter))}"
+    form += ", quotes around fields taken off" * is_quoted
+    return Rows(_drop_malformed(frame, path, delimiter, log), None, form)
 
 
 def read_text_lines(path: Path, encoding: str | None = None) -> pl.DataFrame:
