@@ -11,7 +11,7 @@ from momok.graph.catalog import open_folder
 from momok.graph.doctor.features import check_numbers, check_rows, mark_covered, read_rows
 from momok.graph.doctor.labels import check_labels, check_relations
 from momok.graph.doctor.leakage import check_leakage
-from momok.graph.doctor.pictures import check_pictures, find_pictures
+from momok.graph.doctor.pictures import check_pictures, find_pictures, mark_pictured
 from momok.graph.doctor.report import (
     SEVERITIES,
     Cardinality,
@@ -88,8 +88,9 @@ def check_graph(
     pictures = find_pictures(folder, graph)
     if "pictures" in checks:
         problems += check_pictures(pictures, graph, progress)
-    if pictures.paths:
-        coverage.append(measure_coverage(graph, "pictures", pictures.covered(graph.num_entities)))
+    pictured = mark_pictured(pictures, graph.num_entities)
+    if pictured.any():
+        coverage.append(measure_coverage(graph, "pictures", pictured))
     progress("measuring the graph", 0, 1)
     overview = compute_overview(graph, tuple(coverage))
     progress("measuring the graph", 1, 1)

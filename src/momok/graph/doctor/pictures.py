@@ -9,7 +9,7 @@ the cost is n log n however many pictures share a band. In a crowded band a pair
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from momok.arrays import Bools, Ints
 from momok.graph.doctor.report import MAX_EXAMPLES, Problem, Severity, count_problem, format_count
-from momok.graph.entities_file import list_pictures, read_table
+from momok.graph.entities_file import PictureCell, list_pictures, read_table
 from momok.graph.graph import MultimodalGraph
 from momok.graph.pictures import (
     PictureError,
@@ -154,61 +154,36 @@ _BATCH = 256  # pictures between two words to the progress bar
 _THREADS = 4  # decoders let go of the interpreter; each holds one decoded picture
 
 
-@dataclass(frozen=True)
-class PictureList:
-    """The pictures that a graph names.
-
-    Attributes:
-        entities: entity id of each picture file that is there ``[n]``.
-        paths: the files ``[n]``; entities may share one.
-        outside: paths that lead out of the folder, with their place.
-    """
-
-    entities: Ints
-    paths: tuple[Path, ...]
-    missing: tuple[str, ...] = ()
-    outside: tuple[str, ...] = ()
-
-    def covered(self, num_entities: int) -> Bools:
-        """Mark the entities ``[N]`` that have a picture file."""
-        has = np.zeros(num_entities, dtype=np.bool_)
-        has[self.entities] = True
-        return has
-
-
-def find_pictures(folder: Path | None, graph: MultimodalGraph) -> PictureList:
+def find_pictures(folder: Path | None, graph: MultimodalGraph) -> list[PictureCell]:
     """Find the pictures that ``entities.tsv`` of a folder names, or else those of the graph."""
-    if folder is None or not (folder / "entities.tsv").is_file():
-        held = [(entity, path) for entity, paths in graph.all_pictures.items() for path in paths]
-        return PictureList(
-            np.array([entity for entity, _ in held], np.int64), tuple(path for _, path in held)
-        )
-    cells = list(list_pictures(folder, read_table(folder / "entities.tsv")))
-    found = [(cell.row, cell.path) for cell in cells if cell.path is not None]
-    lost = [cell for cell in cells if cell.path is None]
-    return PictureList(
-        np.array([row for row, _ in found], np.int64),
-        tuple(path for _, path in found),
-        tuple(f"{cell.place}: {cell.text}" for cell in lost if not cell.is_outside),
-        tuple(f"{cell.place}: {cell.text}" for cell in lost if cell.is_outside),
-    )
+    if folder is not None and (folder / "entities.tsv").is_file():
+        return list(list_pictures(folder, read_table(folder / "entities.tsv")))
+    held = graph.all_pictures.items()
+    return [PictureCell(entity, "", path.name, path) for entity, paths in held for path in paths]
+
+
+def mark_pictured(pictures: Iterable[PictureCell], num_entities: int) -> Bools:
+    """Mark the entities ``[N]`` that have a picture file."""
+    has = np.zeros(num_entities, dtype=np.bool_)
+    has[[cell.row for cell in pictures if cell.path is not None]] = True
+    return has
 
 
 def check_pictures(
-    pictures: PictureList, graph: MultimodalGraph, progress: Progress
+    pictures: Sequence[PictureCell], graph: MultimodalGraph, progress: Progress
 ) -> Iterator[Problem]:
     """Check the pictures; each file is decoded once."""
-    named = len(pictures.paths) + len(pictures.missing) + len(pictures.outside)
-    yield from _describe_paths(pictures, named)
-    if not pictures.paths:
+    yield from _describe_paths(pictures)
+    found = [(cell.row, cell.path) for cell in pictures if cell.path is not None]
+    if not found:
         return
-    files = {path: i for i, path in enumerate(dict.fromkeys(pictures.paths))}
+    files = {path: i for i, path in enumerate(dict.fromkeys(path for _, path in found))}
     hashes = _hash_all(list(files), progress)
     for kind, error, what, remedy in _FAULTS:
         examples = [
-            f"{_show_path(path)}: {found}"
-            for path, found in zip(files, hashes, strict=True)
-            if type(found) is error
+            f"{Path(*path.parts[-2:])}: {fault}"
+            for path, fault in zip(files, hashes, strict=True)
+            if type(fault) is error
         ]
         yield from count_problem(
             *("pictures", kind, "warning"),
@@ -220,8 +195,9 @@ def check_pictures(
             examples=examples,
             remedy=remedy,
         )
-    rows = np.array([files[path] for path in pictures.paths], dtype=np.int64)
-    yield from _check_look_alikes(pictures, graph, hashes, rows)
+    rows = np.array([files[path] for _, path in found], dtype=np.int64)
+    entities = np.array([entity for entity, _ in found], dtype=np.int64)
+    yield from _check_look_alikes(entities, graph, hashes, rows)
 
 
 _FAULTS = (
@@ -253,13 +229,14 @@ def _hash_or_error(path: Path) -> PictureHash | PictureError:
         return error
 
 
-def _describe_paths(pictures: PictureList, named: int) -> Iterator[Problem]:
+def _describe_paths(pictures: Sequence[PictureCell]) -> Iterator[Problem]:
     severity: Severity
-    for kind, severity, places, what, effect, remedy in (
+    lost = [cell for cell in pictures if cell.path is None]
+    for kind, severity, is_outside, what, effect, remedy in (
         (
             "picture-outside",
             "error",
-            pictures.outside,
+            True,
             "lie outside the folder or are no relative paths",
             "momok refuses to load the graph",
             "copy the files into the folder and name them by relative paths (pictures/flag.png)",
@@ -267,16 +244,17 @@ def _describe_paths(pictures: PictureList, named: int) -> Iterator[Problem]:
         (
             "missing-picture",
             "warning",
-            pictures.missing,
+            False,
             "are not there",
             "these entities count as having no picture",
             "put the files there, or blank the column picture in entities.tsv",
         ),
     ):
+        places = [f"{c.place}: {c.text}" for c in lost if c.is_outside == is_outside]
         yield from count_problem(
             *("pictures", kind, severity),
             count=len(places),
-            total=named,
+            total=len(pictures),
             unit="pictures",
             what=f"that entities.tsv names {what}",
             effect=effect,
@@ -286,7 +264,7 @@ def _describe_paths(pictures: PictureList, named: int) -> Iterator[Problem]:
 
 
 def _check_look_alikes(
-    pictures: PictureList,
+    entities: Ints,
     graph: MultimodalGraph,
     hashes: list[PictureHash | PictureError],
     rows: Ints,
@@ -301,7 +279,7 @@ def _check_look_alikes(
         np.stack([found.colours for found in good]),
     )
     groups = groups[(np.cumsum(sound) - 1)[rows[kept]]]
-    entities = pictures.entities[kept]
+    entities = entities[kept]
     yield from count_duplicates(
         groups,
         entities,
@@ -313,7 +291,3 @@ def _check_look_alikes(
         effect="pictures cannot tell these entities apart; a large group is often a stand-in",
         remedy="blank the column picture of stand-ins in entities.tsv; else nothing to do",
     )
-
-
-def _show_path(path: Path) -> str:
-    return f"{path.parent.name}/{path.name}" if path.parent.name else path.name
