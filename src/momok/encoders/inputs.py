@@ -68,38 +68,15 @@ class Entities:
     """The N entities of a graph.
 
     Attributes:
-        names: display names, made from the label where none is given.
-        named: whether a name other than the label is given.
-        columns: further columns of texts, ``description`` among them, blank where there is none.
+        columns: texts by column, ``name`` and ``description`` among them, blank where there is
+            none. A name that is only an identifier is blank too: as a text it would be noise.
         table: the rows of entities.tsv, if the folder is momok's own.
     """
 
     folder: Path
     labels: tuple[str, ...]
-    names: tuple[str, ...]
-    named: tuple[bool, ...]
     columns: Mapping[str, tuple[str, ...]]
     table: Table | None
-
-    def column(self, name: str) -> tuple[str, ...]:
-        """Give a column of texts.
-
-        A name that is only an identifier is blank too: as a text it would be noise.
-
-        Raises:
-            FeatureError: there is no such column.
-        """
-        if name == "name":
-            return tuple(n if self.has_name(row) else "" for row, n in enumerate(self.names))
-        if name in self.columns:
-            return self.columns[name]
-        there = ("name", *self.columns)
-        near = suggest_near_misses(name, there) or f"; there are {', '.join(there)}"
-        raise FeatureError(f"{self.folder}: the entities have no column {name!r}{near}")
-
-    def has_name(self, row: int) -> bool:
-        """Whether an entity has a name that is more than an identifier (Q42, /m/0dgr)."""
-        return self.named[row] or not _IDENTIFIER.fullmatch(self.names[row].replace(" ", "_"))
 
 
 def read_entities(folder: Path) -> Entities:
@@ -111,18 +88,25 @@ def read_entities(folder: Path) -> Entities:
     table, columns = None, {}
     if is_momok_folder(folder):
         table = read_table(folder / "entities.tsv")
-        labels, given = table.labels, tuple(map(str.strip, table.column("name")))
+        labels, given = table.labels, table.column("name")
         columns = table.others("name", "picture")
     elif is_benchmark_folder(folder):
         graph = read_benchmark_folder(folder, modalities=False)
         labels, given = graph.entities.labels, graph.entity_names
     else:
         raise DataError(f"{folder}: is no graph: neither graph.json nor entity2id.txt is in it")
-    made = tuple(map(make_readable, labels))
-    names = tuple(name or other for name, other in zip(given, made, strict=True))
-    named = tuple(name != other for name, other in zip(names, made, strict=True))
-    columns = {"description": ("",) * len(labels), **columns}
-    return Entities(folder, labels, names, named, columns, table)
+    names = tuple(_choose_name(*each) for each in zip(given, labels, strict=True))
+    return Entities(
+        folder, labels, {"name": names, "description": ("",) * len(labels), **columns}, table
+    )
+
+
+def _choose_name(given: str, label: str) -> str:
+    """Give a name, made from the label where none is given; blank if that is an identifier."""
+    made, given = make_readable(label), given.strip()
+    if given in ("", made):
+        return "" if _IDENTIFIER.fullmatch(made.replace(" ", "_")) else made
+    return given
 
 
 Batch: TypeAlias = tuple[Ints, list[Any], list[Problem]]
@@ -203,12 +187,17 @@ def read_text_inputs(entities: Entities, fields: Sequence[str]) -> Inputs:
     Raises:
         FeatureError: there is no such column, or no entity has a text.
     """
-    columns = [entities.column(name) for name in fields]
+    there = entities.columns
+    for name in fields:
+        if name not in there:
+            near = suggest_near_misses(name, there) or f"; there are {', '.join(there)}"
+            raise FeatureError(f"{entities.folder}: the entities have no column {name!r}{near}")
+    columns = [there[name] for name in fields]
     rows, texts, problems = [], [], []
     for row, parts in enumerate(zip(*columns, strict=True)):
         text = join_texts(parts)[:MOST_CHARACTERS]
         if not text:
-            is_code = "name" in fields and not entities.has_name(row)
+            is_code = "name" in fields and not there["name"][row]
             kind = "identifier" if is_code else "empty"
             problems.append(Problem(kind, entities.labels[row]))
         else:
