@@ -10,8 +10,7 @@ from PIL import Image
 
 import momok
 from momok.config import resolve_config
-from momok.graph.feature_files import FeatureManifest
-from momok.graph.features import Features, save_features
+from momok.graph.features import FeatureManifest, Features, save_features
 from momok.graph.names import Vocabulary
 from momok.training import RunFolder
 

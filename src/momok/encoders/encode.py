@@ -16,8 +16,7 @@ from momok.encoders.encoder import DEFAULT_SPECS, Encoder, EncoderContext, Kind,
 from momok.encoders.inputs import Inputs, Problem, read_inputs
 from momok.encoders.parts import FinishedParts, Part, open_parts
 from momok.errors import ConfigError, FeatureError
-from momok.graph.feature_files import FeatureManifest, check_modality_name
-from momok.graph.features import Features, save_features
+from momok.graph.features import FeatureManifest, Features, check_modality_name, save_features
 from momok.graph.names import Vocabulary, flatten
 from momok.progress import Progress, no_progress
 from momok.storage import write_file

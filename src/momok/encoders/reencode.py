@@ -16,7 +16,7 @@ from momok.arrays import FloatMatrix
 from momok.encoders.encoder import Encoder, EncoderContext, Kind, build_encoder
 from momok.encoders.inputs import MOST_CHARACTERS, join_texts
 from momok.errors import FeatureError
-from momok.graph.feature_files import FeatureManifest
+from momok.graph.features import FeatureManifest
 from momok.graph.pictures import PictureError, ignore_picture_warnings, open_picture
 
 _KNOWN: dict[str, tuple[Kind, str]] = {

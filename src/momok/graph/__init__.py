@@ -2,8 +2,7 @@
 
 from momok.graph.benchmark_format import read_benchmark_folder
 from momok.graph.catalog import CATALOG, CatalogEntry, load_graph
-from momok.graph.feature_files import FeatureManifest
-from momok.graph.features import Features, load_features, save_features
+from momok.graph.features import FeatureManifest, Features, load_features, save_features
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph, Split, SplitName
 from momok.graph.momok_format import read_momok_folder, write_momok_folder
 from momok.graph.names import Vocabulary

@@ -16,7 +16,6 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from momok.errors import FeatureError
-from momok.graph.feature_files import FeatureManifest, check_modality_name
 from momok.graph.feature_import.files import open_vectors
 from momok.graph.feature_import.matching import (
     Assignment,
@@ -29,7 +28,7 @@ from momok.graph.feature_import.matching import (
     recognise,
 )
 from momok.graph.feature_import.vectors import Key, KeyedVectors, RowVectors, Vectors
-from momok.graph.features import Features
+from momok.graph.features import FeatureManifest, Features, check_modality_name
 from momok.graph.names import Vocabulary
 
 __all__ = ["FeatureImport", "Order", "read_features"]
