@@ -22,7 +22,7 @@ import polars as pl
 
 from momok.errors import DataError, FormatError
 from momok.graph.names import flatten
-from momok.graph.text_files import FindingLog, read_line_frame, read_lines
+from momok.graph.text_files import FindingLog, is_ordinary_file, read_line_frame, read_lines
 from momok.storage import write_file
 
 PICTURE_SEPARATOR = "|"  # between the paths of one entity
@@ -118,7 +118,7 @@ def list_pictures(folder: Path, table: Table) -> Iterator[PictureCell]:
                 yield PictureCell(row, place, text, None, is_outside=True)
             else:
                 path = folder / text
-                yield PictureCell(row, place, text, path if _is_file(path) else None)
+                yield PictureCell(row, place, text, path if is_ordinary_file(path) else None)
 
 
 def read_pictures(folder: Path, table: Table, log: FindingLog) -> dict[int, tuple[Path, ...]]:
@@ -149,13 +149,6 @@ def _is_inside(root: Path, picture: Path) -> bool:
         return False
     # realpath and not Path.resolve, which fails on a loop of links.
     return Path(os.path.realpath(root / picture)).is_relative_to(root)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name too long for the file system
-        return False
 
 
 def read_numbers(folder: Path) -> dict[str, dict[str, float]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -31,13 +32,25 @@ def read_lines(path: Path) -> list[str]:
 
 def read_line_frame(path: Path) -> pl.DataFrame:
     """Read the lines of a UTF-8 file as columns ``line`` (from 1) and ``text``."""
-    content = _read_bytes(path)
+    return split_lines(_read_bytes(path), path)
+
+
+def split_lines(content: bytes, path: Path) -> pl.DataFrame:
+    """Split the content of a UTF-8 file, which errors name, to ``line`` (from 1) and ``text``."""
     try:
         lines = pl.read_lines(content, row_index_name="line", row_index_offset=1, name="text")
-    except pl.exceptions.ComputeError:
+    except pl.exceptions.PolarsError:
         decode_text(content, path)
         raise
     return lines.with_columns(pl.col("line").cast(pl.Int64))
+
+
+def is_ordinary_file(path: Path) -> bool:
+    """Tell a file from folders, pipes, devices and what is missing."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):  # a name that is too long, or has a null character
+        return False
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -30,9 +30,8 @@ from momok.graph.momok_format import (
 )
 from momok.graph.names import flatten
 from momok.graph.redundancy import RelationPair, find_redundant_relations
-from momok.graph.sources.pictures import is_ordinary_file
 from momok.graph.sources.raw import UNSPLIT, RawGraph
-from momok.graph.text_files import Finding, FindingLog
+from momok.graph.text_files import Finding, FindingLog, is_ordinary_file
 from momok.progress import Progress, no_progress
 from momok.storage import write_folder
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -22,7 +21,7 @@ from urllib.parse import unquote
 from momok.errors import DataError
 from momok.graph.names import fold_name
 from momok.graph.sources.raw import RawGraph
-from momok.graph.text_files import FindingLog
+from momok.graph.text_files import FindingLog, is_ordinary_file
 
 PICTURE_SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".jfif")
@@ -102,14 +101,6 @@ def keep_inside(raw: RawGraph, roots: Iterable[Path]) -> RawGraph:
     )
     log.report("outside-picture", message, outside, len(outside))
     return replace(raw, pictures=pictures, findings=log.findings)
-
-
-def is_ordinary_file(path: Path) -> bool:
-    """Tell a file from folders, pipes, devices and what is missing."""
-    try:
-        return stat.S_ISREG(path.stat().st_mode)
-    except (OSError, ValueError):  # ValueError: a null character in the name
-        return False
 
 
 def _list_pictures(

@@ -20,7 +20,7 @@ import polars as pl
 from momok.errors import FormatError
 from momok.graph.sources.compressed import read_content
 from momok.graph.sources.raw import TableOptions
-from momok.graph.text_files import FindingLog, decode_text
+from momok.graph.text_files import FindingLog, split_lines
 
 LINE = " line"  # the column of line numbers: names of columns have no blanks around them
 LINE_TEXT = "text"  # and that of what stands there
@@ -130,14 +130,9 @@ def read_text_lines(path: Path, encoding: str | None = None) -> pl.DataFrame:
             f"{path}:1: lines end with carriage returns alone; save the file with line feeds"
         )
     try:
-        lines = pl.read_lines(content, name=LINE_TEXT)
-    except pl.exceptions.PolarsError:
-        try:
-            decode_text(content, path)
-        except FormatError as error:
-            raise FormatError(f"{error}, or name its encoding, as in --encoding cp1252") from None
-        raise
-    lines = lines.with_row_index(LINE, offset=1)
+        lines = split_lines(content, path).rename({"line": LINE, "text": LINE_TEXT})
+    except FormatError as error:
+        raise FormatError(f"{error}, or name its encoding, as in --encoding cp1252") from None
     lines = lines.filter(pl.col(LINE_TEXT).str.contains(r"[^ \t\r]"))
     if not len(lines):
         raise FormatError(f"{path}: holds nothing but blank lines")
