@@ -121,7 +121,6 @@ class Inputs:
         rows: the n entities with something to encode, ascending ``[n]``.
         items: one or several of each of them: texts, picture files, or rows of numbers.
         fingerprint: sha256 of the labels and of all that is to be encoded.
-        problems: entities that have nothing to encode.
     """
 
     kind: Kind

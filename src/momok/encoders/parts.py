@@ -75,7 +75,6 @@ class FinishedParts:
 
     Attributes:
         done: the position after the last; there are no gaps from position 0.
-        started: the day of the first attempt.
     """
 
     def __init__(self, folder: Path, job: Mapping[str, Any]) -> None:

@@ -86,7 +86,6 @@ def hash_files(folder: Path, files: Iterable[Path] | None = None) -> str:
     """Hash the files that make up a model, names and contents, as 64 hex digits.
 
     Args:
-        folder: names are taken relative to it.
         files: which; all but hidden ones and documentation where it is left out.
     """
     if files is None:

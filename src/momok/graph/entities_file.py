@@ -95,8 +95,6 @@ class PictureCell:
     """A picture that the column ``picture`` names.
 
     Attributes:
-        row: which row of the table.
-        place: which line of the file, for messages.
         path: the file, None where there is none.
         is_outside: the path is absolute or leads out of the folder, by ``..`` or by a link.
     """

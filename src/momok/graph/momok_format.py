@@ -261,7 +261,6 @@ def copy_pictures(
     """Copy each picture file once into the folder ``pictures``.
 
     Args:
-        pictures: files by entity id.
         link: use hard links where the file system can.
 
     Returns:

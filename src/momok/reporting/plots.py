@@ -43,7 +43,6 @@ def draw_curves(
     """Draw the training loss, and MRR and Hits@10 at every validation, by head.
 
     Args:
-        epochs: the records of kind ``epoch``.
         validations: the records of the split that the checkpoint was chosen on; may be empty.
         published: whether that split is test.
     """

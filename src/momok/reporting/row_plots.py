@@ -160,7 +160,6 @@ def draw_differences(
 
     Args:
         rows: (name, {metric: (difference, low, high)}) as shares, from above.
-        reference: the name of what they are compared with.
     """
     figure, axes = style.make_figure(height=0.6 * len(rows) + 1.5)
     metrics = list(rows[0][1])

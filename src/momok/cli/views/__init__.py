@@ -42,7 +42,6 @@ def build_table(
 
     Args:
         columns: headers, or columns for what is special. One without a name is for bars.
-        rows: their cells; texts are made printable.
         text: how many of the first columns hold text; the others hold numbers.
     """
     described = [

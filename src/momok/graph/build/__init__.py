@@ -67,12 +67,7 @@ class BuildOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildReport:
-    """What was made of a source.
-
-    Attributes:
-        graph: what was written there, with the splits train, valid and test.
-        covered: how many entities have a name, description, picture, type or number.
-    """
+    """What was made of a source."""
 
     folder: Path
     graph: RawGraph

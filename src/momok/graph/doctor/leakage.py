@@ -11,15 +11,8 @@ Knowledge Graph Completion Methods", 2020):
 A rule s -> r counts if at least ``MIN_SUPPORT`` train facts of s have their r counterpart in train,
 and these are at least ``MIN_CONFIDENCE`` of the facts of s.
 
-The bound. Let L be the test queries whose answer a rule gives, Q all test queries, both directions
-of each fact. A reciprocal rank lies in (0, 1], so for any model
-
-    MRR(Q) = (|L| MRR(L) + (|Q| - |L|) MRR(Q \\ L)) / |Q|
-    MRR(Q) - MRR(Q \\ L)  =  |L| / |Q| (MRR(L) - MRR(Q \\ L))  <=  |L| / |Q|
-
-and likewise giving a model all these rules can raise its MRR by at most |L| / |Q|: only on L does
-a rule move the answer up. Both directions of a fact leak or neither, so |L| / |Q| is the share of
-test facts. It bounds what these queries contribute, not what a model learns elsewhere from rules.
+The bound on what they add to MRR is the share of test facts that a rule gives: docs/data-check.md
+has the proof.
 """
 
 from __future__ import annotations

@@ -106,7 +106,6 @@ class Degrees:
     """In how many facts entities are, all splits together (a fact with itself counts twice).
 
     Attributes:
-        hub: the label of the entity with the largest.
         histogram: (lowest, highest, entities) for 0, 1, 2-3, 4-7, 8-15, ... facts.
     """
 

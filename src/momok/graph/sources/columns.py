@@ -114,8 +114,6 @@ def find_columns(rows: pl.DataFrame, options: TableOptions, place: str) -> Colum
 
     Args:
         rows: columns of texts, which may be null.
-        options: what is said of the columns and the header.
-        place: of the first row, for errors.
 
     Raises:
         DataError: a column that was asked for is not there.

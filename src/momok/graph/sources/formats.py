@@ -42,7 +42,6 @@ class FolderFormat:
     Attributes:
         recognise: whether a folder is of the format, by the files that are there.
         read: reads it: ``read(path, strict=...)``; strict, a line of no use is an error.
-        because: what recognised it, for the user.
     """
 
     recognise: Callable[[Path], bool]

@@ -94,7 +94,6 @@ class TableOptions:
     Attributes:
         columns: the columns of head, relation and tail, by the names in the header or by position
             from 1; of head and tail where ``relation`` is given.
-        delimiter: what separates columns, one character.
         quotes: whether quotes around a field are not part of it.
         encoding: of the text, as Python names it; None for UTF-8.
     """

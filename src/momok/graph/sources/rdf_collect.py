@@ -70,8 +70,6 @@ class RdfOptions:
     Attributes:
         languages: of names and texts, the most wanted first. ``en`` takes ``en-GB`` too, where
             there is no plain ``en``. Then come texts without a language, then any.
-        descriptions: properties that hold a longer text.
-        pictures: properties that hold the path or address of a picture.
         web_pages: properties that hold a page on the web, which is no entity: left out, as is
             what schema.org's properties say of pages of Wikipedia.
         types: properties that hold a class; all but rdf:type are relations too.

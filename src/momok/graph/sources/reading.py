@@ -40,7 +40,6 @@ class SourceOptions:
     """What to read, and how.
 
     Attributes:
-        format: of the sources; None to tell it from the files.
         splits: files of facts by split, instead of sources or besides them.
         rdf: how to read RDF; its ``strict`` is that of the tables.
         entity_columns: the columns of that table that are the ``key``, ``name`` or ``description``.

@@ -47,12 +47,7 @@ class Chart:
 def embed_figures(
     figures: Iterable[tuple[str, Figure]], run: RunContents, folder: Path | None
 ) -> dict[str, Chart]:
-    """Draw figures for a page, by name; they are saved too where there is a folder for them.
-
-    Args:
-        figures: without titles; they are drawn within ``plot_style``.
-        run: what the titles of saved figures name.
-    """
+    """Draw figures for a page, by name; they are saved too where there is a folder for them."""
     charts = {}
     for name, figure in figures:
         charts[name] = embed_figure(figure, name)
@@ -66,7 +61,6 @@ def embed_figure(figure: Figure, salt: str) -> Chart:
     """Draw a figure for a page: its text stays text, its colours follow the page.
 
     Args:
-        figure: made within ``plot_style``.
         salt: makes the ids of its elements unique in the page.
     """
     buffer = io.BytesIO()
@@ -162,11 +156,7 @@ def encode_picture(path: Path, alt: str) -> Markup:
 def render_page(
     template: str, title: str, subtitle: Sequence[Cell], content: Mapping[str, Any]
 ) -> bytes:
-    """Render a page as UTF-8.
-
-    Args:
-        template: of the sections, which enter themselves in the navigation.
-    """
+    """Render a page as UTF-8."""
     environment = _load_environment()
     navigation: list[tuple[str, str]] = []
     body = environment.get_template(template).render(content, navigation=navigation)
