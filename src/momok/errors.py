@@ -63,3 +63,8 @@ class MissingExtraError(MomokError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs {package}: pip install 'momok[{extra}]'")
+
+
+def first_line(error: Exception) -> str:
+    """Give the first line of what a library says of an error, or the error's kind."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 import numpy as np
 
 from momok.arrays import FloatMatrix, Floats
-from momok.errors import ConfigError, FeatureError
+from momok.errors import ConfigError, FeatureError, first_line
 from momok.graph.names import suggest_near_misses
 
 if TYPE_CHECKING:
@@ -252,9 +252,8 @@ def _build(
     except (AttributeError, TypeError, OSError, ValueError, KeyError) as error:
         if not spec.target:
             raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FeatureError(
-            f"encoder {spec.text!r}: cannot be used to encode {kind}: {reason}"
+            f"encoder {spec.text!r}: cannot be used to encode {kind}: {first_line(error)}"
         ) from error
 
 

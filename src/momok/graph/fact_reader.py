@@ -117,7 +117,12 @@ def index_splits(
     }
     for split, facts in indexed.items():
         if not len(facts.triples):
-            raise FormatError(_describe_empty(split, facts.path, log))
+            name = facts.path.name
+            causes = [f"{f.message}; {f.examples[0]}" for f in log.findings if name in f.message]
+            because = f" ({causes[0]})" if causes else ""
+            raise FormatError(
+                f"{facts.path}: the {split} split is empty; it needs at least one fact{because}"
+            )
     _report_overlaps(indexed, log)
     for split in ("valid", "test"):
         part, train = indexed[split], indexed["train"].triples
@@ -217,9 +222,3 @@ def _report_overlaps(indexed: Mapping[SplitName, _IndexedSplit], log: FindingLog
         )
         message = f"facts of {facts.path.name} are also in {others.path.name}"
         log.report("overlap", message, places, len(shared))
-
-
-def _describe_empty(split: str, path: Path, log: FindingLog) -> str:
-    causes = [f"{f.message}; {f.examples[0]}" for f in log.findings if path.name in f.message]
-    because = f" ({causes[0]})" if causes else ""
-    return f"{path}: the {split} split is empty; it needs at least one fact{because}"

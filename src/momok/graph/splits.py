@@ -26,6 +26,7 @@ from momok.errors import DataError
 from momok.graph.graph import MultimodalGraph
 from momok.graph.triples import Triples, encode_triples, is_member
 
+_SHOWN = 5  # labels in a note
 CLEAN_SPLIT_SEED = 0  # part of the definition of the clean split: another seed is another split
 
 
@@ -169,12 +170,7 @@ def _describe_leaked(graph: MultimodalGraph, train: Triples, count: int) -> str:
         gone[train[:, columns]] = False
         lost = np.flatnonzero(gone)
         if len(lost):
-            note += (
-                f"; {len(lost):,} {kind} lost the only train fact by it: {_list_some(lost, names)}"
-            )
+            note += f"; {len(lost):,} {kind} lost the only train fact by it: "
+            note += ", ".join(names[i] for i in lost[:_SHOWN])
+            note += f" and {len(lost) - _SHOWN:,} more" if len(lost) > _SHOWN else ""
     return note
-
-
-def _list_some(ids: Ints, labels: tuple[str, ...], limit: int = 5) -> str:
-    listed = ", ".join(labels[i] for i in ids[:limit])
-    return listed if len(ids) <= limit else f"{listed} and {len(ids) - limit:,} more"

@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from momok.errors import DataError, FeatureError
+from momok.errors import DataError, FeatureError, first_line
 from momok.extras import import_extra
 from momok.graph.feature_import.pickles import convert, read_pickle, read_pickled_array
 from momok.graph.feature_import.vectors import (
@@ -78,7 +78,7 @@ def open_vectors(path: Path) -> Iterator[Vectors]:
             raise FeatureError(f"{path}: holds objects; save arrays of numbers or texts") from None
         raise FeatureError(
             f"{path}: is corrupt, truncated or no {path.suffix} file, or holds what cannot be "
-            f"used: {_first_line(error)}"
+            f"used: {first_line(error)}"
         ) from error
 
 
@@ -212,10 +212,6 @@ def _read_dataset(dataset: Any) -> Any:
     return np.asarray(dataset[()])
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-
-
 def _read_delimited(path: Path) -> Vectors:
     """Read CSV, or TSV by its suffix: rows of numbers, with a label in front or without one.
 
@@ -269,8 +265,7 @@ def _read_parquet(path: Path) -> Vectors:
     except FeatureError:
         raise
     except Exception as error:  # polars has no common base for what a broken file raises
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FeatureError(f"is corrupt or no Parquet file: {reason[:160]}") from error
+        raise FeatureError(f"is corrupt or no Parquet file: {first_line(error)}") from error
     label = _find_label_column(frame)
     numbers = frame.drop(label) if label is not None else frame
     labels = frame[label].cast(pl.String).to_list() if label is not None else None

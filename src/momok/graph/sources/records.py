@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from momok.errors import FormatError
+from momok.errors import FormatError, first_line
 from momok.graph.sources.compressed import (
     is_container,
     list_members,
@@ -111,8 +111,7 @@ def _read_binary(path: Path, *, is_parquet: bool) -> pl.DataFrame:
         read = pl.read_parquet if is_parquet else pl.read_ipc
         frame = read(io.BytesIO(content))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise FormatError(f"{path}: is a corrupt {kind} file: {reason[:200]}") from None
+        raise FormatError(f"{path}: is a corrupt {kind} file: {first_line(error)}") from None
     if not len(frame):
         raise FormatError(f"{path}: has columns and no row")
     for name, dtype in frame.schema.items():
