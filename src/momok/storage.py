@@ -166,8 +166,10 @@ def append_line(path: Path, line: str) -> None:
 def lock_file(path: Path) -> Iterator[bool]:
     """Hold a lock by a file while the block runs; gives False where another process holds it.
 
-    The system lets go of it when the process ends, however it ends.
+    The system lets go of it when the process ends, however it ends. Its folder is made if need be.
     """
+    with _report_refusal(path.parent, "made"):
+        path.parent.mkdir(parents=True, exist_ok=True)
     lock, mine = FileLock(path, blocking=False), True
     with _report_refusal(path):
         try:

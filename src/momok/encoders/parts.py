@@ -23,7 +23,7 @@ from safetensors.numpy import save
 
 from momok.arrays import FloatMatrix, Ints
 from momok.encoders.inputs import Problem
-from momok.errors import FeatureError, StorageError
+from momok.errors import FeatureError
 from momok.storage import lock_file, remove_drafts, write_file
 
 
@@ -54,10 +54,6 @@ def open_parts(folder: Path, job: Mapping[str, Any], restart: bool) -> Iterator[
     Raises:
         FeatureError: what the folder holds belongs to another job, or another process is at it.
     """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{folder.parent}: could not be made: {error.strerror}") from error
     lock = folder.with_name(f"{folder.name}.lock")
     with lock_file(lock) as mine:
         if not mine:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from momok.errors import DataError, FetchError, FormatError, StorageError
+from momok.errors import DataError, FetchError, FormatError
 from momok.extras import import_extra
 from momok.graph.benchmark_format import is_benchmark_folder, read_benchmark_folder
 from momok.graph.catalog import CatalogEntry, list_places
@@ -127,10 +127,6 @@ def fetch_features(entry: CatalogEntry, progress: Progress) -> tuple[Path, Fetch
 def _hold_downloads(home: Path) -> Iterator[None]:
     """Hold the folder of what waits: two downloads into one part would mix."""
     folder = home / _WAITING
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{folder}: could not be made: {error.strerror or error}") from error
     with lock_file(folder / "lock") as held:
         if not held:
             raise FetchError(f"{folder}: another momok data fetch is under way; wait for it")
