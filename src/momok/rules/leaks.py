@@ -23,9 +23,10 @@ class Leaks:
         R, sizes = graph.num_relations, (graph.num_entities, graph.num_relations)
         rules = find_rules(graph.train, *sizes)
         held_out = np.concatenate([graph.valid, graph.test])
-        _, leaking = follow_rules(graph.train, held_out, rules, *sizes)
         self.steps: set[tuple[int, int]] = set()
-        for rule in (rules[place] for place in set(leaking.tolist())):
+        for rule, told in follow_rules(graph.train, held_out, rules, *sizes):
+            if not len(told):
+                continue
             first = rule.body + R * (rule.kind != "duplicate")
             self.steps |= {(rule.head, first), (rule.head + R, (first + R) % (2 * R))}
 

@@ -74,28 +74,28 @@ def find_rules(train: Triples, num_entities: int, num_relations: int) -> list[Ru
 
 def follow_rules(
     train: Triples, facts: Triples, rules: Sequence[Rule], num_entities: int, num_relations: int
-) -> tuple[Ints, Ints]:
-    """Find the facts ``[n, 3]`` that rules give from train: (places of facts, places of rules)."""
-    empty = np.empty(0, dtype=np.int64)
-    told = [np.flatnonzero(facts[:, 1] == rule.head) for rule in rules]
-    rows = np.concatenate([empty, *told])
-    which = np.repeat(np.arange(len(rules)), list(map(len, told)))
-    bodies = facts[rows]
-    bodies[:, 1] = np.array([rule.body for rule in rules], dtype=np.int64)[which]
-    turned = np.array([rule.kind != "duplicate" for rule in rules], dtype=np.bool_)[which]
-    bodies[turned] = bodies[turned, ::-1]
-    sizes = num_entities, num_relations
-    found = is_member(encode_triples(bodies, *sizes), encode_triples(train, *sizes))
-    return rows[found], which[found]
+) -> Iterator[tuple[Rule, Ints]]:
+    """Give each rule with the places of the facts ``[n, 3]`` that it gives from train."""
+    known = np.sort(encode_triples(train, num_entities, num_relations))
+    for rule in rules:
+        rows = np.flatnonzero(facts[:, 1] == rule.head)
+        bodies = facts[rows]
+        bodies[:, 1] = rule.body
+        if rule.kind != "duplicate":
+            bodies = bodies[:, ::-1]
+        keys = encode_triples(bodies, num_entities, num_relations)
+        places = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+        yield rule, rows[known[places] == keys]
 
 
 def find_leaks(
     train: Triples, facts: Triples, rules: Sequence[Rule], num_entities: int, num_relations: int
 ) -> dict[str, Bools]:
     """Mark for each kind of rule the facts ``[n]`` that a rule gives from train."""
-    rows, which = follow_rules(train, facts, rules, num_entities, num_relations)
-    kinds = np.array([rule.kind for rule in rules], dtype=np.str_)[which]
-    return {kind: np.isin(np.arange(len(facts)), rows[kinds == kind]) for kind in KINDS}
+    marks = {kind: np.zeros(len(facts), dtype=np.bool_) for kind in KINDS}
+    for rule, rows in follow_rules(train, facts, rules, num_entities, num_relations):
+        marks[rule.kind][rows] = True
+    return marks
 
 
 def find_linked(train: Triples, facts: Triples, num_entities: int) -> Bools:
