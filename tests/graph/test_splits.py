@@ -1,7 +1,8 @@
-"""The clean split: disjoint, nothing lost from train, test untouched, the same every time."""
+"""The clean split, facts held out, and redundant relations against a count in plain Python."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,13 @@ from hypothesis import strategies as st
 
 from momok.errors import DataError
 from momok.graph import MultimodalGraph, Vocabulary, carve_validation, make_clean
-from momok.graph.redundancy import group_facts
-from momok.graph.splits import hold_out
+from momok.graph.splits import (
+    MIN_SHARED,
+    RelationPair,
+    find_redundant_relations,
+    group_facts,
+    hold_out,
+)
 from tests.graph.small_graph import TEST, TRAIN, VALID, as_triples
 
 N, R = 12, 3
@@ -198,3 +204,73 @@ def test_what_there_is_is_shared_in_proportion() -> None:
     sizes = np.bincount(hold_out(doubled, np.arange(18), (6, 12), 10, 2, seed=0), minlength=3)
     assert sizes[1:].sum() == 18 - sizes[0]
     assert sizes[1] * 2 == pytest.approx(sizes[2], abs=2)
+
+
+FEW = (5, 4)
+REDUNDANT_FACTS = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 4)), unique=True, max_size=60
+)
+
+
+def count_by_hand(facts: list[tuple[int, int, int]], threshold: float) -> set[tuple[object, ...]]:
+    """Pairs of relations by their definition, fact by fact."""
+    known = set(facts)
+    by_relation = defaultdict(set)
+    for head, relation, tail in facts:
+        by_relation[relation].add((head, tail))
+    found = set()
+    for r, own in by_relation.items():
+        turned = sum((t, h) in own and h != t for h, t in own)
+        if turned >= max(MIN_SHARED, threshold * len(own)):
+            found.add(("symmetric", frozenset([r]), turned))
+        for s, others in by_relation.items():
+            if r < s:
+                most = max(len(own), len(others))
+                same = len(own & others)
+                if same >= max(MIN_SHARED, threshold * most):
+                    found.add(("duplicate", frozenset([r, s]), same))
+                inverse = sum((t, s, h) in known for h, t in own if h != t)
+                if inverse >= max(MIN_SHARED, threshold * most):
+                    found.add(("inverse", frozenset([r, s]), inverse))
+    return found
+
+
+@given(facts=REDUNDANT_FACTS, threshold=st.sampled_from([0.3, 0.5, 0.8]))
+def test_pairs_are_those_of_the_definition(facts, threshold) -> None:
+    pairs = find_redundant_relations(as_triples(facts), *FEW, threshold=threshold)
+    found = {(p.kind, frozenset([p.first, p.second]), p.shared) for p in pairs}
+    assert found == count_by_hand(facts, threshold)
+    sizes = np.bincount([r for _, r, _ in facts], minlength=4)
+    for pair in pairs:
+        assert sizes[pair.first] >= sizes[pair.second]
+        assert pair.first_share == pair.shared / sizes[pair.first]
+        assert pair.second_share == pair.shared / sizes[pair.second]
+
+
+def test_no_fact_no_pair() -> None:
+    assert find_redundant_relations(as_triples([]), 3, 2) == []
+
+
+def make_pair(first: int, second: int) -> RelationPair:
+    return RelationPair(
+        kind="inverse", first=first, second=second, shared=9, first_share=1.0, second_share=1.0
+    )
+
+
+@given(
+    facts=REDUNDANT_FACTS,
+    pairs=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=3),
+)
+def test_groups_hold_what_tells_each_other(facts, pairs) -> None:
+    groups = group_facts(as_triples(facts), [make_pair(*pair) for pair in pairs], *FEW)
+    reachable = {r: {r} for r in range(4)}
+    for _ in range(4):
+        for r, s in pairs:
+            joined = reachable[r] | reachable[s]
+            for member in joined:
+                reachable[member] = joined
+    for i, (h, r, t) in enumerate(facts):
+        for j, (x, s, y) in enumerate(facts):
+            together = {h, t} == {x, y} and s in reachable[r]
+            assert (groups[i] == groups[j]) == together
+    assert set(groups.tolist()) == set(range(len(set(groups.tolist()))))

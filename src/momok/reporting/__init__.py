@@ -1,5 +1,5 @@
 """Plots and reports, made from a run folder alone."""
 
-from momok.reporting.report.figures import draw_plots
+from momok.reporting.report.run_parts import draw_plots
 
 __all__ = ["draw_plots"]

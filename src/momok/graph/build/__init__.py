@@ -29,8 +29,8 @@ from momok.graph.momok_format import (
     write_tables,
 )
 from momok.graph.names import flatten
-from momok.graph.redundancy import RelationPair, find_redundant_relations
 from momok.graph.sources.raw import UNSPLIT, RawGraph
+from momok.graph.splits import RelationPair, find_redundant_relations
 from momok.graph.text_files import Finding, FindingLog, is_ordinary_file
 from momok.progress import Progress, no_progress
 from momok.storage import write_folder

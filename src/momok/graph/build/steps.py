@@ -13,9 +13,8 @@ from momok.arrays import Ints
 from momok.errors import DataError
 from momok.graph.graph import SPLIT_NAMES
 from momok.graph.names import flatten, suggest_near_misses
-from momok.graph.redundancy import RelationPair, group_facts
 from momok.graph.sources.raw import UNSPLIT, RawGraph, translate_ids
-from momok.graph.splits import hold_out
+from momok.graph.splits import RelationPair, group_facts, hold_out
 from momok.graph.text_files import FindingLog
 from momok.graph.triples import Triples, encode_triples, first_occurrences, is_member, mark_unseen
 

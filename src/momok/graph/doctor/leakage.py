@@ -26,7 +26,7 @@ from momok.arrays import Bools, Ints
 from momok.graph.doctor.report import Problem, count_problem, format_count, grade, quote_source
 from momok.graph.doctor.splits import show_fact
 from momok.graph.graph import MultimodalGraph
-from momok.graph.redundancy import count_counterparts
+from momok.graph.splits import count_counterparts
 from momok.graph.triples import Triples, encode_triples, is_member
 
 MIN_SUPPORT = 2  # one fact is a coincidence

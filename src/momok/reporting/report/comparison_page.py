@@ -22,12 +22,12 @@ from momok.reporting.report.comparing import (
     list_differing_settings,
 )
 from momok.reporting.report.contents import RunContents
-from momok.reporting.report.figures import Figures
 from momok.reporting.report.formatting import Cell, Notice
 from momok.reporting.report.page import embed_figures, render_page
-from momok.reporting.report.run_tables import (
+from momok.reporting.report.run_parts import (
     GROUPS,
     MOST_RELATIONS,
+    Figures,
     describe_environment,
     list_relations,
 )

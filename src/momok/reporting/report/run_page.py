@@ -17,14 +17,16 @@ from momok.reporting.report import formatting as fmt
 from momok.reporting.report.cases import find_cases
 from momok.reporting.report.comparing import SAMPLES, SEED
 from momok.reporting.report.contents import RunContents
-from momok.reporting.report.figures import draw_model, draw_results, draw_training
 from momok.reporting.report.formatting import Cell, Notice, Value
 from momok.reporting.report.page import embed_figures, find_pictures, render_page
-from momok.reporting.report.run_tables import (
+from momok.reporting.report.run_parts import (
     GROUPS,
     MOST_RELATIONS,
     Relation,
     describe_environment,
+    draw_model,
+    draw_results,
+    draw_training,
     list_groups,
     list_others,
     list_relations,

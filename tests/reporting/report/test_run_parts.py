@@ -8,7 +8,7 @@ from typing import Any
 from momok.config import resolve_config
 from momok.graph import MultimodalGraph
 from momok.reporting.report.contents import RunContents
-from momok.reporting.report.run_tables import list_changes, list_setting_rows, mark_code
+from momok.reporting.report.run_parts import list_changes, list_setting_rows, mark_code
 from momok.training import RunFolder
 from tests.training.small_training import build_graph
 
