@@ -141,11 +141,6 @@ class PartTrainer:
         for batch, values in enumerate(steps, start=position.batch - len(steps) + 1):
             for name, value in values.items():
                 position.sums[name] = position.sums.get(name, 0.0) + value
-            bad = [self.name_loss(name) for name, x in values.items() if not math.isfinite(x)]
+            bad = [name for name, x in values.items() if not math.isfinite(x)]
             if bad:
                 raise TrainingError(f"epoch {position.epoch}, batch {batch}: {', '.join(bad)}")
-
-    def name_loss(self, name: str) -> str:
-        """The name of a loss among those of all parts: members' losses by member."""
-        head, _, member = self.learner.name.partition("/")
-        return f"{name}/{member}" if member and name == f"loss/{head}" else name

@@ -190,17 +190,18 @@ class Trainer:
             )
 
     def _log_epochs(self) -> None:
-        """Log the epochs that all parts have finished since the last time."""
+        """Log the epochs that all parts have finished since the last time.
+
+        The losses of a head are the mean of its members'.
+        """
         with self._lock:
-            positions = {part: part.learner.position for part in self.parts}
-            while all(position.means for position in positions.values()):
-                position = next(iter(positions.values()))
-                epoch = position.epoch - len(position.means)
+            positions = [part.learner.position for part in self.parts]
+            while all(position.means for position in positions):
+                epoch = positions[0].epoch - len(positions[0].means)
                 means: dict[str, float] = {}
-                for part, position in positions.items():
+                for position in positions:
                     for name, value in position.means.pop(0).items():
-                        named = part.name_loss(name)
-                        means[named] = means.get(named, 0.0) + value
+                        means[name] = means.get(name, 0.0) + value / self.model.spec.members
                 self._log_epoch(epoch, means)
 
     def _log_epoch(self, epoch: int, means: Mapping[str, float]) -> None:
