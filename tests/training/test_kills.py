@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,16 @@ def test_finished_is_the_last_thing_that_is_written(tmp_path: Path) -> None:
         momok.resume(path, progress=False)
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Ctrl-C is heeded, which a shell that starts the tests in the background has ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.usefixtures("heeded")
 def test_signals_after_training_say_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
     def finish(_run: RunFolder, _reporter: Reporter) -> None:
         signal.raise_signal(number)
