@@ -41,6 +41,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
             "features.missing": "mean",
         },
     ),
+    "world-default": ("world", {"preset": "default", "training.epochs": 2}),
     "world-sampled": (
         "world",
         {
@@ -59,7 +60,7 @@ _ASKED = 100  # questions, and new facts
 def measure(graph: str, settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Train, test, predict and search; say what came out."""
     config = momok.resolve_config(
-        overrides={**settings, "runtime.threads": 1, "runtime.compile": "off"}
+        overrides={"preset": "experts", **settings, "runtime.threads": 1, "runtime.compile": "off"}
     )
     run = momok.train(momok.load_graph(graph), config, run=folder / "run", progress=False)
     predictor = momok.Predictor(run, calibrated=False)

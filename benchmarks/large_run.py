@@ -63,6 +63,7 @@ def main(entities: int, facts: int, out: Path | None) -> None:
     """Train a run into a folder that is thrown away (13 GB at 1.5 million entities)."""
     config = resolve_config(
         overrides={
+            "preset": "experts",
             "model.structure_width": WIDTH,
             "model.relation_width": WIDTH,
             "model.joint_width": WIDTH,

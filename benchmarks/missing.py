@@ -22,7 +22,7 @@ from typing import Any, get_args
 import click
 import numpy as np
 
-from benchmarks.quality import STUDENT
+from benchmarks.quality import STUDENT, WORLD_SETTINGS
 from momok.config import resolve_config
 from momok.graph import MultimodalGraph, load_graph
 from momok.settings import FeatureSettings
@@ -147,10 +147,9 @@ def main(
     plot: Path | None,
 ) -> None:
     """Train what is not in the file yet, seed by seed; then print the table."""
-    from momok.cli.demo import DEMO_SETTINGS
 
     loaded = load_graph(graph)
-    given = [f"{name}={value}" for name, value in (DEMO_SETTINGS if demo else {}).items()]
+    given = [f"{name}={value}" for name, value in (WORLD_SETTINGS if demo else {}).items()]
     lines = out.read_text(encoding="utf-8").splitlines() if out.exists() else []
     runs = [json.loads(line) for line in lines]
     done = {(run["share"], run["policy"], run["seed"]) for run in runs}

@@ -41,6 +41,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 SETTINGS = (
+    "preset=experts",
     "model.structure_width=48",
     "model.relation_width=48",
     "model.joint_width=48",

@@ -40,6 +40,23 @@ from momok.settings import RunConfig
 MASKS = "engine, a mask per query"
 PLAIN, PLAIN_LOSS = "plain", "engine, the plain loss"
 VARIANTS = {"engine": "#4477aa", MASKS: "#cc6677", PLAIN: "#222222", PLAIN_LOSS: "#228833"}
+# Of the preset experts, fitted to a graph of 2,000 entities and to two minutes on two cores.
+WORLD_SETTINGS: dict[str, Any] = {
+    "preset": "experts",
+    "model.structure_width": 64,
+    "model.relation_width": 64,
+    "model.joint_width": 64,
+    "model.input_dropout": 0.1,
+    "model.relation_dropout": 0.1,
+    "model.query_dropout": 0.2,
+    "model.fusion_dropout": 0.1,
+    "features.width": 64,
+    "training.batch_size": 256,
+    "training.learning_rate": 1e-2,
+    "training.epochs": 72,
+    "training.validate_every": 8,
+    "runtime.precision": "float32",  # products this small gain nothing from bfloat16
+}
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}  # 97.5%
 
 
@@ -251,10 +268,9 @@ def main(
     plot: Path | None,
 ) -> None:
     """Train every variant with every seed, in turn."""
-    from momok.cli.demo import DEMO_SETTINGS
 
     loaded = load_graph(graph)
-    given = [f"{name}={value}" for name, value in (DEMO_SETTINGS if demo else {}).items()]
+    given = [f"{name}={value}" for name, value in (WORLD_SETTINGS if demo else {}).items()]
     chosen = variants.split(";")
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in chosen}
     for seed in seeds.split(","):

@@ -1,6 +1,6 @@
 """The tables of docs/results.md: presets and ablations over graphs and seeds.
 
-    python -m benchmarks.results GRAPH... --variant pool --seeds 3 --jobs 2 --out results.jsonl
+    python -m benchmarks.results GRAPH... --variant default --seeds 3 --jobs 2 --out results.jsonl
     python -m benchmarks.results --out results.jsonl        # the table of what is there
 
 Every run is trained by ``momok.train``, chosen on validation and tested once; of runs with a pool
@@ -25,32 +25,34 @@ from typing import Any
 import click
 
 from momok.progress import no_progress
+from momok.settings import PRESETS
 
 # name -> settings
 VARIANTS: dict[str, dict[str, str]] = {
-    **{name: {"preset": name} for name in ("default", "tucker", "distmult", "complex", "rotate")},
-    "pool": {"preset": "pool"},
-    "one-member": {"preset": "pool", "model.members": "1"},
-    "four-members": {"preset": "pool", "model.members": "4"},
-    "structure": {"preset": "pool", "model.modalities": "structure"},
-    "no-regulariser": {"preset": "pool", "training.regulariser": "none"},
-    "all-candidates": {"preset": "pool", "training.candidates": "all"},
-    "width-128": {"preset": "pool", "model.structure_width": "128"},
+    **{name: {"preset": name} for name in PRESETS},
+    "one-member": {"preset": "default", "model.members": "1"},
+    "four-members": {"preset": "default", "model.members": "4"},
+    "structure": {"preset": "default", "model.modalities": "structure"},
+    "no-regulariser": {"preset": "default", "training.regulariser": "none"},
+    "all-candidates": {"preset": "default", "training.candidates": "all"},
+    "width-128": {"preset": "default", "model.structure_width": "128"},
 }
 
 
-def run_one(graph: str, variant: str, seed: int, settings: dict[str, str]) -> dict[str, Any]:
-    """Train and test in a folder that is thrown away."""
+def run_one(
+    graph: str, variant: str, seed: int, settings: dict[str, str], runs: Path | None
+) -> dict[str, Any]:
+    """Train and test, in a folder that is thrown away where ``runs`` does not keep it."""
     import momok
     from momok.config import resolve_config
+    from momok.evaluation import ANSWER
 
-    folder = Path(tempfile.mkdtemp())
+    temporary = Path(tempfile.mkdtemp())
+    folder = (runs or temporary) / f"{Path(graph).name}-{variant}-{seed}"
     try:
         started = time.perf_counter()
         overrides = {**VARIANTS[variant], **settings, "seed": str(seed)}
-        run = momok.train(
-            graph, resolve_config(overrides=overrides), run=folder / "run", progress=False
-        )
+        run = momok.train(graph, resolve_config(overrides=overrides), run=folder, progress=False)
         seconds = time.perf_counter() - started
         timings = list(run.records(file="timing.jsonl"))
         return {
@@ -61,12 +63,20 @@ def run_one(graph: str, variant: str, seed: int, settings: dict[str, str]) -> di
             "seconds": round(seconds, 1),
             "training": round(sum(r["seconds"] for r in timings if r["kind"] == "epoch"), 1),
             "valid": _metrics(run.load_evaluation("valid").overall),
-            "test": _metrics(run.load_evaluation("test").overall),
+            "test": _metrics((test := run.load_evaluation("test")).overall),
+            "groups": {
+                name: {key: [heads[ANSWER].count, heads[ANSWER].mrr] for key, heads in group}
+                for name, group in (
+                    ("side", test.by_side.items()),
+                    ("cardinality", test.by_cardinality.items()),
+                    ("seen", test.by_seen.items()),
+                )
+            },
             **_test_pools(run),
             "environment": run.environment,
         }
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _metrics(overall: Any) -> dict[str, dict[str, float]]:
@@ -133,6 +143,7 @@ def _spread(values: Sequence[float]) -> str:
 @click.option("--jobs", default=1, show_default=True, help="Runs side by side.")
 @click.option("--set", "pairs", multiple=True, help="KEY=VALUE, of all runs.")
 @click.option("--out", type=click.Path(path_type=Path), required=True)
+@click.option("--runs", type=click.Path(path_type=Path), help="Where to keep the run folders.")
 def main(  # noqa: PLR0917
     graphs: tuple[str, ...],
     variants: tuple[str, ...],
@@ -140,13 +151,14 @@ def main(  # noqa: PLR0917
     jobs: int,
     pairs: tuple[str, ...],
     out: Path,
+    runs: Path | None,
 ) -> None:
     """Train VARIANTS on GRAPHS, and print the table of everything in the file."""
     records = [json.loads(line) for line in out.open()] if out.exists() else []
     done = {(r["graph"], r["variant"], r["seed"]) for r in records}
     settings = dict(pair.split("=", 1) for pair in pairs)
     tasks = [
-        (graph, variant, seed, settings)
+        (graph, variant, seed, settings, runs)
         for seed in range(seeds)
         for variant in variants
         for graph in graphs

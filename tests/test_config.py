@@ -112,7 +112,7 @@ def test_a_modality_inherits_the_settings_of_all() -> None:
         ("runtime.threads=99999", "runtime.threads = 99999"),
         ("runtime.device=tpu", "runtime.device = 'tpu': expected 'auto', 'cpu' or 'cuda'"),
         ("seed=-1", "seed = -1"),
-        ("preset=papre", "preset 'papre' does not exist: choose one of default, paper"),
+        ("preset=papre", "preset 'papre' does not exist: choose one of default, experts, paper"),
         ("preset=[1]", "preset [1] does not exist"),
         ("training=3", "training is a section"),
         ("features=3", "features is a section"),

@@ -116,8 +116,11 @@ def describe_problem(problem: Mapping[str, Any]) -> str:
 
 
 def list_settings(config: RunConfig | None = None) -> list[tuple[str, Any, str]]:
-    """Every setting as (dotted name, value, what it does), sections first to last."""
-    return list(_list_section(config or RunConfig(), ""))
+    """Every setting as (dotted name, value, what it does), sections first to last.
+
+    By default the values are those of the preset ``default``.
+    """
+    return list(_list_section(config or resolve_config(), ""))
 
 
 def _list_section(section: BaseModel, prefix: str) -> Iterator[tuple[str, Any, str]]:

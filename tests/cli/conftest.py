@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from momok.cli import main
 
 TINY = (
+    "preset=experts",
     "model.structure_width=16",
     "model.relation_width=8",
     "model.joint_width=16",

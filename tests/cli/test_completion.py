@@ -13,7 +13,7 @@ from momok.cli import main
     [
         (["train"], "wor", {"world"}),
         (["data", "check"], "mkg", {"MKG-W", "MKG-Y"}),
-        (["train", "world", "--preset"], "p", {"paper", "pool"}),
+        (["train", "world", "--preset"], "p", {"paper"}),
         (["train", "world", "--set"], "training.ep", {"training.epochs="}),
         (["config"], "training.ep", {"training.epochs"}),
         ([], "predict-", {"predict-new", "predict-missing"}),

@@ -21,10 +21,6 @@ def shown(invoke: Invoke, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     folder = tmp_path_factory.mktemp("demo") / "run"
     small = {
         "model.structure_width": 8,
-        "model.relation_width": 8,
-        "model.joint_width": 8,
-        "features.reduce": "pca",
-        "features.width": 8,
         "training.epochs": 1,
         "runtime.threads": 1,
     }

@@ -76,7 +76,7 @@ def test_the_published_protocol_is_said_loudly(invoke: Invoke, tmp_path: Path) -
         (["world", "--set", "epochs"], "expected section.key=value"),
         (["world", "--set", "model.modalities=['sound']"], "graph 'world' has structure"),
         (["world", "--seed", "-1"], "seed = -1"),
-        (["world", "--preset", "papre"], "choose one of default, paper"),
+        (["world", "--preset", "papre"], "choose one of default, experts, paper"),
         (["world", "--config", "nowhere.toml"], "nowhere.toml: cannot be read"),
         (["world", "--config", __file__], "not valid TOML"),
     ],

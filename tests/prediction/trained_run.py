@@ -11,6 +11,7 @@ from momok.graph import MultimodalGraph
 from momok.training import RunFolder
 
 SMALL = {
+    "preset": "experts",
     "model.structure_width": 16,
     "model.relation_width": 16,
     "model.joint_width": 16,

@@ -45,6 +45,7 @@ NAMES = {
 RELATIONS = {"borders": "borders", "lies-in": "lies in <b>", "r:" + SCRIPT: SCRIPT}
 
 SETTINGS = {
+    "preset": "experts",
     "model.structure_width": 8,
     "model.relation_width": 8,
     "model.joint_width": 8,

@@ -34,6 +34,7 @@ from momok.training.queries import TrainingQueries
 from momok.training.step import Disentanglement, training_step
 
 SETTINGS: dict[str, Any] = {  # all that matters here: defaults are free to change
+    "preset": "experts",
     "features.reduce": "none",
     "model.experts": 3,
     "model.input_dropout": 0.3,

@@ -24,7 +24,7 @@ def _make(path: Path, seed: int) -> Path:
         path,
         build_graph(),
         seed=seed,
-        preset="pool",
+        preset="default",
         model__experts=0,
         model__decoder="complex",
         model__heads="modalities",

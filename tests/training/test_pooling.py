@@ -36,7 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
         "model.structure_width": 64,
         "model.modalities": ("structure", "text"),
     }
-    config = resolve_config("pool", overrides=overrides)
+    config = resolve_config("default", overrides=overrides)
     path = tmp_path_factory.mktemp("runs") / "world"
     return train("world", config, run=path, progress=False)
 
@@ -259,6 +259,6 @@ def test_new_entities_have_no_rules(run: RunFolder) -> None:
 
 
 def test_only_probabilities_are_pooled() -> None:
-    config = resolve_config("default", overrides={"evaluation.pool": "heads"})
+    config = resolve_config("experts", overrides={"evaluation.pool": "heads"})
     with pytest.raises(ConfigError, match=r"evaluation\.pool = heads"):
         train("world", config, progress=False)

@@ -28,8 +28,8 @@ def command(
 ) -> None:
     """Print the rules that the train facts follow, the surest first.
 
-    Of a RUN whose pool has rules (preset `pool`) they are its own; of another run, or of a GRAPH (a
-    folder or a name of `momok data list`), they are mined now.
+    Of a RUN whose pool has rules (as those of the default preset) they are its own; of another run,
+    or of a GRAPH (a folder or a name of `momok data list`), they are mined now.
 
     \b
     momok rules world --relation borders

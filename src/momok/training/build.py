@@ -125,7 +125,7 @@ def _check_members(spec: MoMoKSpec) -> None:
         raise ConfigError(
             f"model.members = {spec.members}: members need heads that share nothing (model.heads = "
             "modalities, model.experts = 0), features.mapped = true, training.loss = softmax, and "
-            "model.decoder = complex or distmult, as the preset pool has them"
+            "model.decoder = complex or distmult, as the preset default has them"
         )
 
 

@@ -146,7 +146,7 @@ def test_intervals_of_the_best_answers_cover_what_fresh_questions_show() -> None
     assert judged.ece_interval[0] < truth.ece_top < judged.ece_interval[1]
 
 
-@pytest.mark.parametrize("preset", ["pool", "complex", "default"])
+@pytest.mark.parametrize("preset", ["default", "complex", "experts"])
 def test_a_handful_of_facts_is_trained_and_calibrated(preset: str, tmp_path: Path) -> None:
     for seed, facts in enumerate((4, 9, 30)):
         graph = draw_graph(seed, entities=facts // 2 + 1, facts=facts)

@@ -15,6 +15,7 @@ from momok.training import RunFolder
 from tests.reporting.report.hostile_graph import write_hostile_graph
 
 SETTINGS = {
+    "preset": "experts",
     "model.structure_width": 8,
     "model.relation_width": 8,
     "model.joint_width": 8,

@@ -31,7 +31,7 @@ def test_settings_that_differ_from_the_preset(tmp_path: Path) -> None:
         modality__image__trainable=False,
     )  # fmt: skip
     assert list_changes(run) == {
-        "training.epochs": 60,
+        "training.epochs": 24,
         "features.width": 128,
         "modality.image.trainable": True,
     }
