@@ -85,5 +85,6 @@ def describe_pool(pool: Pool) -> list[str]:
         lines.append(f"  what each part brings: {brings}")
         nothing = [name for name, x in about["brings"].items() if x <= 0]
         if nothing:
-            lines.append(f"  {', '.join(nothing)} bring nothing: leave them out")
+            which = nothing[0] if len(nothing) == 1 else f"any one of {', '.join(nothing)}"
+            lines.append(f"  without {which} the answer is as good: the other parts know the same")
     return lines
