@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.errors import DataError
-from momok.graph.fact_index import UNKNOWN, FactIndex
+from momok.graph.fact_index import UNKNOWN, FactIndex, lookup_excluded
 
 N, R = 5, 2
 facts = st.tuples(st.integers(0, N - 1), st.integers(0, R - 1), st.integers(0, N - 1))
@@ -65,9 +65,23 @@ def test_entities_of_relations(splits):
         heads = sorted({h for h, r, _ in distinct if r == relation})
         assert index.entities_of(relation).tolist() == tails
         assert index.entities_of(relation + R).tolist() == heads
-        loops = any(h == t and r == relation for h, r, t in distinct)
-        assert index.has_loops(relation) == index.has_loops(relation + R) == loops
     assert index.relation_counts.tolist() == [sum(f[1] == r for f in distinct) for r in range(R)]
+
+
+@settings(deadline=None)
+@given(splits, splits)
+def test_what_is_no_new_answer(known_splits, train_splits):
+    known, train = build_index(known_splits), build_index(train_splits)
+    loops = {r for split in train_splits for h, r, t in split if h == t}
+    answers, asked = answer_all(known_splits), np.array(QUERIES)
+    own, excluded = set(), set()
+    for row, (entity, relation) in enumerate(QUERIES):
+        own |= {(row, entity)} if relation % R not in loops else set()
+        excluded |= {(row, answer) for answer in answers[entity, relation]}
+    found = list(zip(*train.lookup_own(*asked.T), strict=True))
+    assert sorted(found) == sorted(own)
+    found = list(zip(*lookup_excluded(known, train, *asked.T), strict=True))
+    assert sorted(found) == sorted(own | excluded)
 
 
 @settings(deadline=None)

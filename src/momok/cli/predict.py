@@ -28,8 +28,7 @@ relation_option = click.option(
 plausible_option = click.option(
     "--plausible",
     is_flag=True,
-    help="Only entities that the relation has on that side in train; and no entity with itself, "
-    "unless it has such facts.",
+    help="Only entities that the relation has on that side in train.",
 )
 
 

@@ -118,9 +118,13 @@ class FactIndex:
         begin, end = np.searchsorted(self.keys, [asked * N, (asked + 1) * N])
         return self.keys[begin:end] - asked * N
 
-    def has_loops(self, relation: int) -> bool:
-        """Whether a relation in 0..2R-1 joins an entity to itself."""
-        return bool(self._with_loops[relation % self.num_relations])
+    def lookup_own(self, entities: Ints, relations: Ints) -> tuple[Ints, Ints]:
+        """Return (rows, entities) of the queries [B] that their own entity cannot answer.
+
+        They are those of relations, in 0..2R-1, that join no entity to itself.
+        """
+        rows = np.flatnonzero(~self._with_loops[relations % self.num_relations])
+        return rows, entities[rows]
 
     @cached_property
     def relation_counts(self) -> Ints:
@@ -158,3 +162,17 @@ class FactIndex:
         entities = self._pairs // self.num_entities % self.num_entities
         ends = np.cumsum(np.bincount(entities, minlength=self.num_entities))
         return np.argsort(entities, kind="stable"), np.append(0, ends).astype(np.int64)
+
+
+def lookup_excluded(
+    known: FactIndex, train: FactIndex, entities: Ints, relations: Ints
+) -> tuple[Ints, Ints]:
+    """Return (rows, answers), each once, of what is no new answer to queries [B].
+
+    These are the ``known`` answers, and the entity of a query itself where ``train`` does not have
+    the relation, in 0..2R-1, between any entity and itself.
+    """
+    rows, answers = known.lookup(entities, relations)
+    own, itself = train.lookup_own(entities, relations)
+    others = ~(np.isin(rows, own) & (answers == entities[rows]))
+    return np.concatenate([rows[others], own]), np.concatenate([answers[others], itself])

@@ -17,7 +17,7 @@ from torch import Tensor
 from momok.arrays import Ints
 from momok.evaluation.pooling import Pooling
 from momok.evaluation.scoring import ANSWER
-from momok.graph.fact_index import UNKNOWN
+from momok.graph.fact_index import UNKNOWN, lookup_excluded
 from momok.prediction.results import Answers
 from momok.prediction.scorer import Encoded, Scorer
 from momok.prediction.top_k import NOTHING, find_best
@@ -35,10 +35,15 @@ def find_answers(
     """The best k answers to questions about ``entities`` [B] under ``relations`` [B], up to 2R - 1.
 
     ``hide`` leaves out facts that the graph already has; ``plausible`` leaves out answers that are
-    not, as ``Predictor.predict`` says.
+    not, as ``Predictor.predict`` says. No entity answers its own question unless train has such
+    facts of the relation.
     """
     queries, facts = scorer.encode_queries(entities, relations), scorer.graph.fact_index
-    hidden = facts.lookup(entities, relations) if hide else (entities[:0], entities[:0])
+    train = scorer.graph.train_index
+    if hide:
+        hidden = lookup_excluded(facts, train, entities, relations)
+    else:
+        hidden = train.lookup_own(entities, relations)
     if plausible:
         found = _find_plausible(scorer, queries, entities, relations, k, hidden=hidden)
     else:
@@ -131,16 +136,12 @@ def _find_plausible(
     )
     for relation in np.unique(relations).tolist():
         rows = np.flatnonzero(relations == relation)
-        itself = rows[:0] if train.has_loops(relation) else rows
         mine = relations[hidden[0]] == relation
         best = find_best(
             {head: values[rows] for head, values in queries.vectors.items()},
             scorer.candidates.vectors,
             k,
-            hidden=(
-                np.searchsorted(rows, np.concatenate([hidden[0][mine], itself])),
-                np.concatenate([hidden[1][mine], entities[itself]]),
-            ),
+            hidden=(np.searchsorted(rows, hidden[0][mine]), hidden[1][mine]),
             memory_budget=scorer.memory_budget,
             pooling=scorer.pooling,
             terms=None if queries.terms is None else queries.terms.select(torch.from_numpy(rows)),

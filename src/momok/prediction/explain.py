@@ -16,7 +16,7 @@ from momok.arrays import Floats, Ints
 from momok.evaluation.ranking import AnswerRanker, RankedQueries
 from momok.evaluation.scoring import ANSWER
 from momok.graph import SPLIT_NAMES
-from momok.graph.fact_index import UNKNOWN
+from momok.graph.fact_index import UNKNOWN, lookup_excluded
 from momok.prediction.evidence import SimilarityTable, find_support
 from momok.prediction.expert_statistics import average_query_gates
 from momok.prediction.explanation import (
@@ -137,8 +137,9 @@ class Explainer:
         return None if calibration is None else calibration.apply(name, [probability], rest).item()
 
     def _rank(self, encoded: Encoded, entity: int, query: int, answer: int) -> tuple[int, int]:
-        """The filtered rank of the answer, and among how many candidates."""
-        known = self._graph.fact_index.lookup(_one(entity), _one(query))
+        """The rank of the answer among what is no known answer, and among how many candidates."""
+        facts, train = self._graph.fact_index, self._graph.train_index
+        known = lookup_excluded(facts, train, _one(entity), _one(query))
         queries = RankedQueries(
             encoded.vectors,
             answers=_one(answer),

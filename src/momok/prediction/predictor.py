@@ -96,6 +96,9 @@ class Predictor:
     ) -> Predictions:
         """Find the most likely tails of (head, relation, ?), or heads of (?, relation, tail).
 
+        The entity asked about is among them only where the relation joins some entity to itself in
+        train.
+
         Args:
             relation: a relation by label, name or id.
             head: an entity; then tails are wanted.
@@ -103,8 +106,7 @@ class Predictor:
             k: how many answers; fewer where the graph has fewer candidates.
             known: ``mark`` keeps facts that the graph already has, in any split, and says so;
                 ``hide`` leaves them out.
-            plausible: only entities that answer such a question in train; and the entity asked
-                about only where the relation joins an entity to itself in train.
+            plausible: only entities that answer such a question in train.
 
         Raises:
             UnknownLabelError: no such entity or relation; near misses are suggested.

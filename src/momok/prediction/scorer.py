@@ -34,7 +34,7 @@ from momok.evaluation.scoring import (
     full_precision,
     score_pairs,
 )
-from momok.graph.fact_index import FactIndex
+from momok.graph.fact_index import FactIndex, lookup_excluded
 from momok.model import Candidates, Queries
 from momok.model.fusions import ModalityFusion
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration, load_calibration
@@ -183,11 +183,13 @@ class Scorer:
         )
 
     def find_rest(self, queries: Encoded, entities: Ints, relations: Ints) -> dict[str, Floats]:
-        """Per head and for the answer, what facts of train and validation leave of the probability
-        of queries [B]; empty where answers do not share one."""
+        """Per head and for the answer, what is left of the probability of queries [B] beside facts
+        of train and validation, and beside the entity asked about where it is no answer; empty
+        where answers do not share one."""
         if not self.model.softmax:
             return {}
-        rows, ids = map(torch.from_numpy, self._known.lookup(entities, relations))
+        excluded = lookup_excluded(self._known, self.graph.train_index, entities, relations)
+        rows, ids = map(torch.from_numpy, excluded)
         rows, ids = rows.to(self.model.device), ids.to(self.model.device)
         scores = self.score_pairs(queries.vectors, rows, ids)
         said = {

@@ -27,8 +27,11 @@ Cell = tuple[float, bool]
 def question_cells(
     scorer: VectorScorer, scores: np.ndarray, held: np.ndarray, known: np.ndarray
 ) -> dict[tuple[int, int], list[Cell]]:
-    """Per question that held-out facts answer, all candidates not known: (logit, is true)."""
+    """Per question that held-out facts answer, all candidates not known: (logit, is true).
+
+    The entity asked about is one only where train has such facts of the relation."""
     R, N = scorer.graph.num_relations, scorer.graph.num_entities
+    loops = {r for h, r, t in scorer.graph.train.tolist() if h == t}
 
     def both(facts: np.ndarray) -> set[tuple[int, int, int]]:
         return {(r, h, t) for h, r, t in facts.tolist()} | {
@@ -40,7 +43,7 @@ def question_cells(
         (r, e): [
             (float(scores[r, e, c]), (r, e, c) in truth)
             for c in range(N)
-            if (r, e, c) not in hidden
+            if (r, e, c) not in hidden and (e != c or r % R in loops)
         ]
         for r, e, _ in truth
     }
@@ -105,6 +108,10 @@ def test_answers_of_a_softmax_are_counted_by_their_share_of_what_is_not_known(
     answers = scorer.answers()
     for head, relation, tail in known.tolist():
         answers[relation, head, tail] = answers[relation + 2, tail, head] = 0.0
+    loops = {r for h, r, t in graph.train.tolist() if h == t}
+    for relation in range(4):
+        if relation % 2 not in loops:
+            np.fill_diagonal(answers[relation], 0.0)
     whole = scorer.answers()
     share = answers / np.maximum(1 - (whole - answers).sum(axis=2, keepdims=True), 1e-5)
     with np.errstate(divide="ignore"):
@@ -153,11 +160,11 @@ def test_all_facts_not_in_train_are_counted(seed: int, *, pooled: bool) -> None:
             for head in range(graph.num_entities):
                 for tail in range(graph.num_entities):
                     fact = head, relation, tail
-                    if fact in out:
+                    if fact in out or (head == tail and not loops):
                         continue
                     p = scores[head, tail]
                     every.append((float(np.log(p) - np.log1p(-p)), fact in truth))
-                    if head in heads and tail in tails and (loops or head != tail):
+                    if head in heads and tail in tails:
                         plausible.append(every[-1])
         for found, cells in ((counts[FACT], every), (counts[PLAUSIBLE_FACT], plausible)):
             same_up_to_a_bin(found.true.sum(axis=0), histogram(cells, True))

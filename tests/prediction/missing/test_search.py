@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import cast
 
 import numpy as np
@@ -21,10 +22,13 @@ def known_pairs(scorer: VectorScorer, relation: int) -> set[tuple[int, int]]:
 
 
 def search_all(scorer: VectorScorer, relation: int) -> list[tuple[float, int, int]]:
-    """All new facts as (score, head, tail), best first, then by ids."""
+    """All new facts as (score, head, tail), best first, then by ids; of an entity with itself only
+    where train has such."""
     scores, known = scorer.fact_scores(relation), known_pairs(scorer, relation)
-    N = scorer.graph.num_entities
-    found = [(float(scores[h, t]), h, t) for h in range(N) for t in range(N) if (h, t) not in known]
+    loops = any(h == t and r == relation for h, r, t in scorer.graph.train.tolist())
+    pairs = itertools.product(range(scorer.graph.num_entities), repeat=2)
+    new = [(h, t) for h, t in pairs if (h, t) not in known and (loops or h != t)]
+    found = [(float(scores[h, t]), h, t) for h, t in new]
     return sorted(found, key=lambda fact: (-fact[0], fact[1], fact[2]))
 
 

@@ -21,7 +21,7 @@ from momok.arrays import Floats, Ints
 from momok.evaluation.pooling import Terms, compute_rest
 from momok.evaluation.scoring import ANSWER, QUERY_BATCH, BlockScorer, full_precision
 from momok.graph import MultimodalGraph
-from momok.graph.fact_index import UNKNOWN, FactIndex
+from momok.graph.fact_index import UNKNOWN, FactIndex, lookup_excluded
 from momok.prediction.calibration.maps import (
     LOGIT_LIMIT,
     compute_share_logits,
@@ -84,12 +84,15 @@ class HeldOut:
         split: what they are called.
         truth: the held-out facts, none of them known.
         known: facts left out of every count.
+        train: of what the model learned; the entity of a question is left out of its candidates
+            where this has no such facts of the relation.
         folds: F, into which questions are dealt at random.
     """
 
     split: str
     truth: FactIndex
     known: FactIndex
+    train: FactIndex
     folds: int
 
     @staticmethod
@@ -100,15 +103,19 @@ class HeldOut:
         sizes = graph.num_entities, graph.num_relations
         known = FactIndex(splits[:place], *sizes)
         new = splits[place][known.find_rows(*splits[place].T) == UNKNOWN]
-        return HeldOut(split, FactIndex([new], *sizes), known, folds)
+        return HeldOut(split, FactIndex([new], *sizes), known, graph.train_index, folds)
+
+    def lookup_excluded(self, entities: Ints, relations: Ints) -> tuple[Ints, Ints]:
+        """(rows, answers) of what is no candidate of queries [B]."""
+        return lookup_excluded(self.known, self.train, entities, relations)
 
     def mark(self, entities: Ints, relations: Ints, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Which candidates are held-out answers of queries [B], and which known ones: [B, N]."""
+        """Which entities are held-out answers of queries [B], and which no candidates: [B, N]."""
         marks = torch.zeros(2, len(entities), self.truth.num_entities, dtype=torch.bool)
-        for mark, facts in zip(marks, (self.truth, self.known), strict=True):
-            mark[*map(torch.from_numpy, facts.lookup(entities, relations))] = True
-        is_true, is_known = marks.to(device)
-        return is_true, is_known
+        for mark, lookup in zip(marks, (self.truth.lookup, self.lookup_excluded), strict=True):
+            mark[*map(torch.from_numpy, lookup(entities, relations))] = True
+        is_true, is_excluded = marks.to(device)
+        return is_true, is_excluded
 
 
 def count_questions(
@@ -116,7 +123,7 @@ def count_questions(
 ) -> tuple[dict[str, Counts], dict[str, Counts]]:
     """Count the candidates of all questions that held-out facts answer, by logit.
 
-    Every such question counts once, with all its N candidates but the known ones. Gives for every
+    Every such question counts once, with all its candidates. Gives for every
     head and ``answer`` the counts of all candidates, and of the best of each question, in one fold.
     """
     names, keys = (*scorer.heads, ANSWER), held_out.truth.keys  # sorted by relation
@@ -125,9 +132,9 @@ def count_questions(
     done = 0
     for batch, fold in _deal(keys, held_out, np.random.default_rng(SEED)):
         relations, entities = np.divmod(batch, scorer.graph.num_entities)
-        is_true, is_known = held_out.mark(entities, relations, scorer.model.device)
+        is_true, is_excluded = held_out.mark(entities, relations, scorer.model.device)
         for name, logits in _score_questions(scorer, held_out, entities, relations):
-            logits[is_known] = -torch.inf
+            logits[is_excluded] = -torch.inf
             every[name].add(logits, is_true, fold)
             largest, ids = logits.max(dim=1, keepdim=True)
             best[name].add(largest, is_true.gather(1, ids), 0)
@@ -177,13 +184,11 @@ def count_facts(
             tail_answers = _answer(scorer, some, tails.ids)
             logits = _find_log_odds(torch.minimum(tail_answers, _answer(scorer, tails, some.ids).T))
             marks = held_out.mark(some.ids, np.full(len(places), relation), logits.device)
-            is_true, is_known = (mark[:, tails.ids] for mark in marks)
-            logits[is_known] = -torch.inf
+            is_true, is_excluded = (mark[:, tails.ids] for mark in marks)
+            logits[is_excluded] = -torch.inf
             weights = np.outer(some.weights, tails.weights)
             result[FACT].add(logits, is_true, fold, weights)
             plausible = np.outer(train_heads[some.ids], train_tails[tails.ids])
-            if not train.has_loops(relation):
-                plausible &= some.ids[:, None] != tails.ids
             logits[torch.from_numpy(~plausible).to(logits.device)] = -torch.inf
             result[PLAUSIBLE_FACT].add(logits, is_true, fold, weights)
         progress(f"calibrating: facts of {held_out.split}", relation + 1, R)
@@ -237,15 +242,16 @@ def _sample(
 
 
 def _find_best(scorer: Scorer, held_out: HeldOut, asked: _Asked, count: int) -> Ints:
-    """The entities that answer any of these questions best, but where that is known."""
+    """The entities that answer any of these questions best, where they are candidates."""
     every = np.arange(scorer.graph.num_entities)
     best = torch.zeros(len(every), device=scorer.model.device)
     size = max(_CELLS_AT_ONCE // len(every), 1)
     for start in range(0, len(asked.ids), size):
         some = asked.select(np.arange(start, min(start + size, len(asked.ids))))
         answers = _answer(scorer, some, every)
-        _, known = held_out.mark(some.ids, np.full(len(some.ids), asked.relation), best.device)
-        best = torch.maximum(best, answers.masked_fill_(known, 0.0).amax(dim=0))
+        relations = np.full(len(some.ids), asked.relation)
+        _, is_excluded = held_out.mark(some.ids, relations, best.device)
+        best = torch.maximum(best, answers.masked_fill_(is_excluded, 0.0).amax(dim=0))
     return best.topk(count).indices.cpu().numpy()
 
 
@@ -287,8 +293,8 @@ def _score_questions(
         yield from scores
         yield ANSWER, _find_log_odds(answers)
         return
-    known = [torch.from_numpy(x) for x in held_out.known.lookup(entities, relations)]
-    rows, ids = (part.to(answers.device) for part in known)
+    excluded = [torch.from_numpy(x) for x in held_out.lookup_excluded(entities, relations)]
+    rows, ids = (part.to(answers.device) for part in excluded)
     said = [(head, pooling.compute_log_probabilities(values).exp()) for head, values in scores]
     for name, probabilities in (*said, (ANSWER, answers)):
         rest = compute_rest(rows, probabilities[rows, ids], len(entities))

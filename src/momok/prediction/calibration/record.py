@@ -5,13 +5,14 @@ well and mean little. Calibration maps each to the share of candidates with that
 out to be true among held-out facts:
 
 - for a decision head and for the ``answer`` (the mean over heads), of the candidates of all
-  questions that validation facts answer, but known ones;
+  questions that validation facts answer, but known ones, and but the entity asked about where
+  train has no fact of the relation between an entity and itself;
 - of heads that a softmax trained, and of their answer, not the probability counts but its share of
   what known facts leave of the whole: five known answers leave little for a sure sixth;
 - for ``fact`` (the lower of the answers to a fact's two questions, which ranks facts over the whole
-  graph), of all facts (h, r, t) that are not in train;
+  graph), of all facts (h, r, t) that are not in train, without (h, r, h) likewise;
 - for ``plausible_fact``, of those facts whose head was a head of the relation in train and whose
-  tail a tail of it; of an entity with itself only where train has such facts.
+  tail a tail of it.
 
 Facts of test are treated as facts nobody knows: nothing of test enters the fit or the choice of the
 method. docs/prediction.md says what such a probability means, and what it does not mean.

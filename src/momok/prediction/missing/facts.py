@@ -2,7 +2,7 @@
 
 All pairs of entities are ranked, not only those of known questions (``momok.prediction.missing.
 search`` says how and why the score is the lower of two answers). Facts of train, validation and
-test are left out.
+test are left out, and those of an entity with itself unless train has such facts of the relation.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class BulkOptions:
         per_relation: how many facts of a relation at most.
         min_probability: the least calibrated probability; None takes any.
         plausible: only facts whose head was a head of the relation in train, and whose tail a tail
-            of it; and of an entity with itself only where the relation has such facts in train.
+            of it.
 
     Raises:
         ConfigError: a value out of range.
@@ -163,7 +163,7 @@ def rank_relation(
     floor, least = 0.0, options.min_probability
     if least is not None and scorer.calibration is not None:
         floor = scorer.calibration.outputs[options.output].map.find_threshold(least)
-    heads, tails, loops = _choose_entities(scorer, relation, options)
+    heads, tails = _choose_entities(scorer, relation, options)
     found = find_new_facts(
         scorer,
         relation,
@@ -171,7 +171,6 @@ def rank_relation(
         floor=floor * (1 - 1e-9),  # the exact comparison is the next one, of probabilities
         heads=heads,
         tails=tails,
-        loops=loops,
         progress=progress,
     )
     calibrated = options.calibrate(scorer, found.scores)
@@ -180,16 +179,14 @@ def rank_relation(
 
 def count_pairs(scorer: Scorer, relation: int, options: BulkOptions) -> int:
     """How many pairs of entities are looked at in a relation."""
-    heads, tails, _ = _choose_entities(scorer, relation, options)
+    heads, tails = _choose_entities(scorer, relation, options)
     return len(heads) * len(tails)
 
 
-def _choose_entities(
-    scorer: Scorer, relation: int, options: BulkOptions
-) -> tuple[Ints, Ints, bool]:
-    """Heads, tails, and whether an entity may have the relation to itself."""
+def _choose_entities(scorer: Scorer, relation: int, options: BulkOptions) -> tuple[Ints, Ints]:
+    """Heads and tails that are looked at."""
     if not options.plausible:
         everything = np.arange(scorer.graph.num_entities)
-        return everything, everything, True
+        return everything, everything
     train, reverse = scorer.graph.train_index, relation + scorer.graph.num_relations
-    return train.entities_of(reverse), train.entities_of(relation), train.has_loops(relation)
+    return train.entities_of(reverse), train.entities_of(relation)

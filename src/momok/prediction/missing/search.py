@@ -28,6 +28,7 @@ from torch import Tensor
 from momok.arrays import Floats, Ints
 from momok.evaluation.pooling import Terms
 from momok.evaluation.scoring import BlockScorer, find_largest_norm, full_precision, score_pairs
+from momok.graph.fact_index import lookup_excluded
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
 
@@ -90,18 +91,17 @@ def find_new_facts(
     floor: float = 0.0,
     heads: Ints | None = None,
     tails: Ints | None = None,
-    loops: bool = True,
     progress: Progress = no_progress,
 ) -> FoundFacts:
     """Find the facts of a relation with the highest scores, best first, that no split has.
 
+    Facts of an entity with itself are left out unless train has such facts of the relation.
     The result does not depend on the scorer's ``memory_budget``; besides, there are the query
     vectors of all tails, as large as those of candidates.
 
     Args:
         floor: the least score.
         heads, tails: ids [n] and [m], ascending; by default all entities.
-        loops: whether an entity may have the relation to itself.
         progress: is told of the pairs of entities.
     """
     everything = np.arange(scorer.graph.num_entities)
@@ -112,7 +112,7 @@ def find_new_facts(
     if not total or floor > 1:
         progress(what, total, total)
         return best.finish()
-    search = _Search(scorer, relation, tails, loops=loops, best=best)
+    search = _Search(scorer, relation, tails, best)
     done = 0
     with full_precision():
         for batch in np.split(heads, range(_ENCODE_BATCH, len(heads), _ENCODE_BATCH)):
@@ -128,10 +128,8 @@ def find_new_facts(
 class _Search:
     """Offers all pairs that can be among the best, tile by tile."""
 
-    def __init__(
-        self, scorer: Scorer, relation: int, tails: Ints, *, loops: bool, best: _Best
-    ) -> None:
-        self.scorer, self.relation, self.tails, self.loops = scorer, relation, tails, loops
+    def __init__(self, scorer: Scorer, relation: int, tails: Ints, best: _Best) -> None:
+        self.scorer, self.relation, self.tails = scorer, relation, tails
         self.best, self.device = best, scorer.model.device
         cells = max(scorer.memory_budget // _BYTES_PER_CELL, 1)
         self.tile_columns = min(_TILE_COLUMNS, cells)
@@ -165,12 +163,8 @@ class _Search:
     def search_rows(self, rows: slice) -> None:
         """Score what may be good enough of some of the heads, with all tails."""
         heads = self.heads[rows]
-        known_rows, known = self.scorer.graph.fact_index.lookup(
-            heads, np.full(len(heads), self.relation)
-        )
-        if not self.loops:
-            known_rows = np.concatenate([known_rows, np.arange(len(heads))])
-            known = np.concatenate([known, heads])
+        graph, relations = self.scorer.graph, np.full(len(heads), self.relation)
+        known_rows, known = lookup_excluded(graph.fact_index, graph.train_index, heads, relations)
         places = np.searchsorted(self.tails, known)
         for start in range(0, len(self.tails), self.tile_columns):
             columns = slice(start, min(start + self.tile_columns, len(self.tails)))
