@@ -122,7 +122,7 @@ def test_it_says_what_predictions_and_scores_say(
     ties = [p for p in everything if p.known is None and abs(p.score - found.score) <= 1e-7]
     assert len(before) < explanation.rank <= len(before) + len(ties) + 1
     others = sum(p.known is not None for p in everything) - (found.known is not None)
-    assert explanation.candidates == k - others
+    assert explanation.candidates == len(everything) - others
     scored = predictor.score_facts([fact], asked=asked)
     assert explanation.probability == pytest.approx(float(scored.answer[0]), abs=1e-9)
 

@@ -8,13 +8,20 @@ from rich.console import Group
 from rich.table import Column
 from rich.text import Text
 
-from momok.cli.views import build_table, choose_colour, colour_name, draw_bar, format_percent
+from momok.cli.views import (
+    build_table,
+    choose_colour,
+    colour_name,
+    draw_bar,
+    format_percent,
+    format_probability,
+)
 from momok.console import make_printable
 from momok.evaluation.pool import RULES
 from momok.prediction import NewPredictions, Prediction, Predictions
 from momok.prediction.explanation import leading_expert
 
-_BAR = 10  # columns of a bar of score 1
+_BAR = 10  # columns of a bar of probability 1, or of score 1
 _NAME = 16  # columns that a name has at least
 _GAP = 3  # columns between two
 
@@ -44,12 +51,13 @@ def show_predictions(predictions: Predictions, *, width: int = 80) -> Group:
         cells: list[Text | str] = [
             Text(str(prediction.rank), style="dim"),
             Text(make_printable(prediction.title), style="bold" if prediction.rank == 1 else ""),
-            f"{prediction.score:.4f}",
+            format_probability(prediction.score),
         ]
         if calibrated:
             cells.append(format_percent(prediction.probability, 1))
         if bar:
-            parts = (share * prediction.score for share in prediction.shares.values())
+            length = prediction.probability if calibrated else prediction.score
+            parts = (share * (length or 0.0) for share in prediction.shares.values())
             cells.append(draw_bar(*parts, columns=_BAR))
         cells += [_build_share(prediction, m, number) for number, m in enumerate(modalities)]
         table.add_row(*cells, Text(prediction.known or "", style="green"))
