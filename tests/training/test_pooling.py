@@ -56,7 +56,8 @@ def test_answers_are_probabilities_with_a_part_of_the_rules(run: RunFolder) -> N
     assert predictor.parts == ("structure", "text", "rules")
     count = predictor.graph.num_entities
     [found] = predictor.predict_many([("Greece", "borders", None)], k=count)
-    assert sum(answer.score for answer in found) == pytest.approx(1.0, abs=1e-4)
+    itself = predictor.score_facts([("Greece", "borders", "Greece")]).answer[0]
+    assert sum(answer.score for answer in found) + itself == pytest.approx(1.0, abs=1e-4)
     for answer in found:
         assert sum(answer.shares.values()) == pytest.approx(1.0)
     assert found[0].shares["rules"] > 0
@@ -143,7 +144,8 @@ def test_probabilities_of_a_pool_are_those_of_shares_and_rise_with_the_score(
     assert known
     assert predictor.calibration is not None
     fitted = predictor.calibration.outputs["answer"].map
-    rest = 1 - sum(known)
+    itself = predictor.score_facts([("Greece", "borders", "Greece")]).answer[0]
+    rest = 1 - sum(known) - itself
     scores = np.array([answer.score for answer in found])
     share = scores / rest
     logits = np.log(share) - np.log(np.maximum(1 - share, 1e-3))
