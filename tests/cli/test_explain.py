@@ -73,8 +73,7 @@ def test_a_fact_on_a_terminal(run: RunFolder, predictor: Predictor) -> None:
         )
         found = next(x.split() for x in lines if x.startswith(f"image {expert + 1} "))
         assert [found[2], *found[-2:]] == [query, average, candidate]
-    assert any(x.startswith("image cosine of its features (place among 250)") for x in lines)
-    assert any(x.startswith("structure cosine of trained vectors") for x in lines)
+    assert any(x.startswith("text cosine of its features (place among 2,172)") for x in lines)
     like = explanation.evidence["text"].like_tail
     assert like
     shown = f"{like[0].entity.title} {like[0].similarity:.2f} ({like[0].rank:,})"

@@ -16,6 +16,7 @@ from momok.arrays import FloatMatrix, Ints
 from momok.graph.fact_index import FactIndex
 from momok.prediction.explanation import Reason
 
+_NEAREST, _PART = 10, 20  # the ten nearest are similar, or a twentieth of those that are compared
 _REASONS: tuple[Reason, ...] = ("direct", "path", "relation", "other")
 
 
@@ -87,7 +88,8 @@ class SimilarityTable:
         """The entities that resemble one most: (entity, cosine, rank), of equal ones the lower id.
 
         Those of ``among`` [n] without the modality are left out. The rank is the place among all
-        entities that have the modality, but for ``entity`` itself, which must have it.
+        entities that have the modality, but for ``entity`` itself, which must have it. Only the
+        nearest ten are similar, or the nearest twentieth of all: there may be none.
         """
         among = np.sort(among[self.present[among] & (among != entity)])
         if not len(among):
@@ -97,6 +99,8 @@ class SimilarityTable:
         others = self.present.copy()
         others[entity] = False
         ranks = 1 + (cosines[others] > cosines[best, None]).sum(axis=1)
+        near = ranks <= max(_NEAREST, self.compared // _PART)
+        best, ranks = best[near], ranks[near]
         return [(int(e), float(cosines[e]), int(r)) for e, r in zip(best, ranks, strict=True)]
 
     def _compare(self, entity: int) -> FloatMatrix:

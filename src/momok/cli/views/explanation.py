@@ -202,7 +202,7 @@ def _show_similar(explanation: Explanation) -> Iterator[RenderableType]:
             yield Group(title, table)
             found = True
     if not found:
-        yield Text("  no other entity holds this relation to either side", style="dim")
+        yield Text("  no similar entity holds this relation to either side", style="dim")
 
 
 def _format_similar(similar: Sequence[SimilarEntity]) -> Text:
