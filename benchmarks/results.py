@@ -11,6 +11,7 @@ JSON-lines file as soon as it is done, and what is in the file already is not do
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import statistics
 import tempfile
@@ -24,6 +25,7 @@ from typing import Any
 
 import click
 
+from benchmarks.quality import STUDENT
 from momok.progress import no_progress
 from momok.settings import PRESETS
 
@@ -36,6 +38,10 @@ VARIANTS: dict[str, dict[str, str]] = {
     "no-regulariser": {"preset": "default", "training.regulariser": "none"},
     "all-candidates": {"preset": "default", "training.candidates": "all"},
     "width-128": {"preset": "default", "model.structure_width": "128"},
+    "joint": {"preset": "default", "model.members": "1", "model.heads": "all"},
+    "one-expert": {"preset": "default", "model.members": "1", "model.experts": "1"},
+    "three-experts": {"preset": "default", "model.members": "1", "model.experts": "3"},
+    "published-split": {"preset": "default", "data.split": "published"},
 }
 
 
@@ -129,6 +135,27 @@ def summarise(records: Iterable[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def compare(records: Iterable[dict[str, Any]], baseline: str) -> list[str]:
+    """A Markdown table: test MRR less that of a variant with the same seeds, and its 95% interval
+    over seeds (Student's t)."""
+    tested = {(r["graph"], r["variant"], r["seed"]): r["test"]["answer"]["mrr"] for r in records}
+    lines = ["| graph | variant | seeds | less the MRR of " + baseline + " |", "|---|---|---|---|"]
+    for graph, variant in sorted({key[:2] for key in tested if key[1] != baseline}):
+        differences = [
+            100 * (mrr - tested[graph, baseline, seed])
+            for (g, v, seed), mrr in sorted(tested.items())
+            if (g, v) == (graph, variant) and (graph, baseline, seed) in tested
+        ]
+        if not differences:
+            continue
+        shown = f"{statistics.mean(differences):+.2f}"
+        if (count := len(differences)) > 1:
+            reach = STUDENT[count] * statistics.stdev(differences) / math.sqrt(count)
+            shown += f" (±{reach:.2f})"
+        lines.append(f"| {graph} | {variant} | {count} | {shown} |")
+    return lines
+
+
 def _spread(values: Sequence[float]) -> str:
     if not values:
         return ""
@@ -143,6 +170,7 @@ def _spread(values: Sequence[float]) -> str:
 @click.option("--jobs", default=1, show_default=True, help="Runs side by side.")
 @click.option("--set", "pairs", multiple=True, help="KEY=VALUE, of all runs.")
 @click.option("--out", type=click.Path(path_type=Path), required=True)
+@click.option("--baseline", default="default", show_default=True, help="Compare variants with it.")
 @click.option("--runs", type=click.Path(path_type=Path), help="Where to keep the run folders.")
 def main(  # noqa: PLR0917
     graphs: tuple[str, ...],
@@ -151,6 +179,7 @@ def main(  # noqa: PLR0917
     jobs: int,
     pairs: tuple[str, ...],
     out: Path,
+    baseline: str,
     runs: Path | None,
 ) -> None:
     """Train VARIANTS on GRAPHS, and print the table of everything in the file."""
@@ -181,7 +210,7 @@ def main(  # noqa: PLR0917
                 f"test MRR {100 * answer:.2f}, {record['seconds']:.0f} s",
                 err=True,
             )
-    click.echo("\n".join(summarise(records)))
+    click.echo("\n".join([*summarise(records), "", *compare(records, baseline)]))
 
 
 if __name__ == "__main__":
