@@ -30,6 +30,13 @@ from momok.console import print_line
     help="A name under which the server is reached; may be repeated.",
 )
 @click.option(
+    "--root-path",
+    envvar="MOMOK_ROOT_PATH",
+    default="",
+    metavar="PATH",
+    help="What addresses begin with behind a proxy, such as /momok.",
+)
+@click.option(
     "--reviews",
     envvar="MOMOK_REVIEWS",
     default="",
@@ -55,6 +62,8 @@ def command(run: str, **options: Any) -> None:
       momok serve RUN
     For others, who must send a token:
       MOMOK_TOKEN=$(openssl rand -hex 24) momok serve RUN --host 0.0.0.0
+    Behind a proxy that passes on https://tools.example.org/momok/:
+      momok serve RUN --root-path /momok --allow-host tools.example.org
     Decisions of several servers in one PostgreSQL database:
       momok serve RUN --reviews postgresql+psycopg://curator@db/reviews
 

@@ -65,6 +65,7 @@ class Access:
         self, app: ASGIApp, *, settings: ServeSettings, secret: str, metrics: Metrics
     ) -> None:
         self._app, self._token, self._metrics = app, settings.token, metrics
+        self._root = settings.root_path
         names = {"localhost", settings.host, socket.gethostname(), *settings.allowed_hosts}
         self._hosts = {name.casefold().rstrip(".") for name in names if name}
         key = hmac.digest(secret.encode(), settings.token.encode(), "sha256").hex()
@@ -80,6 +81,8 @@ class Access:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["path"].startswith(f"{self._root}/"):  # a proxy may have taken it away
+            scope["path"] = scope["path"].removeprefix(self._root)
         began, status = time.perf_counter(), 500
 
         async def send_with_headers(message: Message) -> None:
@@ -103,7 +106,7 @@ class Access:
         request = Request(scope)
         try:
             check_origin(request, self._hosts)
-            check_token(request, self._token)
+            check_token(request, self._token, self._root)
             receive = limit_body(request, receive, MAX_BODY)
         except AccessError as error:
             refusal = answer_error(error.status_code, error.code, error.detail)
@@ -136,8 +139,11 @@ def check_origin(request: Request, hosts: set[str]) -> None:
         raise AccessError(403, "other_origin", "this request comes from another site")
 
 
-def check_token(request: Request, token: str) -> None:
-    """Refuse who shows neither the token nor a session that has shown it."""
+def check_token(request: Request, token: str, root: str = "") -> None:
+    """Refuse who shows neither the token nor a session that has shown it.
+
+    ``root`` is what the addresses on this server begin with.
+    """
     path = request.url.path
     if not token or path in _OPEN_PATHS or path.startswith("/static/"):
         return
@@ -148,7 +154,7 @@ def check_token(request: Request, token: str) -> None:
         return
     if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
         wanted = quote(path) + (f"?{request.url.query}" if request.url.query else "")
-        place = f"/login?next={quote(wanted, safe='')}"
+        place = f"{root}/login?next={quote(wanted, safe='')}"
         raise AccessError(303, "token_needed", "log in", location=place)
     message = "send the token: Authorization: Bearer TOKEN"
     raise AccessError(401, "token_needed", message, **{"www-authenticate": "Bearer"})

@@ -72,6 +72,7 @@ def create_app(settings: ServeSettings, service: Service | None = None) -> FastA
         summary="Predictions, explanations and reviews of a knowledge graph's missing facts.",
         version=momok.__version__,
         openapi_url="/api/v1/openapi.json",
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
         lifespan=_live,

@@ -76,7 +76,7 @@ def search(
     exact = [hit.entity for hit in hits if hit.exact]
     if len(exact) == 1:
         label = model.graph.entities.labels[exact[0]]
-        return redirect("/entity", label=make_reference(label))
+        return redirect(request, "/entity", label=make_reference(label))
     return render(request, "search.html", q=q, found=describe_hits(model, hits))
 
 
@@ -219,8 +219,8 @@ async def decide(request: Request, service: WithService, model: WithModel) -> Re
     except ReviewConflictError:
         did = "conflict"
     if fields.get("back") == "why":
-        return redirect("/why", head=asked.head, relation=asked.relation, tail=asked.tail)
-    return redirect("/review", relation=asked.relation, did=did)
+        return redirect(request, "/why", head=asked.head, relation=asked.relation, tail=asked.tail)
+    return redirect(request, "/review", relation=asked.relation, did=did)
 
 
 @router.post("/review/undo")
@@ -231,8 +231,8 @@ async def undo(request: Request, service: WithService) -> Response:
         review = await service.undo(reviewer_name(request))
     except ReviewConflictError as conflict:
         did = "conflict" if conflict.review is not None else "nothing"
-        return redirect("/review", relation=fields.get("relation", ""), did=did)
-    return redirect("/review", relation=make_reference(review.relation), did="undo")
+        return redirect(request, "/review", relation=fields.get("relation", ""), did=did)
+    return redirect(request, "/review", relation=make_reference(review.relation), did="undo")
 
 
 @router.post("/review/name")
@@ -246,7 +246,7 @@ async def name(request: Request, service: WithService) -> Response:
         await run_in_threadpool(service.store.release, before)
     request.session["reviewer"] = reviewer
     relation = fields.get("relation", "")
-    return redirect("/review", **({"relation": relation} if relation else {}))
+    return redirect(request, "/review", **({"relation": relation} if relation else {}))
 
 
 @router.get("/history")
@@ -290,7 +290,8 @@ async def about_api(request: Request) -> Response:
         for path, methods in request.app.openapi()["paths"].items()
         for method, operation in methods.items()
     ]
-    base = str(request.base_url).rstrip("/")
+    root = request.app.state.service.settings.root_path
+    base = str(request.base_url).rstrip("/") + root
     return render(request, "api.html", operations=operations, base=base)
 
 
@@ -309,14 +310,14 @@ async def login(request: Request, service: WithService) -> Response:
         await asyncio.sleep(_FAILED_SECONDS)
         return render(request, "login.html", 401, next=place, wrong=True)
     trust(request)
-    return redirect(place)
+    return redirect(request, place)
 
 
 @router.post("/logout")
 async def logout(request: Request) -> Response:
     """End the session."""
     distrust(request)
-    return redirect("/login")
+    return redirect(request, "/login")
 
 
 def _keep_local(path: str) -> str:

@@ -43,7 +43,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
         "asks_token": bool(service.settings.token),
     }
     text = (
-        _environment()
+        _environment(service.settings.root_path)
         .get_template(template)
         .render(
             **values,
@@ -55,9 +55,11 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
     return HTMLResponse(text.encode("utf-8", "replace"), status)
 
 
-def redirect(path: str, **query: str) -> RedirectResponse:
+def redirect(request: Request, path: str, **query: str) -> RedirectResponse:
     """Go on to another page, by GET."""
-    return RedirectResponse(path + (f"?{urlencode(query)}" if query else ""), status_code=303)
+    root = request.app.state.service.settings.root_path
+    address = root + path + (f"?{urlencode(query)}" if query else "")
+    return RedirectResponse(address, status_code=303)
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -86,7 +88,8 @@ def reviewer_name(request: Request) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def _environment(root: str) -> Environment:
+    """Templates whose addresses begin with ``root``."""
     environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -96,7 +99,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "colour": _colour_class,
-        "entity_address": _entity_address,
+        "entity_address": lambda label: root + _entity_address(label),
         "initial": lambda name: name[:1].upper() or "·",
         "percent": _percent,
         "reference": make_reference,
@@ -104,7 +107,11 @@ def _environment() -> Environment:
         "thousands": lambda number: f"{number:,}",
         "when": lambda moment: moment[:16].replace("T", " "),  # ISO 8601, to the minute
     }
-    environment.globals |= {"static": _static, "why_address": _why_address}
+    environment.globals |= {
+        "root": root,
+        "static": lambda name: root + _static(name),
+        "why_address": lambda *fact: root + _why_address(*fact),
+    }
     return environment
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ class ServeSettings:
             none.
         insecure: serve beyond loopback without a token.
         allowed_hosts: further host names under which the server may be addressed.
+        root_path: what the server's addresses begin with behind a proxy, such as ``/momok``; ""
+            where it has the host for itself.
         reviews: address of the database of decisions, as SQLAlchemy writes it; "" keeps them in
             ``reviews.sqlite`` in the run folder.
         threads: of the arithmetic; 0 takes half of the cores, the rest serves HTTP.
@@ -53,6 +56,7 @@ class ServeSettings:
     token: str = ""
     insecure: bool = False
     allowed_hosts: tuple[str, ...] = ()
+    root_path: str = ""
     reviews: str = ""
     threads: int = 0
     watch_seconds: float = 5.0
@@ -63,6 +67,11 @@ class ServeSettings:
         """Check what can be checked without the run."""
         if not 0 <= self.port <= 65_535:
             raise ConfigError(f"port {self.port}: expected 0 to 65535")
+        if not re.fullmatch(r"(/[\w.~-]+)*", self.root_path, re.ASCII):
+            raise ConfigError(
+                f"root path {self.root_path!r}: expected a path such as /momok, without a / at its "
+                "end; of letters, digits, and . _ ~ -"
+            )
         if self.threads < 0:
             raise ConfigError(f"threads = {self.threads}: expected 0 (half of the cores) or more")
         if self.token and len(self.token) < _MIN_TOKEN:

@@ -4,6 +4,7 @@
   const field = document.getElementById("q");
   const list = document.getElementById("q-list");
   if (!field || !list) return;
+  const root = field.form.dataset.root; // what the addresses on this server begin with
   const WAIT = 90; // milliseconds after the last key
   let timer = 0;
   let asked = 0; // counts requests: an older answer never replaces a newer one
@@ -40,10 +41,10 @@
     option.id = `q-${index}`;
     option.setAttribute("role", "option");
     option.setAttribute("aria-selected", "false");
-    option.dataset.address = `/entity?${new URLSearchParams({ label: entity.reference })}`;
+    option.dataset.address = `${root}/entity?${new URLSearchParams({ label: entity.reference })}`;
     if (entity.picture) {
       const picture = document.createElement("img");
-      picture.src = `${entity.picture}&size=small`;
+      picture.src = `${root}${entity.picture}&size=small`;
       picture.alt = "";
       picture.className = "pic pic-small";
       option.append(picture);
@@ -66,7 +67,7 @@
     if (!text) return close();
     try {
       const query = new URLSearchParams({ q: text.slice(0, 200), limit: "8" });
-      const answer = await fetch(`/api/v1/search?${query}`);
+      const answer = await fetch(`${root}/api/v1/search?${query}`);
       if (!answer.ok || mine !== asked) return;
       const found = (await answer.json()).results;
       if (mine !== asked || document.activeElement !== field) return;
