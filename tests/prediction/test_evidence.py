@@ -25,6 +25,11 @@ def other_end(fact: Triple, entity: int) -> int:
     return fact[2] if fact[0] == entity else fact[0]
 
 
+def is_symmetric(facts: list[Triple], relation: int) -> bool:
+    own = [fact for fact in facts if fact[1] == relation]
+    return 2 * sum(f[0] != f[2] and f[::-1] in facts for f in own) > len(own)
+
+
 def expected_order(facts: list[Triple], explained: Triple, entity: int, other: int) -> list[int]:
     """Rows of the facts about ``entity``, by reason, relation, degree of the other end, row."""
     degree = {e: sum((h, t).count(e) for h, _, t in facts) for e in range(ENTITIES)}
@@ -32,6 +37,9 @@ def expected_order(facts: list[Triple], explained: Triple, entity: int, other: i
     keys = []
     for row, fact in enumerate(facts):
         if entity not in (fact[0], fact[2]) or fact == explained:
+            continue
+        before = set(facts[:row]) - {explained}
+        if is_symmetric(facts, fact[1]) and fact[::-1] in before and fact[0] != fact[2]:
             continue
         end, same = other_end(fact, entity), fact[1] == explained[1]
         reason = 0 if end == other else 1 if end in near else 2 if same else 3

@@ -232,6 +232,10 @@ def test_train_facts_about_both_sides(predictor: Predictor) -> None:
         entity = labels.index(side.label)
         about = [f for f in train if entity in (f[0], f[2])]
         about.remove(list(ids_of(predictor, FACTS[1])))  # the fact itself is no support
+        symmetric = [predictor.graph.find_relation(name) for name in ("borders", "near_city")]
+        about = [
+            f for i, f in enumerate(about) if f[1] not in symmetric or f[::-1] not in about[:i]
+        ]
         found = {(f.head.label, f.relation.label, f.tail.label) for f in facts}
         assert found == {
             (labels[h], predictor.graph.relations.labels[r], labels[t]) for h, r, t in about

@@ -133,6 +133,15 @@ class FactIndex:
         return np.diff(np.searchsorted(self._pairs, np.arange(R + 1) * N * N))
 
     @cached_property
+    def symmetric(self) -> Bools:
+        """Which relations [R] hold the other way round, too, in more than half of their facts."""
+        heads, relations, tails = self.facts.T
+        both = self.find_rows(tails, relations, heads) != UNKNOWN
+        both &= heads != tails
+        count = np.bincount(relations, both, self.num_relations)
+        return np.asarray(2 * count > np.bincount(relations, minlength=self.num_relations))
+
+    @cached_property
     def _with_loops(self) -> Bools:
         marked = np.zeros(self.num_relations, dtype=np.bool_)
         marked[self.facts[self.facts[:, 0] == self.facts[:, 2], 1]] = True

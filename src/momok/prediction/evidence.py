@@ -43,12 +43,17 @@ def find_support(
     First come facts that join the two sides, then facts whose other end has a fact with the other
     side, then facts of the same relation, then the rest. Among those, facts of the relation come
     first, then facts whose other end has few facts: a path over an entity that everything is
-    joined to says little. The fact is no support of itself.
+    joined to says little. The fact is no support of itself. Of a fact and its reverse one is
+    listed where the relation is symmetric.
     """
     _, ends, rows = train.about(entity)
     rows, first = np.unique(rows, return_index=True)  # one of an entity with itself is there twice
     itself = (train.facts[rows] == fact).all(axis=1)
     ends, rows = ends[first][~itself], rows[~itself]
+    heads, relations, _ = train.facts[rows].T
+    said = np.where(train.symmetric[relations], -1, heads == entity)  # -1: the same both ways
+    _, first = np.unique(np.stack([relations, ends, said]), axis=1, return_index=True)
+    ends, rows = ends[np.sort(first)], rows[np.sort(first)]
     _, joined, steps = train.about(other_side)
     on_path = np.isin(ends, joined[joined != entity])  # the other side itself is direct
     same = train.facts[rows, 1] == fact[1]
