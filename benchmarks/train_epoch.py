@@ -13,6 +13,7 @@ without a regulariser. Each takes its epochs in turn with the others (``benchmar
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import math
 from collections.abc import Callable
@@ -120,14 +121,20 @@ def build_pykeen(graph: str) -> Callable[[], Any]:
     model = ComplEx(triples_factory=factory, embedding_dim=WIDTH // 2, loss="crossentropy")
     optimizer = torch.optim.Adagrad(model.get_grad_params(), lr=RATE)
     loop = LCWATrainingLoop(model=model, triples_factory=factory, optimizer=optimizer)
-    return partial(
-        loop.train,
-        triples_factory=factory,
-        num_epochs=1,
-        batch_size=BATCH,
-        use_tqdm=False,
-        use_tqdm_batch=False,
-    )
+    done = itertools.count(1)
+
+    def train_epoch() -> None:
+        epoch = next(done)  # it counts those of earlier calls
+        loop.train(
+            triples_factory=factory,
+            num_epochs=epoch,
+            continue_training=epoch > 1,
+            batch_size=BATCH,
+            use_tqdm=False,
+            use_tqdm_batch=False,
+        )
+
+    return train_epoch
 
 
 @click.command()
