@@ -131,7 +131,7 @@ def draw(rows: list[dict[str, Any]], path: Path, graph: str, modality: str) -> N
 @click.option("--seeds", default="0,1,2", show_default=True)
 @click.option("--policies", default=",".join(POLICIES), show_default=True)
 @click.option("--set", "settings", multiple=True, help="A setting, as training.epochs=40.")
-@click.option("--demo/--no-demo", default=True, help="Begin with the settings of the demo.")
+@click.option("--demo/--no-demo", default=True, help="Begin with WORLD_SETTINGS.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="JSON lines.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw into this file.")
 def main(

@@ -254,7 +254,7 @@ def draw(runs: dict[str, list[dict[str, Any]]], path: Path) -> None:
 @click.option("--seeds", default="0,1,2", show_default=True)
 @click.option("--variants", default=";".join(VARIANTS), show_default=True)
 @click.option("--set", "settings", multiple=True, help="A setting, as training.epochs=40.")
-@click.option("--demo/--no-demo", default=True, help="Begin with the settings of the demo.")
+@click.option("--demo/--no-demo", default=True, help="Begin with WORLD_SETTINGS.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result as JSON.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the curves into this file.")
 def main(

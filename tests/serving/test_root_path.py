@@ -53,6 +53,8 @@ def test_programs_find_the_api_under_it(serve: Serve) -> None:
     description = client.get(f"{ROOT}/api/v1/openapi.json").json()
     assert description["servers"] == [{"url": ROOT}]
     assert client.get(f"{ROOT}/health").status_code == 200
+    assert client.get(ROOT).text == client.get(f"{ROOT}/").text
+    assert client.get(f"{ROOT}health").status_code == 404
     assert f"http://localhost{ROOT}/api/v1/predict" in client.get(f"{ROOT}/api").text
 
 

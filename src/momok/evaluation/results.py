@@ -69,9 +69,10 @@ class QueryRanks:
 class Evaluation:
     """The filtered ranking metrics of a model on one split of a graph.
 
-    Every grouping gives metrics for each decision head and for "answer", the mean over heads of
-    sigmoid(score). All but ``by_tie_rule`` use realistic ranks. Counts are of queries: every fact
-    has two, its tail (h, r, ?) on side "tail" and its head (t, r reversed, ?) on side "head".
+    Every grouping gives metrics for each decision head and for "answer", what the heads and the
+    rules of the pool say together. All but ``by_tie_rule`` use realistic ranks. Counts are of
+    queries: every fact has two, its tail (h, r, ?) on side "tail" and its head (t, r reversed, ?)
+    on side "head".
     """
 
     format: Literal["momok-evaluation"] = "momok-evaluation"

@@ -81,8 +81,8 @@ class Access:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if scope["path"].startswith(f"{self._root}/"):  # a proxy may have taken it away
-            scope["path"] = scope["path"].removeprefix(self._root)
+        if f"{scope['path']}/".startswith(f"{self._root}/"):  # a proxy may have taken it away
+            scope["path"] = scope["path"].removeprefix(self._root) or "/"
         began, status = time.perf_counter(), 500
 
         async def send_with_headers(message: Message) -> None:
@@ -139,7 +139,7 @@ def check_origin(request: Request, hosts: set[str]) -> None:
         raise AccessError(403, "other_origin", "this request comes from another site")
 
 
-def check_token(request: Request, token: str, root: str = "") -> None:
+def check_token(request: Request, token: str, root: str) -> None:
     """Refuse who shows neither the token nor a session that has shown it.
 
     ``root`` is what the addresses on this server begin with.
