@@ -29,6 +29,7 @@ def test_the_names_of_the_package() -> None:
         "RunFolder",
         "__version__",
         "evaluate",
+        "graph_from_frames",
         "load_graph",
         "resolve_config",
         "resume",

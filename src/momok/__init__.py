@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from momok.config import resolve_config
     from momok.evaluation import evaluate
-    from momok.graph import MultimodalGraph, load_graph
+    from momok.graph import MultimodalGraph, graph_from_frames, load_graph
     from momok.model import MoMoK
     from momok.prediction import Predictor
     from momok.settings import RunConfig
@@ -37,6 +37,7 @@ _PLACES = {
     "RunConfig": "momok.settings",
     "RunFolder": "momok.training",
     "evaluate": "momok.evaluation",
+    "graph_from_frames": "momok.graph",
     "load_graph": "momok.graph",
     "resolve_config": "momok.config",
     "resume": "momok.training",
@@ -51,6 +52,7 @@ __all__ = [
     "RunFolder",
     "__version__",
     "evaluate",
+    "graph_from_frames",
     "load_graph",
     "resolve_config",
     "resume",

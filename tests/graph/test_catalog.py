@@ -62,8 +62,12 @@ def test_folders(monkeypatch, tmp_path):
             load_graph(missing)
     with pytest.raises(DataError, match=r"is no graph: neither graph\.json"):
         load_graph(tmp_path)
-    with pytest.raises(DataError, match="is a file; expected the folder"):
-        load_graph(tmp_path / "MKG-W" / "train.txt")
+    file = tmp_path / "MKG-W" / "train.txt"
+    with pytest.raises(DataError, match="is a file; expected the folder of a graph") as caught:
+        load_graph(file)
+    assert f"momok data build {file} --out FOLDER makes of a file of facts" in str(caught.value)
+    with pytest.raises(DataError, match=r"not a list; momok\.graph_from_frames\(facts\) makes"):
+        load_graph([("a", "r", "b")])  # type: ignore[arg-type]
 
 
 def test_an_unknown_split():

@@ -3,6 +3,7 @@
 from momok.graph.benchmark_format import read_benchmark_folder
 from momok.graph.catalog import CATALOG, CatalogEntry, load_graph
 from momok.graph.features import FeatureManifest, Features, load_features, save_features
+from momok.graph.frames import graph_from_frames
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph, Split, SplitName
 from momok.graph.momok_format import read_momok_folder, write_momok_folder
 from momok.graph.names import Vocabulary
@@ -25,6 +26,7 @@ __all__ = [
     "Triples",
     "Vocabulary",
     "carve_validation",
+    "graph_from_frames",
     "l2_normalise",
     "load_features",
     "load_graph",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -68,6 +69,11 @@ def load_graph(
     Raises:
         DataError: there is no such name or folder, a file is missing, or it is malformed.
     """
+    if not isinstance(source, str | Path):
+        raise DataError(
+            f"load_graph takes a name or a folder, not a {type(source).__name__}; "
+            f"momok.graph_from_frames(facts) makes a graph of a frame, an array or a list of facts"
+        )
     if split not in get_args(Split):
         raise DataError(f"split {split!r}: expected 'clean' or 'published'")
     graph, _ = open_folder(source, strict=strict, modalities=True)
@@ -126,7 +132,10 @@ def _check_folder(source: str | Path) -> Path:
     if folder.is_dir():
         return folder
     if folder.exists():
-        raise DataError(f"{folder}: is a file; expected the folder of a graph")
+        raise DataError(
+            f"{folder}: is a file; expected the folder of a graph, which "
+            f"momok data build {shlex.quote(str(folder))} --out FOLDER makes of a file of facts"
+        )
     names = [entry.name for entry in CATALOG]
     if isinstance(source, str) and folder.name == source:
         known = suggest_near_misses(source, names) or f"; the catalog has {', '.join(names)}"

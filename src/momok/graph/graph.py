@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
+import polars as pl
 
 from momok.errors import AmbiguousNameError, DataError, FeatureError, UnknownLabelError
 from momok.graph.fact_index import FactIndex
@@ -158,6 +159,31 @@ class MultimodalGraph:
     def facts(self, split: SplitName) -> Triples:
         """Give the facts ``[n, 3]`` of one split by its name."""
         return {"train": self.train, "valid": self.valid, "test": self.test}[split]
+
+    def to_frame(self, what: SplitName | Literal["entities"]) -> pl.DataFrame:
+        """Give the facts of a split, or what is known of the entities, as a frame of polars.
+
+        Facts are columns ``head``, ``relation`` and ``tail`` of labels, in the order of the split.
+        Entities are columns ``label``, ``name``, ``description``, ``type`` and the attributes, in
+        the order of the vocabulary; ``to_pandas()`` of the frame gives one of pandas.
+
+        Raises:
+            DataError: there is no such split.
+        """
+        if what == "entities":
+            columns = {
+                "label": self.entities.labels,
+                "name": self.entity_names,
+                "description": self.descriptions,
+                "type": self.entity_types,
+                **self.attributes,
+            }
+            return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+        if what not in SPLIT_NAMES:
+            raise DataError(f"{what!r}: expected 'train', 'valid', 'test' or 'entities'")
+        ends, kinds = pl.Series(self.entities.labels), pl.Series(self.relations.labels)
+        head, relation, tail = self.facts(what).T
+        return pl.DataFrame({"head": ends[head], "relation": kinds[relation], "tail": ends[tail]})
 
     def with_features(self, features: Mapping[str, Features]) -> MultimodalGraph:
         """Give the same graph with these features added; same modality names are replaced."""

@@ -122,5 +122,6 @@ class FindingLog:
             FormatError: reading is strict; the first place is named.
         """
         if count and self.strict:
-            raise FormatError(f"{self.folder}{os.sep}{next(iter(places))}")
+            folder = "" if self.folder == Path() else f"{self.folder}{os.sep}"
+            raise FormatError(f"{folder}{next(iter(places))}")
         self.report(kind, message, places, count)

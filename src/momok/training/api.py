@@ -12,7 +12,7 @@ from typing import Any, Literal
 from momok.config import resolve_config
 from momok.errors import DataError, RunError
 from momok.evaluation import Evaluation, Metrics, best_of_each_metric, evaluate
-from momok.graph import SPLIT_NAMES, MultimodalGraph, load_graph
+from momok.graph import SPLIT_NAMES, MultimodalGraph, graph_from_frames, load_graph
 from momok.progress import Reporter, open_reporter
 from momok.runtime import Runtime, build_generator, describe_environment, start_runtime
 from momok.settings import RunConfig
@@ -35,7 +35,7 @@ def _nothing(_run: RunFolder, _reporter: Reporter) -> None:
 
 
 def train(
-    graph: MultimodalGraph | str | Path,
+    graph: MultimodalGraph | str | Path | Any,
     config: RunConfig | None = None,
     *,
     run: str | Path | None = None,
@@ -46,7 +46,7 @@ def train(
     """Train MoMoK on a graph, choose a checkpoint on validation and test it once.
 
     Args:
-        graph: a graph, or what ``load_graph`` takes.
+        graph: a graph, what ``load_graph`` takes, or facts as ``graph_from_frames`` takes them.
         config: all settings; by default the preset ``default``.
         run: the run folder to make; by default ``runs/<graph>-<time>``.
         progress: a progress bar, nothing, or a reporter of your own.
@@ -64,8 +64,10 @@ def train(
     if config is None:
         config = resolve_config(overrides={f"training.{k}": v for k, v in settings.items()})
     check_parts(config)
-    if not isinstance(graph, MultimodalGraph):
+    if isinstance(graph, str | Path):
         graph = load_graph(graph, split=config.data.split)
+    elif not isinstance(graph, MultimodalGraph):
+        graph = graph_from_frames(graph)
     for split in SPLIT_NAMES:
         if not len(graph.facts(split)):
             raise DataError(

@@ -21,19 +21,21 @@ from momok.graph.build.steps import (
     start_draft,
 )
 from momok.graph.entities_file import PICTURE_LINKS, write_numbers
-from momok.graph.graph import SPLIT_NAMES
+from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.momok_format import (
     copy_pictures,
     is_momok_folder,
     write_table,
     write_tables,
 )
-from momok.graph.names import flatten
+from momok.graph.names import Vocabulary, flatten, make_readable
 from momok.graph.sources.raw import UNSPLIT, RawGraph
-from momok.graph.splits import RelationPair, find_redundant_relations
+from momok.graph.splits import RelationPair, find_redundant_relations, make_clean
 from momok.graph.text_files import Finding, FindingLog, is_ordinary_file
 from momok.progress import Progress, no_progress
 from momok.storage import write_folder
+
+_OWN_COLUMNS = ("label", "name", "description", "picture", "type")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +155,51 @@ def build_graph(
     )
 
 
+def build_in_memory(raw: RawGraph, options: BuildOptions) -> MultimodalGraph:
+    """Make the graph that ``load_graph`` would read from what ``build_graph`` writes, but features.
+
+    Numbers, which a graph in memory does not hold, are left out and counted. Splits of the source
+    that share facts are mended (``make_clean``).
+
+    Raises:
+        DataError: there are no or too few facts, or a label could not be written.
+    """
+    draft, _ = _make_draft(raw, options, None, no_progress)
+    entities, relations = Vocabulary(tuple(draft.entities)), Vocabulary(tuple(draft.relations))
+    files, _ = _find_pictures(raw, draft.entities, draft.log)
+    message = f"columns of numbers are left out: {', '.join(raw.numbers)}"
+    draft.log.report("numbers", message, (), len(raw.numbers))
+    triples = {split: draft.triples[split] for split in SPLIT_NAMES}
+    names, kinds = (
+        _column(entities.labels, raw.names),
+        _column(relations.labels, raw.relation_names),
+    )
+    graph = MultimodalGraph(
+        name=options.name or raw.name,
+        entities=entities,
+        relations=relations,
+        train=triples["train"],
+        valid=triples["valid"],
+        test=triples["test"],
+        entity_names=_fill_in(names, entities),
+        relation_names=_fill_in(kinds, relations),
+        descriptions=tuple(_column(entities.labels, raw.descriptions)),
+        entity_types=tuple(_column(entities.labels, raw.types)),
+        attributes={x: tuple(texts) for x, texts in _list_attributes(raw, draft.entities).items()},
+        pictures={entity: several[0] for entity, several in files.items()},
+        all_pictures={entity: tuple(several) for entity, several in files.items()},
+        split="clean" if UNSPLIT in raw.triples else "published",
+        split_notes=tuple(draft.split_notes),
+        findings=tuple(draft.log.findings),
+    )
+    return graph if UNSPLIT in raw.triples else make_clean(graph)
+
+
+def _fill_in(names: Iterable[str], vocabulary: Vocabulary) -> tuple[str, ...]:
+    pairs = zip(names, vocabulary.labels, strict=True)
+    return tuple(name or make_readable(label) for name, label in pairs)
+
+
 def _make_draft(
     raw: RawGraph, options: BuildOptions, reviews: RawGraph | None, progress: Progress
 ) -> tuple[Draft, list[RelationPair]]:
@@ -194,10 +241,23 @@ def _copy_pictures(
         The cell of the column ``picture`` by label, how many files there are, and how many are
         linked.
     """
+    files, urls = _find_pictures(raw, raw.entities, log)
+    if urls["url"]:
+        write_table(folder / PICTURE_LINKS, urls)
+    message = f"pictures are URLs: listed in {PICTURE_LINKS}, not fetched"
+    log.report("picture-url", message, (), len(urls["url"]))
+    cells, count, linked = copy_pictures(files, folder, link=link, progress=progress)
+    return {raw.entities[entity]: cell for entity, cell in cells.items()}, count, linked
+
+
+def _find_pictures(
+    raw: RawGraph, entities: Sequence[str], log: FindingLog
+) -> tuple[dict[int, list[Path]], dict[str, list[str]]]:
+    """Find the picture files by id and the columns of URLs, and report what is missing."""
     urls: dict[str, list[str]] = {"label": [], "url": []}
     missing: list[str] = []
     files: dict[int, list[Path]] = {}
-    for entity, label in enumerate(raw.entities if raw.pictures else ()):
+    for entity, label in enumerate(entities if raw.pictures else ()):
         for path in raw.pictures.get(label, ()):
             if "://" in path:
                 urls["label"].append(label)
@@ -207,12 +267,7 @@ def _copy_pictures(
             else:
                 missing.append(f"{label}: {path}")
     log.report("missing-picture", "picture files are missing", missing, len(missing))
-    if urls["url"]:
-        write_table(folder / PICTURE_LINKS, urls)
-    message = f"pictures are URLs: listed in {PICTURE_LINKS}, not fetched"
-    log.report("picture-url", message, (), len(urls["url"]))
-    cells, count, linked = copy_pictures(files, folder, link=link, progress=progress)
-    return {raw.entities[entity]: cell for entity, cell in cells.items()}, count, linked
+    return files, urls
 
 
 def _write(
@@ -226,13 +281,7 @@ def _write(
         "picture": _column(raw.entities, pictures),
         "type": _column(raw.entities, raw.types),
     }
-    for name, values in raw.attributes.items():
-        header = flatten(name).strip()
-        if header:
-            numbered = (f"{header}_{place}" for place in itertools.count(2))
-            while header in columns:  # a name of momok's own, or of a column like it
-                header = next(numbered)
-            columns[header] = _column(raw.entities, values)
+    columns |= _list_attributes(raw, raw.entities)
     names = _column(raw.relations, raw.relation_names)
     write_tables(folder, about, columns, {"label": raw.relations, "name": names}, raw.triples)
     known = set(raw.entities)
@@ -247,6 +296,19 @@ def _write(
         for file in sorted(raw.features.iterdir()):
             if file.suffix in (".json", ".safetensors") and is_ordinary_file(file):
                 shutil.copyfile(file, folder / "features" / file.name)
+
+
+def _list_attributes(raw: RawGraph, entities: Sequence[str]) -> dict[str, list[str]]:
+    """Give the columns of further texts, by names that none of momok's own columns has."""
+    columns: dict[str, list[str]] = {}
+    for name, values in raw.attributes.items():
+        header = flatten(name).strip()
+        if header:
+            numbered = (f"{header}_{place}" for place in itertools.count(2))
+            while header in (*_OWN_COLUMNS, *columns):
+                header = next(numbered)
+            columns[header] = _column(entities, values)
+    return columns
 
 
 def _column(labels: Iterable[str], values: Mapping[str, str]) -> list[str]:

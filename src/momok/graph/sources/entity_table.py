@@ -76,14 +76,26 @@ def add_entity_table(
         DataError: the file is missing or cannot be read, or a chosen column is not there.
         FormatError: it is malformed, no column can be the key, or no row names an entity.
     """
-    chosen = chosen or {}
     log = FindingLog(path.parent, strict)
-    frame = _read(path, raw, log, encoding)
+    return add_entity_rows(raw, _read(path, raw, log, encoding), path, log, chosen or {})
+
+
+def add_entity_rows(
+    raw: RawGraph, frame: pl.DataFrame, path: Path, log: FindingLog, chosen: Mapping[str, str]
+) -> RawGraph:
+    """Add what columns of texts without nulls, and the line of each row, say of the entities.
+
+    Args:
+        path: what findings and errors call the table; pictures are relative to its folder.
+
+    Raises:
+        MomokError: as ``add_entity_table``.
+    """
     for role, column in chosen.items():
         if column not in frame.columns:
             near = suggest_near_misses(column, frame.columns)
             raise DataError(f"{path}: {_OPTIONS[role]} {column!r}: there is no such column{near}")
-    key, matched = _find_key(frame, raw, path, chosen.get("key"))
+    key, matched = find_key(frame, raw, path, chosen.get("key"))
     of_all = f"{matched:,} of the {len(raw.entities):,} entities of the facts"
     taken = [f"entities by column {key!r}, which names {of_all}"]
     nameless = [name for name in frame.columns if name.startswith(_NAMELESS) and name != key]
@@ -168,6 +180,11 @@ def _read(path: Path, raw: RawGraph, log: FindingLog, encoding: str | None) -> p
         header, frame = first, frame.slice(1)
     if not len(frame):
         raise FormatError(f"{path}: has a header and no row")
+    return name_columns(frame, header)
+
+
+def name_columns(frame: pl.DataFrame, header: Sequence[str]) -> pl.DataFrame:
+    """Name columns ``0`` to ``width - 1`` beside that of lines by a header; see ``_read``."""
     names = [LINE]
     for position, name in enumerate(header, 1):
         numbered = (f"{name}_{number}" for number in itertools.count(2))
@@ -187,10 +204,14 @@ def _has_no_header(first: list[str], raw: RawGraph) -> bool:
     return not is_header and len(first) <= 3 and first[0] in set(raw.entities)
 
 
-def _find_key(
-    frame: pl.DataFrame, raw: RawGraph, path: Path, chosen: str | None
+def find_key(
+    frame: pl.DataFrame, raw: RawGraph, path: Path, chosen: str | None = None
 ) -> tuple[str, int]:
-    """Find the column that names entities of the facts, and how many of them it names."""
+    """Find the column that names entities of the facts, and how many of them it names.
+
+    Raises:
+        FormatError: there is none.
+    """
     known = pl.Series(raw.entities).implode()
     columns = [name for name in frame.columns if name != LINE]
     if chosen is not None:

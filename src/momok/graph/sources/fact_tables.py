@@ -59,7 +59,19 @@ def read_table(path: Path, options: TableOptions | None = None) -> RawGraph:
     picked = {role: pl.col(str(c)) for role, c in zip(roles, columns.places, strict=True)}
     if options.relation:
         picked["relation"] = pl.lit(options.relation)
-    facts = _clean(frame.select(LINE, **picked), path, log)
+    return number_facts(frame.select(LINE, **picked), path, log, notes)
+
+
+def number_facts(facts: pl.DataFrame, path: Path, log: FindingLog, notes: list[str]) -> RawGraph:
+    """Make a source of columns of labels: the line, and head, relation and tail, which may be null.
+
+    Args:
+        path: what findings and errors call the table.
+
+    Raises:
+        FormatError: there is no fact; or reading is strict and a label is blank.
+    """
+    facts = _clean(facts, path, log)
     entities, ends = number_labels(pl.concat([facts["head"], facts["tail"]]))
     relations, kinds = number_labels(facts["relation"])
     triples = np.stack([ends[: len(facts)], kinds, ends[len(facts) :]], axis=1)
