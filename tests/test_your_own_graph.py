@@ -56,10 +56,12 @@ def squeeze(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 
-@pytest.mark.parametrize("title", ["From raw files", "From PyKEEN"])
+@pytest.mark.parametrize("title", ["From raw files", "From a DataFrame", "From PyKEEN"])
 def test_a_section_can_be_followed(title: str, tmp_path: Path, monkeypatch, capsys) -> None:
     if "PyKEEN" in title:
         pytest.importorskip("pykeen")
+    if "DataFrame" in title:
+        pytest.importorskip("pandas")
     monkeypatch.chdir(tmp_path)
     follow(SECTIONS[title], capsys)
     assert list(tmp_path.iterdir())

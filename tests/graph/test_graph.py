@@ -113,6 +113,9 @@ def test_a_graph_shows_itself_on_one_line(small):
         "<MultimodalGraph 'small': 7 entities, 3 relations, 10 train, 1 valid, 2 test facts "
         "(published split), no features>"
     )
+    shown = small._repr_html_()
+    assert f"Graph {small.name}, {small.split} split" in shown
+    assert all(f"with features {modality} " in shown for modality in small.features)
     assert repr(small.relations) == "<Vocabulary of 3: 'borders', 'capital', 'part_of'>"
     assert repr(small.entities).endswith("'Germany', ...>")
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import polars as pl
 from pydantic import InstanceOf, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
 from momok.arrays import Floats, Ints
 from momok.config import describe_problem
 from momok.errors import RunError
-from momok.evaluation.metrics import Metrics
+from momok.evaluation.metrics import HITS_AT, Metrics
 from momok.evaluation.scoring import ANSWER
+from momok.html import render_table
 
 Split = Literal["valid", "test"]
 Protocol = Literal["clean", "published"]
@@ -110,6 +112,59 @@ class Evaluation:
         """The decision heads in the model's order, then "answer"."""
         return tuple(self.overall)
 
+    def __repr__(self) -> str:
+        metrics = self.overall[ANSWER]
+        hits = ", ".join(f"Hits@{k} {_format(metrics.hits[k])}" for k in (1, 3, 10))
+        return (
+            f"<Evaluation of {self.split} ({self.protocol} protocol): {self.num_facts:,} facts, "
+            f"MRR {_format(metrics.mrr)}, {hits}>"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (head, m.mrr, *(m.hits[k] for k in HITS_AT), m.mean_rank)
+            for head, m in self.overall.items()
+        ]
+        return render_table(
+            f"{self.split}: {self.num_facts:,} facts, {self.protocol} protocol",
+            rows,
+            header=("head", "MRR", *(f"Hits@{k}" for k in HITS_AT), "mean rank"),
+            note=f"{self.num_queries:,} queries, filtered, realistic ranks",
+        )
+
+    def to_frame(self) -> pl.DataFrame:
+        """Give all groupings as a tidy frame of polars: a row per group, value, side and head.
+
+        Columns: ``group`` (all, ties, relation, cardinality, presence, seen), ``value`` (as the
+        label of a relation; ``image: query_present`` of a modality), ``side`` (both, tail, head),
+        ``head`` (a decision head, or answer), ``queries``, ``mrr``, ``mean_rank`` and ``hits@1``,
+        ``hits@3``, ``hits@10``, ``hits@100``, which are null where a group has no query.
+        """
+        rows = [
+            (group, value, side, head, m.count, m.mrr, m.mean_rank, *(m.hits[k] for k in HITS_AT))
+            for group, side, by_value in self._list_groupings()
+            for value, by_head in by_value.items()
+            for head, m in by_head.items()
+        ]
+        texts = dict.fromkeys(("group", "value", "side", "head"), pl.String)
+        shares = dict.fromkeys(("mrr", "mean_rank", *(f"hits@{k}" for k in HITS_AT)), pl.Float64)
+        schema = pl.Schema({**texts, "queries": pl.Int64, **shares})
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def _list_groupings(self) -> Iterator[tuple[str, str, ByGroup]]:
+        """Every grouping with its side, the headline first."""
+        yield "all", "both", {"all": self.overall}
+        for side, by_head in self.by_side.items():
+            yield "all", side, {"all": by_head}
+        yield "ties", "both", self.by_tie_rule
+        yield "relation", "both", self.by_relation
+        yield from (("relation", *pair) for pair in self.by_relation_and_side.items())
+        yield "cardinality", "both", self.by_cardinality
+        yield from (("cardinality", *pair) for pair in self.by_cardinality_and_side.items())
+        for modality, groups in self.by_presence.items():
+            yield "presence", "both", {f"{modality}: {value}": m for value, m in groups.items()}
+        yield "seen", "both", self.by_seen
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types under stable keys; a value that does not exist is null."""
         plain: dict[str, Any] = to_jsonable_python(replace(self, query_ranks=None))
@@ -126,3 +181,7 @@ class Evaluation:
                 "not an evaluation of this version of momok, incomplete or damaged "
                 f"({describe_problem(error.errors()[0])}): evaluate the run again"
             ) from error
+
+
+def _format(share: float | None) -> str:
+    return "–" if share is None else f"{share:.4f}"

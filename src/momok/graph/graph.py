@@ -26,6 +26,7 @@ from momok.graph.names import (
 )
 from momok.graph.text_files import Finding
 from momok.graph.triples import Triples
+from momok.html import render_table
 
 Split: TypeAlias = Literal["published", "clean"]
 """Which split of the facts: as its authors publish it, or mended (see ``momok.graph.splits``)."""
@@ -145,6 +146,20 @@ class MultimodalGraph:
             f"{self.num_relations:,} relations, {facts} facts ({self.split} split), "
             f"{', '.join(self.features) or 'no features'}>"
         )
+
+    def _repr_html_(self) -> str:
+        facts = [(f"{split} facts", len(self.facts(split))) for split in SPLIT_NAMES]
+        counts = [("entities", self.num_entities), ("relations", self.num_relations), *facts]
+        described = sum(map(bool, self.descriptions))
+        counts += [("entities with descriptions", described), ("with pictures", len(self.pictures))]
+        counts += [
+            (
+                f"with features {modality} [{features.matrix.shape[1]:,}]",
+                int(features.present.sum()),
+            )
+            for modality, features in self.features.items()
+        ]
+        return render_table(f"Graph {self.name}, {self.split} split", counts)
 
     @property
     def num_entities(self) -> int:

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from momok.evaluation.pooling import MEAN, Pooling
 from momok.graph import SplitName
+from momok.html import render_table
 from momok.model import JOINT
 from momok.prediction.questions import Side, Thing
 
@@ -264,6 +265,36 @@ class Explanation(ExplainedFact):
     head_fact_count: int
     tail_fact_count: int
     source: SourceState
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {self}: {self._summarise()}>"
+
+    def _repr_html_(self) -> str:
+        tables = [
+            render_table(
+                str(self),
+                [(part.name, part.probability, part.share) for part in self.heads],
+                header=("head", "probability", "share"),
+                note=self._summarise(),
+            ),
+            render_table(
+                "Shares of the answer",
+                [(part.name, part.share) for part in self.modalities],
+                header=("modality", "share"),
+            ),
+        ]
+        support = [("rule", rule.reason) for rule in self.rules or ()]
+        facts = dict.fromkeys(map(str, (*self.head_facts, *self.tail_facts)))
+        support += [("fact", fact) for fact in facts]
+        if support:
+            tables.append(render_table("What speaks for it", support))
+        return "\n".join(tables)
+
+    def _summarise(self) -> str:
+        place = f"rank {self.rank:,} of {self.candidates:,} {self.asked}s"
+        calibrated = "" if self.calibrated is None else f", calibrated {self.calibrated:.4f}"
+        known = f"known in {self.known}" if self.known else "new"
+        return f"{self.probability:.4f}{calibrated}, {place}, {known}"
 
     def to_json(self) -> dict[str, Any]:
         """The plain form: the attributes by name, pictures as paths."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ import torch
 from momok.arrays import Ints
 from momok.errors import ConfigError
 from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH
+from momok.html import render_table
 from momok.prediction.answering import find_answers
 from momok.prediction.explain import Explainer
 from momok.prediction.explanation import Explanation
@@ -27,6 +28,7 @@ from momok.prediction.questions import (
     check_count,
     check_side,
     describe_question,
+    list_triples,
     resolve_facts,
     resolve_question,
 )
@@ -84,6 +86,22 @@ class Predictor:
         self.parts = self.scorer.parts
         self.calibration = self.scorer.calibration
 
+    def __repr__(self) -> str:
+        said = "; ".join(f"{name} {value}" for name, value in self._summarise().items())
+        return f"<Predictor of {str(self.run.path)!r}: {said}>"
+
+    def _repr_html_(self) -> str:
+        return render_table(f"Predictor of {self.run.path}", self._summarise().items())
+
+    def _summarise(self) -> dict[str, str]:
+        sizes = f"{self.graph.num_entities:,} entities, {self.graph.num_relations:,} relations"
+        return {
+            "graph": f"{self.graph.name} ({sizes})",
+            "heads": ", ".join(self.heads),
+            "modalities": ", ".join(self.modalities),
+            "calibrated": "no" if self.calibration is None else "yes",
+        }
+
     def predict(
         self,
         *,
@@ -117,7 +135,7 @@ class Predictor:
 
     def predict_many(
         self,
-        queries: Sequence[Triple],
+        queries: Sequence[Triple] | Any,
         k: int = 10,
         *,
         known: Known = "mark",
@@ -127,13 +145,15 @@ class Predictor:
         """Answer many questions at once.
 
         Args:
-            queries: each (head, relation, None) or (None, relation, tail).
+            queries: each (head, relation, None) or (None, relation, tail); or a frame with these
+                columns, of labels or names, where what is asked is missing.
             k, known, plausible: as for ``predict``.
             progress: is told of the questions.
 
         Raises:
             MomokError: as ``predict``; nothing is computed when one question is wrong.
         """
+        queries = list_triples(queries)
         check_count("k", k, 1)
         if known not in get_args(Known):
             raise ConfigError(f"known = {known!r}: expected 'mark' or 'hide'")
@@ -154,12 +174,13 @@ class Predictor:
         return [results[place] for place in range(len(queries))]
 
     def score_facts(
-        self, facts: Sequence[tuple[Name, Name, Name]] | Ints, *, asked: Side = "tail"
+        self, facts: Sequence[tuple[Name, Name, Name]] | Ints | Any, *, asked: Side = "tail"
     ) -> FactScores:
         """Say how likely the model finds given facts, known or not.
 
         Args:
-            facts: (head, relation, tail) by label, name or id; or ids [n, 3].
+            facts: (head, relation, tail) by label, name or id; or ids [n, 3]; or a frame with these
+                columns, of labels or names.
             asked: the side taken as the answer. The model was trained for both questions, and
                 they give two numbers: ``tail`` is what ``predict(head=...)`` says of the tail.
 
@@ -167,7 +188,7 @@ class Predictor:
             MomokError: as ``predict``.
         """
         check_side("asked", asked)
-        ids = resolve_facts(self.graph, facts)
+        ids = resolve_facts(self.graph, list_triples(facts))
         entities, relations, answers = ids.T if asked == "tail" else ids[:, ::-1].T
         if asked == "head":
             relations = relations + self.graph.num_relations

@@ -14,6 +14,7 @@ import numpy as np
 from momok.arrays import Ints
 from momok.errors import ConfigError, UnknownLabelError
 from momok.graph import MultimodalGraph
+from momok.graph.sources.frames import is_frame, list_rows
 
 Side = Literal["head", "tail"]
 Name: TypeAlias = str | int
@@ -73,6 +74,11 @@ def check_count(name: str, count: int, least: int) -> None:
     """Check how many of something are asked for; ConfigError where they are too few."""
     if count < least:
         raise ConfigError(f"{name} = {count}: expected at least {least}")
+
+
+def list_triples(given: Any) -> Any:
+    """The rows of a frame of facts or questions as triples of labels; anything else as it is."""
+    return list_rows(given, "the frame") if is_frame(given) else given
 
 
 def resolve_question(graph: MultimodalGraph, query: Triple) -> tuple[int, int]:

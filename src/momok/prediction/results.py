@@ -10,11 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from momok.arrays import Floats, Ints
 from momok.graph import SPLIT_NAMES, MultimodalGraph, SplitName
 from momok.graph.fact_index import UNKNOWN
+from momok.html import render_table
 from momok.prediction.questions import Question
 
 
@@ -106,6 +108,7 @@ class Predictions(list[Prediction]):
     ) -> None:
         count = int((answers.ids[row] >= 0).sum())
         super().__init__(_build_prediction(graph, answers, row, place) for place in range(count))
+        self._heads = tuple(answers.heads)
         self.question, self.query_present = question, query_present
         self.experts: dict[str, list[float]] = {
             name: gate[row].tolist() for name, gate in answers.gates.items()
@@ -114,6 +117,33 @@ class Predictions(list[Prediction]):
     def __repr__(self) -> str:
         best = ", ".join(f"{p.name} {p.score:.3f}" for p in self[:3])
         return f"<Predictions {self.question}: {best}{', ...' if len(self) > 3 else ''}>"
+
+    def _repr_html_(self) -> str:
+        rows = [(p.rank, p.title, p.score, p.probability, p.known or "") for p in self]
+        header = ("rank", self.question.asked, "score", "probability", "known")
+        return render_table(str(self.question), rows, header=header)
+
+    def to_frame(self) -> pl.DataFrame:
+        """Give the answers as a frame of polars, a row each, with the columns of the CSV.
+
+        Columns: ``rank``, ``label``, ``name``, ``score``, ``known``, ``head_*`` (the probability
+        that every head gives), ``share_*`` (the part of every modality) and ``probability``, which
+        is null in a run that is not calibrated.
+        """
+        heads = {f"head_{head}": [p.heads[head] for p in self] for head in self._heads}
+        shares = {f"share_{x}": [p.shares[x] for p in self] for x in self.query_present}
+        texts = dict.fromkeys(("label", "name", "known"), pl.String)
+        columns: dict[str, list[Any]] = {
+            **{
+                x: [getattr(p, x) for p in self]
+                for x in ("rank", "label", "name", "score", "known")
+            },
+            **heads,
+            **shares,
+            "probability": [p.probability for p in self],
+        }
+        numbers = dict.fromkeys(columns, pl.Float64) | {"rank": pl.Int64}
+        return pl.DataFrame(columns, schema=pl.Schema({**numbers, **texts}))
 
     def to_json(self) -> dict[str, Any]:
         """The plain form."""

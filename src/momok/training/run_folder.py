@@ -30,11 +30,13 @@ from safetensors.numpy import save as save_arrays
 
 from momok.config import validate_config
 from momok.errors import ConfigError, RunError
-from momok.evaluation import Evaluation
+from momok.evaluation import ANSWER, Evaluation
 from momok.graph import MultimodalGraph, load_graph
+from momok.html import render_table
 from momok.settings import RunConfig
 from momok.storage import append_line, lock_file, settle_file, truncate_file, write_file
 from momok.training.new_run import FORMAT, VERSION, digest, is_begun, write_json, write_new_run
+from momok.training.old_runs import translate_old
 
 
 class RunFolder:
@@ -121,13 +123,31 @@ class RunFolder:
                 "with --run"
             )
 
+    def __repr__(self) -> str:
+        said = ", ".join(f"{name} {value}" for name, value in self._summarise().items())
+        return f"<RunFolder {str(self.path)!r}: {said}>"
+
+    def _repr_html_(self) -> str:
+        return render_table(f"Run {self.path}", self._summarise().items())
+
+    def _summarise(self) -> dict[str, str]:
+        try:
+            protocol = self.config.evaluation.protocol
+            about = {"state": self.state, "graph": self.data["name"], "preset": self.config.preset}
+            if self.result_path("test", protocol).is_file():
+                mrr = self.load_evaluation("test", protocol).overall[ANSWER].mrr
+                about["test MRR"] = "–" if mrr is None else f"{mrr:.4f}"
+        except RunError as error:  # damaged or removed since
+            return {"unreadable": str(error)}
+        return about
+
     # -- what was decided at the start -----------------------------------------------------
 
     @property
     def config(self) -> RunConfig:
         """The settings of the run."""
         try:
-            return validate_config(_translate_old(self._read_json("config.json")))
+            return validate_config(translate_old(self._read_json("config.json")))
         except ConfigError as error:
             raise RunError(f"{self.path / 'config.json'}: {error}") from error
 
@@ -314,21 +334,6 @@ class RunFolder:
                 f"{self.path / name}: {what} since the run began; restore it from a copy or train "
                 "again"
             )
-
-
-def _translate_old(config: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a run of momok 0.1 as this version names them."""
-    model = config.get("model", {})
-    if "joint" in model:
-        model["heads"] = "all" if model.pop("joint") else "modalities"
-    if config.get("preset") == "default" and "members" not in model:
-        config["preset"] = "experts"
-    elif config.get("preset") == "pool":
-        config["preset"] = "default"
-    features = [config.get("features", {}), *config.get("modality", {}).values()]
-    if any(section.get("missing") in ("masked", "learned") for section in features):
-        raise ConfigError("features.missing = masked or learned is read by momok 0.1.0 alone")
-    return config
 
 
 def _clear(folder: Path) -> None:

@@ -44,7 +44,9 @@ class _Cells:
 
 def is_frame(given: object) -> bool:
     """Tell a frame of pandas, polars or Arrow from everything else, without importing pandas."""
-    return hasattr(given, "columns") and (_is_pandas(given) or hasattr(given, "__arrow_c_stream__"))
+    return _is_pandas(given) or (
+        hasattr(given, "__arrow_c_stream__") and hasattr(given, "columns")  # a series has none
+    )
 
 
 def read_fact_frame(given: object, what: str) -> RawGraph:

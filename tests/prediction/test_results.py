@@ -1,0 +1,59 @@
+"""Answers as frames, questions from frames, and how what answers them shows itself."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from momok.errors import DataError
+from momok.prediction import Predictor
+
+
+def test_answers_as_a_frame(predictor: Predictor) -> None:
+    answers = predictor.predict(head="France", relation="borders", k=4)
+    frame = answers.to_frame()
+    heads = [f"head_{head}" for head in predictor.heads]
+    shares = [f"share_{part}" for part in predictor.parts]
+    first = ["rank", "label", "name", "score", "known"]
+    assert frame.columns == [*first, *heads, *shares, "probability"]
+    assert frame.select(first).rows() == [
+        (p.rank, p.label, p.name, p.score, p.known) for p in answers
+    ]
+    assert frame["head_image"].to_list() == [p.heads["image"] for p in answers]
+    assert frame["share_text"].to_list() == [p.shares["text"] for p in answers]
+    none = predictor.predict(head="France", relation="borders", k=1)
+    none.clear()
+    assert none.to_frame().schema == frame.schema
+
+
+def test_questions_and_facts_from_a_frame(predictor: Predictor) -> None:
+    triples = [("France", "borders", None), (None, "borders", "Spain")]
+    columns = dict(zip(("head", "relation", "tail"), zip(*triples, strict=True), strict=True))
+    expected = [answers.to_json() for answers in predictor.predict_many(triples, 3)]
+    for frame in (pl.DataFrame(columns), pytest.importorskip("pandas").DataFrame(columns)):
+        assert [answers.to_json() for answers in predictor.predict_many(frame, 3)] == expected
+        assert predictor.predict_many(frame[:0], 3) == []
+    facts = predictor.graph.to_frame("test")[:5]
+    ids = predictor.score_facts(predictor.graph.test[:5])
+    assert predictor.score_facts(facts).answer.tolist() == ids.answer.tolist()
+    with pytest.raises(DataError, match="the frame: has 2 columns; expected three"):
+        predictor.score_facts(facts.drop("tail"))
+
+
+def test_how_they_show_themselves(predictor: Predictor) -> None:
+    assert repr(predictor) == (
+        f"<Predictor of {str(predictor.run.path)!r}: graph world (2,172 entities, 21 relations); "
+        f"heads structure, image, text, joint; modalities structure, image, text; calibrated no>"
+    )
+    assert "2,172 entities" in predictor._repr_html_()
+    answers = predictor.predict(head="France", relation="borders", k=2)
+    shown = answers._repr_html_()
+    assert "France — borders → ?" in shown
+    assert all(f">{answer.title}<" in shown for answer in answers)
+    explanation = predictor.explain("France", "borders", "Spain")
+    known = f"{explanation.rank:,} of 2,164 tails, known in {explanation.known}>"
+    assert repr(explanation).startswith("<Explanation of France — borders → Spain: 0.")
+    assert repr(explanation).endswith(f", rank {known}")
+    shown = explanation._repr_html_()
+    assert all(f">{part.name}<" in shown for part in (*explanation.heads, *explanation.modalities))
+    assert str(explanation.head_facts[0]) in shown
