@@ -17,6 +17,8 @@ from momok.training import RunFolder
 from tests.training.small_training import (
     Interrupter,
     KilledError,
+    build_graph,
+    configure,
     expect_line,
     read_outcome,
     train_small,
@@ -71,12 +73,10 @@ def test_finished_is_the_last_thing_that_is_written(tmp_path: Path) -> None:
             raise KilledError
 
     path = tmp_path / "run"
-    config = {"training__epochs": 1}
-    first = train_small(tmp_path / "first", **config)
     with pytest.raises(KilledError):
         momok.train(
-            momok.load_graph("world"),
-            first.config,
+            build_graph(),
+            configure(training__epochs=1),
             run=path,
             progress=False,
             finish=finish,
@@ -108,8 +108,8 @@ def test_signals_after_training_say_how_to_go_on(tmp_path: Path, number: signal.
     reporter, before = Interrupter(), signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt):
         momok.train(
-            momok.load_graph("world"),
-            train_small(tmp_path / "first", training__epochs=1).config,
+            build_graph(),
+            configure(training__epochs=1),
             run=tmp_path / "run",
             progress=reporter,
             finish=finish,

@@ -29,7 +29,7 @@ from tests.training.small_training import (
     write_graph,
 )
 
-LONG = {"training.epochs": 30, "training.batch_size": 32}
+EPOCHS = 16  # of the runs that other processes begin: a second or two after the first few
 # Runs momok with a SIGKILL at the n-th checkpoint, half of it on the disk.
 KILL_IN_WRITE = """
 import os, signal, sys
@@ -60,7 +60,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, graph_folder: Path) 
     """What the long run comes to when nothing happens to it."""
     path = tmp_path_factory.mktemp("runs") / "whole"
     graph = momok.load_graph(graph_folder)
-    return read_outcome(train_small(path, graph, training__epochs=30, training__batch_size=32))
+    return read_outcome(train_small(path, graph, training__epochs=EPOCHS))
 
 
 def start(*command: str | Path, python: tuple[str, ...] = ("-m", "momok")) -> subprocess.Popen[str]:
@@ -75,7 +75,7 @@ def start(*command: str | Path, python: tuple[str, ...] = ("-m", "momok")) -> su
 
 
 def start_training(graph: Path, run: Path, **more: tuple[str, ...]) -> subprocess.Popen[str]:
-    pairs = [f"{key}={value}" for key, value in {**SETTINGS, **LONG}.items()]
+    pairs = [f"{key}={value}" for key, value in {**SETTINGS, "training.epochs": EPOCHS}.items()]
     settings = [part for pair in pairs for part in ("--set", pair)]
     return start("train", graph, "--run", run, *settings, **more)
 
@@ -106,7 +106,7 @@ def test_a_run_killed_again_and_again(tmp_path, graph_folder, uninterrupted) -> 
     time.sleep(chance.random() * 0.02)  # before the first checkpoint, most likely
     kill(process)
     process = start("resume", run)
-    lines = chance.randint(5, 30)
+    lines = chance.randint(3, 12)
     wait(process, lambda: count_lines(log) >= lines)
     time.sleep(chance.random() * 0.1)  # anywhere in an epoch or a validation
     kill(process)
