@@ -107,7 +107,7 @@ def _rank_facts(
             {head: torch.cat([vectors[head] for vectors in encoded]) for head in model.heads},
             answers=answers,
             answer_rows=query_of_answer,
-            known=graph.fact_index.lookup(*np.divmod(keys, N)[::-1]),
+            known=graph.true_facts.lookup(*np.divmod(keys, N)[::-1]),
             terms=None if pool is None else pool.find_terms(*np.divmod(keys, N)[::-1]),
         )
         del encoded
@@ -127,7 +127,7 @@ def _rank_facts(
             {head: vectors[head] for head in model.heads},
             answers=answers[order[mine]],
             answer_rows=rows[mine] - first,
-            known=graph.fact_index.lookup(*np.divmod(batch, N)[::-1]),
+            known=graph.true_facts.lookup(*np.divmod(batch, N)[::-1]),
             terms=None if pool is None else pool.find_terms(*np.divmod(batch, N)[::-1]),
         )
 

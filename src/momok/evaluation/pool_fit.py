@@ -214,7 +214,7 @@ class _Keeper:
         usual = stacked.mean(dim=0).cpu()
         usual[evidence] += _EVIDENCE * evidence_features.sum(dim=0)
         usual = torch.maximum(usual, stacked.amax(dim=0).cpu())
-        known = self.graph.fact_index.lookup(entities, relations)
+        known = self.graph.true_facts.lookup(entities, relations)
         usual[torch.from_numpy(known[0]), torch.from_numpy(known[1])] = -torch.inf
         rows, count = torch.arange(len(entities))[:, None], usual.shape[1]
         usual[rows[:, 0], torch.from_numpy(answers)] = -torch.inf

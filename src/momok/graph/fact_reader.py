@@ -136,6 +136,14 @@ def index_splits(
     return {split: facts.triples for split, facts in indexed.items()}
 
 
+def index_facts(
+    file: FactFile, entities: Vocabulary, relations: Vocabulary, log: FindingLog
+) -> Triples:
+    """Turn labels to ids ``[n, 3]`` and drop what is unknown or repeated; ``log`` is told."""
+    [ids] = _find_ids([file], entities, relations)
+    return _drop_duplicates(_drop_unknown(file, ids, entities, relations, log), log).triples
+
+
 def _find_ids(
     files: Sequence[FactFile], entities: Vocabulary, relations: Vocabulary
 ) -> list[Triples]:

@@ -56,6 +56,8 @@ class MultimodalGraph:
         train: facts to learn from ``[n, 3]``: head, relation, tail ids; each once.
         valid: facts to choose a model with; each once.
         test: facts to judge it with; each once.
+        withheld: further facts that are true: nothing learns from them or asks for them, and
+            rankings leave them out of the candidates as they do other true answers.
         features: per modality, one vector for some or all entities.
         entity_names: display names.
         relation_names: display names.
@@ -81,6 +83,7 @@ class MultimodalGraph:
     train: Triples
     valid: Triples
     test: Triples
+    withheld: Triples = field(default_factory=lambda: np.empty((0, 3), dtype=np.int64))
     features: Mapping[str, Features] = field(default_factory=dict)
     entity_names: tuple[str, ...] = ()
     relation_names: tuple[str, ...] = ()
@@ -116,6 +119,7 @@ class MultimodalGraph:
             raise DataError(f"graph {self.name!r}: pictures are not the first of all_pictures")
         for split in SPLIT_NAMES:
             self._check_triples(split, self.facts(split))
+        self._check_triples("withheld", self.withheld)
         for modality, features in self.features.items():
             if len(features.matrix) != self.num_entities:
                 raise FeatureError(
@@ -222,6 +226,8 @@ class MultimodalGraph:
                 yield label.encode("utf-8", "surrogatepass")
         for split in SPLIT_NAMES:
             yield np.ascontiguousarray(self.facts(split), dtype="<i8").tobytes()
+        if len(self.withheld):
+            yield np.ascontiguousarray(self.withheld, dtype="<i8").tobytes()
         for modality in sorted(self.features):
             features = self.features[modality]
             yield modality.encode()
@@ -234,6 +240,14 @@ class MultimodalGraph:
     def fact_index(self) -> FactIndex:
         """The facts of all splits, in the order of ``SPLIT_NAMES``, to look up."""
         parts = [self.facts(split) for split in SPLIT_NAMES]
+        return FactIndex(parts, self.num_entities, self.num_relations)
+
+    @cached_property
+    def true_facts(self) -> FactIndex:
+        """What rankings leave out of the candidates: the facts of all splits and those withheld."""
+        if not len(self.withheld):
+            return self.fact_index
+        parts = [*(self.facts(split) for split in SPLIT_NAMES), self.withheld]
         return FactIndex(parts, self.num_entities, self.num_relations)
 
     @cached_property

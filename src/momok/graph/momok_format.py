@@ -6,6 +6,7 @@ It holds::
     entities.tsv                    header: label, name, description, picture, type, any others
     relations.tsv                   optional; header: label, name
     train.tsv valid.tsv test.tsv    head, relation and tail label, no header
+    withheld.tsv                    optional; true facts that are no candidates in rankings
     features/                       see momok.graph.features
     pictures/                       the files that entities.tsv names, "|" between several
     numbers.tsv                     optional, see momok.graph.entities_file
@@ -28,7 +29,7 @@ import polars as pl
 
 from momok.errors import DataError, FormatError
 from momok.graph.entities_file import PICTURE_SEPARATOR, Table, read_pictures, read_table
-from momok.graph.fact_reader import index_splits, list_relations, read_facts, split_momok_lines
+from momok.graph.fact_reader import index_facts, index_splits, list_relations, read_facts, split_momok_lines
 from momok.graph.features import load_all_features, save_features
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.names import Vocabulary, make_readable
@@ -78,6 +79,12 @@ def read_momok_folder(
     )
     relations = Vocabulary(relation_table.labels)
     triples = index_splits(files, entities, relations, log)
+    kept = path / "withheld.tsv"
+    withheld = (
+        {"withheld": index_facts(read_facts(kept, split_momok_lines, log), entities, relations, log)}
+        if kept.is_file()
+        else {}
+    )
     pictures = read_pictures(path, table, log) if modalities else {}
     features = load_all_features(path / "features", entities, log) if modalities else {}
     if "split" in about:
@@ -92,6 +99,7 @@ def read_momok_folder(
         train=triples["train"],
         valid=triples["valid"],
         test=triples["test"],
+        **withheld,
         features=features,
         entity_names=_fill_names(table),
         relation_names=_fill_names(relation_table),
@@ -181,6 +189,8 @@ def write_momok_folder(
         }
         relations = {"label": graph.relations.labels, "name": graph.relation_names}
         facts: dict[str, Triples] = {split: graph.facts(split) for split in SPLIT_NAMES}
+        if len(graph.withheld):
+            facts["withheld"] = graph.withheld
         write_tables(draft, about, entities, relations, facts)
         for features in graph.features.values() if with_features else ():
             save_features(draft / "features", features, graph.entities)

@@ -41,6 +41,7 @@ def train(
     run: str | Path | None = None,
     progress: bool | Reporter = True,
     finish: Finish = _nothing,
+    test: bool = True,
     **settings: Any,
 ) -> RunFolder:
     """Train MoMoK on a graph, choose a checkpoint on validation and test it once.
@@ -51,6 +52,7 @@ def train(
         run: the run folder to make; by default ``runs/<graph>-<time>``.
         progress: a progress bar, nothing, or a reporter of your own.
         finish: what is still to be done before the run is called finished, as calibrating it.
+        test: rank the test facts in the end; ``evaluate_run`` does it later.
         settings: training settings by name, as ``epochs=20``; with ``config`` they may not be
             given.
 
@@ -85,15 +87,19 @@ def train(
         trainer = Trainer(folder, replace(graph, features={}), model, runtime, reporter)
         del model, graph  # the tables hold the features, and the trainer lets go of the tables
         with folder.lock():
-            return _fit(trainer, finish)
+            return _fit(trainer, finish, test)
 
 
 def resume(
-    run: str | Path, *, progress: bool | Reporter = True, finish: Finish = _nothing
+    run: str | Path,
+    *,
+    progress: bool | Reporter = True,
+    finish: Finish = _nothing,
+    test: bool = True,
 ) -> RunFolder:
     """Go on with an interrupted or killed run from its last checkpoint, bit for bit on CPU.
 
-    ``progress`` and ``finish`` are as for ``train``.
+    ``progress``, ``finish`` and ``test`` are as for ``train``.
 
     Raises:
         RunError: the run is finished or under way, or its graph has changed.
@@ -105,7 +111,7 @@ def resume(
     with folder.lock(), open_reporter(progress) as reporter:
         for part in (folder.path, *folder.path.iterdir()):
             remove_drafts(part)
-        return _fit(_restore(folder, reporter), finish)
+        return _fit(_restore(folder, reporter), finish, test)
 
 
 def evaluate_run(
@@ -185,7 +191,7 @@ def _compare_environments(before: Mapping[str, Any], now: Mapping[str, Any]) -> 
     )
 
 
-def _fit(trainer: Trainer, finish: Finish) -> RunFolder:
+def _fit(trainer: Trainer, finish: Finish, test: bool) -> RunFolder:
     folder, reporter = trainer.run, trainer.reporter
     try:
         with interrupt_on_sigterm():
@@ -193,7 +199,8 @@ def _fit(trainer: Trainer, finish: Finish) -> RunFolder:
             trainer.release()
             fit_run(folder, trainer.runtime.device, reporter)
             evaluate_run(folder, "valid", progress=reporter)
-            evaluate_run(folder, "test", progress=reporter)
+            if test:
+                evaluate_run(folder, "test", progress=reporter)
             finish(folder, reporter)
             folder.set_state("finished")
     except KeyboardInterrupt:

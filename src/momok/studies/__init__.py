@@ -1,0 +1,6 @@
+"""Studies: many runs as one command, and the tables and tests over them."""
+
+from momok.studies.plan import BUILT_IN, Plan, Scenario, Variant, load_plan
+from momok.studies.study import Study, study
+
+__all__ = ["BUILT_IN", "Plan", "Scenario", "Study", "Variant", "load_plan", "study"]

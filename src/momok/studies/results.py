@@ -1,0 +1,182 @@
+"""The tables of a study: every run, means over seeds, differences, groups of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from momok.arrays import Floats
+from momok.evaluation import ANSWER, Evaluation, load_ranks
+from momok.studies.statistics import correct_holm, hierarchical_bootstrap
+from momok.training import RunFolder
+
+if TYPE_CHECKING:
+    from momok.studies.study import Study
+
+METRICS = ("valid_mrr", "mrr", "hits@1", "hits@3", "hits@10", "mean_rank")
+_PLACE = ("variant", "scenario", "level")
+_SCHEMA = {
+    **{"variant": pl.String, "scenario": pl.String, "level": pl.Float64, "seed": pl.Int64},
+    **{"run": pl.String, "epochs": pl.Int64, "minutes": pl.Float64},
+    **dict.fromkeys(METRICS, pl.Float64),
+}
+FEW_SEEDS = 3  # with fewer, differences cannot be told from the luck of the seed
+MOST_RELATIONS = 40
+
+
+def list_rows(study: Study) -> pl.DataFrame:
+    """See ``Study.to_frame``."""
+    about: dict[str, dict[str, Any]] = {}
+    rows = []
+    for variant, scenario, level, seed, name in study.list_places():
+        if name not in about:
+            about[name] = _read_run(study, name)
+        if about[name]:
+            place = {"variant": variant, "scenario": scenario, "level": level, "seed": seed}
+            rows.append({**place, "run": name, **about[name]})
+    return pl.DataFrame(rows, schema=_SCHEMA)
+
+
+def summarise(frame: pl.DataFrame) -> pl.DataFrame:
+    """Mean and standard deviation (n - 1; null for one seed) over seeds of every metric."""
+    return frame.group_by(_PLACE, maintain_order=True).agg(
+        pl.len().alias("seeds"),
+        pl.col("minutes").mean(),
+        *(pl.col(metric).mean().alias(metric) for metric in METRICS),
+        *(pl.col(metric).std().alias(f"{metric}_std") for metric in METRICS),
+    )
+
+
+def compare(study: Study, frame: pl.DataFrame, *, samples: int = 2000) -> pl.DataFrame:
+    """Every variant against its baseline at the same scenario and level, on the same seeds.
+
+    Columns: variant, against, scenario, level, seeds, metric (mrr, hits@1, hits@10), difference,
+    low, high (95%, hierarchical bootstrap over seeds and test facts), p (null with fewer than
+    three seeds) and p_holm (corrected over all rows of ``mrr``).
+    """
+    rows = []
+    for (scenario, level), part in frame.group_by(["scenario", "level"], maintain_order=True):
+        for variant, against in _list_pairs(study):
+            runs = _pair(part, variant, against)
+            if not runs:
+                continue
+            both = [(load_ranks(study.runs / a), load_ranks(study.runs / b)) for a, b in runs]
+            for metric in ("mrr", "hits@1", "hits@10"):
+                change = np.stack([_per_fact(a, metric) - _per_fact(b, metric) for a, b in both])
+                value, low, high, p = hierarchical_bootstrap(change, seed=0, samples=samples)
+                rows.append(
+                    {
+                        "variant": variant, "against": against, "scenario": scenario,
+                        "level": level, "seeds": len(runs), "metric": metric,
+                        "difference": value, "low": low, "high": high,
+                        "p": p if len(runs) >= FEW_SEEDS else None,
+                    }
+                )  # fmt: skip
+    schema = {
+        **{"variant": pl.String, "against": pl.String, "scenario": pl.String, "level": pl.Float64},
+        **{"seeds": pl.Int64, "metric": pl.String, "difference": pl.Float64, "low": pl.Float64},
+        **{"high": pl.Float64, "p": pl.Float64},
+    }
+    table = pl.DataFrame(rows, schema=schema)
+    tested = table["p"].is_not_null() & (table["metric"] == "mrr")
+    corrected = np.full(len(table), np.nan)
+    corrected[tested.to_numpy()] = correct_holm(table["p"].filter(tested).to_numpy())
+    return table.with_columns(pl.Series("p_holm", corrected).fill_nan(None))
+
+
+def group(study: Study, frame: pl.DataFrame) -> pl.DataFrame:
+    """Test MRR by head, side, cardinality, presence of modalities, seen or not, and relation.
+
+    Columns: variant, scenario, level, grouping, group, queries, seeds, mrr, mrr_std. Of relations,
+    the most frequent ones.
+    """
+    rows = []
+    for row in frame.filter(pl.col("mrr").is_not_null()).iter_rows(named=True):
+        place = {name: row[name] for name in _PLACE}
+        evaluation = RunFolder(study.runs / row["run"]).load_evaluation("test")
+        rows += [{**place, **found} for found in _list_groups(evaluation)]
+    if not rows:
+        return pl.DataFrame()
+    return (
+        pl.DataFrame(rows, infer_schema_length=None)
+        .group_by([*_PLACE, "grouping", "group"], maintain_order=True)
+        .agg(
+            pl.col("queries").first(),
+            pl.len().alias("seeds"),
+            pl.col("mrr").mean(),
+            pl.col("mrr").std().alias("mrr_std"),
+        )
+    )
+
+
+def _list_groups(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+    for head, metrics in evaluation.overall.items():
+        yield {"grouping": "head", "group": head, "queries": metrics.count, "mrr": metrics.mrr}
+    relations = sorted(evaluation.by_relation.items(), key=lambda r: -r[1][ANSWER].count)
+    for grouping, groups in (
+        ("side", evaluation.by_side),
+        ("cardinality", evaluation.by_cardinality),
+        ("seen", evaluation.by_seen),
+        *((f"presence of {m}", by) for m, by in evaluation.by_presence.items()),
+        ("relation", dict(relations[:MOST_RELATIONS])),
+    ):
+        for name, heads in groups.items():
+            answer = heads[ANSWER]
+            if answer.count:
+                yield {
+                    "grouping": grouping, "group": name, "queries": answer.count,
+                    "mrr": answer.mrr,
+                }  # fmt: skip
+
+
+def _list_pairs(study: Study) -> Iterator[tuple[str, str]]:
+    for name, variant in study.plan.variants.items():
+        against = variant.against or study.plan.reference
+        if against != name:
+            yield name, against
+
+
+def _pair(part: pl.DataFrame, variant: str, against: str) -> list[tuple[str, str]]:
+    """The tested runs of both with the same seeds."""
+    tested = part.filter(pl.col("mrr").is_not_null())
+    runs = {
+        (row["variant"], row["seed"]): row["run"]
+        for row in tested.iter_rows(named=True)
+        if row["variant"] in (variant, against)
+    }
+    seeds = sorted({seed for _, seed in runs})
+    return [
+        (runs[variant, seed], runs[against, seed])
+        for seed in seeds
+        if (variant, seed) in runs and (against, seed) in runs
+    ]
+
+
+def _per_fact(ranks: Floats, metric: str) -> Floats:
+    """The mean of a fact's two queries ``[F]`` of their ranks ``[2F]``."""
+    values = 1.0 / ranks if metric == "mrr" else (ranks <= int(metric[5:])).astype(np.float64)
+    mean: Floats = values.reshape(2, -1).mean(axis=0)
+    return mean
+
+
+def _read_run(study: Study, name: str) -> dict[str, Any]:
+    """Metrics and times of a run; nothing where it is not finished."""
+    if not (study.runs / name / "run.json").is_file():
+        return {}
+    run = RunFolder(study.runs / name)
+    if run.state != "finished":
+        return {}
+    spent = sum(r.get("seconds", 0.0) for r in run.records(file="timing.jsonl"))
+    found = {
+        "epochs": sum(1 for _ in run.records("epoch")),
+        "minutes": spent / 60,
+        "valid_mrr": run.load_evaluation("valid").overall[ANSWER].mrr,
+    }
+    if run.result_path("test").is_file():
+        answer = run.load_evaluation("test").overall[ANSWER]
+        found |= {"mrr": answer.mrr, "mean_rank": answer.mean_rank}
+        found |= {f"hits@{k}": answer.hits[k] for k in (1, 3, 10)}
+    return found

@@ -1,0 +1,88 @@
+"""One run of a study, in a process of its own: what happens to it happens to no other run."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import traceback
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Literal
+
+from momok.errors import MomokError
+from momok.progress import Reporter
+from momok.studies.plan import Cell
+
+_SECONDS_BETWEEN = 0.2  # of progress that is sent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A run to train, or to test when it is trained."""
+
+    kind: Literal["train", "test"]
+    cell: Cell
+    graph: str
+    folder: Path
+    threads: int
+
+
+def run_task(task: Task, parent: Connection) -> None:
+    """Do it, and tell the parent: ``("progress", what, done, total)``, then ``("done",)`` or
+    ``("failed", message, details)``."""
+    try:
+        if task.kind == "train":
+            train_cell(task, _Sender(parent))
+        else:
+            _test_cell(task)
+    except MomokError as error:
+        parent.send(("failed", str(error), ""))
+    except KeyboardInterrupt:
+        parent.send(("failed", "interrupted", ""))
+    except Exception as error:  # it is one run of many: reported, and the others go on
+        parent.send(("failed", f"{type(error).__name__}: {error}", traceback.format_exc()))
+    else:
+        parent.send(("done",))
+
+
+def train_cell(task: Task, reporter: Reporter) -> None:
+    """Train a run, or go on with it; one that had saved no checkpoint begins again."""
+    from momok.graph import load_graph
+    from momok.studies.scenarios import damage_graph
+    from momok.training import RunFolder, resume, train
+
+    cell, folder = task.cell, task.folder
+    if (folder / "run.json").is_file():
+        run = RunFolder(folder)
+        if run.state == "finished":
+            return
+        if run.last_checkpoint.exists():
+            resume(folder, progress=reporter, test=False)
+            return
+        shutil.rmtree(folder)
+    graph = load_graph(task.graph, split=cell.config.data.split)
+    if cell.scenario is not None:
+        graph = damage_graph(graph, cell.scenario, cell.level, cell.seed)
+    runtime = cell.config.runtime.model_copy(update={"threads": task.threads})
+    config = cell.config.model_copy(update={"runtime": runtime})
+    train(graph, config, run=folder, progress=reporter, test=False)
+
+
+def _test_cell(task: Task) -> None:
+    from momok.training import evaluate_run
+
+    evaluate_run(task.folder, "test")
+
+
+class _Sender(Reporter):
+    """Sends progress to the process that started this one."""
+
+    def __init__(self, parent: Connection) -> None:
+        self._parent = parent
+        self._last = 0.0
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        if time.monotonic() - self._last >= _SECONDS_BETWEEN:
+            self._last = time.monotonic()
+            self._parent.send(("progress", what, done, total))
