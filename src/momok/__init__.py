@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from momok.model import MoMoK
     from momok.prediction import Predictor
     from momok.settings import RunConfig
+    from momok.studies import study
     from momok.training import RunFolder, resume, train
 
 # Intel's MKL, which PyTorch multiplies with, else takes other paths by where memory happens to lie,
@@ -41,6 +42,7 @@ _PLACES = {
     "load_graph": "momok.graph",
     "resolve_config": "momok.config",
     "resume": "momok.training",
+    "study": "momok.studies",
     "train": "momok.training",
 }
 
@@ -56,6 +58,7 @@ __all__ = [
     "load_graph",
     "resolve_config",
     "resume",
+    "study",
     "train",
 ]
 

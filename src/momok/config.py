@@ -63,7 +63,7 @@ def resolve_config(
         ConfigError: an unknown setting (the nearest is named) or a value that does not fit.
     """
     given = _read_file(Path(file)) if file is not None else {}
-    changes = _parse_overrides(overrides)
+    changes = parse_overrides(overrides)
     chosen = preset or changes.get("preset") or given.get("preset") or "default"
     if not isinstance(chosen, str) or chosen not in PRESETS:
         raise ConfigError(f"preset {chosen!r} does not exist: choose one of {', '.join(PRESETS)}")
@@ -145,8 +145,12 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
 
 
-def _parse_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
-    """``section.key=value`` pairs as nested values; a value is read as TOML, else as text."""
+def parse_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
+    """``section.key=value`` pairs as nested values; a value is read as TOML, else as text.
+
+    Raises:
+        ConfigError: a pair without ``=``, or a section that is a setting.
+    """
     if isinstance(overrides, Mapping):
         pairs: list[tuple[str, Any]] = list(overrides.items())
     else:

@@ -66,6 +66,13 @@ class QueryRanks:
             arrays[f"pessimistic/{head}"] = ranks.pessimistic
         return arrays
 
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Ints]) -> QueryRanks:
+        """Read what ``to_arrays`` gave; KeyError where one is missing."""
+        heads = [name.partition("/")[2] for name in arrays if name.startswith("optimistic/")]
+        ranks = {h: Ranks(arrays[f"optimistic/{h}"], arrays[f"pessimistic/{h}"]) for h in heads}
+        return cls(facts=arrays["facts"], ranks=ranks)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:

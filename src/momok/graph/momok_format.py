@@ -29,7 +29,13 @@ import polars as pl
 
 from momok.errors import DataError, FormatError
 from momok.graph.entities_file import PICTURE_SEPARATOR, Table, read_pictures, read_table
-from momok.graph.fact_reader import index_facts, index_splits, list_relations, read_facts, split_momok_lines
+from momok.graph.fact_reader import (
+    index_facts,
+    index_splits,
+    list_relations,
+    read_facts,
+    split_momok_lines,
+)
 from momok.graph.features import load_all_features, save_features
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.names import Vocabulary, make_readable
@@ -81,7 +87,11 @@ def read_momok_folder(
     triples = index_splits(files, entities, relations, log)
     kept = path / "withheld.tsv"
     withheld = (
-        {"withheld": index_facts(read_facts(kept, split_momok_lines, log), entities, relations, log)}
+        {
+            "withheld": index_facts(
+                read_facts(kept, split_momok_lines, log), entities, relations, log
+            )
+        }
         if kept.is_file()
         else {}
     )

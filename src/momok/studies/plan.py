@@ -152,7 +152,7 @@ class Plan(_Section):
                 for k, v in kept.items()
             },
             "baseline": self.baseline if self.baseline in kept else "",
-            "settings": self.settings | dict(settings or {}),
+            "settings": self.settings | _flatten(settings or {}),
         }
         if seeds:
             changes["seeds"] = tuple(seeds)
@@ -197,7 +197,9 @@ def list_cells(plan: Plan) -> list[Cell]:
         for variant in plan.variants:
             config = resolve_variant(plan, variant, seed)
             for scenario, level in list_points(plan):
-                damage = (None, 0.0) if not is_damaged(config, scenario, level) else (scenario, level)
+                damage = (
+                    (None, 0.0) if not is_damaged(config, scenario, level) else (scenario, level)
+                )
                 name = name_cell(variant, *damage, seed)
                 found = Cell(
                     name=name, variant=variant, scenario=damage[0], level=damage[1], seed=seed,

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from momok.arrays import Floats
-from momok.evaluation import ANSWER, Evaluation, load_ranks
+from momok.errors import RunError
+from momok.evaluation import ANSWER, Evaluation
 from momok.studies.statistics import correct_holm, hierarchical_bootstrap
 from momok.training import RunFolder
 
@@ -63,7 +64,9 @@ def compare(study: Study, frame: pl.DataFrame, *, samples: int = 2000) -> pl.Dat
             runs = _pair(part, variant, against)
             if not runs:
                 continue
-            both = [(load_ranks(study.runs / a), load_ranks(study.runs / b)) for a, b in runs]
+            both = [(_load_ranks(study, a), _load_ranks(study, b)) for a, b in runs]
+            if any(a.shape != b.shape for a, b in both):
+                continue  # another split: other test facts
             for metric in ("mrr", "hits@1", "hits@10"):
                 change = np.stack([_per_fact(a, metric) - _per_fact(b, metric) for a, b in both])
                 value, low, high, p = hierarchical_bootstrap(change, seed=0, samples=samples)
@@ -153,6 +156,17 @@ def _pair(part: pl.DataFrame, variant: str, against: str) -> list[tuple[str, str
         for seed in seeds
         if (variant, seed) in runs and (against, seed) in runs
     ]
+
+
+def _load_ranks(study: Study, run: str) -> Floats:
+    """The realistic rank of every test query ``[2F]``."""
+    found = RunFolder(study.runs / run).load_ranks("test")
+    if found is None:
+        raise RunError(
+            f"{study.runs / run}: the ranks of single queries are not there: momok evaluate "
+            f"{study.runs / run} writes them again"
+        )
+    return found.ranks[ANSWER].realistic
 
 
 def _per_fact(ranks: Floats, metric: str) -> Floats:

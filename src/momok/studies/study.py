@@ -175,7 +175,9 @@ def _run(
             for cell in trained
             if not (folder / "runs" / cell.name / "results" / "test.json").is_file()
         ]
-        failures |= run_tasks(list_tasks("test", untested), side_by_side, reporter, "testing", errors)
+        failures |= run_tasks(
+            list_tasks("test", untested), side_by_side, reporter, "testing", errors
+        )
     return Study(path=folder, plan=plan, failures=failures)
 
 

@@ -26,11 +26,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from momok.config import validate_config
 from momok.errors import ConfigError, RunError
-from momok.evaluation import ANSWER, Evaluation
+from momok.evaluation import ANSWER, Evaluation, QueryRanks
 from momok.graph import MultimodalGraph, load_graph
 from momok.html import render_table
 from momok.settings import RunConfig
@@ -305,6 +307,23 @@ class RunFolder:
             return Evaluation.from_json(value)
         except RunError as error:
             raise RunError(f"{path}: {error}") from error
+
+    def load_ranks(self, split: str, protocol: str = "clean") -> QueryRanks | None:
+        """The rank of every query, written beside an evaluation; None where there are none.
+
+        Raises:
+            RunError: they are damaged.
+        """
+        path = self.result_path(split, protocol)
+        path = path.with_name(f"{path.stem}-ranks.safetensors")
+        if not path.is_file():
+            return None
+        try:
+            return QueryRanks.from_arrays(load_arrays(path))
+        except (SafetensorError, KeyError, OSError, ValueError) as error:
+            raise RunError(
+                f"{path}: cannot be read ({error}): momok evaluate {self.path} writes it again"
+            ) from error
 
     def _read_json(self, name: str, *required: str) -> dict[str, Any]:
         path = self.path / name

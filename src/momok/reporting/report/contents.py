@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from momok.errors import RunError
-from momok.evaluation import ANSWER, Evaluation, QueryRanks, Ranks
+from momok.evaluation import ANSWER, Evaluation, QueryRanks
 from momok.graph.triples import mark_unseen
 from momok.reporting.plots import choose_epoch
 from momok.reporting.report.formatting import Value, shorten
@@ -83,26 +81,18 @@ class RunContents:
     def _load_ranks(self, evaluation: Evaluation) -> QueryRanks | None:
         """The rank of every test query; under the published protocol, those of one checkpoint."""
         result = self.run.result_path("test", evaluation.protocol)
-        path = result.with_name(f"{result.stem}-ranks.safetensors")
         remedy = f"momok evaluate {self.run.path} writes them again"
-        if not path.is_file():
+        found = self.run.load_ranks("test", evaluation.protocol)
+        if found is None:
             self.missing.append(f"the ranks of single queries are not there: {remedy}")
             return None
-        try:
-            arrays = load_file(path)
-            kinds = ("optimistic", "pessimistic")
-            ranks = {
-                head: Ranks(**{kind: arrays[f"{kind}/{head}"] for kind in kinds})
-                for head in evaluation.heads
-            }
-            facts = arrays["facts"]
-        except (SafetensorError, KeyError, OSError, ValueError) as error:
-            raise RunError(f"{path}: cannot be read ({error}): {remedy}") from error
-        if not np.array_equal(facts, self.graph.test) or any(
-            len(r.optimistic) != 2 * len(facts) for r in ranks.values()
+        path = result.with_name(f"{result.stem}-ranks.safetensors")
+        if (
+            not np.array_equal(found.facts, self.graph.test)
+            or set(found.ranks) != set(evaluation.heads)
+            or any(len(r.optimistic) != 2 * len(found.facts) for r in found.ranks.values())
         ):
             raise RunError(f"{path}: its queries are not the test facts of the run: {remedy}")
-        found = QueryRanks(facts=facts, ranks=ranks)
         mrr = evaluation.overall[ANSWER].mrr or 0.0
         if not self.published and abs(float(found.reciprocal().mean()) - mrr) > 1e-9:
             raise RunError(f"{path}: these ranks are not those of {result.name}: {remedy}")
