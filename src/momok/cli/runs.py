@@ -17,7 +17,7 @@ from momok.console import console, make_printable, print_line
 def runs_command(folder: str, *, as_json: bool) -> None:
     """List the run folders in FOLDER and below, the latest last [runs].
 
-    The MRR is of the checkpoint that was chosen on validation, so far.
+    The MRR is of validation: of the finished run, or the best so far while it trains.
     """
     import json
 
@@ -36,18 +36,8 @@ def runs_command(folder: str, *, as_json: bool) -> None:
     if not found:
         print_line(f"no run folders in {make_printable(folder)}")
         return
-    table = Table(
-        "run",
-        "graph",
-        "preset",
-        "seed",
-        "state",
-        "epoch",
-        "valid MRR",
-        "age",
-        box=None,
-        header_style="bold",
-    )
+    names = ("run", "graph", "preset", "seed", "state", "epoch", "valid MRR", "age")
+    table = Table(*names, box=None, header_style="bold")
     for run in found:
         mrr = "" if run["valid_mrr"] is None else f"{100 * run['valid_mrr']:.2f}"
         cells: list[Any] = [run["run"], run["graph"], run["preset"], run["seed"], run["state"]]

@@ -110,11 +110,8 @@ def _show_runs(plan: Plan, hours: float) -> None:
     cells = list_cells(plan)
     for cell in cells:
         print_line(cell.name)
-    print_line(
-        f"\n{len(cells)} runs, about {hours:.1f} hours on this machine"
-        if hours >= 1
-        else f"\n{len(cells)} runs, about {60 * hours:.0f} minutes on this machine"
-    )
+    time = f"{hours:.1f} hours" if hours >= 1 else f"{max(60 * hours, 1):.0f} minutes"
+    print_line(f"{len(cells)} runs, about {time} on this machine")
 
 
 def _show_summary(study: Study, page: Path) -> None:
@@ -125,26 +122,14 @@ def _show_summary(study: Study, page: Path) -> None:
     from momok.reporting.study.tables import list_cells_of
     from momok.studies.results import summarise
 
-    names = [
-        "variant",
-        "scenario",
-        "level",
-        "seeds",
-        "valid_mrr",
-        "mrr",
-        "hits@1",
-        "hits@10",
-        "minutes",
-    ]
-    summary = summarise(study.to_frame())
-    if not study.plan.scenarios:
-        names = [name for name in names if name not in ("scenario", "level")]
-    header, *rows = list_cells_of(summary, names)
+    names = ["variant", "scenario", "level", "seeds", "valid_mrr", "mrr", "hits@1", "hits@10"]
+    names.append("minutes")
+    header, *rows = list_cells_of(summarise(study.to_frame()), names)
     table = Table(*header, box=None, header_style="bold")
     for row in rows:
         table.add_row(*row)
     console().print(table)
-    print_line(f"\nPage, tables and figures: {quote_path(page)}")
+    print_line(f"Page, tables and figures: {quote_path(page)}")
     if study.failures:
         raise RunError(
             f"{len(study.failures)} runs failed ({', '.join(study.failures)}): "

@@ -1,6 +1,7 @@
 """Studies: many runs as one command, and the tables and tests over them."""
 
+from momok.studies.folder import Study, load_study
 from momok.studies.plan import BUILT_IN, Plan, Scenario, Variant, load_plan
-from momok.studies.study import Study, study
+from momok.studies.study import study
 
-__all__ = ["BUILT_IN", "Plan", "Scenario", "Study", "Variant", "load_plan", "study"]
+__all__ = ["BUILT_IN", "Plan", "Scenario", "Study", "Variant", "load_plan", "load_study", "study"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,34 +11,13 @@ import polars as pl
 from momok.arrays import Floats
 from momok.errors import RunError
 from momok.evaluation import ANSWER, Evaluation
+from momok.studies.folder import METRICS, Study
 from momok.studies.statistics import correct_holm, hierarchical_bootstrap
 from momok.training import RunFolder
 
-if TYPE_CHECKING:
-    from momok.studies.study import Study
-
-METRICS = ("valid_mrr", "mrr", "hits@1", "hits@3", "hits@10", "mean_rank")
 _PLACE = ("variant", "scenario", "level")
-_SCHEMA = {
-    **{"variant": pl.String, "scenario": pl.String, "level": pl.Float64, "seed": pl.Int64},
-    **{"run": pl.String, "epochs": pl.Int64, "minutes": pl.Float64},
-    **dict.fromkeys(METRICS, pl.Float64),
-}
 FEW_SEEDS = 3  # with fewer, differences cannot be told from the luck of the seed
 MOST_RELATIONS = 40
-
-
-def list_rows(study: Study) -> pl.DataFrame:
-    """See ``Study.to_frame``."""
-    about: dict[str, dict[str, Any]] = {}
-    rows = []
-    for variant, scenario, level, seed, name in study.list_places():
-        if name not in about:
-            about[name] = _read_run(study, name)
-        if about[name]:
-            place = {"variant": variant, "scenario": scenario, "level": level, "seed": seed}
-            rows.append({**place, "run": name, **about[name]})
-    return pl.DataFrame(rows, schema=_SCHEMA)
 
 
 def summarise(frame: pl.DataFrame) -> pl.DataFrame:
@@ -174,23 +153,3 @@ def _per_fact(ranks: Floats, metric: str) -> Floats:
     values = 1.0 / ranks if metric == "mrr" else (ranks <= int(metric[5:])).astype(np.float64)
     mean: Floats = values.reshape(2, -1).mean(axis=0)
     return mean
-
-
-def _read_run(study: Study, name: str) -> dict[str, Any]:
-    """Metrics and times of a run; nothing where it is not finished."""
-    if not (study.runs / name / "run.json").is_file():
-        return {}
-    run = RunFolder(study.runs / name)
-    if run.state != "finished":
-        return {}
-    spent = sum(r.get("seconds", 0.0) for r in run.records(file="timing.jsonl"))
-    found = {
-        "epochs": sum(1 for _ in run.records("epoch")),
-        "minutes": spent / 60,
-        "valid_mrr": run.load_evaluation("valid").overall[ANSWER].mrr,
-    }
-    if run.result_path("test").is_file():
-        answer = run.load_evaluation("test").overall[ANSWER]
-        found |= {"mrr": answer.mrr, "mean_rank": answer.mean_rank}
-        found |= {f"hits@{k}": answer.hits[k] for k in (1, 3, 10)}
-    return found

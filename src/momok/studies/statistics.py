@@ -48,7 +48,7 @@ def hierarchical_bootstrap(
 
 
 def correct_holm(p: NDArray[Any]) -> Floats:
-    """Correct p-values ``[n]`` for being n, so that the chance of any false one is kept (Holm 1979).
+    """Correct p-values ``[n]`` for being many: the chance of any false one is kept (Holm 1979).
 
     Returns:
         corrected values in the given order; reject where they are below the level.

@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Any
 
 from momok.progress import Reporter
 from momok.storage import write_file
@@ -91,7 +92,7 @@ def _start(task: Task) -> _Worker:
     return _Worker(task=task, process=process, pipe=pipe)
 
 
-def _receive(running: Sequence[_Worker]) -> Iterator[tuple[_Worker, tuple[str, ...]]]:
+def _receive(running: Sequence[_Worker]) -> Iterator[tuple[_Worker, tuple[Any, ...]]]:
     """What workers say within a second, or that one ended without a word."""
     by_pipe = {worker.pipe: worker for worker in running}
     for pipe in wait(list(by_pipe), timeout=1.0):

@@ -37,8 +37,11 @@ def _describe(path: Path) -> dict[str, Any]:
         about |= {"state": run.state, "epochs": config.training.epochs}
         about["created"] = json.loads((path / "run.json").read_bytes())["created"]
         about["epoch"] = sum(1 for _ in run.records("epoch"))
-        values = [record["metrics"][ANSWER]["mrr"] or 0.0 for record in run.records("valid")]
-        about["valid_mrr"] = max(values, default=None)
+        if run.state == "finished":
+            about["valid_mrr"] = run.load_evaluation("valid").overall[ANSWER].mrr
+        else:
+            values = [record["metrics"][ANSWER]["mrr"] or 0.0 for record in run.records("valid")]
+            about["valid_mrr"] = max(values, default=None)
     except (RunError, KeyError, TypeError):
         about["state"] = "damaged"
     return about

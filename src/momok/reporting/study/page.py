@@ -23,7 +23,7 @@ def build_content(study: Study, tables: Mapping[str, pl.DataFrame]) -> dict[str,
     return {
         "about": study.plan.about,
         "metric": "test" if find_metric(tables["runs"]) == "mrr" else "validation",
-        "scenarios": [(name, title) for name, title in scenarios.items()],
+        "scenarios": list(scenarios.items()),
         "against": [
             (name_file(a), a) for a in tables["differences"]["against"].unique(maintain_order=True)
         ],
@@ -60,10 +60,11 @@ def _summarise(row: Mapping[str, Any]) -> Row:
 def _spread(name: str, row: Mapping[str, Any]) -> Cell:
     if row[name] is None:
         return fmt.NONE
-    deviation = row[f"{name}_std"]
-    text = show_number(name, row[name])
-    return fmt.number(
-        text if deviation is None else f"{text} ± {show_number(name, deviation)}", str
+    shown, deviation = fmt.percent(row[name]), row[f"{name}_std"]
+    if deviation is None:
+        return shown
+    return fmt.Number('{}<span class="deviation"> ± {}</span>').format(
+        shown, fmt.percent(deviation)
     )
 
 
@@ -84,7 +85,7 @@ def list_differences(
                         fmt.name(row["against"]),
                         fmt.number(row["seeds"], str),
                         fmt.interval(row["difference"], row["low"], row["high"]),
-                        fmt.number(show_number("p_holm", row["p_holm"]) or "–", str),
+                        fmt.number(row["p_holm"], lambda p: show_number("p_holm", p)),
                         _judge(row),
                     ]
                     for row in rows.iter_rows(named=True)
@@ -102,11 +103,11 @@ def _judge(row: Mapping[str, Any]) -> Cell:
     return "better" if row["difference"] > 0 else "worse"
 
 
-def list_groups(groups: pl.DataFrame) -> list[tuple[str, list[str], list[Row]]]:
+def list_groups(groups: pl.DataFrame) -> list[tuple[str, list[Cell], list[Row]]]:
     """(grouping, variants, rows) of the undamaged graph."""
     if not groups.width:
         return []
-    found = []
+    found: list[tuple[str, list[Cell], list[Row]]] = []
     plain = groups.filter(pl.col("level") == 0).unique(
         ["variant", "grouping", "group"], maintain_order=True
     )
@@ -121,7 +122,7 @@ def list_groups(groups: pl.DataFrame) -> list[tuple[str, list[str], list[Row]]]:
                 _spread("mrr", by_variant[v]) if v in by_variant else fmt.NONE for v in variants
             ]
             lines.append(cells)
-        found.append((str(grouping), variants, lines))
+        found.append((str(grouping), [fmt.name(variant) for variant in variants], lines))
     return found
 
 

@@ -69,8 +69,14 @@ def show_number(name: str, value: Any) -> str:
 
 
 def list_cells_of(table: pl.DataFrame, names: Sequence[str] = ()) -> Iterator[Sequence[str]]:
-    """Rows of cells with the header first; a metric and its deviation are one cell."""
-    names = names or [name for name in table.columns if not name.endswith("_std")]
+    """Rows of cells with the header first; a metric and its deviation are one cell.
+
+    Columns of scenarios are left out where there are none.
+    """
+    unused = () if any(table["scenario"]) else ("scenario", "level")
+    names = [
+        name for name in names or table.columns if not name.endswith("_std") and name not in unused
+    ]
     yield names
     for row in table.iter_rows(named=True):
         cells = []
