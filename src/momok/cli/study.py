@@ -131,7 +131,7 @@ def _show_summary(study: Study, page: Path) -> None:
     console().print(table)
     print_line(f"Page, tables and figures: {quote_path(page)}")
     if study.failures:
-        raise RunError(
-            f"{len(study.failures)} runs failed ({', '.join(study.failures)}): "
-            f"{next(iter(study.failures.values()))}; the same command tries them again"
-        )
+        name, why = next(iter(study.failures.items()))
+        count = len(study.failures)
+        others = f", and {count - 1} other{'s' if count > 2 else ''}" if count > 1 else ""
+        raise RunError(f"{name} failed{others}: {why}; the same command tries again")

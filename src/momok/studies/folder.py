@@ -90,7 +90,7 @@ class Study:
             for seed in self.plan.seeds:
                 config = resolve_variant(self.plan, variant, seed)
                 for scenario, level in list_points(self.plan):
-                    damage = scenario if is_damaged(config, scenario, level) else None
+                    damage = scenario if is_damaged(config, scenario) else None
                     name = name_cell(variant, damage, level, seed)
                     places.append((variant, scenario.name if scenario else "", level, seed, name))
         return places

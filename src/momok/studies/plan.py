@@ -159,7 +159,19 @@ class Plan(_Section):
         return build_plan({**self.model_dump(), **changes})
 
     def adapt(self, graph: MultimodalGraph) -> Plan:
-        """The plan with its variants that leave out, or have alone, each modality of a graph."""
+        """The plan with its variants that leave out, or have alone, each modality of a graph.
+
+        Raises:
+            ConfigError: a scenario is of features that the graph does not have.
+        """
+        for scenario in self.scenarios:
+            known = scenario.modality in ("all", *graph.features) and bool(graph.features)
+            if scenario.kind != "sparse" and not known:
+                raise ConfigError(
+                    f"plan {self.name}: scenario {scenario.name}: graph {graph.name!r} has "
+                    f"{'only ' if graph.features else 'no features'}{', '.join(graph.features)} "
+                    "(momok encode makes features)"
+                )
         modalities = ["structure", *graph.features]
         variants = dict(self.variants)
         for of, words, choose in (
@@ -197,12 +209,10 @@ def list_cells(plan: Plan) -> list[Cell]:
         for variant in plan.variants:
             config = resolve_variant(plan, variant, seed)
             for scenario, level in list_points(plan):
-                damage = (
-                    (None, 0.0) if not is_damaged(config, scenario, level) else (scenario, level)
-                )
-                name = name_cell(variant, *damage, seed)
+                damage = scenario if is_damaged(config, scenario) else None
+                name = name_cell(variant, damage, level, seed)
                 found = Cell(
-                    name=name, variant=variant, scenario=damage[0], level=damage[1], seed=seed,
+                    name=name, variant=variant, scenario=damage, level=level, seed=seed,
                     config=config,
                 )  # fmt: skip
                 if name in cells and cells[name].variant != variant:
@@ -215,17 +225,18 @@ def list_cells(plan: Plan) -> list[Cell]:
 
 
 def list_points(plan: Plan) -> Iterator[tuple[Scenario | None, float]]:
-    """The graph as it is, or every scenario at every level."""
-    if not plan.scenarios:
+    """The graph as it is, unless no scenario has level 0, and every scenario at its levels."""
+    if not plan.scenarios or any(0 in scenario.levels for scenario in plan.scenarios):
         yield None, 0.0
     for scenario in plan.scenarios:
         for level in scenario.levels:
-            yield scenario, level
+            if level:
+                yield scenario, level
 
 
-def is_damaged(config: RunConfig, scenario: Scenario | None, level: float) -> bool:
+def is_damaged(config: RunConfig, scenario: Scenario | None) -> bool:
     """Whether a run sees anything of the damage: structure alone does not look at features."""
-    if scenario is None or level == 0:
+    if scenario is None:
         return False
     return scenario.kind == "sparse" or config.model.modalities != ("structure",)
 

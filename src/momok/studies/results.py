@@ -72,8 +72,8 @@ def compare(study: Study, frame: pl.DataFrame, *, samples: int = 2000) -> pl.Dat
 def group(study: Study, frame: pl.DataFrame) -> pl.DataFrame:
     """Test MRR by head, side, cardinality, presence of modalities, seen or not, and relation.
 
-    Columns: variant, scenario, level, grouping, group, queries, seeds, mrr, mrr_std. Of relations,
-    the most frequent ones.
+    Columns: variant, scenario, level, grouping (head, side, cardinality, seen, relation, or the
+    name of a modality), group, queries, seeds, mrr, mrr_std. Of relations, the most frequent ones.
     """
     rows = []
     for row in frame.filter(pl.col("mrr").is_not_null()).iter_rows(named=True):
@@ -102,7 +102,7 @@ def _list_groups(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
         ("side", evaluation.by_side),
         ("cardinality", evaluation.by_cardinality),
         ("seen", evaluation.by_seen),
-        *((f"presence of {m}", by) for m, by in evaluation.by_presence.items()),
+        *evaluation.by_presence.items(),
         ("relation", dict(relations[:MOST_RELATIONS])),
     ):
         for name, heads in groups.items():

@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 
 from momok.arrays import Floats, Ints
-from momok.errors import ConfigError
 from momok.graph import MultimodalGraph
 from momok.graph.features import Features
 from momok.studies.plan import Scenario
@@ -27,20 +26,9 @@ def damage_graph(
         scenario: what kind of damage, and to which modality.
         level: the share that is damaged, from 0 to 1: of the entities that have a vector, or of
             the train facts.
-
-    Raises:
-        ConfigError: the graph has no features, or none of the modality that the scenario names.
     """
-    if level == 0:
-        return graph
     if scenario.kind == "sparse":
         return _withhold_facts(graph, level, seed)
-    if scenario.modality not in ("all", *graph.features) or not graph.features:
-        raise ConfigError(
-            f"scenario {scenario.name}: graph {graph.name!r} has no modality "
-            f"{scenario.modality!r}; it has {', '.join(graph.features) or 'no features'} "
-            "(momok encode makes some)"
-        )
     damage = _add_noise if scenario.kind == "noise" else _remove_vectors
     return graph.with_features(
         {

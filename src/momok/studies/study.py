@@ -15,6 +15,7 @@ from momok.studies.plan import Cell, Plan, list_cells, load_plan
 from momok.studies.worker import Task
 from momok.studies.workers import count_cores, run_tasks
 from momok.training import RunFolder
+from momok.training.interruption import interrupt_on_sigterm
 
 _FREE = ("seed", "runtime")  # settings that cells of one variant need not share
 
@@ -57,10 +58,15 @@ def study(
             source = graph.source or _keep(graph, folder / "graph")
         write_about(folder, adapted, loaded)
         del loaded
-        return _run(
-            folder=folder, plan=adapted, cells=cells, source=source, jobs=jobs, test=test,
-            reporter=reporter,
-        )  # fmt: skip
+        try:
+            with interrupt_on_sigterm():
+                return _run(
+                    folder=folder, plan=adapted, cells=cells, source=source, jobs=jobs,
+                    test=test, reporter=reporter,
+                )  # fmt: skip
+        except KeyboardInterrupt:
+            reporter.say("interrupted: what is trained so far is saved; the same call goes on")
+            raise
 
 
 def _run(

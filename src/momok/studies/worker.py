@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from typing import Literal
 
 from momok.errors import MomokError
+from momok.graph import load_graph
 from momok.progress import Reporter
 from momok.studies.plan import Cell
+from momok.studies.scenarios import damage_graph
+from momok.training import RunFolder, evaluate_run, resume, train
 
 _SECONDS_BETWEEN = 0.2  # of progress that is sent
 
@@ -29,8 +35,13 @@ class Task:
 
 
 def run_task(task: Task, parent: Connection) -> None:
-    """Do it, and tell the parent: ``("progress", what, done, total)``, then ``("done",)`` or
-    ``("failed", message, details)``."""
+    """Do it, and tell the parent: ``("progress", what, done, total)``, then ``("done", bytes of
+    memory)`` or ``("failed", message, details)``."""
+    with suppress(BrokenPipeError):  # the parent is gone, and so is the need for this
+        _run_task(task, parent)
+
+
+def _run_task(task: Task, parent: Connection) -> None:
     try:
         if task.kind == "train":
             train_cell(task, _Sender(parent))
@@ -38,20 +49,19 @@ def run_task(task: Task, parent: Connection) -> None:
             _test_cell(task)
     except MomokError as error:
         parent.send(("failed", str(error), ""))
+    except BrokenPipeError:
+        raise
     except KeyboardInterrupt:
-        parent.send(("failed", "interrupted", ""))
+        parent.send(("failed", "it was stopped", ""))
     except Exception as error:  # it is one run of many: reported, and the others go on
         parent.send(("failed", f"{type(error).__name__}: {error}", traceback.format_exc()))
     else:
-        parent.send(("done",))
+        unit = 1 if sys.platform == "darwin" else 1024
+        parent.send(("done", unit * getrusage(RUSAGE_SELF).ru_maxrss))
 
 
 def train_cell(task: Task, reporter: Reporter) -> None:
     """Train a run, or go on with it; one that had saved no checkpoint begins again."""
-    from momok.graph import load_graph
-    from momok.studies.scenarios import damage_graph
-    from momok.training import RunFolder, resume, train
-
     cell, folder = task.cell, task.folder
     if (folder / "run.json").is_file():
         run = RunFolder(folder)
@@ -70,8 +80,6 @@ def train_cell(task: Task, reporter: Reporter) -> None:
 
 
 def _test_cell(task: Task) -> None:
-    from momok.training import evaluate_run
-
     evaluate_run(task.folder, "test")
 
 

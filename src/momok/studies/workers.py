@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-import resource
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +17,13 @@ from momok.storage import write_file
 from momok.studies.worker import Task, run_task
 
 _MEMORY = Path("/proc/meminfo")
-_LEAST_MEMORY = 1 << 30  # bytes that a run is taken to need before one has been measured
+_MARGIN = 1 << 30  # bytes that stay free, whatever the runs need
 
 
 @dataclass(kw_only=True)
 class _Worker:
     task: Task
-    process: SpawnProcess
+    process: BaseProcess
     pipe: Connection
     note: str = "starting"
 
@@ -48,9 +46,10 @@ def run_tasks(
         what failed and why, by the name of the cell.
     """
     waiting, running, failures = list(tasks), list[_Worker](), dict[str, str]()
+    largest = 0  # bytes of the largest process so far
     try:
         while waiting or running:
-            while waiting and len(running) < jobs and (not running or _has_memory()):
+            while waiting and len(running) < jobs and (not running or _has_memory(largest)):
                 running.append(_start(waiting.pop(0)))
             for worker, message in _receive(running):
                 if message[0] == "progress":
@@ -58,12 +57,14 @@ def run_tasks(
                     continue
                 running.remove(worker)
                 worker.process.join()
-                if message[0] == "failed":
-                    name = worker.task.cell.name
-                    failures[name] = message[1]
-                    reporter.say(f"{name} failed: {message[1]}")
-                    if message[2]:
-                        write_file(errors / f"{name}.txt", message[2].encode())
+                if message[0] == "done":
+                    largest = max(largest, message[1])
+                    continue
+                name = worker.task.cell.name
+                failures[name] = message[1]
+                reporter.say(f"{name} failed: {message[1]}")
+                if message[2]:
+                    write_file(errors / f"{name}.txt", message[2].encode())
             done = len(tasks) - len(waiting) - len(running)
             notes = "; ".join(f"{w.task.cell.name} {w.note}" for w in running)
             reporter.progress(f"{what}: {notes}", done, len(tasks))
@@ -76,11 +77,14 @@ def run_tasks(
 
 
 def _start(task: Task) -> _Worker:
-    context = get_context("spawn")
+    """Start a process: a copy of one that has PyTorch imported where the system can copy one."""
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context: Any = multiprocessing.get_context(method)
+    context.set_forkserver_preload(["momok.studies.worker"])
     pipe, theirs = context.Pipe(duplex=False)
     process = context.Process(target=run_task, args=(task, theirs), name=task.cell.name)
     asked = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(task.threads)  # read when the process imports PyTorch
+    os.environ["OMP_NUM_THREADS"] = str(task.threads)  # read where PyTorch is imported
     try:
         process.start()
     finally:
@@ -108,14 +112,12 @@ def _receive(running: Sequence[_Worker]) -> Iterator[tuple[_Worker, tuple[Any, .
             yield worker, ("failed", f"its process was ended {how}{hint}", "")
 
 
-def _has_memory() -> bool:
-    """Whether there is room for one more process as large as the largest so far."""
-    with suppress(OSError, StopIteration):
+def _has_memory(needed: int) -> bool:
+    """Whether there is room for one more process of so many bytes."""
+    with suppress(OSError, StopIteration):  # not on every system
         lines = _MEMORY.read_text().splitlines()
         free = 1024 * next(int(x.split()[1]) for x in lines if x.startswith("MemAvailable"))
-        unit = 1 if sys.platform == "darwin" else 1024
-        largest = unit * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        return free > max(largest, _LEAST_MEMORY)
+        return free > needed + _MARGIN
     return True
 
 

@@ -32,6 +32,10 @@ _QUALITY = 82
 _SVG = "{http://www.w3.org/2000/svg}"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _COLOUR = re.compile(r"#[0-9a-f]{6}\b")
+_SOURCE = (
+    "the run alone; every number in a table or tile carries its full value and, as "
+    "<code>data-source</code>, the file and place it was read from"
+)
 _MANY_DECIMALS = re.compile(r"(\.\d\d)\d+")
 
 
@@ -154,9 +158,18 @@ def encode_picture(path: Path, alt: str) -> Markup:
 
 
 def render_page(
-    template: str, title: str, subtitle: Sequence[Cell], content: Mapping[str, Any]
+    template: str,
+    title: str,
+    subtitle: Sequence[Cell],
+    content: Mapping[str, Any],
+    *,
+    source: str = _SOURCE,
 ) -> bytes:
-    """Render a page as UTF-8."""
+    """Render a page as UTF-8.
+
+    Args:
+        source: where its numbers are from, for its foot.
+    """
     environment = _load_environment()
     navigation: list[tuple[str, str]] = []
     body = environment.get_template(template).render(content, navigation=navigation)
@@ -167,6 +180,7 @@ def render_page(
         body=Markup(body),  # rendered, and so escaped, above
         colours=COLOURS,
         version=momok.__version__,
+        source=Markup(source),
     )
     return text.encode()
 

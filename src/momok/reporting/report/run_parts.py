@@ -68,7 +68,7 @@ GROUPS: dict[str, tuple[str, Mapping[str, str]]] = {
 }
 """By field of the result: what its groups are, and their names in words."""
 
-_PRESENCE = {
+PRESENCE = {
     "query_present": "the entity asked about has it",
     "query_absent": "the entity asked about lacks it",
     "answer_present": "the answer has it",
@@ -127,7 +127,7 @@ def list_groups(result: Value, fields: Sequence[str]) -> list[tuple[str, list[tu
             groupings.append((title, list(_list_nonempty(result[field], words))))
             continue
         for modality, by_group in result[field].items():
-            groups = list(_list_nonempty(by_group, _PRESENCE))
+            groups = list(_list_nonempty(by_group, PRESENCE))
             if any(words.endswith("lacks it") for words, _ in groups):
                 groupings.append((f"Features: {fmt.clean(modality)}", groups))
     return [(title, groups) for title, groups in groupings if groups]

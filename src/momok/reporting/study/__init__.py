@@ -53,6 +53,8 @@ def write_study(study: Study, *, progress: Progress = no_progress) -> Path:
         f"Study {study.plan.name}",
         subtitle,
         build_content(study, tables) | {"charts": charts},
+        source="the study's runs; every number in a table carries its full value, and "
+        "<code>runs.csv</code> beside this page has them all",
     )
     write_file(folder / "report.html", page)
     progress("writing the page", 3, 3)

@@ -28,7 +28,7 @@ def draw_study(
     metric = find_metric(runs)
     part = "Test" if metric == "mrr" else "Validation"
     for scenario in study.plan.scenarios:
-        points = summary.filter(pl.col("scenario") == scenario.name)
+        points = summary.filter(pl.col("scenario").is_in(["", scenario.name]))
         if len(points):
             title = describe_scenario(scenario.name, scenario.modality)
             yield scenario.name, f"{part} MRR: {title}", _draw_curves(points, metric)
@@ -43,7 +43,7 @@ def draw_study(
                 f"{part} MRR of every run",
                 draw_runs([(str(n), v) for n, v in groups], "MRR"),
             )
-    differences = tables["differences"].filter(pl.col("level") == 0)
+    differences = tables["differences"].filter(pl.col("scenario") == "")
     for (against,), rows in differences.group_by(["against"], maintain_order=True):
         names = {"mrr": "MRR", "hits@1": "Hits@1", "hits@10": "Hits@10"}
         intervals: dict[str, dict[str, tuple[float, float, float]]] = {}

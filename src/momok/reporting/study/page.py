@@ -9,12 +9,18 @@ import polars as pl
 
 from momok.reporting.report import formatting as fmt
 from momok.reporting.report.formatting import Cell, Notice
+from momok.reporting.report.run_parts import GROUPS, PRESENCE
 from momok.reporting.study.figures import describe_scenario, find_metric, name_file
 from momok.reporting.study.tables import show_number
 from momok.studies import Study
 from momok.studies.results import FEW_SEEDS
 
 Row = list[Cell]
+_TITLES: dict[str, tuple[str, Mapping[str, str]]] = {
+    "head": ("Head of the model", {}),
+    "relation": ("Relation", {}),
+    **{name: GROUPS[f"by_{name}"] for name in ("side", "cardinality", "seen")},
+}
 
 
 def build_content(study: Study, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
@@ -44,9 +50,15 @@ def list_summary(
     """Mean and deviation of every variant, in a group for each scenario and level."""
     parts = []
     for (scenario, level), rows in summary.group_by(["scenario", "level"], maintain_order=True):
-        title = f"{scenarios[str(scenario)]}, {level:.0%}" if scenario else ""
+        title = _describe_point(scenarios, str(scenario), level)
         parts.append((title, [_summarise(row) for row in rows.iter_rows(named=True)]))
     return parts
+
+
+def _describe_point(scenarios: Mapping[str, str], scenario: str, level: Any) -> str:
+    if scenario:
+        return f"{scenarios[scenario]}: {level:.0%}"
+    return "The graph as it is" if scenarios else ""
 
 
 def _summarise(row: Mapping[str, Any]) -> Row:
@@ -75,7 +87,7 @@ def list_differences(
     parts = []
     mrr = differences.filter(pl.col("metric") == "mrr")
     for (scenario, level), rows in mrr.group_by(["scenario", "level"], maintain_order=True):
-        title = f"{scenarios[str(scenario)]}, {level:.0%}" if scenario else ""
+        title = _describe_point(scenarios, str(scenario), level)
         parts.append(
             (
                 title,
@@ -108,21 +120,24 @@ def list_groups(groups: pl.DataFrame) -> list[tuple[str, list[Cell], list[Row]]]
     if not groups.width:
         return []
     found: list[tuple[str, list[Cell], list[Row]]] = []
-    plain = groups.filter(pl.col("level") == 0).unique(
+    plain = groups.filter(pl.col("scenario") == "").unique(
         ["variant", "grouping", "group"], maintain_order=True
     )
     for (grouping,), rows in plain.group_by(["grouping"], maintain_order=True):
+        title, words = _TITLES.get(str(grouping), (f"Features: {grouping}", PRESENCE))
+        if words is PRESENCE and not rows["group"].str.ends_with("absent").any():
+            continue  # every entity has it
         variants = rows["variant"].unique(maintain_order=True).to_list()
         lines: list[Row] = []
         for (name,), members in rows.group_by(["group"], maintain_order=True):
             by_variant = {row["variant"]: row for row in members.iter_rows(named=True)}
             first = next(iter(by_variant.values()))
-            cells: Row = [fmt.name(name), fmt.count(first["queries"])]
+            cells: Row = [words.get(str(name), fmt.name(name)), fmt.count(first["queries"])]
             cells += [
                 _spread("mrr", by_variant[v]) if v in by_variant else fmt.NONE for v in variants
             ]
             lines.append(cells)
-        found.append((str(grouping), [fmt.name(variant) for variant in variants], lines))
+        found.append((title, [fmt.name(variant) for variant in variants], lines))
     return found
 
 
