@@ -35,7 +35,7 @@ def test_threads() -> None:
 @pytest.mark.parametrize(("asked", "threads"), [("1", 1), ("2", 2), ("", 3), ("many", 3)])
 def test_threads_of_the_environment(monkeypatch, asked, threads) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
-    monkeypatch.setattr(runtime, "_usable_cores", lambda: 3)
+    monkeypatch.setattr(runtime, "usable_cores", lambda: 3)
     assert start().threads == threads
     assert start(threads=1).threads == 1
 

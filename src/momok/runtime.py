@@ -64,7 +64,7 @@ def start_runtime(settings: RuntimeSettings) -> Runtime:
         ConfigError: a GPU was asked for and there is none.
     """
     device = find_device(settings.device, "runtime.device")
-    threads = settings.threads or _asked_threads() or _usable_cores()
+    threads = settings.threads or asked_threads() or usable_cores()
     torch.set_num_threads(threads)
     if device.type == "cpu":
         _keep_freed_memory()
@@ -148,13 +148,14 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def _asked_threads() -> int:
+def asked_threads() -> int:
     """What ``OMP_NUM_THREADS`` says, as everything else that PyTorch computes with heeds it."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return int(asked) if asked.isdecimal() else 0
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if _linux() else os.cpu_count() or 1
 
 

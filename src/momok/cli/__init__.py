@@ -31,7 +31,7 @@ COMMANDS: dict[str, str] = {
     "predict-new": "Predict facts of an entity that the graph does not have.",
     "predict-missing": "Predict the missing facts of the whole graph, into a file.",
     "calibrate": "Calibrate the probabilities of a run on validation facts.",
-    "study": "Train many runs by a plan: scenarios, ablations, baselines, seeds.",
+    "study": "Train many runs by a plan and compare them.",
     "runs": "List run folders with their graph, state and results.",
     "report": "Write the report of a run, or of several, as an HTML file.",
     "explain": "Explain a predicted fact, or what the model has learned.",

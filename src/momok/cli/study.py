@@ -80,11 +80,12 @@ def study_command(
     from momok.studies import load_plan, study
     from momok.studies.estimate import estimate_hours
 
-    chosen = load_plan(plan).select(
-        variants=variants, seeds=_parse_seeds(seeds), settings=parse_overrides(overrides)
-    )
     loaded = load_graph(graph)
-    chosen = chosen.adapt(loaded)
+    chosen = (
+        load_plan(plan)
+        .adapt(loaded)
+        .select(variants=variants, seeds=_parse_seeds(seeds), settings=parse_overrides(overrides))
+    )
     with ProgressBar() as bar:
         if dry_run:
             _show_runs(chosen, estimate_hours(loaded, chosen, jobs or 0, bar.progress))
@@ -110,7 +111,8 @@ def _show_runs(plan: Plan, hours: float) -> None:
     cells = list_cells(plan)
     for cell in cells:
         print_line(cell.name)
-    time = f"{hours:.1f} hours" if hours >= 1 else f"{max(60 * hours, 1):.0f} minutes"
+    minutes = max(round(60 * hours), 1)
+    time = f"{hours:.1f} hours" if hours >= 1 else f"{minutes} minute{'s' if minutes > 1 else ''}"
     print_line(f"{len(cells)} runs, about {time} on this machine")
 
 

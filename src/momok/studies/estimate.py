@@ -8,9 +8,9 @@ from pathlib import Path
 
 from momok.graph import MultimodalGraph
 from momok.progress import Progress, no_progress
+from momok.runtime import usable_cores
 from momok.settings import RunConfig
 from momok.studies.plan import Plan, list_cells, resolve_variant
-from momok.studies.workers import count_cores
 from momok.training import train
 
 
@@ -28,7 +28,7 @@ def estimate_hours(
         seconds[variant] = _time_run(graph, resolve_variant(plan, variant, plan.seeds[0]))
     progress("one epoch of each variant", len(plan.variants), len(plan.variants))
     total = sum(seconds[cell.variant] for cell in list_cells(plan))
-    return total / 3600 / min(jobs or count_cores(), len(list_cells(plan)))
+    return total / 3600 / min(jobs or usable_cores(), len(list_cells(plan)))
 
 
 def _time_run(graph: MultimodalGraph, config: RunConfig) -> float:

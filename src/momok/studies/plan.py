@@ -151,8 +151,11 @@ class Plan(_Section):
                 k: v.model_copy(update={"against": v.against if v.against in kept else ""})
                 for k, v in kept.items()
             },
-            "baseline": self.baseline if self.baseline in kept else "",
-            "settings": self.settings | _flatten(settings or {}),
+            **{
+                name: of if (of := getattr(self, name)) in kept else ""
+                for name in ("baseline", "single_modalities_of", "without_modalities_of")
+            },
+            "settings": self.settings | flatten(settings or {}),
         }
         if seeds:
             changes["seeds"] = tuple(seeds)
@@ -305,12 +308,12 @@ def _read_variants(values: Mapping[str, Any]) -> dict[str, Any]:
     """``[variants.NAME]`` holds settings, and ``against`` beside them."""
     changed = dict(values)
     if isinstance(values.get("settings"), Mapping):
-        changed["settings"] = _flatten(values["settings"])
+        changed["settings"] = flatten(values["settings"])
     if isinstance(values.get("variants"), Mapping):
         changed["variants"] = {
             name: {
                 "against": variant.get("against", ""),
-                "settings": _flatten({k: v for k, v in variant.items() if k != "against"}),
+                "settings": flatten({k: v for k, v in variant.items() if k != "against"}),
             }
             if isinstance(variant, Mapping)
             else variant
@@ -319,11 +322,12 @@ def _read_variants(values: Mapping[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by dotted name of nested ones."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{prefix}{name}.")
+            flat |= flatten(value, f"{prefix}{name}.")
         else:
             flat[prefix + name] = value
     return flat

@@ -30,7 +30,7 @@ def summarise(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def compare(study: Study, frame: pl.DataFrame, *, samples: int = 2000) -> pl.DataFrame:
+def compare(study: Study, frame: pl.DataFrame) -> pl.DataFrame:
     """Every variant against its baseline at the same scenario and level, on the same seeds.
 
     Columns: variant, against, scenario, level, seeds, metric (mrr, hits@1, hits@10), difference,
@@ -48,7 +48,7 @@ def compare(study: Study, frame: pl.DataFrame, *, samples: int = 2000) -> pl.Dat
                 continue  # another split: other test facts
             for metric in ("mrr", "hits@1", "hits@10"):
                 change = np.stack([_per_fact(a, metric) - _per_fact(b, metric) for a, b in both])
-                value, low, high, p = hierarchical_bootstrap(change, seed=0, samples=samples)
+                value, low, high, p = hierarchical_bootstrap(change, seed=0)
                 rows.append(
                     {
                         "variant": variant, "against": against, "scenario": scenario,

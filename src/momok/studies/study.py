@@ -9,15 +9,14 @@ from typing import Any
 from momok.errors import RunError
 from momok.graph import MultimodalGraph, load_graph, write_momok_folder
 from momok.progress import Reporter, open_reporter
+from momok.runtime import asked_threads, usable_cores
 from momok.storage import lock_file
 from momok.studies.folder import Study, read_about, write_about
-from momok.studies.plan import Cell, Plan, list_cells, load_plan
+from momok.studies.plan import Cell, Plan, flatten, list_cells, load_plan
 from momok.studies.worker import Task
-from momok.studies.workers import count_cores, run_tasks
+from momok.studies.workers import run_tasks
 from momok.training import RunFolder
 from momok.training.interruption import interrupt_on_sigterm
-
-_FREE = ("seed", "runtime")  # settings that cells of one variant need not share
 
 
 def study(
@@ -79,9 +78,8 @@ def _run(
     test: bool,
     reporter: Reporter,
 ) -> Study:
-    cores = count_cores()
-    side_by_side = min(jobs or cores, len(cells))
-    threads = max(cores // side_by_side, 1)
+    side_by_side = min(jobs or usable_cores(), len(cells))
+    threads = asked_threads() or max(usable_cores() // side_by_side, 1)
 
     def list_tasks(kind: Any, wanted: Sequence[Cell]) -> list[Task]:
         return [
@@ -108,7 +106,8 @@ def _run(
         failures |= run_tasks(
             list_tasks("test", untested), side_by_side, reporter, "testing", errors
         )
-    return Study(path=folder, plan=plan, failures=failures)
+    in_order = {c.name: failures[c.name] for c in cells if c.name in failures}
+    return Study(path=folder, plan=plan, failures=in_order)
 
 
 def _is_finished(run: Path) -> bool:
@@ -129,8 +128,11 @@ def _check_folder(folder: Path, graph: MultimodalGraph, cells: Sequence[Cell]) -
         run = folder / "runs" / cell.name
         if not (run / "run.json").is_file():
             continue
-        before, now = RunFolder(run).config.model_dump(), cell.config.model_dump()
-        other = sorted(k for k in now if k not in _FREE and before[k] != now[k])
+        before, now = (
+            flatten(config.model_dump(exclude={"seed", "runtime"}))
+            for config in (RunFolder(run).config, cell.config)
+        )
+        other = [name for name in now if before[name] != now[name]]
         if other:
             raise RunError(
                 f"{run}: was trained with other settings ({', '.join(other)}) than variant "

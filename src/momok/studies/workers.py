@@ -28,11 +28,6 @@ class _Worker:
     note: str = "starting"
 
 
-def count_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run_tasks(
     tasks: Sequence[Task], jobs: int, reporter: Reporter, what: str, errors: Path
 ) -> dict[str, str]:
