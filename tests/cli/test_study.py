@@ -167,3 +167,25 @@ def test_what_failed_is_said_at_the_end(folder: Path, invoke: Invoke, tmp_path: 
     assert last.endswith("; the same command tries again")
     page = (tmp_path / "study" / "results" / "report.html").read_text(encoding="utf-8")
     assert "sound-seed0 failed and is missing here" in page
+
+
+def test_a_search_prints_the_best_and_how_to_train_with_it(
+    folder: Path, invoke: Invoke, tmp_path: Path
+) -> None:
+    plan = tmp_path / "rates.toml"
+    settings = PLAN[PLAN.index("[settings]") : PLAN.index("[variants")]
+    plan.write_text(settings + "[search.space]\ntraining.batch_size = [16, 32]\n")
+    out = tmp_path / "search"
+    result = invoke("study", folder / "shifts", plan, "--trials", 2, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "training.batch_size = " in result.stdout
+    assert f"--config {out / 'best.toml'}" in result.stdout
+    assert "the best so far" in result.stderr
+    assert (out / "results" / "report.html").is_file()
+    dry = invoke("study", folder / "shifts", plan, "--trials", 3, "--dry-run").stdout
+    assert dry.splitlines()[:3] == ["trial-0000", "trial-0001", "trial-0002"]
+
+
+def test_trials_are_of_a_search(folder: Path, fail: Fail) -> None:
+    line = fail("study", folder / "shifts", "seeds", "--trials", 3)
+    assert "--trials is for a search, and plan seeds is none" in line

@@ -11,6 +11,7 @@ from momok.cli.completion import complete_graph, complete_setting
 from momok.console import console, print_line
 
 if TYPE_CHECKING:
+    from momok.progress import ProgressBar
     from momok.studies import Plan, Study
 
 
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     metavar="N",
     help="Runs side by side; they share the cores [one a core].",
 )
+@click.option(
+    "--trials", type=click.IntRange(min=1), metavar="N", help="How many a search tries [40]."
+)
 @click.option("--no-test", is_flag=True, help="Do not look at the test facts.")
 @click.option(
     "--dry-run",
@@ -55,15 +59,16 @@ def study_command(
     variants: tuple[str, ...],
     overrides: tuple[str, ...],
     jobs: int | None,
+    trials: int | None,
     no_test: bool,
     dry_run: bool,
 ) -> None:
     """Train what a plan lists, several runs at a time, and write tables, figures and a page.
 
     PLAN is a TOML file or one of: scenarios (noise, missing features, missing facts), ablation,
-    baselines, seeds. Every run is an ordinary run folder; what is there is not trained again, so a
-    study that was stopped goes on, and more seeds or variants cost only themselves. The test facts
-    are ranked when all runs are trained.
+    baselines, seeds, search (which settings do best on validation). Every run is an ordinary run
+    folder; what is there is not trained again, so a study that was stopped goes on, and more seeds
+    or variants cost only themselves. The test facts are ranked when all runs are trained.
 
     \b
     What each part of the default brings, on the bundled graph:
@@ -72,6 +77,8 @@ def study_command(
       momok study MKG-W baselines --dry-run
     Two more seeds of a study:
       momok study MKG-W baselines --out studies/MKG-W-baselines --seeds 0,1,2,3,4
+    Settings for a graph of your own:
+      momok study my-graph search --trials 40
     """
     from momok.config import parse_overrides
     from momok.graph import load_graph
@@ -81,19 +88,38 @@ def study_command(
     from momok.studies.estimate import estimate_hours
 
     loaded = load_graph(graph)
-    chosen = (
-        load_plan(plan)
-        .adapt(loaded)
-        .select(variants=variants, seeds=_parse_seeds(seeds), settings=parse_overrides(overrides))
-    )
+    chosen = load_plan(plan).adapt(loaded)
+    if trials and not chosen.search:
+        raise click.UsageError(f"--trials is for a search, and plan {chosen.name} is none")
+    chosen = chosen.select(
+        variants=variants, seeds=_parse_seeds(seeds), settings=parse_overrides(overrides),
+        trials=trials,
+    )  # fmt: skip
+    folder = Path(out or Path("studies") / f"{Path(graph).name}-{chosen.name}")
     with ProgressBar() as bar:
         if dry_run:
             _show_runs(chosen, estimate_hours(loaded, chosen, jobs or 0, bar.progress))
             return
-        folder = Path(out or Path("studies") / f"{Path(graph).name}-{chosen.name}")
+        del loaded
+        if chosen.search:
+            _search(graph, chosen, folder, jobs or 0, bar)
+            return
         done = study(graph, chosen, out=folder, jobs=jobs or 0, test=not no_test, progress=bar)
         page = write_study(done, progress=bar.progress)
     _show_summary(done, page)
+
+
+def _search(graph: str, plan: Plan, folder: Path, jobs: int, bar: ProgressBar) -> None:
+    from momok.cli.train import quote_path
+    from momok.reporting.study.search import write_search
+    from momok.studies import search
+
+    found = search(graph, plan, out=folder, jobs=jobs, progress=bar)
+    page = write_search(found)
+    for name, value in found.best.items():
+        print_line(f"{name} = {value}")
+    print_line(f"Train with them: momok train {graph} --config {quote_path(folder / 'best.toml')}")
+    print_line(f"Page, table and figures: {quote_path(page)}")
 
 
 def _parse_seeds(text: str | None) -> tuple[int, ...]:
@@ -108,9 +134,12 @@ def _parse_seeds(text: str | None) -> tuple[int, ...]:
 def _show_runs(plan: Plan, hours: float) -> None:
     from momok.studies.plan import list_cells
 
-    cells = list_cells(plan)
+    cells = [cell.name for cell in list_cells(plan)]
+    if plan.search:
+        cells = [f"trial-{number:04}" for number in range(plan.search.trials)]
+        hours *= len(cells)
     for cell in cells:
-        print_line(cell.name)
+        print_line(cell)
     minutes = max(round(60 * hours), 1)
     time = f"{hours:.1f} hours" if hours >= 1 else f"{minutes} minute{'s' if minutes > 1 else ''}"
     print_line(f"{len(cells)} runs, about {time} on this machine")

@@ -22,7 +22,7 @@ import polars as pl
 
 from momok.errors import RunError
 from momok.evaluation import ANSWER
-from momok.graph import MultimodalGraph
+from momok.graph import MultimodalGraph, write_momok_folder
 from momok.storage import write_file
 from momok.studies.plan import (
     Plan,
@@ -56,6 +56,11 @@ class Study:
     def runs(self) -> Path:
         """The folder of the run folders."""
         return self.path / "runs"
+
+    @property
+    def graph(self) -> str:
+        """The name of the graph."""
+        return str(read_about(self.path)["graph"]["name"])
 
     @property
     def is_tested(self) -> bool:
@@ -104,6 +109,29 @@ def load_study(path: str | Path) -> Study:
     """
     about = read_about(Path(path))
     return Study(path=Path(path), plan=build_plan(about["plan"]))
+
+
+def check_graph(folder: Path, graph: MultimodalGraph) -> None:
+    """RunError unless the folder is free, or of a study of this graph."""
+    if not folder.exists() or not any(p.name != ".lock" for p in folder.iterdir()):
+        return
+    about = read_about(folder)
+    if about["graph"]["fingerprint"] != graph.fingerprint():
+        raise RunError(
+            f"{folder}: is a study of graph {about['graph']['name']!r}, or of other facts or "
+            f"features of it than {graph.name!r} has now; choose another folder with --out"
+        )
+
+
+def keep_graph(loaded: MultimodalGraph, graph: object, folder: Path) -> str:
+    """What the processes that train load: a graph that was made in memory is written first."""
+    if not isinstance(graph, MultimodalGraph):
+        return str(graph)
+    if graph.source:
+        return graph.source
+    if not (folder / "graph").exists():
+        write_momok_folder(loaded, folder / "graph")
+    return str(folder / "graph")
 
 
 def read_about(folder: Path) -> dict[str, Any]:

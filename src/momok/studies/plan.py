@@ -20,6 +20,14 @@ A TOML file::
     kind = "missing"                # noise, missing or sparse
     how = "degree"
     levels = [0, 0.2, 0.4]
+
+Instead of scenarios, one variant may have a space that is searched::
+
+    [search]
+    trials = 40
+    [search.space]
+    training.learning_rate = { low = 0.03, high = 0.3, log = true }
+    model.structure_width = [128, 256, 512]
 """
 
 from __future__ import annotations
@@ -39,7 +47,7 @@ from momok.errors import ConfigError
 from momok.graph import MultimodalGraph
 from momok.settings import RunConfig
 
-BUILT_IN = ("scenarios", "ablation", "baselines", "seeds")
+BUILT_IN = ("scenarios", "ablation", "baselines", "seeds", "search")
 
 _PLANS = files("momok.studies") / "plans"
 _NOT_IN_NAMES = re.compile(r"[^\w.+-]+")
@@ -96,6 +104,37 @@ class Scenario(_Section):
         return f"{self.kind}{how}{'' if self.modality == 'all' else f'-{self.modality}'}"
 
 
+class Choice(_Section):
+    """The values that a setting may have: those listed, or a range with both ends."""
+
+    values: tuple[Any, ...] = ()
+    low: float | int = 0
+    high: float | int = 0
+    step: float | int | None = None
+    log: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, values: Any) -> Any:
+        return {"values": values} if isinstance(values, list | tuple) else values
+
+    @model_validator(mode="after")
+    def _check(self) -> Choice:
+        if not self.values and self.low >= self.high:
+            raise ValueError("expected a list of values, or low and high with low < high")
+        if self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError("log needs low above 0, and no step")
+        return self
+
+
+class Space(_Section):
+    """What a search looks through."""
+
+    trials: int = Field(default=40, ge=1)
+    sampler: Literal["tpe", "random"] = "tpe"
+    space: dict[str, Choice] = Field(min_length=1)  # by dotted name of a setting
+
+
 class Plan(_Section):
     """What a study trains; see the module for the file."""
 
@@ -108,6 +147,7 @@ class Plan(_Section):
     scenarios: tuple[Scenario, ...] = ()
     single_modalities_of: str = ""  # a variant that is also trained with each modality alone
     without_modalities_of: str = ""  # a variant that is also trained without each modality
+    search: Space | None = None  # of the only variant
 
     @model_validator(mode="after")
     def _check(self) -> Plan:
@@ -118,6 +158,8 @@ class Plan(_Section):
                 raise ValueError(
                     f"there is no variant {name!r}; there are {', '.join(self.variants)}"
                 )
+        if self.search and (len(self.variants) > 1 or self.scenarios):
+            raise ValueError("a search has one variant and no scenarios")
         if any(seed < 0 for seed in self.seeds) or len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds are different whole numbers from 0")
         return self
@@ -133,8 +175,9 @@ class Plan(_Section):
         variants: Sequence[str] = (),
         seeds: Sequence[int] = (),
         settings: Mapping[str, Any] | None = None,
+        trials: int | None = None,
     ) -> Plan:
-        """The plan with fewer variants, other seeds, or settings that all variants get.
+        """The plan with fewer variants, other seeds, settings for all, or trials of a search.
 
         Raises:
             ConfigError: the plan has no such variant.
@@ -159,6 +202,8 @@ class Plan(_Section):
         }
         if seeds:
             changes["seeds"] = tuple(seeds)
+        if trials and self.search:
+            changes["search"] = self.search.model_copy(update={"trials": trials})
         return build_plan({**self.model_dump(), **changes})
 
     def adapt(self, graph: MultimodalGraph) -> Plan:
@@ -251,13 +296,15 @@ def name_cell(variant: str, scenario: Scenario | None, level: float, seed: int) 
     return f"{word}{damage}-seed{seed}"
 
 
-def resolve_variant(plan: Plan, variant: str, seed: int) -> RunConfig:
-    """All settings of a variant.
+def resolve_variant(
+    plan: Plan, variant: str, seed: int, chosen: Mapping[str, Any] | None = None
+) -> RunConfig:
+    """All settings of a variant, and what a search has chosen.
 
     Raises:
         ConfigError: one of them does not fit.
     """
-    settings = {**plan.settings, **plan.variants[variant].settings, "seed": seed}
+    settings = {**plan.settings, **plan.variants[variant].settings, **(chosen or {}), "seed": seed}
     try:
         return resolve_config(overrides=settings)
     except ConfigError as error:
@@ -309,6 +356,10 @@ def _read_variants(values: Mapping[str, Any]) -> dict[str, Any]:
     changed = dict(values)
     if isinstance(values.get("settings"), Mapping):
         changed["settings"] = flatten(values["settings"])
+    if isinstance(search := values.get("search"), Mapping):
+        changed.setdefault("variants", {"trial": {"settings": {}}})
+        if isinstance(search.get("space"), Mapping):
+            changed["search"] = {**search, "space": flatten(search["space"], leaf="low")}
     if isinstance(values.get("variants"), Mapping):
         changed["variants"] = {
             name: {
@@ -322,12 +373,12 @@ def _read_variants(values: Mapping[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings by dotted name of nested ones."""
+def flatten(settings: Mapping[str, Any], prefix: str = "", leaf: str = "") -> dict[str, Any]:
+    """Settings by dotted name, of nested ones; a table with the key ``leaf`` is a value."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{name}.")
+        if isinstance(value, Mapping) and not (leaf and leaf in value):
+            flat |= flatten(value, f"{prefix}{name}.", leaf)
         else:
             flat[prefix + name] = value
     return flat

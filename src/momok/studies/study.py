@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from momok.errors import RunError
-from momok.graph import MultimodalGraph, load_graph, write_momok_folder
+from momok.errors import ConfigError, RunError
+from momok.graph import MultimodalGraph, load_graph
 from momok.progress import Reporter, open_reporter
 from momok.runtime import asked_threads, usable_cores
 from momok.storage import lock_file
-from momok.studies.folder import Study, read_about, write_about
+from momok.studies.folder import Study, check_graph, keep_graph, write_about
 from momok.studies.plan import Cell, Plan, flatten, list_cells, load_plan
 from momok.studies.worker import Task
 from momok.studies.workers import run_tasks
@@ -45,16 +45,17 @@ def study(
     folder = Path(out)
     if not isinstance(plan, Plan):
         plan = load_plan(plan)
+    if plan.search:
+        raise ConfigError(f"plan {plan.name}: is a search; momok.studies.search runs it")
     loaded = graph if isinstance(graph, MultimodalGraph) else load_graph(graph)
     adapted = plan.adapt(loaded)
     cells = list_cells(adapted)
-    _check_folder(folder, loaded, cells)
+    check_graph(folder, loaded)
+    _check_settings(folder, cells)
     with lock_file(folder / ".lock") as held, open_reporter(progress) as reporter:
         if not held:
             raise RunError(f"{folder}: another process is working on this study")
-        source = str(graph)
-        if isinstance(graph, MultimodalGraph):
-            source = graph.source or _keep(graph, folder / "graph")
+        source = keep_graph(loaded, graph, folder)
         write_about(folder, adapted, loaded)
         del loaded
         try:
@@ -81,12 +82,16 @@ def _run(
     side_by_side = min(jobs or usable_cores(), len(cells))
     threads = asked_threads() or max(usable_cores() // side_by_side, 1)
 
-    def list_tasks(kind: Any, wanted: Sequence[Cell]) -> list[Task]:
-        return [
+    def run_all(kind: Any, wanted: Sequence[Cell]) -> dict[str, str]:
+        tasks = [
             Task(kind=kind, cell=cell, graph=source, folder=folder / "runs" / cell.name,
                  threads=cell.config.runtime.threads or threads)
             for cell in wanted
         ]  # fmt: skip
+        return run_tasks(
+            tasks, len(tasks), jobs=side_by_side, reporter=reporter, what=f"{kind}ing",
+            errors=folder / "errors",
+        )  # fmt: skip
 
     left = [cell for cell in cells if not _is_finished(folder / "runs" / cell.name)]
     if left:
@@ -94,8 +99,7 @@ def _run(
             f"{len(left)} of {len(cells)} runs to train, {side_by_side} at a time, "
             f"{threads} thread{'' if threads == 1 else 's'} each"
         )
-    errors = folder / "errors"
-    failures = run_tasks(list_tasks("train", left), side_by_side, reporter, "training", errors)
+    failures = run_all("train", left)
     trained = [cell for cell in cells if cell.name not in failures]
     if test:
         untested = [
@@ -103,9 +107,7 @@ def _run(
             for cell in trained
             if not (folder / "runs" / cell.name / "results" / "test.json").is_file()
         ]
-        failures |= run_tasks(
-            list_tasks("test", untested), side_by_side, reporter, "testing", errors
-        )
+        failures |= run_all("test", untested)
     in_order = {c.name: failures[c.name] for c in cells if c.name in failures}
     return Study(path=folder, plan=plan, failures=in_order)
 
@@ -114,16 +116,8 @@ def _is_finished(run: Path) -> bool:
     return (run / "run.json").is_file() and RunFolder(run).state == "finished"
 
 
-def _check_folder(folder: Path, graph: MultimodalGraph, cells: Sequence[Cell]) -> None:
-    """RunError unless a study of this graph with these settings can go on here."""
-    if not folder.exists() or not any(p.name != ".lock" for p in folder.iterdir()):
-        return
-    about = read_about(folder)
-    if about["graph"]["fingerprint"] != graph.fingerprint():
-        raise RunError(
-            f"{folder}: is a study of graph {about['graph']['name']!r}, or of other facts or "
-            f"features of it than {graph.name!r} has now; choose another folder with --out"
-        )
+def _check_settings(folder: Path, cells: Sequence[Cell]) -> None:
+    """RunError where a run of another plan has the place of one of this."""
     for cell in cells:
         run = folder / "runs" / cell.name
         if not (run / "run.json").is_file():
@@ -138,10 +132,3 @@ def _check_folder(folder: Path, graph: MultimodalGraph, cells: Sequence[Cell]) -
                 f"{run}: was trained with other settings ({', '.join(other)}) than variant "
                 f"{cell.variant!r} has now; rename the variant or choose another folder with --out"
             )
-
-
-def _keep(graph: MultimodalGraph, path: Path) -> str:
-    """Write a graph that was made in memory, for the processes that train."""
-    if not path.exists():
-        write_momok_folder(graph, path)
-    return str(path)

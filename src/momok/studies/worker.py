@@ -35,8 +35,11 @@ class Task:
 
 
 def run_task(task: Task, parent: Connection) -> None:
-    """Do it, and tell the parent: ``("progress", what, done, total)``, then ``("done", bytes of
-    memory)`` or ``("failed", message, details)``."""
+    """Do it, and tell the parent.
+
+    It sends ``("progress", what, done, total)`` and ``("validated", epoch, mrr)``, and in the end
+    ``("done", bytes of memory)`` or ``("failed", message, details)``.
+    """
     with suppress(BrokenPipeError):  # the parent is gone, and so is the need for this
         _run_task(task, parent)
 
@@ -94,3 +97,6 @@ class _Sender(Reporter):
         if time.monotonic() - self._last >= _SECONDS_BETWEEN:
             self._last = time.monotonic()
             self._parent.send(("progress", what, done, total))
+
+    def validated(self, epoch: int, split: str, mrr: float, **best: float) -> None:  # noqa: ARG002
+        self._parent.send(("validated", epoch, mrr))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -26,49 +26,95 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     note: str = "starting"
+    is_stopped: bool = False
+
+
+class Watch:
+    """Hears what becomes of tasks; this one does nothing about it."""
+
+    def validated(self, task: Task, epoch: int, mrr: float) -> bool:  # noqa: ARG002
+        """Whether to go on with it after this validation."""
+        return True
+
+    def ended(self, task: Task, outcome: str) -> None:
+        """Take that it is ``done``, ``stopped`` (``validated`` said so), or why it failed."""
 
 
 def run_tasks(
-    tasks: Sequence[Task], jobs: int, reporter: Reporter, what: str, errors: Path
+    tasks: Iterable[Task],
+    total: int,
+    *,
+    jobs: int,
+    reporter: Reporter,
+    what: str,
+    errors: Path,
+    watch: Watch | None = None,
+    done: int = 0,
 ) -> dict[str, str]:
     """Do tasks, at most ``jobs`` at a time, fewer where memory is short.
 
     Args:
+        tasks: each is asked for when there is room for it.
         what: the work in words, for the display: ``training``.
         errors: a folder for the traceback of what was not expected.
+        watch: may stop a task.
+        done: how many of the total are done already.
 
     Returns:
         what failed and why, by the name of the cell.
     """
-    waiting, running, failures = list(tasks), list[_Worker](), dict[str, str]()
+    watch = watch or Watch()
+    running, failures = list[_Worker](), dict[str, str]()
+    waiting: Iterator[Task | None] = iter(tasks)
     largest = 0  # bytes of the largest process so far
     try:
-        while waiting or running:
-            while waiting and len(running) < jobs and (not running or _has_memory(largest)):
-                running.append(_start(waiting.pop(0)))
+        while True:
+            while len(running) < jobs and (not running or _has_memory(largest)):
+                if (task := next(waiting, None)) is None:
+                    break
+                running.append(_start(task))
+            if not running:
+                break
             for worker, message in _receive(running):
-                if message[0] == "progress":
-                    worker.note = _describe(*message[1:])
+                outcome = _take(worker, message, watch)
+                if not outcome:
                     continue
                 running.remove(worker)
                 worker.process.join()
-                if message[0] == "done":
+                done += 1
+                if outcome == "done":
                     largest = max(largest, message[1])
-                    continue
-                name = worker.task.cell.name
-                failures[name] = message[1]
-                reporter.say(f"{name} failed: {message[1]}")
-                if message[2]:
-                    write_file(errors / f"{name}.txt", message[2].encode())
-            done = len(tasks) - len(waiting) - len(running)
+                elif outcome != "stopped":
+                    name = worker.task.cell.name
+                    failures[name] = outcome
+                    reporter.say(f"{name} failed: {outcome}")
+                    if message[2]:
+                        write_file(errors / f"{name}.txt", message[2].encode())
+                watch.ended(worker.task, outcome)
             notes = "; ".join(f"{w.task.cell.name} {w.note}" for w in running)
-            reporter.progress(f"{what}: {notes}", done, len(tasks))
+            reporter.progress(f"{what}: {notes}", done, total)
     finally:
         for worker in running:  # SIGTERM: what is trained so far is saved
             worker.process.terminate()
         for worker in running:
             worker.process.join()
     return failures
+
+
+def _take(worker: _Worker, message: tuple[Any, ...], watch: Watch) -> str:
+    """Take what a worker says; how its task ended, as ``Watch.ended`` has it, or nothing."""
+    kind, *about = message
+    if kind == "progress":
+        worker.note = _describe(*about)
+        return ""
+    if kind == "validated":
+        if not watch.validated(worker.task, *about):
+            worker.is_stopped = True
+            worker.process.terminate()
+        return ""
+    if kind == "done":
+        return "done"
+    return "stopped" if worker.is_stopped else str(about[0])
 
 
 def _start(task: Task) -> _Worker:

@@ -46,7 +46,8 @@ def write_study(study: Study, *, progress: Progress = no_progress) -> Path:
             figure.set_layout_engine("constrained")  # the title takes room
             save_plot(figure, folder / name, title)
     progress("writing the page", 2, 3)
-    subtitle: list[Cell] = [fmt.write("{} runs", fmt.count(len(frame["run"].unique())))]
+    subtitle: list[Cell] = [fmt.name(study.graph)]
+    subtitle.append(fmt.write("{} runs", fmt.count(len(frame["run"].unique()))))
     subtitle.append(fmt.write("seeds {}", fmt.list_in_words(study.plan.seeds)))
     page = render_page(
         "study.html",

@@ -73,7 +73,7 @@ def list_cells_of(table: pl.DataFrame, names: Sequence[str] = ()) -> Iterator[Se
 
     Columns of scenarios are left out where there are none.
     """
-    unused = () if any(table["scenario"]) else ("scenario", "level")
+    unused = ("scenario", "level") if not any(table.get_column("scenario", default=[])) else ()
     names = [
         name for name in names or table.columns if not name.endswith("_std") and name not in unused
     ]
