@@ -121,7 +121,7 @@ def _start(task: Task) -> _Worker:
     """Start a process: a copy of one that has PyTorch imported where the system can copy one."""
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context: Any = multiprocessing.get_context(method)
-    context.set_forkserver_preload(["momok.studies.worker"])
+    context.set_forkserver_preload(["momok.studies.worker", "torch._dynamo"])  # optimizers load it
     pipe, theirs = context.Pipe(duplex=False)
     process = context.Process(target=run_task, args=(task, theirs), name=task.cell.name)
     asked = os.environ.get("OMP_NUM_THREADS")
