@@ -155,6 +155,7 @@ def test_a_study_of_another_graph_is_refused(folder: Path, fail: Fail, tmp_path:
     assert "is a study of graph 'shifts'" in line
 
 
+@pytest.mark.usefixtures("finished")
 def test_what_failed_is_said_at_the_end(folder: Path, invoke: Invoke, tmp_path: Path) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text(PLAN + '[variants.sound]\nmodel.modalities = "structure,sound"\n')

@@ -14,7 +14,6 @@ from momok.evaluation import (
     best_of_each_metric,
     compute_grouped_metrics,
     compute_metrics,
-    paired_bootstrap,
 )
 from tests.oracle import ranking_oracle
 
@@ -75,24 +74,3 @@ def test_best_of_each_metric_needs_comparable_epochs() -> None:
         best_of_each_metric([])
     with pytest.raises(ValueError, match=r"different numbers of queries: \[0, 1\]"):
         best_of_each_metric([NO_VALUES, compute_metrics(np.array([1.0]))])
-
-
-def test_bootstrap_of_a_constant_difference_has_no_width() -> None:
-    b = np.linspace(0.1, 0.5, 7)
-    assert paired_bootstrap(b + 0.25, b, seed=0) == pytest.approx((0.25, 0.25, 0.25))
-
-
-def test_bootstrap_interval_matches_the_normal_one() -> None:
-    generator = np.random.default_rng(3)
-    a, b = generator.random(4000), generator.random(4000)
-    mean, low, high = paired_bootstrap(a, b, seed=1, samples=2000)
-    half = 1.96 * (a - b).std() / np.sqrt(4000)
-    assert mean == pytest.approx((a - b).mean())
-    assert (low, high) == pytest.approx((mean - half, mean + half), abs=0.1 * half)
-    assert (mean, low, high) == paired_bootstrap(a, b, seed=1, samples=2000)
-    assert (low, high) != paired_bootstrap(a, b, seed=2, samples=2000)[1:]
-
-
-def test_bootstrap_refuses_runs_on_different_queries() -> None:
-    with pytest.raises(ValueError, match="the same queries"):
-        paired_bootstrap(np.ones(3), np.ones(4), seed=0)

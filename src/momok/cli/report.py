@@ -34,7 +34,7 @@ def report_command(runs: tuple[str, ...], out: str | None, no_pictures: bool, pl
       momok report runs/base0 runs/base1 runs/text0 runs/text1
 
     Runs can be compared when they were trained and tested on the same facts. Differences are given
-    with 95% paired bootstrap intervals over the test queries.
+    with 95% intervals over seeds and test facts.
     """
     # Imports and figures make objects that stay: looking for garbage was a fifth of the time.
     gc.set_threshold(100_000, 50, 100)

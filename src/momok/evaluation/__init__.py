@@ -9,11 +9,11 @@ from momok.evaluation.metrics import (
     best_of_each_metric,
     compute_grouped_metrics,
     compute_metrics,
-    paired_bootstrap,
 )
 from momok.evaluation.ranking import AnswerRanker, RankedQueries, rank_in_parts
 from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks, Ranks
 from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET
+from momok.evaluation.statistics import correct_holm, hierarchical_bootstrap
 from momok.graph.triples import CARDINALITIES, classify_cardinality
 
 __all__ = [
@@ -32,7 +32,8 @@ __all__ = [
     "classify_cardinality",
     "compute_grouped_metrics",
     "compute_metrics",
+    "correct_holm",
     "evaluate",
-    "paired_bootstrap",
+    "hierarchical_bootstrap",
     "rank_in_parts",
 ]

@@ -18,8 +18,6 @@ from momok.arrays import Floats
 
 HITS_AT = (1, 3, 10, 100)
 
-_BOOTSTRAP_CELLS = 1 << 20  # indices drawn at once: 8 MB, whatever the number of queries
-
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
@@ -103,33 +101,3 @@ def best_of_each_metric(epochs: Sequence[Metrics]) -> Metrics:
         mean_rank=best([metrics.mean_rank for metrics in epochs], min),
         hits={k: best([metrics.hits[k] for metrics in epochs]) for k in epochs[0].hits},
     )
-
-
-def paired_bootstrap(
-    a: NDArray[Any],
-    b: NDArray[Any],
-    *,
-    seed: int,
-    samples: int = 1000,
-    confidence: float = 0.95,
-) -> tuple[float, float, float]:
-    """Return the mean of a - b and its percentile bootstrap interval (low, high).
-
-    ``a`` and ``b`` [Q] are per-query values (reciprocal ranks) of two runs on the same queries in
-    the same order. Queries are drawn with replacement, the pair of values kept together (Efron
-    and Tibshirani 1993, ch. 13; for comparing systems: Koehn 2004). An interval that excludes 0
-    says that the runs differ beyond the choice of test queries; it says nothing of seeds.
-    """
-    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if a.shape != b.shape or a.ndim != 1 or not len(a):
-        raise ValueError(f"two runs must rank the same queries, got shapes {a.shape}, {b.shape}")
-    difference = a - b
-    generator = np.random.default_rng(seed)
-    block = max(1, _BOOTSTRAP_CELLS // len(difference))
-    means = [
-        difference[generator.integers(len(difference), size=(rows, len(difference)))].mean(axis=1)
-        for rows in (min(block, samples - start) for start in range(0, samples, block))
-    ]
-    tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(np.concatenate(means), [tail, 1.0 - tail])
-    return float(difference.mean()), float(low), float(high)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 from pydantic import InstanceOf, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
@@ -55,8 +56,19 @@ class QueryRanks:
     ranks: Mapping[str, Ranks]
 
     def reciprocal(self, head: str = ANSWER) -> Floats:
-        """Return 1 / realistic rank [2F], as metrics.paired_bootstrap takes it."""
+        """Return 1 / realistic rank [2F]."""
         return 1.0 / self.ranks[head].realistic
+
+    def per_fact(self, metric: str, head: str = ANSWER) -> Floats:
+        """The mean over the two queries of every fact [F], as hierarchical_bootstrap takes it.
+
+        Args:
+            metric: ``mrr`` or ``hits@K``.
+        """
+        ranks = self.ranks[head].realistic
+        values = 1.0 / ranks if metric == "mrr" else (ranks <= int(metric[5:])).astype(np.float64)
+        mean: Floats = values.reshape(2, -1).mean(axis=0)
+        return mean
 
     def to_arrays(self) -> dict[str, Ints]:
         """Return named arrays to save: "facts", "optimistic/HEAD" and "pessimistic/HEAD"."""

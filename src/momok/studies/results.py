@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from momok.arrays import Floats
 from momok.errors import RunError
-from momok.evaluation import ANSWER, Evaluation
+from momok.evaluation import ANSWER, Evaluation, QueryRanks, correct_holm, hierarchical_bootstrap
 from momok.studies.folder import METRICS, Study
-from momok.studies.statistics import correct_holm, hierarchical_bootstrap
 from momok.training import RunFolder
 
 _PLACE = ("variant", "scenario", "level")
@@ -44,10 +42,10 @@ def compare(study: Study, frame: pl.DataFrame) -> pl.DataFrame:
             if not runs:
                 continue
             both = [(_load_ranks(study, a), _load_ranks(study, b)) for a, b in runs]
-            if any(a.shape != b.shape for a, b in both):
+            if any(len(a.facts) != len(b.facts) for a, b in both):
                 continue  # another split: other test facts
             for metric in ("mrr", "hits@1", "hits@10"):
-                change = np.stack([_per_fact(a, metric) - _per_fact(b, metric) for a, b in both])
+                change = np.stack([a.per_fact(metric) - b.per_fact(metric) for a, b in both])
                 value, low, high, p = hierarchical_bootstrap(change, seed=0)
                 rows.append(
                     {
@@ -137,19 +135,11 @@ def _pair(part: pl.DataFrame, variant: str, against: str) -> list[tuple[str, str
     ]
 
 
-def _load_ranks(study: Study, run: str) -> Floats:
-    """The realistic rank of every test query ``[2F]``."""
+def _load_ranks(study: Study, run: str) -> QueryRanks:
     found = RunFolder(study.runs / run).load_ranks("test")
     if found is None:
         raise RunError(
             f"{study.runs / run}: the ranks of single queries are not there: momok evaluate "
             f"{study.runs / run} writes them again"
         )
-    return found.ranks[ANSWER].realistic
-
-
-def _per_fact(ranks: Floats, metric: str) -> Floats:
-    """The mean of a fact's two queries ``[F]`` of their ranks ``[2F]``."""
-    values = 1.0 / ranks if metric == "mrr" else (ranks <= int(metric[5:])).astype(np.float64)
-    mean: Floats = values.reshape(2, -1).mean(axis=0)
-    return mean
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,12 @@ import numpy as np
 
 from momok.arrays import Floats
 from momok.errors import RunError
-from momok.evaluation import ANSWER, paired_bootstrap
+from momok.evaluation import ANSWER, QueryRanks, hierarchical_bootstrap
 from momok.reporting.report.contents import RunContents
 from momok.reporting.report.formatting import Value, shorten
 
 Interval = tuple[float, float, float]  # value, low, high
 
-SAMPLES = 2000  # of the bootstrap
 SEED = 0
 _LONGEST_NAME = 44
 
@@ -33,12 +32,7 @@ _CIRCUMSTANCES = {
     "training.candidate_block",
 }
 
-_PER_QUERY: dict[str, Callable[[Floats], Floats]] = {
-    "MRR": lambda ranks: 1.0 / ranks,
-    "Hits@1": lambda ranks: (ranks <= 1).astype(np.float64),
-    "Hits@10": lambda ranks: (ranks <= 10).astype(np.float64),
-}
-METRICS = tuple(_PER_QUERY)
+METRICS = ("MRR", "Hits@1", "Hits@10")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +53,14 @@ class Group:
         return [value for value in overall if value is not None]
 
     @property
-    def ranks(self) -> list[Floats]:
-        """The realistic rank of every test query [2F], of each run that has them."""
-        return [run.ranks.ranks[ANSWER].realistic for run in self.runs if run.ranks is not None]
+    def ranks(self) -> dict[int, QueryRanks]:
+        """The ranks of single test queries of the runs that have them, by seed."""
+        return {run.config.seed: run.ranks for run in self.runs if run.ranks is not None}
+
+    def average(self) -> Floats:
+        """1 / rank of every test query [2F], the mean over the runs."""
+        mean: Floats = np.mean([ranks.reciprocal() for ranks in self.ranks.values()], axis=0)
+        return mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,31 +129,27 @@ def list_differing_settings(runs: Sequence[RunContents]) -> dict[str, list[Any]]
 
 
 def compare(groups: Sequence[Group]) -> list[Difference]:
-    """Compare every group with the first, query by query (paired bootstrap over test queries).
+    """Compare every group with the first, on the same test facts and seeds.
 
-    The value of a query is its mean over the group's runs. Groups without the ranks of single
-    queries, or of another protocol than the first, are left out.
+    Of groups with other seeds the means over runs are compared, and only the choice of test facts
+    counts.
+    Groups without the ranks of single queries, or of another protocol than the first, are left
+    out.
     """
     reference, *others = groups
     if not reference.ranks:
         return []
-    before = {metric: _average(reference, metric) for metric in METRICS}
+    before = reference.average()
     differences = []
     for group in others:
         if not group.ranks or group.runs[0].published != reference.runs[0].published:
             continue
-        after = {metric: _average(group, metric) for metric in METRICS}
-        change = after["MRR"] - before["MRR"]
+        change = group.average() - before
         differences.append(
             Difference(
                 group=group,
                 reference=reference,
-                metrics={
-                    metric: paired_bootstrap(
-                        after[metric], before[metric], seed=SEED, samples=SAMPLES
-                    )
-                    for metric in METRICS
-                },
+                metrics={m: _find_interval(group, reference, m.lower()) for m in METRICS},
                 better=int((change > 0).sum()),
                 worse=int((change < 0).sum()),
                 equal=int((change == 0).sum()),
@@ -163,10 +158,16 @@ def compare(groups: Sequence[Group]) -> list[Difference]:
     return differences
 
 
-def _average(group: Group, metric: str) -> Floats:
-    """The metric of every query [2F], the mean over the group's runs."""
-    mean: Floats = np.mean([_PER_QUERY[metric](ranks) for ranks in group.ranks], axis=0)
-    return mean
+def _find_interval(group: Group, reference: Group, metric: str) -> Interval:
+    after, before = group.ranks, reference.ranks
+    if after.keys() == before.keys():
+        change = [after[s].per_fact(metric) - before[s].per_fact(metric) for s in sorted(after)]
+    else:
+        means = ([r.per_fact(metric) for r in ranks.values()] for ranks in (after, before))
+        a, b = (np.mean(values, axis=0) for values in means)
+        change = [a - b]
+    value, low, high, _ = hierarchical_bootstrap(np.stack(change), seed=SEED)
+    return value, low, high
 
 
 def _key(run: RunContents) -> str:

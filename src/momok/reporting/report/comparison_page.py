@@ -141,7 +141,10 @@ def find_changes(reference: Group, other: Group) -> TableGroups:
 
     Ranks are means over the runs of a group.
     """
-    before, after = (np.mean(group.ranks, axis=0) for group in (reference, other))
+    before, after = (
+        np.mean([ranks.ranks[ANSWER].realistic for ranks in group.ranks.values()], axis=0)
+        for group in (reference, other)
+    )
     change = 1.0 / after - 1.0 / before
     order = np.argsort(change, kind="stable")
     run = reference.tested[0]

@@ -7,15 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from momok.evaluation import ANSWER, paired_bootstrap
+from momok.evaluation import ANSWER, hierarchical_bootstrap
 from momok.prediction import Predictor, explain_model
 from momok.prediction.calibration.record import load_calibration
 from momok.progress import Progress
 from momok.reporting.report import formatting as fmt
 from momok.reporting.report.cases import find_cases
-from momok.reporting.report.comparing import SAMPLES, SEED
+from momok.reporting.report.comparing import SEED
 from momok.reporting.report.contents import RunContents
 from momok.reporting.report.formatting import Cell, Notice, Value
 from momok.reporting.report.page import embed_figures, find_pictures, render_page
@@ -105,11 +103,10 @@ def load_outputs(run: RunContents) -> Value | None:
 
 
 def compute_interval(run: RunContents) -> tuple[float, float] | None:
-    """The 95% bootstrap interval of the answer's MRR over the test queries."""
+    """The 95% bootstrap interval of the answer's MRR over the test facts."""
     if run.ranks is None or run.published:
         return None
-    values = run.ranks.reciprocal()
-    _, low, high = paired_bootstrap(values, np.zeros_like(values), seed=SEED, samples=SAMPLES)
+    _, low, high, _ = hierarchical_bootstrap(run.ranks.per_fact("mrr")[None], seed=SEED)
     return low, high
 
 

@@ -7,7 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from momok.studies.statistics import correct_holm, hierarchical_bootstrap
+from momok.evaluation.statistics import correct_holm, hierarchical_bootstrap
+
+
+def test_a_constant_difference_has_no_width() -> None:
+    assert hierarchical_bootstrap(np.full((1, 7), 0.25), seed=0)[:3] == (0.25, 0.25, 0.25)
 
 
 def test_one_seed_is_the_bootstrap_over_facts() -> None:
