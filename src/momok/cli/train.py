@@ -69,10 +69,11 @@ def train_command(
     from momok.config import resolve_config
     from momok.graph import load_graph
     from momok.progress import open_reporter
-    from momok.training import RunFolder, train
+    from momok.training import train
+    from momok.training.new_run import check_free
 
     if run is not None:
-        RunFolder.check_free(run)
+        check_free(run)
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
     config = resolve_config(preset, file=file, overrides=overrides)

@@ -21,6 +21,7 @@ from momok.training.build import build_model, check_parts
 from momok.training.checkpoint import load_model
 from momok.training.interruption import interrupt_on_sigterm
 from momok.training.metric_log import require_tensorboard
+from momok.training.new_run import check_free
 from momok.training.pooling import fit_run, load_pool
 from momok.training.run_folder import RunFolder
 from momok.training.trainer import Trainer
@@ -62,7 +63,7 @@ def train(
     if config is not None and settings:
         raise RunError("train: give either a config or single settings, not both")
     if run is not None:
-        RunFolder.check_free(run)
+        check_free(run)
     if config is None:
         config = resolve_config(overrides={f"training.{k}": v for k, v in settings.items()})
     check_parts(config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -11,9 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from momok.errors import RunError
 from momok.graph import CATALOG, MultimodalGraph, write_momok_folder
 from momok.settings import RunConfig
-from momok.storage import is_draft, write_file
+from momok.storage import is_draft, lock_file, write_file
 
 FORMAT, VERSION = "momok-run", 1
 
@@ -24,15 +26,70 @@ _BEGINNING = (
 )
 
 
-def is_begun(path: Path) -> bool:
-    """Whether a file or folder is of those that are written before ``run.json``, or a draft."""
-    return path.name in _BEGINNING or is_draft(path)
+def check_free(path: str | Path) -> None:
+    """Check that a run can be made here: nothing, an empty folder, or what a process that was
+    killed meanwhile has left.
+
+    Raises:
+        RunError: it cannot.
+    """
+    folder = Path(path)
+    if (folder / "run.json").exists():
+        raise RunError(
+            f"{folder}: exists already; resume it (momok resume {folder}) or choose another "
+            "folder with --run"
+        )
+    if folder.exists() and not (folder.is_dir() and all(map(_is_begun, folder.iterdir()))):
+        raise RunError(
+            f"{folder}: exists already, and is neither empty nor a run; choose another folder "
+            "with --run"
+        )
 
 
 def write_new_run(
     folder: Path, graph: MultimodalGraph, config: RunConfig, environment: Mapping[str, Any]
 ) -> None:
-    """Write what is known before training; ``run.json`` last, it makes the folder a run."""
+    """Make a run folder with what is known before training; see ``RunFolder.create``."""
+    check_free(folder)
+    existed = folder.exists()
+    try:
+        with lock_file(folder / ".lock") as held:
+            if not held:
+                raise RunError(
+                    f"{folder}: another process is making a run here; choose another folder "
+                    "with --run"
+                )
+            _clear(folder)
+            _write_beginning(folder, graph, config, environment)
+    except RunError:
+        raise
+    except BaseException:
+        if folder.is_dir():
+            _clear(folder)
+            (folder / ".lock").unlink(missing_ok=True)
+            if not existed:
+                folder.rmdir()
+        raise
+
+
+def _is_begun(path: Path) -> bool:
+    """Whether a file or folder is of those that are written before ``run.json``, or a draft."""
+    return path.name in _BEGINNING or is_draft(path)
+
+
+def _clear(folder: Path) -> None:
+    """Remove all but the lock."""
+    for part in folder.iterdir():
+        if part.is_dir():
+            shutil.rmtree(part)
+        elif part.name != ".lock":
+            part.unlink()
+
+
+def _write_beginning(
+    folder: Path, graph: MultimodalGraph, config: RunConfig, environment: Mapping[str, Any]
+) -> None:
+    """``run.json`` last, it makes the folder a run."""
     write_momok_folder(graph, folder / "graph", with_features=False)
     write_json(folder / "config.json", config.model_dump(mode="json"))
     write_json(folder / "environment.json", environment)

@@ -20,7 +20,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +36,7 @@ from momok.graph import MultimodalGraph, load_graph
 from momok.html import render_table
 from momok.settings import RunConfig
 from momok.storage import append_line, lock_file, settle_file, truncate_file, write_file
-from momok.training.new_run import FORMAT, VERSION, digest, is_begun, write_json, write_new_run
+from momok.training.new_run import FORMAT, VERSION, digest, write_json, write_new_run
 from momok.training.old_runs import translate_old
 
 
@@ -82,48 +81,8 @@ class RunFolder:
             RunError: as ``check_free``; or another process is making this run.
             StorageError: the disk refused; nothing is left behind.
         """
-        folder = Path(path)
-        RunFolder.check_free(folder)
-        existed = folder.exists()
-        try:
-            with lock_file(folder / ".lock") as held:
-                if not held:
-                    raise RunError(
-                        f"{folder}: another process is making a run here; choose another folder "
-                        "with --run"
-                    )
-                _clear(folder)
-                write_new_run(folder, graph, config, environment)
-        except RunError:
-            raise
-        except BaseException:
-            if folder.is_dir():
-                _clear(folder)
-                (folder / ".lock").unlink(missing_ok=True)
-                if not existed:
-                    folder.rmdir()
-            raise
-        return RunFolder(folder)
-
-    @staticmethod
-    def check_free(path: str | Path) -> None:
-        """Check that a run can be made here: nothing, an empty folder, or what a process that was
-        killed meanwhile has left.
-
-        Raises:
-            RunError: it cannot.
-        """
-        folder = Path(path)
-        if (folder / "run.json").exists():
-            raise RunError(
-                f"{folder}: exists already; resume it (momok resume {folder}) or choose another "
-                "folder with --run"
-            )
-        if folder.exists() and not (folder.is_dir() and all(map(is_begun, folder.iterdir()))):
-            raise RunError(
-                f"{folder}: exists already, and is neither empty nor a run; choose another folder "
-                "with --run"
-            )
+        write_new_run(Path(path), graph, config, environment)
+        return RunFolder(path)
 
     def __repr__(self) -> str:
         said = ", ".join(f"{name} {value}" for name, value in self._summarise().items())
@@ -353,15 +312,6 @@ class RunFolder:
                 f"{self.path / name}: {what} since the run began; restore it from a copy or train "
                 "again"
             )
-
-
-def _clear(folder: Path) -> None:
-    """Remove all but the lock."""
-    for part in folder.iterdir():
-        if part.is_dir():
-            shutil.rmtree(part)
-        elif part.name != ".lock":
-            part.unlink()
 
 
 def _read_bytes(path: Path) -> bytes | None:
