@@ -42,6 +42,11 @@ if TYPE_CHECKING:
     help="Runs side by side; they share the cores [one a core].",
 )
 @click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="Train on a Ray cluster that shares the folders: auto, ray://HOST:PORT, or local.",
+)
+@click.option(
     "--trials", type=click.IntRange(min=1), metavar="N", help="How many a search tries [40]."
 )
 @click.option("--no-test", is_flag=True, help="Do not look at the test facts.")
@@ -59,6 +64,7 @@ def study_command(
     variants: tuple[str, ...],
     overrides: tuple[str, ...],
     jobs: int | None,
+    ray: str | None,
     trials: int | None,
     no_test: bool,
     dry_run: bool,
@@ -102,19 +108,21 @@ def study_command(
             return
         del loaded
         if chosen.search:
-            _search(graph, chosen, folder, jobs or 0, bar)
+            _search(graph, chosen, folder, bar, jobs=jobs or 0, ray=ray or "")
             return
-        done = study(graph, chosen, out=folder, jobs=jobs or 0, test=not no_test, progress=bar)
+        done = study(
+            graph, chosen, out=folder, jobs=jobs or 0, ray=ray or "", test=not no_test, progress=bar
+        )
         page = write_study(done, progress=bar.progress)
     _show_summary(done, page)
 
 
-def _search(graph: str, plan: Plan, folder: Path, jobs: int, bar: ProgressBar) -> None:
+def _search(graph: str, plan: Plan, folder: Path, bar: ProgressBar, *, jobs: int, ray: str) -> None:
     from momok.cli.train import quote_path
     from momok.reporting.study.search import write_search
     from momok.studies import search
 
-    found = search(graph, plan, out=folder, jobs=jobs, progress=bar)
+    found = search(graph, plan, out=folder, jobs=jobs, ray=ray, progress=bar)
     page = write_search(found)
     for name, value in found.best.items():
         print_line(f"{name} = {value}")

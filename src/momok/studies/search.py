@@ -16,6 +16,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -27,11 +28,11 @@ from momok.evaluation import ANSWER
 from momok.extras import require_extra
 from momok.graph import MultimodalGraph, load_graph
 from momok.progress import Reporter, open_reporter
-from momok.runtime import asked_threads, usable_cores
 from momok.studies.folder import check_graph, keep_graph, read_about, write_about
 from momok.studies.plan import Cell, Choice, Plan, Space, load_plan, resolve_variant
+from momok.studies.ray_workers import RayPool
 from momok.studies.worker import Task
-from momok.studies.workers import Watch, run_tasks
+from momok.studies.workers import LocalPool, Pool, Watch, run_tasks
 from momok.training import RunFolder
 from momok.training.interruption import interrupt_on_sigterm
 
@@ -114,6 +115,7 @@ def search(
     *,
     out: str | Path,
     jobs: int = 0,
+    ray: str = "",
     progress: bool | Reporter = True,
 ) -> Search:
     """Search the space of a plan for the settings with the best validation MRR.
@@ -125,6 +127,7 @@ def search(
         graph: a graph, or what ``load_graph`` takes.
         plan: a plan with a space, or the name of its TOML file.
         jobs: trials side by side, sharing the cores; 0 is one a core.
+        ray: as for ``study``.
 
     Raises:
         ConfigError: the plan has no space, or a value of it does not fit.
@@ -141,11 +144,12 @@ def search(
     write_about(folder, plan, loaded)
     del loaded
     found = Search(path=folder, plan=plan)
-    with open_reporter(progress) as reporter, interrupt_on_sigterm():
-        trials = _Trials(found, source, jobs, reporter)
+    pool: Pool = RayPool(ray, jobs) if ray else LocalPool(jobs, _get_space(plan).trials)
+    with open_reporter(progress) as reporter, interrupt_on_sigterm(), closing(pool):
+        trials = _Trials(found, source, pool.threads, reporter)
         try:
             run_tasks(
-                trials, len(trials), jobs=trials.jobs, reporter=reporter, what="searching",
+                trials, len(trials), pool, reporter=reporter, what="searching",
                 errors=folder / "errors", watch=trials, done=trials.count_done(),
             )  # fmt: skip
         except KeyboardInterrupt:
@@ -157,11 +161,9 @@ def search(
 class _Trials(Watch):
     """Asks for trials, hears of their validations and tells how they ended."""
 
-    def __init__(self, found: Search, graph: str, jobs: int, reporter: Reporter) -> None:
+    def __init__(self, found: Search, graph: str, threads: int, reporter: Reporter) -> None:
         self._search, self._graph, self._reporter = found, graph, reporter
-        cores = usable_cores()
-        self.jobs = min(jobs or cores, len(self))
-        self._threads = asked_threads() or max(cores // self.jobs, 1)
+        self._threads = threads
         self._journal = _open_journal(found.path, found.plan)
         self._under_way: dict[str, Trial] = {}
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from momok.errors import ConfigError, RunError
 from momok.graph import MultimodalGraph, load_graph
 from momok.progress import Reporter, open_reporter
-from momok.runtime import asked_threads, usable_cores
 from momok.storage import lock_file
 from momok.studies.folder import Study, check_graph, keep_graph, write_about
 from momok.studies.plan import Cell, Plan, flatten, list_cells, load_plan
+from momok.studies.ray_workers import RayPool
 from momok.studies.worker import Task
-from momok.studies.workers import run_tasks
+from momok.studies.workers import LocalPool, Pool, run_tasks
 from momok.training import RunFolder
 from momok.training.interruption import interrupt_on_sigterm
 
@@ -25,6 +26,7 @@ def study(
     *,
     out: str | Path,
     jobs: int = 0,
+    ray: str = "",
     test: bool = True,
     progress: bool | Reporter = True,
 ) -> Study:
@@ -35,6 +37,8 @@ def study(
         plan: the name of a built-in plan, a TOML file, or a ``Plan``.
         out: the folder of the study; an earlier study of the same graph is gone on with.
         jobs: runs side by side, sharing the cores; 0 is one a core.
+        ray: the address of a Ray cluster to train on, whose machines have this package and share
+            ``out`` and the graph's folder; ``local`` starts one here.
         test: rank the test facts when every run is trained; else only validation is known.
 
     Raises:
@@ -59,9 +63,10 @@ def study(
         write_about(folder, adapted, loaded)
         del loaded
         try:
-            with interrupt_on_sigterm():
+            pool: Pool = RayPool(ray, jobs) if ray else LocalPool(jobs, len(cells))
+            with interrupt_on_sigterm(), closing(pool):
                 return _run(
-                    folder=folder, plan=adapted, cells=cells, source=source, jobs=jobs,
+                    folder=folder, plan=adapted, cells=cells, source=source, pool=pool,
                     test=test, reporter=reporter,
                 )  # fmt: skip
         except KeyboardInterrupt:
@@ -75,30 +80,24 @@ def _run(
     plan: Plan,
     cells: Sequence[Cell],
     source: str,
-    jobs: int,
+    pool: Pool,
     test: bool,
     reporter: Reporter,
 ) -> Study:
-    side_by_side = min(jobs or usable_cores(), len(cells))
-    threads = asked_threads() or max(usable_cores() // side_by_side, 1)
-
     def run_all(kind: Any, wanted: Sequence[Cell]) -> dict[str, str]:
         tasks = [
             Task(kind=kind, cell=cell, graph=source, folder=folder / "runs" / cell.name,
-                 threads=cell.config.runtime.threads or threads)
+                 threads=cell.config.runtime.threads or pool.threads)
             for cell in wanted
         ]  # fmt: skip
         return run_tasks(
-            tasks, len(tasks), jobs=side_by_side, reporter=reporter, what=f"{kind}ing",
+            tasks, len(tasks), pool, reporter=reporter, what=f"{kind}ing",
             errors=folder / "errors",
         )  # fmt: skip
 
     left = [cell for cell in cells if not _is_finished(folder / "runs" / cell.name)]
     if left:
-        reporter.say(
-            f"{len(left)} of {len(cells)} runs to train, {side_by_side} at a time, "
-            f"{threads} thread{'' if threads == 1 else 's'} each"
-        )
+        reporter.say(f"{len(left)} of {len(cells)} runs to train")
     failures = run_all("train", left)
     trained = [cell for cell in cells if cell.name not in failures]
     if test:

@@ -6,12 +6,12 @@ import shutil
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 from momok.errors import MomokError
 from momok.graph import load_graph
@@ -34,33 +34,37 @@ class Task:
     threads: int
 
 
-def run_task(task: Task, parent: Connection) -> None:
-    """Do it, and tell the parent.
+Message: TypeAlias = tuple[Any, ...]
+Send: TypeAlias = Callable[[Message], object]
+
+
+def run_task(task: Task, send: Send) -> None:
+    """Do it, and say how it goes.
 
     It sends ``("progress", what, done, total)`` and ``("validated", epoch, mrr)``, and in the end
     ``("done", bytes of memory)`` or ``("failed", message, details)``.
     """
     with suppress(BrokenPipeError):  # the parent is gone, and so is the need for this
-        _run_task(task, parent)
+        _run_task(task, send)
 
 
-def _run_task(task: Task, parent: Connection) -> None:
+def _run_task(task: Task, send: Send) -> None:
     try:
         if task.kind == "train":
-            train_cell(task, _Sender(parent))
+            train_cell(task, _Sender(send))
         else:
             _test_cell(task)
     except MomokError as error:
-        parent.send(("failed", str(error), ""))
+        send(("failed", str(error), ""))
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
-        parent.send(("failed", "it was stopped", ""))
+        send(("failed", "it was stopped", ""))
     except Exception as error:  # it is one run of many: reported, and the others go on
-        parent.send(("failed", f"{type(error).__name__}: {error}", traceback.format_exc()))
+        send(("failed", f"{type(error).__name__}: {error}", traceback.format_exc()))
     else:
         unit = 1 if sys.platform == "darwin" else 1024
-        parent.send(("done", unit * getrusage(RUSAGE_SELF).ru_maxrss))
+        send(("done", unit * getrusage(RUSAGE_SELF).ru_maxrss))
 
 
 def train_cell(task: Task, reporter: Reporter) -> None:
@@ -89,14 +93,14 @@ def _test_cell(task: Task) -> None:
 class _Sender(Reporter):
     """Sends progress to the process that started this one."""
 
-    def __init__(self, parent: Connection) -> None:
-        self._parent = parent
+    def __init__(self, send: Send) -> None:
+        self._send = send
         self._last = 0.0
 
     def progress(self, what: str, done: int, total: int) -> None:
         if time.monotonic() - self._last >= _SECONDS_BETWEEN:
             self._last = time.monotonic()
-            self._parent.send(("progress", what, done, total))
+            self._send(("progress", what, done, total))
 
     def validated(self, epoch: int, split: str, mrr: float, **best: float) -> None:  # noqa: ARG002
-        self._parent.send(("validated", epoch, mrr))
+        self._send(("validated", epoch, mrr))

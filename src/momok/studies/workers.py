@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from momok.progress import Reporter
+from momok.runtime import asked_threads, usable_cores
 from momok.storage import write_file
-from momok.studies.worker import Task, run_task
+from momok.studies.worker import Message, Task, run_task
 
 _MEMORY = Path("/proc/meminfo")
 _MARGIN = 1 << 30  # bytes that stay free, whatever the runs need
-
-
-@dataclass(kw_only=True)
-class _Worker:
-    task: Task
-    process: BaseProcess
-    pipe: Connection
-    note: str = "starting"
-    is_stopped: bool = False
 
 
 class Watch:
@@ -40,18 +32,39 @@ class Watch:
         """Take that it is ``done``, ``stopped`` (``validated`` said so), or why it failed."""
 
 
+class Pool(Protocol):
+    """Where tasks are done."""
+
+    threads: int  # of a task
+
+    def has_room(self) -> bool:
+        """Whether one more can begin."""
+
+    def start(self, task: Task) -> None:
+        """Begin a task."""
+
+    def receive(self) -> Iterator[tuple[Task, Message]]:
+        """What tasks say within a second; after ``done`` or ``failed`` a task is gone."""
+
+    def stop(self, task: Task) -> None:
+        """Ask a task to save what it has and to end."""
+
+    def close(self) -> None:
+        """Stop what is still under way, and wait for it."""
+
+
 def run_tasks(
     tasks: Iterable[Task],
     total: int,
+    pool: Pool,
     *,
-    jobs: int,
     reporter: Reporter,
     what: str,
     errors: Path,
     watch: Watch | None = None,
     done: int = 0,
 ) -> dict[str, str]:
-    """Do tasks, at most ``jobs`` at a time, fewer where memory is short.
+    """Do tasks where there is room for them.
 
     Args:
         tasks: each is asked for when there is room for it.
@@ -64,93 +77,132 @@ def run_tasks(
         what failed and why, by the name of the cell.
     """
     watch = watch or Watch()
-    running, failures = list[_Worker](), dict[str, str]()
+    notes, stopped, failures = dict[str, str](), set[str](), dict[str, str]()
     waiting: Iterator[Task | None] = iter(tasks)
-    largest = 0  # bytes of the largest process so far
-    try:
-        while True:
-            while len(running) < jobs and (not running or _has_memory(largest)):
-                if (task := next(waiting, None)) is None:
-                    break
-                running.append(_start(task))
-            if not running:
+    while True:
+        while pool.has_room():
+            if (task := next(waiting, None)) is None:
                 break
-            for worker, message in _receive(running):
-                outcome = _take(worker, message, watch)
-                if not outcome:
-                    continue
-                running.remove(worker)
-                worker.process.join()
+            pool.start(task)
+            notes[task.cell.name] = "starting"
+        if not notes:
+            break
+        for task, (kind, *about) in pool.receive():
+            name = task.cell.name
+            if kind == "progress":
+                notes[name] = _describe(*about)
+            elif kind == "validated":
+                if not watch.validated(task, *about):
+                    stopped.add(name)
+                    pool.stop(task)
+            else:
+                del notes[name]
                 done += 1
-                if outcome == "done":
-                    largest = max(largest, message[1])
-                elif outcome != "stopped":
-                    name = worker.task.cell.name
+                outcome = kind if kind == "done" else str(about[0])
+                if name in stopped and kind != "done":
+                    outcome = "stopped"
+                elif kind == "failed":
                     failures[name] = outcome
-                    reporter.say(f"{name} failed: {outcome}")
-                    if message[2]:
-                        write_file(errors / f"{name}.txt", message[2].encode())
-                watch.ended(worker.task, outcome)
-            notes = "; ".join(f"{w.task.cell.name} {w.note}" for w in running)
-            reporter.progress(f"{what}: {notes}", done, total)
-    finally:
-        for worker in running:  # SIGTERM: what is trained so far is saved
-            worker.process.terminate()
-        for worker in running:
-            worker.process.join()
+                    _report(name, *about, reporter=reporter, errors=errors)
+                watch.ended(task, outcome)
+        shown = "; ".join(f"{name} {note}" for name, note in notes.items())
+        reporter.progress(f"{what}: {shown}", done, total)
     return failures
 
 
-def _take(worker: _Worker, message: tuple[Any, ...], watch: Watch) -> str:
-    """Take what a worker says; how its task ended, as ``Watch.ended`` has it, or nothing."""
-    kind, *about = message
-    if kind == "progress":
-        worker.note = _describe(*about)
-        return ""
-    if kind == "validated":
-        if not watch.validated(worker.task, *about):
-            worker.is_stopped = True
-            worker.process.terminate()
-        return ""
-    if kind == "done":
-        return "done"
-    return "stopped" if worker.is_stopped else str(about[0])
+def _report(name: str, why: str, details: str, *, reporter: Reporter, errors: Path) -> None:
+    reporter.say(f"{name} failed: {why}")
+    if details:
+        write_file(errors / f"{name}.txt", details.encode())
 
 
-def _start(task: Task) -> _Worker:
-    """Start a process: a copy of one that has PyTorch imported where the system can copy one."""
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context: Any = multiprocessing.get_context(method)
-    context.set_forkserver_preload(["momok.studies.worker", "torch._dynamo"])  # optimizers load it
-    pipe, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=run_task, args=(task, theirs), name=task.cell.name)
-    asked = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(task.threads)  # read where PyTorch is imported
-    try:
-        process.start()
-    finally:
-        if asked is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = asked
-    theirs.close()  # so that the pipe ends with the process
-    return _Worker(task=task, process=process, pipe=pipe)
+def _describe(what: str, done: int, total: int) -> str:
+    name = what.partition(":")[0]
+    return f"{name} {done / total:.0%}" if total else name
 
 
-def _receive(running: Sequence[_Worker]) -> Iterator[tuple[_Worker, tuple[Any, ...]]]:
-    """What workers say within a second, or that one ended without a word."""
-    by_pipe = {worker.pipe: worker for worker in running}
-    for pipe in wait(list(by_pipe), timeout=1.0):
-        assert isinstance(pipe, Connection)
-        worker = by_pipe[pipe]
+@dataclass(kw_only=True)
+class _Worker:
+    task: Task
+    process: BaseProcess
+    pipe: Connection
+
+
+class LocalPool:
+    """Processes on this machine, fewer than ``jobs`` where memory is short.
+
+    Args:
+        jobs: side by side, sharing the cores; 0 is one a core.
+        tasks: how many there are.
+    """
+
+    def __init__(self, jobs: int, tasks: int) -> None:
+        cores = usable_cores()
+        self.jobs = max(min(jobs or cores, tasks), 1)
+        self.threads = asked_threads() or max(cores // self.jobs, 1)
+        self._running: list[_Worker] = []
+        self._largest = 0  # bytes of the largest process so far
+
+    def has_room(self) -> bool:
+        count = len(self._running)
+        return count < self.jobs and (not count or _has_memory(self._largest))
+
+    def start(self, task: Task) -> None:
+        """Start a process: a copy of one that has PyTorch imported where there can be copies."""
+        methods = multiprocessing.get_all_start_methods()
+        context: Any = multiprocessing.get_context(
+            "forkserver" if "forkserver" in methods else "spawn"
+        )
+        context.set_forkserver_preload(["momok.studies.worker", "torch._dynamo"])
+        pipe, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=run_task, args=(task, theirs.send), name=task.cell.name)
+        asked = os.environ.get("OMP_NUM_THREADS")
+        os.environ["OMP_NUM_THREADS"] = str(task.threads)  # read where PyTorch is imported
         try:
-            yield worker, pipe.recv()
-        except (EOFError, OSError):
+            process.start()
+        finally:
+            if asked is None:
+                del os.environ["OMP_NUM_THREADS"]
+            else:
+                os.environ["OMP_NUM_THREADS"] = asked
+        theirs.close()  # so that the pipe ends with the process
+        self._running.append(_Worker(task=task, process=process, pipe=pipe))
+
+    def receive(self) -> Iterator[tuple[Task, Message]]:
+        by_pipe = {worker.pipe: worker for worker in self._running}
+        for pipe in wait(list(by_pipe), timeout=1.0):
+            assert isinstance(pipe, Connection)
+            worker = by_pipe[pipe]
+            try:
+                message = pipe.recv()
+            except (EOFError, OSError):
+                message = ("failed", _describe_end(worker.process), "")
+            if message[0] in ("done", "failed"):
+                self._running.remove(worker)
+                worker.process.join()
+                if message[0] == "done":
+                    self._largest = max(self._largest, message[1])
+            yield worker.task, message
+
+    def stop(self, task: Task) -> None:
+        """By SIGTERM: what is trained so far is saved."""
+        for worker in self._running:
+            if worker.task is task:
+                worker.process.terminate()
+
+    def close(self) -> None:
+        for worker in self._running:
+            worker.process.terminate()
+        for worker in self._running:
             worker.process.join()
-            code = worker.process.exitcode or 0
-            how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-            hint = "; was there enough memory? (--jobs 1 needs least)" if code == -9 else ""
-            yield worker, ("failed", f"its process was ended {how}{hint}", "")
+
+
+def _describe_end(process: BaseProcess) -> str:
+    process.join()
+    code = process.exitcode or 0
+    how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+    hint = "; was there enough memory? (--jobs 1 needs least)" if code == -9 else ""
+    return f"its process was ended {how}{hint}"
 
 
 def _has_memory(needed: int) -> bool:
@@ -160,8 +212,3 @@ def _has_memory(needed: int) -> bool:
         free = 1024 * next(int(x.split()[1]) for x in lines if x.startswith("MemAvailable"))
         return free > needed + _MARGIN
     return True
-
-
-def _describe(what: str, done: int, total: int) -> str:
-    name = what.partition(":")[0]
-    return f"{name} {done / total:.0%}" if total else name
