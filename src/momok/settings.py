@@ -15,6 +15,13 @@ def _named(default: str, *others: str) -> Any:
     return Field(default=default, examples=[default, *others])
 
 
+def _split_names(value: Any) -> Any:
+    """Also take ``structure,text``, which needs no quotes on a command line."""
+    if not isinstance(value, str):
+        return value
+    return tuple(filter(None, (name.strip() for name in value.split(","))))
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
@@ -108,13 +115,7 @@ class ModelSettings(_Section):
     that every score has on top. Without it (the paper) they start at 0, and the first thousand
     steps go into pushing all of them down there."""
 
-    @field_validator("modalities", mode="before")
-    @classmethod
-    def _split_names(cls, value: Any) -> Any:
-        """Also take ``structure,text``, which needs no quotes on a command line."""
-        if not isinstance(value, str):
-            return value
-        return tuple(filter(None, (name.strip() for name in value.split(","))))
+    _split_names = field_validator("modalities", mode="before")(_split_names)
 
 
 class TrainingSettings(_Section):
@@ -166,8 +167,11 @@ class TrainingSettings(_Section):
     candidate_block: int = Field(default=0, ge=0)
     """Candidates scored at a time; 0 takes as many as ``memory_mb`` holds, on a CPU at most 2048,
     beyond which its cache is too small."""
-    tensorboard: bool = False
-    """Also write TensorBoard event files into the run folder."""
+    track: tuple[str, ...] = ()
+    """Which experiment trackers also get what is written into ``metrics.jsonl``: ``tensorboard``,
+    ``wandb``, or several (``tensorboard,wandb``). Changes no result."""
+
+    _split_names = field_validator("track", mode="before")(_split_names)
 
 
 class EvaluationSettings(_Section):

@@ -26,6 +26,7 @@ from momok.training import RunFolder, checkpoint, evaluate_run, part_trainer
 from momok.training.build import build_model
 from momok.training.checkpoint import load_model, read_checkpoint, write_checkpoint
 from momok.training.step import training_step
+from momok.training.tracking import Tracking
 from momok.training.trainer import Trainer
 from tests.training.small_training import (
     build_graph,
@@ -193,6 +194,9 @@ def test_a_trainer_needs_no_graph_on_disk(tmp_path) -> None:
     graph, config = build_graph(), configure(training__epochs=1)
     runtime = start_runtime(config.runtime)
     run = RunFolder.create(tmp_path / "run", graph, config, {})
-    Trainer(run, graph, build_model(graph, config, torch.Generator()), runtime, Reporter()).fit()
+    trainer = Trainer(
+        run, graph, build_model(graph, config, torch.Generator()), runtime, Reporter()
+    )
+    trainer.fit(Tracking(run, Reporter()))
     assert run.state == "trained"
     assert run.load_graph().train.tolist() == graph.train.tolist()

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 )
 @click.option("--run", metavar="FOLDER", help="The run folder to make [runs/GRAPH-TIME].")
 @click.option("--seed", type=int, metavar="N", help="Random seed; the same as --set seed=N.")
+@click.option(
+    "--track",
+    metavar="NAMES",
+    help="Experiment trackers: tensorboard, wandb or both; the same as --set training.track=NAMES.",
+)
 @click.option("--strict", is_flag=True, help="Malformed lines in the graph are errors.")
 @click.option("--quiet", is_flag=True, help="Print the run folder and nothing else.")
 def train_command(
@@ -45,6 +50,7 @@ def train_command(
     overrides: tuple[str, ...],
     run: str | None,
     seed: int | None,
+    track: str | None,
     strict: bool,
     quiet: bool,
 ) -> None:
@@ -60,6 +66,8 @@ def train_command(
       momok train my-graph --preset paper --seed 1
     Without the pictures, to see what they are worth (momok report RUN RUN compares):
       momok train my-graph --set model.modalities=structure,text
+    With its curves in Weights & Biases and in TensorBoard:
+      momok train world --track wandb,tensorboard
     In the background; the log gets a line for every validation, and one every half minute:
       nohup momok train MKG-Y --run runs/mkg-y > mkg-y.log 2>&1 &
 
@@ -76,6 +84,8 @@ def train_command(
         check_free(run)
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
+    if track is not None:
+        overrides = (*overrides, f"training.track={track}")
     config = resolve_config(preset, file=file, overrides=overrides)
     with open_reporter(not quiet) as reporter:
         # nothing here keeps the graph: training drops its features as soon as the tables have them

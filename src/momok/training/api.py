@@ -20,10 +20,10 @@ from momok.storage import remove_drafts
 from momok.training.build import build_model, check_parts
 from momok.training.checkpoint import load_model
 from momok.training.interruption import interrupt_on_sigterm
-from momok.training.metric_log import require_tensorboard
 from momok.training.new_run import check_free
 from momok.training.pooling import fit_run, load_pool
 from momok.training.run_folder import RunFolder
+from momok.training.tracking import needs_result, open_tracking, require_trackers
 from momok.training.trainer import Trainer
 
 RUNS = Path("runs")  # where run folders go unless told otherwise
@@ -77,8 +77,7 @@ def train(
                 f"graph {graph.name!r}: the {split} split has no facts; training needs facts to "
                 "learn from (train), to choose a checkpoint by (valid) and to judge it by (test)"
             )
-    if config.training.tensorboard:
-        require_tensorboard()  # before anything is written
+    require_trackers(config.training.track)  # before anything is written
     runtime = start_runtime(config.runtime)
     model = build_model(graph, config, build_generator(config.seed, "weights"))
     path = Path(run) if run is not None else _new_path(graph.name)
@@ -128,11 +127,24 @@ def evaluate_run(
         protocol: by default the run's own. ``published`` gives the best of each metric over the
             epochs at which a run trained under that protocol ranked the split.
 
+    The trackers of a run get the result as well, if they had none of this split yet.
+
     Raises:
         RunError: ``published`` for a run that was not trained under it, or
             ``clean`` for one that chose its checkpoint on test.
     """
     folder = run if isinstance(run, RunFolder) else RunFolder(run)
+    with open_reporter(progress) as reporter:
+        evaluation = _evaluate(folder, split, protocol, reporter)
+        if needs_result(folder, evaluation):
+            with open_tracking(folder, reporter) as tracking:
+                tracking.log_result(evaluation)
+    return evaluation
+
+
+def _evaluate(
+    folder: RunFolder, split: Literal["valid", "test"], protocol: Any, reporter: Reporter
+) -> Evaluation:
     config = folder.config
     chosen = protocol or config.evaluation.protocol
     best = _best_over_epochs(folder, split) if chosen == "published" else None
@@ -144,16 +156,15 @@ def evaluate_run(
             "train with --set evaluation.protocol=clean for one"
         )
     graph = folder.load_graph()
-    with open_reporter(progress) as reporter:
-        evaluation = evaluate(
-            model,
-            graph,
-            split,
-            protocol=chosen,
-            pool=load_pool(folder, model, graph, state.get("selected", {})),
-            memory_budget=config.evaluation.memory_mb << 20,
-            progress=reporter.progress,
-        )
+    evaluation = evaluate(
+        model,
+        graph,
+        split,
+        protocol=chosen,
+        pool=load_pool(folder, model, graph, state.get("selected", {})),
+        memory_budget=config.evaluation.memory_mb << 20,
+        progress=reporter.progress,
+    )
     if best is not None:
         evaluation = evaluation.with_overall(best)
     folder.save_evaluation(evaluation)
@@ -195,13 +206,13 @@ def _compare_environments(before: Mapping[str, Any], now: Mapping[str, Any]) -> 
 def _fit(trainer: Trainer, finish: Finish, test: bool) -> RunFolder:
     folder, reporter = trainer.run, trainer.reporter
     try:
-        with interrupt_on_sigterm():
-            trainer.fit()
+        with interrupt_on_sigterm(), open_tracking(folder, reporter) as tracking:
+            trainer.fit(tracking)
             trainer.release()
             fit_run(folder, trainer.runtime.device, reporter)
-            evaluate_run(folder, "valid", progress=reporter)
+            tracking.log_result(_evaluate(folder, "valid", None, reporter))
             if test:
-                evaluate_run(folder, "test", progress=reporter)
+                tracking.log_result(_evaluate(folder, "test", None, reporter))
             finish(folder, reporter)
             folder.set_state("finished")
     except KeyboardInterrupt:

@@ -1,15 +1,12 @@
-"""The losses of steps, read from the device some steps at a time, and TensorBoard's event files."""
+"""The losses of steps, read from the device some steps at a time"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
-
-from momok.extras import require_extra
 
 
 class PendingLosses:
@@ -51,35 +48,3 @@ class PendingLosses:
         self._kept.clear()
         self.last_task_loss = math.fsum(v for k, v in steps[-1].items() if k.startswith("loss/"))
         return steps
-
-
-def require_tensorboard() -> None:
-    """Make sure that event files can be written.
-
-    Raises:
-        MissingExtraError: TensorBoard is not installed.
-    """
-    require_extra({"tensorboard": "tensorboard"}, "tensorboard", "training.tensorboard")
-
-
-class EventFiles:
-    """Writes numbers to event files, or nowhere when it is not wanted."""
-
-    def __init__(self, folder: Path, *, wanted: bool) -> None:
-        self._writer = None
-        if wanted:
-            require_tensorboard()
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._writer = SummaryWriter(str(folder))
-
-    def add(self, values: Mapping[str, float | None], epoch: int) -> None:
-        """Write the numbers of an epoch; those that do not exist are left out."""
-        for name, value in values.items():
-            if self._writer is not None and value is not None:
-                self._writer.add_scalar(name, value, epoch)
-
-    def close(self) -> None:
-        """Write out what is buffered."""
-        if self._writer is not None:
-            self._writer.close()

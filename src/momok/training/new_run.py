@@ -97,7 +97,8 @@ def _write_beginning(
     names = ["config.json", "data.json"]
     names += sorted(f"graph/{path.name}" for path in (folder / "graph").iterdir())
     files = {name: digest((folder / name).read_bytes()) for name in names}
-    identity = f"{files['config.json']} {graph.fingerprint()}"
+    decided = config.model_dump(mode="json", exclude={"training": {"track"}})
+    identity = f"{json.dumps(decided)} {graph.fingerprint()}"
     write_file(folder / "metrics.jsonl", b"")
     write_file(folder / "timing.jsonl", b"")
     about = {

@@ -9,6 +9,9 @@ from momok.errors import ConfigError
 
 def translate_old(config: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run of momok 0.1 as this version names them."""
+    training = config.get("training", {})
+    if "tensorboard" in training:
+        training["track"] = "tensorboard" if training.pop("tensorboard") else ""
     model = config.get("model", {})
     if "joint" in model:
         model["heads"] = "all" if model.pop("joint") else "modalities"

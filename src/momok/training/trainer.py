@@ -25,10 +25,10 @@ from momok.settings import RunConfig
 from momok.training.checkpoint import model_tensors, read_checkpoint, write_checkpoint
 from momok.training.interruption import Interruption, catch_interruption
 from momok.training.kernels import choose_kernels, score_flops
-from momok.training.metric_log import EventFiles
 from momok.training.part_trainer import PartTrainer
 from momok.training.queries import TrainingQueries
 from momok.training.run_folder import RunFolder
+from momok.training.tracking import Tracking, flatten_metrics
 from momok.training.training_state import Choice, build_learners
 
 _PARTS = "parts/"  # of the names of tensors in a checkpoint
@@ -71,7 +71,6 @@ class Trainer:
         ]
         self.steps_of_part = queries.num_batches(settings.batch_size)  # in an epoch
         self.choice = Choice()
-        self.event_files = EventFiles(run.path / "tensorboard", wanted=settings.tensorboard)
         self._lock = threading.Lock()  # of what the parts share: log, progress
         self._since = _Stretch()
 
@@ -82,29 +81,27 @@ class Trainer:
 
     # -- the loop --------------------------------------------------------------------------
 
-    def fit(self) -> None:
+    def fit(self, tracking: Tracking) -> None:
         """Train until done, stopped early, or interrupted (then: saved, and an exception).
 
         Raises:
             TrainingError: the loss is no longer finite; the last good checkpoint is kept.
             KeyboardInterrupt: the user asked to stop; everything is saved.
         """
+        self.tracking = tracking
         self.run.set_state("training")
         self._choose_kernels()
         settings = self.config.training
-        try:
-            with catch_interruption() as interruption:
-                while not self.choice.stopped and self.epoch <= settings.epochs:
-                    checks = -(-self.epoch // settings.validate_every)
-                    end = min(checks * settings.validate_every, settings.epochs)
-                    self._train_until(end, interruption)
-                    if self.epoch > end:  # all parts are through, asked to stop or not
-                        self._validate(end)
-                        self._save()
-                    if interruption.requested:
-                        self._save_interrupted()
-        finally:
-            self.event_files.close()
+        with catch_interruption() as interruption:
+            while not self.choice.stopped and self.epoch <= settings.epochs:
+                checks = -(-self.epoch // settings.validate_every)
+                end = min(checks * settings.validate_every, settings.epochs)
+                self._train_until(end, interruption)
+                if self.epoch > end:  # all parts are through, asked to stop or not
+                    self._validate(end)
+                    self._save()
+                if interruption.requested:
+                    self._save_interrupted()
         self.run.set_state("trained")
 
     def _train_until(self, last: int, interruption: Interruption) -> None:
@@ -211,9 +208,10 @@ class Trainer:
         self._since = _Stretch()
         task = sum(value for name, value in means.items() if name.startswith("loss/"))
         self.run.log({"kind": "epoch", "epoch": epoch, "loss": task, **means})
-        self.event_files.add(
-            {"train/loss": task, **{f"train/{k}": v for k, v in means.items()}}, epoch
-        )
+        settings = self.config.training
+        values = {"train/loss": task, **{f"train/{name}": value for name, value in means.items()}}
+        validated = epoch % settings.validate_every == 0 or epoch == settings.epochs
+        self.tracking.log(values | {"seconds/epoch": seconds}, epoch, whole=not validated)
 
     # -- validation and choice ---------------------------------------------------------------
 
@@ -226,6 +224,7 @@ class Trainer:
             chosen = self._rank("test", epoch)
         seconds = round(time.perf_counter() - started, 3)
         self.run.log({"kind": "validation", "epoch": epoch, "seconds": seconds}, _TIMING)
+        self.tracking.log({"seconds/validation": seconds}, epoch, whole=True)
         choice, patience = self.choice, self.config.training.patience
         mrr = chosen.overall[ANSWER].mrr
         assert mrr is not None, "splits are not empty"
@@ -253,9 +252,7 @@ class Trainer:
         )
         metrics = {head: m.to_json() for head, m in evaluation.overall.items()}
         self.run.log({"kind": split, "epoch": epoch, "metrics": metrics})
-        self.event_files.add(
-            {f"{split}/mrr/{h}": m.mrr for h, m in evaluation.overall.items()}, epoch
-        )
+        self.tracking.log(flatten_metrics(split, evaluation.overall), epoch, whole=False)
         return evaluation
 
     # -- saving and going on -------------------------------------------------------------------

@@ -27,7 +27,7 @@ _CIRCUMSTANCES = {
     "runtime.device",
     "runtime.threads",
     "evaluation.memory_mb",
-    "training.tensorboard",
+    "training.track",
     "training.memory_mb",
     "training.candidate_block",
 }
