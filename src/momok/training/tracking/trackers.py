@@ -55,6 +55,7 @@ class Tracking:
         self._trackers: dict[str, Tracker] = {}
         self._epoch: dict[str, float] = {}  # what is known of the epoch under way
         self._sent = _read_sent(run)
+        self._lost_mark = False  # it could not be written down what was sent
         config = run.config
         if not config.training.track:
             return
@@ -120,8 +121,10 @@ class Tracking:
     def _keep(self) -> None:
         try:
             write_file(self._run.path / _FILE, json.dumps(self._sent).encode() + b"\n")
-        except MomokError as error:  # then an epoch may be sent twice after a kill
-            self._reporter.say(f"warning: {error}")
+        except MomokError as error:
+            if not self._lost_mark:
+                self._reporter.say(f"warning: {error}; after a kill, epochs may be tracked twice")
+            self._lost_mark = True
 
 
 @contextmanager
