@@ -20,6 +20,7 @@ from tests.training.small_training import (
     read_outcome,
     train_small,
 )
+from tests.training.tracking.conftest import train
 
 
 class Told:
@@ -83,10 +84,10 @@ def test_a_failing_tracker_leaves_the_others(tmp_path, told, monkeypatch) -> Non
 
     monkeypatch.setitem(TRACKERS, "failing", Failing)
     listener = Interrupter()
-    train_small(tmp_path / "run", reporter=listener, training__track="failing,told")
+    train(tmp_path / "run", reporter=listener, training__track="failing,told")
     failing, whole = told
     assert [step for step, _ in failing.steps] == [1, 2, 3]
-    assert [step for step, _ in whole.steps] == [1, 2, 3, 4, 5, 6]
+    assert [step for step, _ in whole.steps] == [1, 2, 3, 4]
     assert (failing.state, whole.state) == ("", "finished")
     assert [line for line in listener.said if line.startswith(("told", "failing", "warning"))] == [
         "failing: nowhere",
@@ -94,6 +95,23 @@ def test_a_failing_tracker_leaves_the_others(tmp_path, told, monkeypatch) -> Non
         f"warning: failing does not track {tmp_path / 'run'} any more (ConnectionError); "
         "metrics.jsonl has all numbers",
     ]
+
+
+@pytest.mark.parametrize("fails", ["log_results", "finish"])
+def test_a_tracker_that_fails_in_the_end_costs_one_line(tmp_path, told, fails, monkeypatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise TimeoutError("the server is gone\nsecond line")
+
+    monkeypatch.setattr(Told, fails, refuse)
+    listener = Interrupter()
+    run = train_small(
+        tmp_path / "run", reporter=listener, training__track="told", training__epochs=1
+    )
+    assert [line for line in listener.said if line.startswith("warning: ")] == [
+        f"warning: told does not track {run.path} any more (the server is gone); "
+        "metrics.jsonl has all numbers"
+    ]
+    assert run.state == "finished"
 
 
 def test_a_mark_that_cannot_be_written_costs_a_line(tmp_path, told, untracked) -> None:
@@ -105,8 +123,8 @@ def test_a_mark_that_cannot_be_written_costs_a_line(tmp_path, told, untracked) -
                 mark.mkdir()
 
     spoiler = Spoiler()
-    run = train_small(tmp_path / "run", reporter=spoiler, training__track="told")
-    assert [step for step, _ in told[0].steps] == [1, 2, 3, 4, 5, 6]
+    run = train(tmp_path / "run", reporter=spoiler, training__track="told")
+    assert [step for step, _ in told[0].steps] == [1, 2, 3, 4]
     [line] = (line for line in spoiler.said if line.startswith("warning: "))
     assert "tracking.json: could not be written" in line
     assert read_outcome(run) == read_outcome(untracked)
