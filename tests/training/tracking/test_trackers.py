@@ -97,8 +97,9 @@ def test_a_failing_tracker_leaves_the_others(tmp_path, told, monkeypatch) -> Non
     ]
 
 
+@pytest.mark.usefixtures("told")
 @pytest.mark.parametrize("fails", ["log_results", "finish"])
-def test_a_tracker_that_fails_in_the_end_costs_one_line(tmp_path, told, fails, monkeypatch) -> None:
+def test_a_tracker_that_fails_in_the_end_costs_one_line(tmp_path, fails, monkeypatch) -> None:
     def refuse(*_: Any) -> None:
         raise TimeoutError("the server is gone\nsecond line")
 
