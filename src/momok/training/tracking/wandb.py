@@ -9,6 +9,9 @@ from momok.extras import require_extra
 from momok.training.tracking.tracker import TrackedRun
 
 
+_SECONDS = 30.0  # that the server may take to begin or to end a run: by itself wandb waits forever
+
+
 class WeightsAndBiases:
     """Logs to wandb, as its environment says: ``WANDB_MODE``, ``WANDB_PROJECT`` [momok], ...
 
@@ -29,7 +32,12 @@ class WeightsAndBiases:
             group=run.group or None,
             config=dict(run.settings),
             resume="allow",
-            settings=wandb.Settings(console="off", silent=True),  # the terminal is momok's
+            settings=wandb.Settings(
+                **{"console": "off", "silent": True},  # the terminal is momok's
+                init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", _SECONDS)),
+                finish_timeout=float(os.environ.get("WANDB_FINISH_TIMEOUT", _SECONDS)),
+                finish_timeout_raises=True,
+            ),
         )
         offline = f"offline; wandb sync {self._run.dir.removesuffix('/files')}"
         self.where = offline if self._run.offline else str(self._run.url)
