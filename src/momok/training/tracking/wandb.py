@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from momok.extras import require_extra
 from momok.training.tracking.tracker import TrackedRun
 
-
 _SECONDS = 30.0  # that the server may take to begin or to end a run: by itself wandb waits forever
 
 
@@ -33,7 +32,8 @@ class WeightsAndBiases:
             config=dict(run.settings),
             resume="allow",
             settings=wandb.Settings(
-                **{"console": "off", "silent": True},  # the terminal is momok's
+                console="off",  # the terminal is momok's
+                silent=True,
                 init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", _SECONDS)),
                 finish_timeout=float(os.environ.get("WANDB_FINISH_TIMEOUT", _SECONDS)),
                 finish_timeout_raises=True,
