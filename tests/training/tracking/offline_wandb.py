@@ -24,6 +24,8 @@ def read_records(file: Path) -> Iterator[Any]:
             place += left
             continue
         length, kind = struct.unpack_from("<HB", content, place + 4)
+        if place + _HEADER + length > len(content):
+            return  # it is being written
         record += content[place + _HEADER : place + _HEADER + length]
         place += _HEADER + length
         if kind in _LAST:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
+from typing import Any
 
 from momok.training import RunFolder
 from momok.training.tracking import flatten_metrics
@@ -25,12 +27,22 @@ def _read_tensorboard(run: Path) -> tuple[Numbers, dict[str, float]]:
     return numbers, {name: value for name, steps in results.items() for [value] in steps.values()}
 
 
+def _wait_for_records(file: Path) -> list[Any]:
+    """The records of a session that has ended: wandb's own process may still be writing them."""
+    for _ in range(100):
+        records = list(read_records(file))
+        if any(record.WhichOneof("record_type") == "exit" for record in records):
+            return records
+        time.sleep(0.1)
+    raise AssertionError(f"{file}: the session has not ended")
+
+
 def _read_wandb(run: Path) -> tuple[Numbers, dict[str, float]]:
     """History and summary of all folders that wandb left."""
     numbers: Numbers = {}
     results: dict[str, float] = {}
     for file in sorted((run / "wandb").glob("offline-run-*/run-*.wandb")):
-        for record in read_records(file):
+        for record in _wait_for_records(file):
             if record.WhichOneof("record_type") == "history":
                 for name, value in read_items(record.history.item).items():
                     if not name.startswith("_"):
