@@ -33,7 +33,7 @@ def estimate_hours(
 
 def _time_run(graph: MultimodalGraph, config: RunConfig) -> float:
     """Seconds of a whole run: those of a run of one epoch, and the other epochs."""
-    training = config.training.model_copy(update={"epochs": 1, "validate_every": 1})
+    training = config.training.model_copy(update={"epochs": 1, "validate_every": 1, "track": ()})
     runtime = config.runtime.model_copy(update={"threads": 1, "compile": "off"})
     short = config.model_copy(update={"training": training, "runtime": runtime})
     with tempfile.TemporaryDirectory() as folder:
