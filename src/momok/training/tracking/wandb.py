@@ -14,7 +14,7 @@ _SECONDS = 30.0  # that the server may take to begin or to end a run: by itself 
 class WeightsAndBiases:
     """Logs to wandb, as its environment says: ``WANDB_MODE``, ``WANDB_PROJECT`` [momok], ...
 
-    Its files go to the run folder, or to ``WANDB_DIR``. The results of the chosen model are in the
+    Offline where nobody has logged in and no mode is given. Its files go to the run folder, or to ``WANDB_DIR``. The results of the chosen model are in the
     run's summary. A run that goes on has the same id; offline it leaves one more folder, of that
     id. wandb takes no step twice: an epoch that was logged before a kill, after the last
     checkpoint, stays as it was logged then.
@@ -23,6 +23,7 @@ class WeightsAndBiases:
     def __init__(self, run: TrackedRun) -> None:
         import wandb
 
+        is_chosen = "WANDB_MODE" in os.environ or wandb.login(prompt=False)
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "momok"),
             dir=os.environ.get("WANDB_DIR", str(run.path)),
@@ -31,6 +32,7 @@ class WeightsAndBiases:
             group=run.group or None,
             config=dict(run.settings),
             resume="allow",
+            mode=None if is_chosen else "offline",  # else it would ask at the terminal, and wait
             settings=wandb.Settings(
                 console="off",  # the terminal is momok's
                 silent=True,
