@@ -14,10 +14,10 @@ _SECONDS = 30.0  # that the server may take to begin or to end a run: by itself 
 class WeightsAndBiases:
     """Logs to wandb, as its environment says: ``WANDB_MODE``, ``WANDB_PROJECT`` [momok], ...
 
-    Offline where nobody has logged in and no mode is given. Its files go to the run folder, or to ``WANDB_DIR``. The results of the chosen model are in the
-    run's summary. A run that goes on has the same id; offline it leaves one more folder, of that
-    id. wandb takes no step twice: an epoch that was logged before a kill, after the last
-    checkpoint, stays as it was logged then.
+    Offline where nobody has logged in and no mode is given. Its files go to the run folder, or to
+    ``WANDB_DIR``. The results of the chosen model are in the run's summary. A run that goes on has
+    the same id; offline it leaves one more folder, of that id. wandb takes no step twice: an epoch
+    that was logged before a kill, after the last checkpoint, stays as it was logged then.
     """
 
     def __init__(self, run: TrackedRun) -> None:
