@@ -48,7 +48,7 @@ class Stopper(Watcher):
 
     def progress(self, what: str, done: int, total: int) -> None:  # noqa: ARG002
         if "training 6" in what or done == 1:
-            signal.raise_signal(signal.SIGINT)
+            raise KeyboardInterrupt
 
 
 def test_every_cell_is_a_run_folder(whole: Study) -> None:
