@@ -9,7 +9,8 @@ import pytest
 
 from momok.errors import ConfigError
 from momok.studies import BUILT_IN, Plan, load_plan
-from momok.studies.plan import build_plan, list_cells
+from momok.studies.cells import list_cells
+from momok.studies.plan import build_plan
 from tests.training.small_training import build_graph, expect_line
 
 PLAN = """

@@ -140,7 +140,7 @@ def _parse_seeds(text: str | None) -> tuple[int, ...]:
 
 
 def _show_runs(plan: Plan, hours: float) -> None:
-    from momok.studies.plan import list_cells
+    from momok.studies.cells import list_cells
 
     cells = [cell.name for cell in list_cells(plan)]
     if plan.search:

@@ -85,16 +85,6 @@ def read_momok_folder(
     )
     relations = Vocabulary(relation_table.labels)
     triples = index_splits(files, entities, relations, log)
-    kept = path / "withheld.tsv"
-    withheld = (
-        {
-            "withheld": index_facts(
-                read_facts(kept, split_momok_lines, log), entities, relations, log
-            )
-        }
-        if kept.is_file()
-        else {}
-    )
     pictures = read_pictures(path, table, log) if modalities else {}
     features = load_all_features(path / "features", entities, log) if modalities else {}
     if "split" in about:
@@ -109,7 +99,7 @@ def read_momok_folder(
         train=triples["train"],
         valid=triples["valid"],
         test=triples["test"],
-        **withheld,
+        **_read_withheld(path, entities, relations, log),
         features=features,
         entity_names=_fill_names(table),
         relation_names=_fill_names(relation_table),
@@ -125,6 +115,16 @@ def read_momok_folder(
         about=about.get("description", ""),
         licence=about.get("licence", ""),
     )
+
+
+def _read_withheld(
+    path: Path, entities: Vocabulary, relations: Vocabulary, log: FindingLog
+) -> dict[str, Triples]:
+    file = path / "withheld.tsv"
+    if not file.is_file():
+        return {}
+    return {"withheld": index_facts(read_facts(file, split_momok_lines, log), entities, relations,
+                                    log)}  # fmt: skip
 
 
 def read_graph_json(folder: Path) -> dict[str, Any]:

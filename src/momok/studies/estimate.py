@@ -10,7 +10,8 @@ from momok.graph import MultimodalGraph
 from momok.progress import Progress, no_progress
 from momok.runtime import usable_cores
 from momok.settings import RunConfig
-from momok.studies.plan import Plan, list_cells, resolve_variant
+from momok.studies.cells import list_cells, resolve_variant
+from momok.studies.plan import Plan
 from momok.training import train
 
 

@@ -24,15 +24,8 @@ from momok.errors import RunError
 from momok.evaluation import ANSWER
 from momok.graph import MultimodalGraph, write_momok_folder
 from momok.storage import write_file
-from momok.studies.plan import (
-    Plan,
-    build_plan,
-    is_damaged,
-    list_cells,
-    list_points,
-    name_cell,
-    resolve_variant,
-)
+from momok.studies.cells import is_damaged, list_cells, list_points, name_cell, resolve_variant
+from momok.studies.plan import Plan, build_plan
 from momok.training import RunFolder
 
 FORMAT, VERSION = "momok-study", 1

@@ -28,8 +28,9 @@ from momok.evaluation import ANSWER
 from momok.extras import require_extra
 from momok.graph import MultimodalGraph, load_graph
 from momok.progress import Reporter, open_reporter
+from momok.studies.cells import Cell, resolve_variant
 from momok.studies.folder import check_graph, keep_graph, read_about, write_about
-from momok.studies.plan import Cell, Choice, Plan, Space, load_plan, resolve_variant
+from momok.studies.plan import Choice, Plan, Space, load_plan
 from momok.studies.ray_workers import RayPool
 from momok.studies.worker import Task
 from momok.studies.workers import LocalPool, Pool, Watch, run_tasks

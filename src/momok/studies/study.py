@@ -11,8 +11,9 @@ from momok.errors import ConfigError, RunError
 from momok.graph import MultimodalGraph, load_graph
 from momok.progress import Reporter, open_reporter
 from momok.storage import lock_file
+from momok.studies.cells import Cell, list_cells
 from momok.studies.folder import Study, check_graph, keep_graph, write_about
-from momok.studies.plan import Cell, Plan, flatten, list_cells, load_plan
+from momok.studies.plan import Plan, flatten, load_plan
 from momok.studies.ray_workers import RayPool
 from momok.studies.worker import Task
 from momok.studies.workers import LocalPool, Pool, run_tasks

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 from momok.errors import MomokError
 from momok.graph import load_graph
 from momok.progress import Reporter
-from momok.studies.plan import Cell
+from momok.studies.cells import Cell
 from momok.studies.scenarios import damage_graph
 from momok.training import RunFolder, evaluate_run, resume, train
 
