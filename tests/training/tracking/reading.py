@@ -29,7 +29,7 @@ def _read_tensorboard(run: Path) -> tuple[Numbers, dict[str, float]]:
 
 def _wait_for_records(file: Path) -> list[Any]:
     """The records of a session that has ended: wandb's own process may still be writing them."""
-    for _ in range(100):
+    for _ in range(600):  # a minute: tests beside it may take the cores
         records = list(read_records(file))
         if any(record.WhichOneof("record_type") == "exit" for record in records):
             return records
