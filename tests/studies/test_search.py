@@ -105,6 +105,14 @@ def test_more_trials_only_add(tmp_path: Path) -> None:
     assert more.height == 2
 
 
+def test_trials_of_other_settings_are_not_mixed(found: Search) -> None:
+    with expect_line(RunError, "its trials are of a plan with other search;"):
+        run_search(found.path, space={"training.batch_size": [8, 16]})
+    changed = make_search().select(settings={"training.epochs": 3})
+    with expect_line(RunError, "its trials are of a plan with other settings;"):
+        search(build_graph(), changed, out=found.path, progress=False)
+
+
 def test_a_trial_that_fails_is_one_of_them(tmp_path: Path) -> None:
     space = {"model.modalities": ["structure,sound"]}
     failed = run_search(tmp_path / "search", trials=1, space=space)

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from momok.errors import RunError
 from momok.progress import Reporter
 from momok.storage import lock_file
 from momok.studies import Study, load_study, study
+from momok.training import RunFolder
 from tests.studies.small_study import STRUCTURE, make_plan, run_small
-from tests.training.small_training import build_graph, expect_line, read_outcome
+from tests.training.small_training import build_graph, expect_line, read_outcome, write_graph
 
 RUNS = ["complex-seed0", "complex-seed1", "distmult-seed0", "distmult-seed1"]
 
@@ -125,6 +127,14 @@ def test_without_test_nothing_is_looked_at(tmp_path: Path) -> None:
         (done.runs / run / "graph" / "train.tsv").read_bytes().count(b"\n") for run in frame["run"]
     )
     assert half == whole - round(whole / 2)
+
+
+def test_a_graph_that_was_changed_since_it_was_read_is_trained_as_it_is(tmp_path: Path) -> None:
+    graph = write_graph(tmp_path / "graph")
+    plan = make_plan(seeds=[0], variants={"a": {"settings": STRUCTURE}})
+    few = replace(graph, train=graph.train[:100])
+    done = study(few, plan, out=tmp_path / "study", progress=False, test=False)
+    assert RunFolder(done.runs / "a-seed0").data["facts"]["train"] == 100
 
 
 def test_a_folder_of_something_else_is_left_alone(copy: Study, tmp_path: Path) -> None:

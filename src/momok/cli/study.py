@@ -145,7 +145,6 @@ def _show_runs(plan: Plan, hours: float) -> None:
     cells = [cell.name for cell in list_cells(plan)]
     if plan.search:
         cells = [f"trial-{number:04}" for number in range(plan.search.trials)]
-        hours *= len(cells)
     for cell in cells:
         print_line(cell)
     minutes = max(round(60 * hours), 1)

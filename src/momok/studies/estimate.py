@@ -28,8 +28,10 @@ def estimate_hours(
         progress(f"one epoch of each variant: {variant}", number, len(plan.variants))
         seconds[variant] = _time_run(graph, resolve_variant(plan, variant, plan.seeds[0]))
     progress("one epoch of each variant", len(plan.variants), len(plan.variants))
-    total = sum(seconds[cell.variant] for cell in list_cells(plan))
-    return total / 3600 / min(jobs or usable_cores(), len(list_cells(plan)))
+    runs = [seconds[cell.variant] for cell in list_cells(plan)]
+    if plan.search:
+        runs = runs[:1] * plan.search.trials
+    return sum(runs) / 3600 / min(jobs or usable_cores(), len(runs))
 
 
 def _time_run(graph: MultimodalGraph, config: RunConfig) -> float:

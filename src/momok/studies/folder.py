@@ -117,11 +117,12 @@ def check_graph(folder: Path, graph: MultimodalGraph) -> None:
 
 
 def keep_graph(loaded: MultimodalGraph, graph: object, folder: Path) -> str:
-    """What the processes that train load: a graph that was made in memory is written first."""
+    """What the processes that train load; a graph in memory is written first.
+
+    Where it was read from is no substitute: it may have been changed since.
+    """
     if not isinstance(graph, MultimodalGraph):
         return str(graph)
-    if graph.source:
-        return graph.source
     if not (folder / "graph").exists():
         write_momok_folder(loaded, folder / "graph")
     return str(folder / "graph")

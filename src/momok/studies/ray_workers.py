@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from momok.errors import RunError
 from momok.extras import import_extra
 from momok.studies.worker import Message, Task, run_task
-
-LOCAL = "local"  # an address: a cluster of this machine alone, for as long as the study takes
 
 
 class RayPool:
@@ -45,26 +45,22 @@ class RayPool:
         self._running: dict[str, tuple[Task, Any]] = {}
 
     def has_room(self) -> bool:
-        return len(self._running) < min(self._jobs, self._cores // self.threads)
+        return len(self._running) < min(self._jobs, self._cores)
 
     def start(self, task: Task) -> None:
         work = self._ray.remote(num_cpus=task.threads, max_retries=0)(_work)
         self._running[task.cell.name] = task, work.remote(_make_absolute(task), self._messages)
 
     def receive(self) -> Iterator[tuple[Task, Message]]:
-        try:
-            said = [self._messages.get(timeout=1.0)]
-            said += self._messages.get_nowait_batch(self._messages.qsize())
-        except self._empty:
-            said = []
+        references = [reference for _, reference in self._running.values()]
+        ended, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
+        said = []  # asked for after that, so that what an ended one has said is among it
+        with suppress(self._empty):
+            said.append(self._messages.get(timeout=1.0))
+        said += self._messages.get_nowait_batch(self._messages.qsize())
         for name, message in said:
             if name in self._running:
                 yield self._take(name, message)
-        ended, _ = (
-            self._ray.wait([r for _, r in self._running.values()], timeout=0)
-            if (self._running and not said)
-            else ([], [])
-        )
         for name, (_, reference) in list(self._running.items()):
             if reference in ended:  # and said nothing of it
                 yield self._take(name, ("failed", _describe_end(self._ray, reference), ""))
@@ -92,8 +88,6 @@ def _work(task: Task, messages: Any) -> None:
 
 def _make_absolute(task: Task) -> Task:
     """Workers have another working folder."""
-    from dataclasses import replace
-
     graph = str(Path(task.graph).absolute()) if Path(task.graph).exists() else task.graph
     return replace(task, folder=task.folder.absolute(), graph=graph)
 

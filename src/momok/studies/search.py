@@ -30,7 +30,7 @@ from momok.graph import MultimodalGraph, load_graph
 from momok.progress import Reporter, open_reporter
 from momok.studies.cells import Cell, resolve_variant
 from momok.studies.folder import check_graph, keep_graph, read_about, write_about
-from momok.studies.plan import Choice, Plan, Space, load_plan
+from momok.studies.plan import Choice, Plan, Space, build_plan, load_plan
 from momok.studies.ray_workers import RayPool
 from momok.studies.worker import Task
 from momok.studies.workers import LocalPool, Pool, Watch, run_tasks
@@ -141,6 +141,7 @@ def search(
     loaded = graph if isinstance(graph, MultimodalGraph) else load_graph(graph)
     plan = plan.adapt(loaded)
     check_graph(folder, loaded)
+    _check_same(folder, plan)
     source = keep_graph(loaded, graph, folder)
     write_about(folder, plan, loaded)
     del loaded
@@ -236,6 +237,22 @@ def _check(plan: Plan) -> None:
     for name, choice in _get_space(plan).space.items():
         for value in choice.values or (choice.low, choice.high):
             resolve_variant(plan, variant, plan.seeds[0], {name: value})
+
+
+def _check_same(folder: Path, plan: Plan) -> None:
+    """RunError where the folder has trials of other settings, or of another space."""
+    if not (folder / "study.json").is_file():
+        return
+    before, now = (
+        each.model_dump(exclude={"name": True, "about": True, "search": {"trials", "sampler"}})
+        for each in (build_plan(read_about(folder)["plan"]), plan)
+    )
+    other = [name for name in now if before[name] != now[name]]
+    if other:
+        raise RunError(
+            f"{folder}: its trials are of a plan with other {', '.join(other)}; choose another "
+            "folder with --out"
+        )
 
 
 def _open_journal(folder: Path, plan: Plan) -> Journal:

@@ -123,7 +123,9 @@ def _check_settings(folder: Path, cells: Sequence[Cell]) -> None:
         if not (run / "run.json").is_file():
             continue
         before, now = (
-            flatten(config.model_dump(exclude={"seed", "runtime"}))
+            flatten(
+                config.model_dump(exclude={"seed": True, "runtime": True, "training": {"track"}})
+            )
             for config in (RunFolder(run).config, cell.config)
         )
         other = [name for name in now if before[name] != now[name]]
