@@ -34,3 +34,4 @@ def test_runs_are_those_of_local_workers(
 def test_there_is_no_cluster(tmp_path: Path) -> None:
     with expect_line(RunError, "--ray auto: no Ray cluster there"):
         study(build_graph(), make_plan(), out=tmp_path / "study", ray="auto", progress=False)
+    assert not (tmp_path / "study").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -164,7 +165,10 @@ def test_the_report_says_how_sure_the_best_answers_of_a_pool_are(
 ) -> None:
     calibrate_run(run)
     page = write_report([run.path], out=tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "of the best answers to" in page
+    [asked] = re.findall(
+        r"of the best answers to <data value=\"([\d.]+)\"[^>]*>[\d,]+</data> questions", page
+    )
+    assert float(asked) > 0
 
 
 def test_a_run_killed_before_the_fit_is_completed(run: RunFolder) -> None:

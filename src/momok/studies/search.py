@@ -142,11 +142,11 @@ def search(
     plan = plan.adapt(loaded)
     check_graph(folder, loaded)
     _check_same(folder, plan)
+    pool: Pool = RayPool(ray, jobs) if ray else LocalPool(jobs, _get_space(plan).trials)
     source = keep_graph(loaded, graph, folder)
     write_about(folder, plan, loaded)
     del loaded
     found = Search(path=folder, plan=plan)
-    pool: Pool = RayPool(ray, jobs) if ray else LocalPool(jobs, _get_space(plan).trials)
     with open_reporter(progress) as reporter, interrupt_on_sigterm(), closing(pool):
         trials = _Trials(found, source, pool.threads, reporter)
         try:

@@ -57,6 +57,7 @@ def study(
     cells = list_cells(adapted)
     check_graph(folder, loaded)
     _check_settings(folder, cells)
+    pool: Pool = RayPool(ray, jobs) if ray else LocalPool(jobs, len(cells))
     with lock_file(folder / ".lock") as held, open_reporter(progress) as reporter:
         if not held:
             raise RunError(f"{folder}: another process is working on this study")
@@ -64,7 +65,6 @@ def study(
         write_about(folder, adapted, loaded)
         del loaded
         try:
-            pool: Pool = RayPool(ray, jobs) if ray else LocalPool(jobs, len(cells))
             with interrupt_on_sigterm(), closing(pool):
                 return _run(
                     folder=folder, plan=adapted, cells=cells, source=source, pool=pool,

@@ -115,7 +115,7 @@ def name_all(things: Iterable[Any]) -> list[Cell]:
 
 def count(quantity: Quantity) -> Number:
     """A whole number with its thousands set apart."""
-    return number(quantity, lambda value: f"{value:,}")
+    return number(quantity, lambda value: f"{value:,.0f}")
 
 
 def decimal(quantity: Quantity) -> Number:
