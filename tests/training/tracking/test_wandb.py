@@ -15,7 +15,7 @@ wandb = pytest.importorskip("wandb", reason="an extra")
 
 @pytest.mark.parametrize(
     ("logged_in", "mode", "expected"),
-    [(False, None, "offline"), (True, None, None), (False, "disabled", None)],
+    [(False, None, "offline"), (True, None, None), (False, "disabled", "disabled")],
 )
 def test_offline_unless_there_is_a_key_or_a_mode(
     tmp_path: Path,

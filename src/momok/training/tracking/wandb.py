@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any, cast
 
 from momok.extras import require_extra
 from momok.training.tracking.tracker import TrackedRun
@@ -23,7 +24,9 @@ class WeightsAndBiases:
     def __init__(self, run: TrackedRun) -> None:
         import wandb
 
-        is_chosen = "WANDB_MODE" in os.environ or wandb.login(prompt=False)
+        mode = os.environ.get("WANDB_MODE")  # wandb itself may have read it long ago
+        if mode is None and not wandb.login(prompt=False):
+            mode = "offline"  # else it would ask at the terminal, and wait
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "momok"),
             dir=os.environ.get("WANDB_DIR", str(run.path)),
@@ -32,7 +35,7 @@ class WeightsAndBiases:
             group=run.group or None,
             config=dict(run.settings),
             resume="allow",
-            mode=None if is_chosen else "offline",  # else it would ask at the terminal, and wait
+            mode=cast("Any", mode),
             settings=wandb.Settings(
                 console="off",  # the terminal is momok's
                 silent=True,
