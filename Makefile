@@ -39,5 +39,5 @@ $(VENV)/.momok: $(VENV)/bin/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.momok-dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) -e '.[dev,data,tensorboard,use,text,image,vision,efficientnet,fetch,hdf5,report,search,ray,serve]'
+	$(PIP) -e '.[dev,data,tensorboard,wandb,use,text,image,vision,efficientnet,fetch,hdf5,report,search,ray,serve]'
 	touch $@ $(VENV)/.momok

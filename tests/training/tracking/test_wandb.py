@@ -39,5 +39,6 @@ def test_offline_unless_there_is_a_key_or_a_mode(
     run = TrackedRun(path=tmp_path / "run", id="1f", group="", settings={})
     tracker = TRACKERS["wandb"](run)
     assert given["mode"] == expected
+    assert given["reinit"] == "create_new"
     assert (given["id"], given["name"], given["group"]) == ("1f", "run", None)
     assert tracker.where == f"offline; wandb sync {tmp_path}"

@@ -35,6 +35,7 @@ class WeightsAndBiases:
             group=run.group or None,
             config=dict(run.settings),
             resume="allow",
+            reinit="create_new",  # another run of this process, the user's perhaps, stays open
             mode=cast("Any", mode),
             settings=wandb.Settings(
                 console="off",  # the terminal is momok's
