@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -37,11 +38,12 @@ def compare(study: Study, frame: pl.DataFrame) -> pl.DataFrame:
     """
     rows = []
     for (scenario, level), part in frame.group_by(["scenario", "level"], maintain_order=True):
+        load = cache(partial(_load_ranks, study))  # the baseline's are asked for again and again
         for variant, against in _list_pairs(study):
             runs = _pair(part, variant, against)
             if not runs:
                 continue
-            both = [(_load_ranks(study, a), _load_ranks(study, b)) for a, b in runs]
+            both = [(load(a), load(b)) for a, b in runs]
             if any(len(a.facts) != len(b.facts) for a, b in both):
                 continue  # another split: other test facts
             for metric in ("mrr", "hits@1", "hits@10"):

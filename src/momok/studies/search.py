@@ -82,8 +82,8 @@ class Search:
         return pl.DataFrame(rows, schema=None if rows else schema, infer_schema_length=None)
 
     @property
-    def best(self) -> dict[str, Any]:
-        """The settings of the best trial: the plan's and those that were searched.
+    def best_trial(self) -> dict[str, Any]:
+        """The row of ``to_frame`` with the highest validation MRR of those that are complete.
 
         Raises:
             RunError: no trial is complete.
@@ -91,8 +91,13 @@ class Search:
         found = self.to_frame().filter(pl.col("state") == "complete").sort("valid_mrr")
         if not len(found):
             raise RunError(f"{self.path}: no trial of this search is complete")
-        row = found.row(-1, named=True)
+        return found.row(-1, named=True)
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The settings of the best trial: the plan's and those that were searched."""
         own = self.plan.settings | self.plan.variants[self.variant].settings
+        row = self.best_trial
         return own | {name: row[name] for name in self.space}
 
     def importances(self) -> dict[str, float]:

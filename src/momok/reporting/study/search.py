@@ -32,7 +32,7 @@ def write_search(search: Search) -> Path:
     folder = search.path / "results"
     best, importances = search.best, search.importances()
     trials = search.to_frame().sort("trial")
-    write_file(search.path / "best.toml", write_settings(best, search, trials).encode())
+    write_file(search.path / "best.toml", write_settings(search).encode())
     save_table(folder / "trials", trials)
     charts = {}
     with style.plot_style():
@@ -57,14 +57,16 @@ def write_search(search: Search) -> Path:
     return folder / "report.html"
 
 
-def write_settings(best: Mapping[str, Any], search: Search, trials: pl.DataFrame) -> str:
+def write_settings(search: Search) -> str:
     """The best settings as a file for ``momok train --config``."""
-    complete = trials.filter(pl.col("state") == "complete").sort("valid_mrr")
-    found = complete.row(-1, named=True)
+    found = search.best_trial
     lines = [
         f"# Trial {found['trial']} of search {search.plan.name}: "
         f"valid MRR {100 * found['valid_mrr']:.2f}",
-        *(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in best.items()),
+        *(
+            f"{name} = {json.dumps(value, ensure_ascii=False)}"
+            for name, value in search.best.items()
+        ),
     ]
     return "\n".join(lines) + "\n"
 
