@@ -1,14 +1,15 @@
 # make demo   train on the bundled world graph and look at the result
 # make test   the whole test suite
 # make browser  the tests of the page in Chromium, which is installed where apt can
-# make check  format, lint, types, import direction
+# make docs   the docs site, into site/
+# make check  format, lint, types, import direction, links of the docs site
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test browser check clean
+.PHONY: demo test browser docs check clean
 
 demo: $(VENV)/.momok
 	$(BIN)/momok demo
@@ -21,14 +22,19 @@ browser: $(VENV)/.momok-dev
 	  echo "Chromium could not be installed; without it these tests are skipped"
 	$(BIN)/python -m pytest tests/browser -n 1 -rs
 
-check: $(VENV)/.momok-dev
+# Beside the pages, llms.txt and the Markdown that it links to.
+docs: $(VENV)/.momok-dev
+	$(BIN)/zensical build --clean --strict
+	cp docs/llms.txt docs/*.md site/
+
+check: $(VENV)/.momok-dev docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) .cache build dist site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -39,5 +45,5 @@ $(VENV)/.momok: $(VENV)/bin/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.momok-dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) -e '.[dev,data,tensorboard,wandb,use,text,image,vision,efficientnet,fetch,hdf5,report,search,ray,serve]'
+	$(PIP) -e '.[dev,data,tensorboard,wandb,use,text,image,vision,efficientnet,fetch,hdf5,search,ray,serve,docs]'
 	touch $@ $(VENV)/.momok
