@@ -24,6 +24,7 @@ browser: $(VENV)/.momok-dev
 
 # Beside the pages, llms.txt and the Markdown that it links to.
 docs: $(VENV)/.momok-dev
+	rm -rf site
 	$(BIN)/zensical build --clean --strict
 	cp docs/llms.txt docs/*.md site/
 
