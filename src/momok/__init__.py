@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # on some processors: the same run would not give the same bits. Read when it multiplies first.
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PLACES = {
     "MoMoK": "momok.model",
