@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import platform
 import secrets
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -51,6 +53,12 @@ def write_file(path: Path, content: bytes) -> None:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON file, whole or not at all; the same values give the same bytes."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write_file(path, text.encode() + b"\n")
 
 
 @contextmanager

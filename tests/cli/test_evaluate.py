@@ -84,3 +84,23 @@ def test_a_corrupt_checkpoint(fail: Callable[..., str], run: Path) -> None:
         assert "best.safetensors" in fail("evaluate", run)
     checkpoint.unlink()
     assert "best.safetensors" in fail("evaluate", run)
+
+
+def test_relations(invoke: Invoke, run: Path) -> None:
+    result = invoke("evaluate", run, "--task", "relations")
+    assert result.exit_code == 0, result.output
+    assert "world: relations, test, 657 facts" in result.stdout
+    written = json.loads((run / "results" / "relations-test.json").read_text())
+    assert f"{100 * written['overall']['mrr']:.2f}" in result.stdout
+    assert f"{100 * written['counts_alone']['mrr']:.2f}" in result.stdout
+    shown = invoke("evaluate", run, "--task", "relations", "--json")
+    assert json.loads(shown.stdout) == written
+
+
+def test_classification(invoke: Invoke, run: Path) -> None:
+    result = invoke("evaluate", run, "--task", "classification", "--split", "valid")
+    assert result.exit_code == 0, result.output
+    written = json.loads((run / "results" / "classification-valid.json").read_text())
+    assert set(written) == {"any", "typed"}
+    for found in written.values():
+        assert f"{100 * found['overall']['accuracy']:.1f}" in result.stdout

@@ -217,10 +217,10 @@ def test_nothing_left_to_predict(hostile_run: RunFolder, tmp_path: Path) -> None
         (("--head", "Frnace", "--relation", "borders"), "no entity 'Frnace'; did you mean"),
         (("--head", "France", "--relation", "bordrs"), "did you mean borders"),
         (("--head", "Hamilton", "--relation", "city in"), "give one of the labels"),
-        (("--relation", "borders"), "give exactly one of --head and --tail"),
-        (("--head", "a", "--tail", "b", "--relation", "c"), "give exactly one of"),
+        (("--relation", "borders"), "give exactly two of --head, --relation and --tail"),
+        (("--head", "a", "--tail", "b", "--relation", "c"), "give exactly two of"),
         (("--head", "France", "--relation", "borders", "-k", "0"), "0 is not in the range"),
-        (("--head", "France"), "Missing option '--relation'"),
+        (("--head", "France"), "give exactly two of"),
     ],
 )
 def test_mistakes_are_one_line(run: RunFolder, arguments: tuple[str, ...], message: str) -> None:
@@ -253,3 +253,67 @@ def test_as_a_process(run: RunFolder) -> None:
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert len(json.loads(done.stdout)["predictions"]) == 3
+
+
+# -- relations, and tables of questions --------------------------------------------------------
+
+
+def test_relations_between_two_entities(run: RunFolder) -> None:
+    result = ask(run.path, "--head", "France", "--tail", "Germany", "-k", 4)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[0].strip() == "France — ? → Germany"
+    expected = Predictor(run).predict_relations("France", "Germany", k=4)
+    for prediction in expected:
+        assert prediction.name in result.stdout
+    result = ask(run.path, "--head", "France", "--tail", "Germany", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert rows[0]["label"] == expected[0].label
+    result = ask(run.path, "--head", "France", "--tail", "Germany", "--format", "json")
+    assert json.loads(result.stdout)["query"]["relation"] is None
+
+
+def test_a_table_of_questions(run: RunFolder, tmp_path: Path) -> None:
+    questions, out = tmp_path / "q.csv", tmp_path / "a.jsonl"
+    questions.write_text("head,relation,tail\nFrance,borders,\n,capital,city:FR/Paris\n")
+    result = ask(run.path, "--questions", questions, "-k", 2, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.split() == [
+        "2",
+        "rows",
+        "answered,",
+        "4",
+        "lines",
+        "written",
+        "to",
+        str(out),
+    ]
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    best = Predictor(run).predict(head="France", relation="borders", k=2)
+    assert [row["tail"] for row in rows[:2]] == [p.label for p in best]
+    shown = ask(run.path, "--questions", questions, "-k", 2)
+    assert len(list(csv.DictReader(io.StringIO(shown.stdout)))) == 4
+
+
+def test_a_table_of_facts(run: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "f.tsv").write_text("France\tborders\tGermany\n")
+    result = ask(run.path, "--questions", tmp_path / "f.tsv")
+    [row] = csv.DictReader(io.StringIO(result.stdout))
+    assert (row["known"], row["head"]) == ("train", "country:FR")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--head", "France"], "give exactly two of --head, --relation and --tail"),
+        (["--head", "a", "--relation", "b", "--tail", "c"], "give exactly two"),
+        (["--head", "France", "--tail", "Peru", "--plausible"], "--plausible is of entities"),
+        (["--questions", "q.csv", "--head", "France"], "--questions stands for --head"),
+        (["--questions", "nowhere.csv"], "nowhere.csv: the file is missing"),
+        (["--questions", "q.csv", "--out", "a.xlsx"], "a.xlsx: answers are written as .csv"),
+    ],
+)
+def test_questions_that_cannot_be_asked(run: RunFolder, options: list[str], message: str) -> None:
+    result = ask(run.path, *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1

@@ -178,7 +178,7 @@ def test_random_scores_equal_brute_force() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 50, 199, 200, 1000])
 def test_parts_of_random_candidates_give_the_ranks_of_all(size: int) -> None:
-    queries, candidates, rows, answers, known = random_problem()
+    queries, candidates, rows, answers, known = random_problem(num_candidates=230)
     problem: dict[str, Any] = {"answers": answers, "answer_rows": rows, "known": known}
     whole = rank_answers(queries, candidates, **problem)
     in_parts = rank_answers(queries, candidates, size=size, **problem)

@@ -81,6 +81,35 @@ def test_a_batch_answers_each_question(client: TestClient) -> None:
         ]
 
 
+def test_relations_between_two_entities(client: TestClient, service: Service) -> None:
+    asked = {"head": "France", "tail": "q:twin1", "k": 2}
+    answer = client.post("/api/v1/predict/relations", json=asked).json()
+    expected = service.model.predictor.predict_relations("France", "q:twin1", k=2)
+    assert answer["predictions"] == expected.to_json()["predictions"]
+    assert answer["model"] == service.model.version
+    wrong = client.post("/api/v1/predict/relations", json=asked | {"tail": "nowhere"})
+    assert (wrong.status_code, error_of(wrong)) == (404, "unknown_label")
+
+
+def test_scores_of_facts(client: TestClient, service: Service) -> None:
+    graph = service.model.graph
+    h, r, t = graph.train[0].tolist()
+    fact = {
+        "head": graph.entities.labels[h],
+        "relation": graph.relations.labels[r],
+        "tail": graph.entities.labels[t],
+    }
+    answer = client.post("/api/v1/score", json={"facts": [fact, fact]}).json()
+    expected = float(service.model.predictor.score_facts([(h, r, t)]).answer[0])
+    assert len(answer["facts"]) == 2
+    assert answer["facts"][0] == answer["facts"][1]
+    assert answer["facts"][0]["tail_answer"] == pytest.approx(expected, rel=1e-5)
+    assert answer["facts"][0]["known"] == "train"
+    wrong = client.post("/api/v1/score", json={"facts": [fact, fact | {"head": "nowhere"}]})
+    assert wrong.status_code == 404
+    assert client.post("/api/v1/score", json={"facts": []}).status_code == 422
+
+
 def test_questions_asked_at_once_are_answered_together_and_alike(service: Service) -> None:
     """As many as fit go to the model in one call, and each gets its own answer."""
     predictor, metrics, calls = service.model.predictor, Metrics(), []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from momok.console import console, print_json, print_line
+
+if TYPE_CHECKING:
+    from momok.training import RunFolder
 
 GROUPINGS = ("head", "side", "relation", "cardinality", "presence", "seen", "ties")
 
@@ -18,6 +21,13 @@ GROUPINGS = ("head", "side", "relation", "cardinality", "presence", "seen", "tie
     type=click.Choice(["valid", "test"]),
     default="test",
     help="Which facts to rank [test].",
+)
+@click.option(
+    "--task",
+    type=click.Choice(["links", "relations", "classification"]),
+    default="links",
+    help="links: rank heads and tails. relations: rank the relation of (head, ?, tail). "
+    "classification: tell true facts from false ones [links].",
 )
 @click.option(
     "--protocol",
@@ -38,6 +48,7 @@ def evaluate_command(
     *,
     run: str,
     split: Literal["valid", "test"],
+    task: Literal["links", "relations", "classification"],
     protocol: Literal["clean", "published"] | None,
     groupings: tuple[str, ...],
     as_json: bool,
@@ -45,10 +56,18 @@ def evaluate_command(
     """Rank the held-out facts of a run: filtered MRR and Hits, by head and by every grouping.
 
     The result is also written into the run folder, with the rank of every query.
+
+    --task relations ranks the true relation between two entities among all, on at most 1,000 facts;
+    --task classification chooses a threshold for every relation on validation facts and as many
+    false ones, and judges it on the split: against false facts of any entities, and of entities
+    that the relation has on that side. docs/prediction.md says how both are made.
     """
     from momok.training import RunFolder, evaluate_run
 
     folder = RunFolder(run)
+    if task != "links":
+        _evaluate_task(folder, task, split, as_json=as_json)
+        return
     evaluation = evaluate_run(folder, split, protocol=protocol, progress=True)
     if as_json:
         print_json(evaluation.to_json())
@@ -57,6 +76,42 @@ def evaluate_command(
 
     show_evaluation(console(), evaluation, folder.load_graph(), dict.fromkeys(groupings))
     print_line(f"Written to {folder.path}/results")
+
+
+def _evaluate_task(
+    folder: RunFolder,
+    task: Literal["relations", "classification"],
+    split: Literal["valid", "test"],
+    *,
+    as_json: bool,
+) -> None:
+    from momok.cli.views.tasks import show_classification, show_relation_evaluation
+    from momok.prediction.classification import classify
+    from momok.prediction.relations import evaluate_relations
+    from momok.prediction.scorer import Scorer
+    from momok.progress import ProgressBar
+    from momok.storage import write_json
+
+    with ProgressBar() as bar:
+        scorer = Scorer(folder, calibrated=False)
+        graph = scorer.graph
+        if task == "relations":
+            relations = evaluate_relations(scorer, split, progress=bar.progress)
+            value, shown = relations.to_json(), show_relation_evaluation(relations, graph)
+        else:
+            found = {
+                kind: classify(scorer, split, false_facts=kind, progress=bar.progress)
+                for kind in ("any", "typed")
+            }
+            value = {kind: c.to_json() for kind, c in found.items()}
+            shown = show_classification(found, graph)
+    path = folder.path / "results" / f"{task}-{split}.json"
+    write_json(path, value)
+    if as_json:
+        print_json(value)
+    else:
+        console().print(shown)
+        print_line(f"Written to {path}")
 
 
 @click.command("calibrate")

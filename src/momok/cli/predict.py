@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from momok.console import console, error_console, format_json, make_printable
-from momok.errors import ConfigError, FeatureError
+from momok.errors import ConfigError, FeatureError, MomokError
 
 if TYPE_CHECKING:
-    from momok.prediction import NewEntity, Predictions
+    from momok.prediction import NewEntity, Predictions, RelationPredictions
 
 _FILE_WIDTH = 120  # columns of a table that is written into a file
 _FORMATS = {".json": "json", ".csv": "csv"}
@@ -54,8 +54,17 @@ def add_answer_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.command("predict")
 @click.argument("run")
 @click.option("--head", metavar="ENTITY", help="The head that is given; tails are predicted.")
-@relation_option
+@click.option(
+    "--relation",
+    metavar="RELATION",
+    help="The relation of the fact; without it relations between head and tail are predicted.",
+)
 @click.option("--tail", metavar="ENTITY", help="The tail that is given; heads are predicted.")
+@click.option(
+    "--questions",
+    metavar="FILE",
+    help="A table of questions, or of facts to be scored, instead of one question.",
+)
 @click.option(
     "--known",
     type=click.Choice(["mark", "hide"]),
@@ -63,10 +72,12 @@ def add_answer_options(command: Callable[..., None]) -> Callable[..., None]:
     help="Facts that the graph has already: mark them, or leave them out [mark].",
 )
 @add_answer_options
-def predict_command(*, run: str, form: str | None, out: str | None, **question: Any) -> None:
-    """Predict the missing side of a fact with the model of the run folder RUN.
+def predict_command(
+    *, run: str, questions: str | None, form: str | None, out: str | None, **question: Any
+) -> None:
+    """Predict the missing part of a fact with the model of the run folder RUN.
 
-    Give a relation and one side: the other side is ranked, best first. Entities and relations are
+    Give two of head, relation and tail: the third is ranked, best first. Entities and relations are
     given by label or by name, in quotes where there are blanks; a mistyped one gets suggestions.
 
     \b
@@ -78,6 +89,11 @@ def predict_command(*, run: str, form: str | None, out: str | None, **question: 
       momok predict RUN --head Brazil --relation borders --known hide --plausible
     The best 100 as data:
       momok predict RUN --head France --relation borders -k 100 --out france.csv
+    How is Lyon related to France?
+      momok predict RUN --head Lyon --tail France
+    A table with columns head, relation and tail (CSV, TSV, Parquet, JSON lines), one cell of each
+    row blank; or none, to score facts. The answers as .csv, .parquet or .jsonl:
+      momok predict RUN --questions questions.csv --out answers.csv
 
     The score is the mean over the model's decision heads of the probability each gives. The
     percentages say how much of the score came from each modality: its own head, and its part in
@@ -98,16 +114,69 @@ def predict_command(*, run: str, form: str | None, out: str | None, **question: 
     `momok predict-new` asks about an entity that the graph does not have, `momok predict-missing`
     for the missing facts of the whole graph.
     """
-    if (question["head"] is None) == (question["tail"] is None):
-        raise click.UsageError("give exactly one of --head and --tail; the other is predicted")
+    given = [key for key in ("head", "relation", "tail") if question[key] is not None]
+    if questions is not None:
+        if given or form is not None:
+            raise click.UsageError(
+                "--questions stands for --head, --relation, --tail and --format; the form of the "
+                "answers is the ending of --out"
+            )
+        options = {key: question[key] for key in ("k", "known", "plausible")}
+        _answer_table(run, Path(questions), out, options)
+        return
+    if len(given) != 2:
+        raise click.UsageError(
+            "give exactly two of --head, --relation and --tail; the third is predicted"
+        )
+    if question["relation"] is None and question["plausible"]:
+        raise click.UsageError("--plausible is of entities; leave it out to predict a relation")
 
     from momok.prediction import Predictor
 
     predictor = Predictor(run)
-    predictions = predictor.predict(**question)
-    about = {"graph": predictor.graph.name, "run": run}
-    about |= {key: question[key] for key in ("known", "plausible")}
-    give_answers(predictions, predictor.heads, form, out, about)
+    about = {"graph": predictor.graph.name, "run": run, "known": question["known"]}
+    if question["relation"] is None:
+        del question["relation"], question["plausible"]
+        give_answers(predictor.predict_relations(**question), form, out, about)
+    else:
+        about["plausible"] = question["plausible"]
+        give_answers(predictor.predict(**question), form, out, about)
+
+
+def _answer_table(run: str, questions: Path, out: str | None, options: dict[str, Any]) -> None:
+    import polars as pl
+
+    from momok.graph.sources.fact_tables import read_questions
+    from momok.prediction import Predictor
+    from momok.prediction.many import answer_rows
+    from momok.prediction.missing.files import disarm_formulas
+    from momok.progress import ProgressBar
+    from momok.storage import write_file
+
+    writers: dict[str, Callable[[pl.DataFrame, io.BytesIO], object]] = {
+        ".csv": lambda frame, file: disarm_formulas(frame).write_csv(file),
+        ".parquet": lambda frame, file: frame.write_parquet(file),
+        ".jsonl": lambda frame, file: frame.write_ndjson(file),
+    }
+    ending = ".csv" if out is None else Path(out).suffix.lower()
+    if ending not in writers:
+        raise ConfigError(f"{out}: answers are written as {', '.join(writers)}, by the ending")
+    rows = read_questions(questions)
+    with ProgressBar() as bar:
+        try:
+            frame = answer_rows(Predictor(run), rows, **options, progress=bar.progress)
+        except MomokError as error:
+            raise type(error)(f"{questions}: {error}") from error
+    content = io.BytesIO()
+    writers[ending](frame, content)
+    if out is None:
+        click.echo(content.getvalue(), nl=False)
+        return
+    write_file(Path(out), content.getvalue())
+    error_console().print(
+        f"{len(rows):,} rows answered, {len(frame):,} lines written to {make_printable(out)}",
+        soft_wrap=True,
+    )
 
 
 @click.command("predict-new")
@@ -157,7 +226,6 @@ def predict_new_command(
     entity = read_new_entity(words)
 
     from momok.prediction import Predictor
-    from momok.prediction.new_entities import SIMILAR
     from momok.progress import ProgressBar
 
     with ProgressBar() as bar:  # seconds, most of them for the encoder's weights
@@ -166,7 +234,7 @@ def predict_new_command(
         bar.progress("encoding the new entity", 0, 0)
         predictions = predictor.predict_new(entity, **question)
     about = {"graph": predictor.graph.name, "run": run, "plausible": question["plausible"]}
-    give_answers(predictions, (*predictor.heads, SIMILAR), form, out, about)
+    give_answers(predictions, form, out, about)
 
 
 def read_new_entity(words: Sequence[str]) -> NewEntity:
@@ -231,8 +299,7 @@ def _read_vector(key: str, path: Path) -> Any:
 
 
 def give_answers(
-    predictions: Predictions,
-    heads: Sequence[str],
+    predictions: Predictions | RelationPredictions,
     form: str | None,
     out: str | None,
     about: dict[str, Any],
@@ -248,7 +315,7 @@ def give_answers(
         value = {"format": "momok-predictions", "version": 1} | about | predictions.to_json()
         content = format_json(value)
     elif form == "csv":
-        content = _format_csv(predictions, heads, safe=out is None and sys.stdout.isatty())
+        content = _format_csv(predictions, safe=out is None and sys.stdout.isatty())
     elif out is None:
         console().print(show_predictions(predictions, width=console().width))
         return
@@ -265,15 +332,15 @@ def give_answers(
     error_console().print(f"{count} predictions written to {make_printable(out)}", soft_wrap=True)
 
 
-def _format_csv(predictions: Predictions, heads: Sequence[str], *, safe: bool) -> str:
+def _format_csv(predictions: Predictions | RelationPredictions, *, safe: bool) -> str:
     """CSV; ``safe`` escapes control characters, for a terminal (a file gets labels as they are)."""
+    frame = predictions.to_frame()
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    columns = [f"head_{head}" for head in heads]
-    columns += [f"share_{name}" for name in predictions.query_present]
-    writer.writerow(["rank", "label", "name", "score", "known", *columns, "probability"])
-    for p in predictions:
-        names = [make_printable(n) if safe else n for n in (p.label, p.name)]
-        values = [*(p.heads.get(head) for head in heads), *p.shares.values(), p.probability]
-        writer.writerow([p.rank, *names, p.score, p.known or "", *values])
+    writer.writerow(frame.columns)
+    for row in frame.iter_rows():
+        writer.writerow(
+            make_printable(x) if safe and isinstance(x, str) else "" if x is None else x
+            for x in row
+        )
     return text.getvalue()

@@ -17,6 +17,7 @@ from momok.prediction.model_explanation import ModelExplanation, explain_model
 from momok.prediction.new_entities import NewEntity, NewPredictions
 from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Question
+from momok.prediction.relations import RelationPrediction, RelationPredictions
 from momok.prediction.results import FactScores, Prediction, Predictions
 
 __all__ = [
@@ -36,6 +37,8 @@ __all__ = [
     "Predictions",
     "Predictor",
     "Question",
+    "RelationPrediction",
+    "RelationPredictions",
     "SimilarEntity",
     "SourceState",
     "SupportingFact",

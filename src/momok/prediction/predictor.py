@@ -32,6 +32,7 @@ from momok.prediction.questions import (
     resolve_facts,
     resolve_question,
 )
+from momok.prediction.relations import RelationPredictions, predict_relations
 from momok.prediction.results import FactScores, Predictions
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
@@ -133,6 +134,24 @@ class Predictor:
         """
         return self.predict_many([(head, relation, tail)], k, known=known, plausible=plausible)[0]
 
+    def predict_relations(
+        self, head: Name, tail: Name, k: int = 10, *, known: Known = "mark"
+    ) -> RelationPredictions:
+        """Find the most likely relations from one entity to another: (head, ?, tail).
+
+        Args:
+            head, tail: two entities by label, name or id.
+            k: how many relations; fewer where the graph has fewer.
+            known: as for ``predict``.
+
+        Raises:
+            MomokError: as ``predict``.
+        """
+        check_count("k", k, 1)
+        _check_known(known)
+        h, t = self.graph.find_entity(head), self.graph.find_entity(tail)
+        return predict_relations(self.scorer, h, t, k, hide=known == "hide")
+
     def predict_many(
         self,
         queries: Sequence[Triple] | Any,
@@ -155,8 +174,7 @@ class Predictor:
         """
         queries = list_triples(queries)
         check_count("k", k, 1)
-        if known not in get_args(Known):
-            raise ConfigError(f"known = {known!r}: expected 'mark' or 'hide'")
+        _check_known(known)
         resolved = [resolve_question(self.graph, query) for query in queries]
         entities, relations = np.array(resolved, dtype=np.int64).reshape(-1, 2).T
         results: dict[int, Predictions] = {}
@@ -271,6 +289,11 @@ class Predictor:
     def new_entities(self) -> NewEntities:
         """Answers questions about entities that came later; keeps what they share."""
         return NewEntities(self.scorer)
+
+
+def _check_known(known: str) -> None:
+    if known not in get_args(Known):
+        raise ConfigError(f"known = {known!r}: expected 'mark' or 'hide'")
 
 
 def _batch_by_relation(relations: Ints) -> Iterator[Ints]:

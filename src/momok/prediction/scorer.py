@@ -40,6 +40,7 @@ from momok.model.fusions import ModalityFusion
 from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration, load_calibration
 from momok.prediction.explanation import average_branches, compute_modality_shares
 from momok.prediction.original_graph import GraphSource, find_source
+from momok.progress import Progress, no_progress
 from momok.runtime import find_device
 from momok.training import RunFolder
 from momok.training.checkpoint import load_model
@@ -127,18 +128,18 @@ class Scorer:
         Raises:
             CheckpointError: the model gives values that are not finite.
         """
-        device = self.model.device
-        encoded = self._collect(
-            self.model.queries(
-                torch.from_numpy(entities).to(device),
-                torch.from_numpy(relations).to(device),
-                normalised=self.pool is None or not answer_alone,
-            )
-        )
+        normalised = self.pool is None or not answer_alone
+        encoded = self._encode_heads(entities, relations, normalised=normalised)
         if self.pool is None:
             return encoded
         terms = self._normalise(encoded.vectors, self.pool.find_terms(entities, relations))
         return replace(encoded, terms=terms)
+
+    def _encode_heads(self, entities: Ints, relations: Ints, *, normalised: bool) -> Encoded:
+        """What the heads alone say, as probabilities where ``normalised``."""
+        device = self.model.device
+        asked = (torch.from_numpy(ids).to(device) for ids in (entities, relations))
+        return self._collect(self.model.queries(*asked, normalised=normalised))
 
     def encode_relation(
         self, entities: Ints, relation: int
@@ -181,6 +182,48 @@ class Scorer:
             torch.as_tensor(ids, device=device),
             memory_budget=self.memory_budget,
         )
+
+    @torch.no_grad()
+    def score_answers(
+        self,
+        entities: Ints,
+        relations: Ints,
+        answers: Ints,
+        *,
+        of_heads: bool = False,
+        progress: Progress = no_progress,
+    ) -> Floats:
+        """The model's answers to questions for given candidates [P], float64.
+
+        Args:
+            entities, relations: of the questions [P], relations up to 2R - 1. A question that is
+                asked for several candidates is encoded once.
+            answers: ids [P].
+            of_heads: the mean of what the heads say instead, without weights and rules.
+            progress: is told of the questions.
+        """
+        count, device = self.graph.num_entities, self.model.device
+        questions, of = np.unique(relations * count + entities, return_inverse=True)
+        order = np.argsort(of, kind="stable")
+        said = np.empty(len(answers))
+        for first in range(0, len(questions), QUERY_BATCH):
+            last = min(first + QUERY_BATCH, len(questions))
+            asked = np.divmod(questions[first:last], count)[::-1]
+            mine = order[slice(*np.searchsorted(of[order], [first, last]))]
+            rows = torch.from_numpy(of[mine] - first).to(device)
+            ids = torch.from_numpy(answers[mine]).to(device)
+            if of_heads:
+                queries = self._encode_heads(*asked, normalised=True)
+                scores = self.score_pairs(queries.vectors, rows, ids).values()
+                said_of = [self.pooling.compute_log_probabilities(s).exp() for s in scores]
+                found = torch.stack(said_of).mean(dim=0)
+            else:
+                queries = self.encode_queries(*asked, answer_alone=True)
+                scores_by_head = self.score_pairs(queries.vectors, rows, ids)
+                found = self.pooling.pool(scores_by_head, queries.terms, rows, ids)
+            said[mine] = found.cpu().numpy()
+            progress("scoring facts", last, len(questions))
+        return said
 
     def find_rest(self, queries: Encoded, entities: Ints, relations: Ints) -> dict[str, Floats]:
         """Per head and for the answer, what is left of the probability of queries [B] beside facts

@@ -34,6 +34,7 @@ def save_plot(figure: Figure, stem: Path, title: str) -> list[Path]:
         path = stem.with_name(f"{stem.name}.{suffix}")
         write_file(path, buffer.getvalue())
         paths.append(path)
+        figure.set_layout_engine("none")  # everything is in its place by now
     return paths
 
 

@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 import momok
 from momok.errors import ConfigError
 from momok.graph import SPLIT_NAMES
+from momok.prediction.many import answer_rows
 from momok.serving import schemas
 from momok.serving.describe import (
     describe_details,
@@ -161,6 +162,36 @@ async def predict_batch(
         return schemas.BatchAnswer(results=[describe_predictions(model, a) for a in found])
 
     return await service.holder.compute(predict)
+
+
+@router.post("/predict/relations", tags=["model"])
+async def predict_relations(
+    service: WithService, model: WithModel, asked: schemas.RelationsRequest
+) -> schemas.RelationsPredicted:
+    """The most likely relations from one entity to another."""
+    head, tail = model.names.find_entity(asked.head), model.names.find_entity(asked.tail)
+
+    def predict() -> schemas.RelationsPredicted:
+        found = model.predictor.predict_relations(head, tail, asked.k, known=asked.known)
+        return schemas.RelationsPredicted(**found.to_json(), model=model.version)
+
+    return await service.holder.compute(predict)
+
+
+@router.post("/score", tags=["model"])
+async def score(
+    service: WithService, model: WithModel, asked: schemas.ScoreRequest
+) -> schemas.ScoreAnswer:
+    """How likely the model finds given facts; none is scored when one is wrong."""
+    facts = [model.names.find_fact(fact.head, fact.relation, fact.tail) for fact in asked.facts]
+
+    def compute() -> schemas.ScoreAnswer:
+        rows = answer_rows(model.predictor, facts).to_dicts()
+        return schemas.ScoreAnswer(
+            facts=[schemas.FactScore(**row) for row in rows], model=model.version
+        )
+
+    return await service.holder.compute(compute)
 
 
 @router.post("/explain", tags=["model"])

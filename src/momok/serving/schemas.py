@@ -79,12 +79,29 @@ class BatchRequest(_PredictOptions):
     questions: list[Question] = Field(min_length=1, max_length=MAX_QUESTIONS)
 
 
+class RelationsRequest(_Request):
+    """Two entities: how is the head related to the tail?"""
+
+    head: Text = Field(description="An entity by label or name.")
+    tail: Text = Field(description="An entity by label or name.")
+    k: Count = Field(10, description="How many relations.")
+    known: Literal["mark", "hide"] = Field(
+        "mark", description="Facts that the graph has: say so, or leave them out."
+    )
+
+
 class FactRequest(_Request):
     """A fact, known or not."""
 
     head: Text
     relation: Text
     tail: Text
+
+
+class ScoreRequest(_Request):
+    """Facts to be scored, known or not."""
+
+    facts: list[FactRequest] = Field(min_length=1, max_length=MAX_QUESTIONS)
 
 
 class ExplainRequest(FactRequest):
@@ -210,6 +227,46 @@ class PredictionsAnswer(BaseModel):
 
     query: dict[str, Any]
     predictions: list[PredictionWithPicture]
+    model: str = Field(description="Version of the checkpoint.")
+
+
+class RelationsPrediction(BaseModel):
+    """A relation that may hold between two entities."""
+
+    rank: int
+    label: str
+    name: str
+    score: float = Field(description="Over all relations these sum to one.")
+    tail_answer: float
+    head_answer: float
+    known: SplitName | None
+
+
+class RelationsPredicted(BaseModel):
+    """The relations between two entities, likeliest first."""
+
+    query: dict[str, Any]
+    predictions: list[RelationsPrediction]
+    model: str = Field(description="Version of the checkpoint.")
+
+
+class FactScore(BaseModel):
+    """How likely the model finds a fact."""
+
+    head: str
+    relation: str
+    tail: str
+    known: SplitName | None
+    score: float = Field(description="The lower of the two answers, not calibrated.")
+    tail_answer: float
+    head_answer: float
+    probability: float | None = Field(description="As of a new fact; null if not calibrated.")
+
+
+class ScoreAnswer(BaseModel):
+    """Scores of facts, in their order."""
+
+    facts: list[FactScore]
     model: str = Field(description="Version of the checkpoint.")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from momok.errors import RunError
 from momok.graph import CATALOG, MultimodalGraph, write_momok_folder
 from momok.settings import RunConfig
-from momok.storage import is_draft, lock_file, write_file
+from momok.storage import is_draft, lock_file, write_file, write_json
 
 FORMAT, VERSION = "momok-run", 1
 
@@ -144,9 +144,3 @@ def _describe_data(graph: MultimodalGraph) -> dict[str, Any]:
 def digest(content: bytes) -> str:
     """The SHA-256 of a file's content."""
     return hashlib.sha256(content).hexdigest()
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON file, whole or not at all; the same values give the same bytes."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    write_file(path, text.encode() + b"\n")

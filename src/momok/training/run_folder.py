@@ -35,8 +35,15 @@ from momok.evaluation import ANSWER, Evaluation, QueryRanks
 from momok.graph import MultimodalGraph, load_graph
 from momok.html import render_table
 from momok.settings import RunConfig
-from momok.storage import append_line, lock_file, settle_file, truncate_file, write_file
-from momok.training.new_run import FORMAT, VERSION, digest, write_json, write_new_run
+from momok.storage import (
+    append_line,
+    lock_file,
+    settle_file,
+    truncate_file,
+    write_file,
+    write_json,
+)
+from momok.training.new_run import FORMAT, VERSION, digest, write_new_run
 from momok.training.old_runs import translate_old
 
 

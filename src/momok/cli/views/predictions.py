@@ -18,7 +18,7 @@ from momok.cli.views import (
 )
 from momok.console import make_printable
 from momok.evaluation.pool import RULES
-from momok.prediction import NewPredictions, Prediction, Predictions
+from momok.prediction import NewPredictions, Prediction, Predictions, RelationPredictions
 from momok.prediction.explanation import leading_expert
 
 _BAR = 10  # columns of a bar of probability 1, or of score 1
@@ -26,12 +26,14 @@ _NAME = 16  # columns that a name has at least
 _GAP = 3  # columns between two
 
 
-def show_predictions(predictions: Predictions, *, width: int = 80) -> Group:
+def show_predictions(predictions: Predictions | RelationPredictions, *, width: int = 80) -> Group:
     """The answers to one question, with remarks on how to read them below.
 
     Args:
         width: columns there are; with few, the bars are left out.
     """
+    if isinstance(predictions, RelationPredictions):
+        return _show_relations(predictions)
     modalities = list(predictions.query_present)
     calibrated = any(prediction.probability is not None for prediction in predictions)
     needed = _NAME + 20 + (5 + _GAP) * calibrated + sum(max(len(m), 5) + _GAP for m in modalities)
@@ -62,6 +64,32 @@ def show_predictions(predictions: Predictions, *, width: int = 80) -> Group:
         cells += [_build_share(prediction, m, number) for number, m in enumerate(modalities)]
         table.add_row(*cells, Text(prediction.known or "", style="green"))
     return Group(table, *(Text(line, style="dim") for line in _explain(predictions)))
+
+
+def _show_relations(predictions: RelationPredictions) -> Group:
+    table = build_table(
+        Column("#", justify="right", no_wrap=True),
+        Column("relation", overflow="fold", min_width=_NAME),
+        *("score", "tail", "head", ""),
+        Column("known", no_wrap=True),
+        text=0,
+        title=make_printable(str(predictions)),
+    )
+    for p in predictions:
+        table.add_row(
+            Text(str(p.rank), style="dim"),
+            Text(make_printable(p.name), style="bold" if p.rank == 1 else ""),
+            format_percent(p.score, 1),
+            format_probability(p.tail_answer),
+            format_probability(p.head_answer),
+            draw_bar(p.score, columns=_BAR),
+            Text(p.known or "", style="green"),
+        )
+    lines = (
+        "score: of all relations, how likely it is this one, if it is one",
+        "tail, head: what the heads answer to (head, relation, ?) and (?, relation, tail)",
+    )
+    return Group(table, *(Text(line, style="dim") for line in lines))
 
 
 def _build_share(prediction: Prediction, modality: str, number: int) -> Text:

@@ -122,7 +122,7 @@ def find_columns(rows: pl.DataFrame, options: TableOptions, place: str) -> Colum
     first, rest = [str(cell) for cell in rows.row(0)], rows.slice(1)
     rest = rest.filter(~pl.all_horizontal(rest[:, i] == first[i] for i in range(len(first))))
     roles = ROLES if options.relation is None else ("head", "tail")
-    named = {} if options.header is False else _find_named(first, rest, roles, place)
+    named = {} if options.header is False else find_named_columns(first, rest, roles, place)
     if options.columns is not None:
         places, has_header = _take_given(first, options.columns, roles, options.header, place)
         if has_header is None:
@@ -163,7 +163,7 @@ def find_columns(rows: pl.DataFrame, options: TableOptions, place: str) -> Colum
     return Columns(places, told == "header", doubt)
 
 
-def _find_named(
+def find_named_columns(
     first: Sequence[str], rest: pl.DataFrame, roles: Sequence[str], place: str
 ) -> dict[str, int]:
     """Find the columns of the roles by the names in the first row, as far as they are known."""

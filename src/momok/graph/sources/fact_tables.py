@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from momok.errors import FormatError
-from momok.graph.sources.columns import ROLES, find_columns
+from momok.graph.sources.columns import ROLES, find_columns, find_named_columns
 from momok.graph.sources.raw import UNSPLIT, RawGraph, TableOptions, number_labels
 from momok.graph.sources.records import read_rows
 from momok.graph.sources.text_tables import LINE
@@ -60,6 +60,42 @@ def read_table(path: Path, options: TableOptions | None = None) -> RawGraph:
     if options.relation:
         picked["relation"] = pl.lit(options.relation)
     return number_facts(frame.select(LINE, **picked), path, log, notes)
+
+
+def read_questions(path: Path) -> list[tuple[str | None, str | None, str | None]]:
+    """Read rows of head, relation and tail, None where a cell is blank or there is no such column.
+
+    Two or three columns are found by their names; without such a header there are three, in this
+    order.
+
+    Raises:
+        DataError: the file is missing or cannot be read.
+        FormatError: it is malformed or no table, has no row, or its columns cannot be told.
+    """
+    log = FindingLog(path.parent, strict=True)
+    table = read_rows(path, log, TableOptions(strict=True), least=2)
+    frame, first = table.frame.drop(LINE), table.names
+    if first is None:
+        first = [str(cell) for cell in frame.row(0)]
+    places = find_named_columns(first, frame.slice(0, 0), ROLES, str(path))
+    if len(places) < 2:
+        if len(first) != len(ROLES):
+            raise FormatError(
+                f"{path}: {len(first)} columns, {' | '.join(first)[:200]!r}; expected a header "
+                "that calls two or three of them head, relation and tail"
+            )
+        places = {role: i for i, role in enumerate(ROLES)}
+    elif table.names is None:
+        frame = frame.slice(1)
+    if not len(frame):
+        raise FormatError(f"{path}: has a header and no row")
+    cells = [
+        pl.col(str(places[role])).str.strip_chars(" \t\r\n").replace("", None)
+        if role in places
+        else pl.lit(None, pl.String)
+        for role in ROLES
+    ]
+    return frame.select(cell.alias(role) for cell, role in zip(cells, ROLES, strict=True)).rows()
 
 
 def number_facts(facts: pl.DataFrame, path: Path, log: FindingLog, notes: list[str]) -> RawGraph:

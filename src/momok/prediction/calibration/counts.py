@@ -179,6 +179,7 @@ def count_facts(
         tails = _ask(
             scorer, relation + R, *_sample(tails_of, train_tails, (sample, others), random)
         )
+        in_train = train_tails[tails.ids].nonzero()[0]
         for places, fold in _deal(np.arange(len(heads.ids)), held_out, random):
             some = heads.select(places)
             tail_answers = _answer(scorer, some, tails.ids)
@@ -188,9 +189,10 @@ def count_facts(
             logits[is_excluded] = -torch.inf
             weights = np.outer(some.weights, tails.weights)
             result[FACT].add(logits, is_true, fold, weights)
-            plausible = np.outer(train_heads[some.ids], train_tails[tails.ids])
-            logits[torch.from_numpy(~plausible).to(logits.device)] = -torch.inf
-            result[PLAUSIBLE_FACT].add(logits, is_true, fold, weights)
+            plausible = np.ix_(train_heads[some.ids].nonzero()[0], in_train)
+            result[PLAUSIBLE_FACT].add(
+                logits[plausible], is_true[plausible], fold, weights[plausible]
+            )
         progress(f"calibrating: facts of {held_out.split}", relation + 1, R)
     return result
 

@@ -24,7 +24,6 @@ import torch
 from numpy.typing import ArrayLike
 from pydantic import FiniteFloat
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from momok.arrays import Floats, Ints
 from momok.errors import RunError
@@ -36,6 +35,7 @@ LOGIT_LIMIT = 30.0  # sigmoid(-30) is 1e-13: nothing is told apart beyond
 # Before the first centre and after the last one isotonic maps go on with this part of their mean
 # slope: enough to tell the best answers apart, too little to claim what no data show.
 _TAIL_SLOPE = 0.1
+_MOST_STEPS = 100  # of Newton's method, which takes about ten
 _LEAST_SLOPE = 1e-4  # of any line: a level one would tie different answers
 _LEAST_GAP = 1e-3  # of a share to one: finite log-odds beyond it too
 
@@ -111,26 +111,41 @@ def _fit_platt(x: Floats, true: Floats, false: Floats) -> tuple[Floats, Floats]:
     # Standardised logits make the descent short; a single bin has no width.
     centre = np.average(x, weights=total)
     scale = max(float(np.sqrt(np.average((x - centre) ** 2, weights=total))), 0.01)
-    z, up, down = map(torch.from_numpy, ((x - centre) / scale, soft_true, soft_false))
-    line = torch.tensor([scale, centre], dtype=torch.float64, requires_grad=True)  # the identity
-    optimizer = torch.optim.LBFGS(
-        [line], max_iter=500, tolerance_grad=1e-9, tolerance_change=1e-13,
-        line_search_fn="strong_wolfe",
-    )  # fmt: skip
-
-    def compute_loss() -> torch.Tensor:
-        optimizer.zero_grad()
-        score = line[0] * z + line[1]
-        loss = (up * softplus(-score) + down * softplus(score)).sum() / up.sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    optimizer.step(compute_loss)  # type: ignore[no-untyped-call]
-    slope, shift = line.tolist()
+    z = (x - centre) / scale
+    slope, shift = _fit_line(z, soft_true, soft_false, start=(scale, centre))  # the identity
     if slope < _LEAST_SLOPE * scale:
         slope, shift = _LEAST_SLOPE * scale, float(np.log(soft_true.sum() / soft_false.sum()))
     ends = np.array([-LOGIT_LIMIT, LOGIT_LIMIT])
     return ends, slope * (ends - centre) / scale + shift
+
+
+def _fit_line(
+    z: Floats, up: Floats, down: Floats, *, start: tuple[float, float]
+) -> tuple[float, float]:
+    """Slope and shift of the least log-loss of so many ups and downs at ``z`` [n], all above 0.
+
+    Newton's method: the loss is convex. Steps are halved until the loss falls.
+    """
+    design = np.stack([z, np.ones_like(z)])
+    line, total = np.array(start), up + down
+
+    def compute_loss(line: Floats) -> float:
+        score = line @ design
+        return float((up * np.logaddexp(0.0, -score) + down * np.logaddexp(0.0, score)).sum())
+
+    loss = compute_loss(line)
+    for _ in range(_MOST_STEPS):
+        said = (1 + np.tanh(line @ design / 2)) / 2
+        gradient = design @ (total * said - up)
+        curvature = (design * (total * said * (1 - said))) @ design.T
+        step = np.linalg.lstsq(curvature, gradient, rcond=None)[0]
+        falls = float(gradient @ step)
+        while (after := compute_loss(line - step)) > loss - 0.25 * falls and falls > 1e-12 * loss:
+            step, falls = step / 2, falls / 2
+        if falls <= 1e-12 * loss:
+            break
+        line, loss = line - step, after
+    return float(line[0]), float(line[1])
 
 
 def _fit_isotonic(x: Floats, true: Floats, false: Floats) -> tuple[Floats, Floats]:

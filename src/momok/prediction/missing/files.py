@@ -108,15 +108,18 @@ def write_facts(
                 SCHEMA.to_frame().write_csv(file)  # the names of the columns
             for block in blocks:
                 if ending == ".csv":
-                    texts = polars.col(polars.String)
-                    disarmed = block.with_columns(texts.str.replace(_FORMULA, "'$0"))
-                    disarmed.write_csv(file, include_header=False)
+                    disarm_formulas(block).write_csv(file, include_header=False)
                 elif ending == ".jsonl":
                     block.write_ndjson(file)
                 else:
                     file.writelines(line.encode() for line in _encode_triples(block, options))
     except polars.exceptions.PolarsError as error:
         raise OSError(str(error).partition("\n")[0]) from error
+
+
+def disarm_formulas(frame: polars.DataFrame) -> polars.DataFrame:
+    """Put an apostrophe before texts that spreadsheets would run."""
+    return frame.with_columns(polars.col(polars.String).str.replace(_FORMULA, "'$0"))
 
 
 def _write_parquet(path: Path, blocks: Iterable[polars.DataFrame]) -> None:

@@ -1,0 +1,174 @@
+"""Answers to many questions, and scores of many facts, as one table.
+
+Shapes: F facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from momok.errors import ConfigError, MomokError
+from momok.graph import SPLIT_NAMES
+from momok.graph.fact_index import UNKNOWN
+from momok.prediction.calibration.record import FACT
+from momok.prediction.predictor import Known, Predictor
+from momok.prediction.questions import Name, resolve_facts
+from momok.progress import Progress, no_progress
+
+Row: TypeAlias = tuple[Name | None, Name | None, Name | None]
+"""Head, relation and tail; None where it is asked for."""
+
+_BLOCK = 4096  # questions answered at a time
+
+_ANSWERS = pl.Schema(
+    {
+        "row": pl.Int64(),
+        **dict.fromkeys(("asked", "head", "relation", "tail"), pl.String()),
+        "rank": pl.Int64(),
+        "name": pl.String(),
+        "score": pl.Float64(),
+        "probability": pl.Float64(),
+        "known": pl.String(),
+    }
+)
+_SCORES = pl.Schema(
+    {
+        "row": pl.Int64(),
+        **dict.fromkeys(("head", "relation", "tail", "known"), pl.String()),
+        **dict.fromkeys(("score", "tail_answer", "head_answer", "probability"), pl.Float64()),
+    }
+)
+
+
+def answer_rows(
+    predictor: Predictor,
+    rows: Sequence[Row],
+    k: int = 10,
+    *,
+    known: Known = "mark",
+    plausible: bool = False,
+    progress: Progress = no_progress,
+) -> pl.DataFrame:
+    """Answer rows with one part missing, or score rows with none missing.
+
+    Args:
+        predictor: of the run.
+        rows: each (head, relation, tail) by label, name or id; None for the one that is asked, or
+            no None at all, the same in all rows.
+        k, known, plausible: as for ``Predictor.predict``; for questions alone.
+        progress: is told of the rows.
+
+    Returns:
+        For questions, ``k`` rows each: ``row`` (from 1), ``asked`` (head, relation or tail),
+        ``head``, ``relation``, ``tail`` (labels, with the answer filled in), ``rank``, ``name`` (of
+        the answer), ``score``, ``probability`` and ``known`` (as ``Predictions.to_frame``; a
+        relation has no probability). For facts one row each: ``row``, ``head``, ``relation``,
+        ``tail``, ``known`` (the split that has it, or null), ``score`` (the lower of the model's
+        two answers), ``tail_answer``, ``head_answer``, and ``probability``, calibrated as that of
+        a new fact (``momok predict-missing``).
+
+    Raises:
+        MomokError: a row is neither a question nor a fact, or as ``Predictor.predict``; it says
+            which row, and nothing is computed.
+        ConfigError: there are questions as well as facts.
+    """
+    missing = [row.count(None) for row in rows]
+    for number, count in enumerate(missing, 1):
+        if count > 1:
+            raise ConfigError(
+                f"row {number}: {_describe(rows[number - 1])}: two of head, relation and tail are "
+                "missing; expected one, which is asked for, or none, for a fact to be scored"
+            )
+    if len(set(missing)) > 1:
+        first = missing.index(1 - missing[0]) + 1
+        raise ConfigError(
+            f"row {first}: {_describe(rows[first - 1])}: questions and complete facts in one "
+            "table; give them apart"
+        )
+    _check_names(predictor, rows)
+    if missing and not missing[0]:
+        return _score(predictor, rows, progress)
+    blocks = []
+    for start in range(0, len(rows), _BLOCK):
+        block = rows[start : start + _BLOCK]
+        options: dict[str, Any] = {"known": known, "plausible": plausible}
+        found = _answer(predictor, block, start, k, options)
+        blocks.append(pl.DataFrame(found, schema=_ANSWERS, orient="row"))
+        progress("answering questions", start + len(block), len(rows))
+    return pl.concat(blocks) if blocks else _ANSWERS.to_frame()
+
+
+def _describe(row: Row) -> str:
+    return " | ".join("?" if part is None else str(part) for part in row)[:200]
+
+
+def _check_names(predictor: Predictor, rows: Sequence[Row]) -> None:
+    graph = predictor.graph
+    for number, (head, relation, tail) in enumerate(rows, 1):
+        try:
+            for entity in (head, tail):
+                if entity is not None:
+                    graph.find_entity(entity)
+            if relation is not None:
+                graph.find_relation(relation)
+        except MomokError as error:
+            raise type(error)(f"row {number}: {error}") from error
+
+
+def _answer(
+    predictor: Predictor, rows: Sequence[Row], before: int, k: int, options: dict[str, Any]
+) -> Iterator[tuple[Any, ...]]:
+    graph = predictor.graph
+    entities, relations = graph.entities.labels, graph.relations.labels
+    asked = [i for i, row in enumerate(rows) if row[1] is not None]
+    many = predictor.predict_many([rows[i] for i in asked], k, **options) if asked else []
+    answers = dict(zip(asked, many, strict=True))
+    for i, (head, relation, tail) in enumerate(rows):
+        h = None if head is None else entities[graph.find_entity(head)]
+        t = None if tail is None else entities[graph.find_entity(tail)]
+        if relation is None:
+            assert head is not None
+            assert tail is not None
+            for p in predictor.predict_relations(head, tail, k, known=options["known"]):
+                yield (before + i + 1, "relation", h, p.label, t, p.rank, p.name, p.score, None,
+                       p.known)  # fmt: skip
+            continue
+        r = relations[graph.find_relation(relation)]
+        for a in answers[i]:
+            side = "head" if h is None else "tail"
+            fact = (a.label, r, t) if h is None else (h, r, a.label)
+            yield (before + i + 1, side, *fact, a.rank, a.name, a.score, a.probability, a.known)
+
+
+def _score(predictor: Predictor, rows: Sequence[Row], progress: Progress) -> pl.DataFrame:
+    graph, scorer = predictor.graph, predictor.scorer
+    ids = resolve_facts(graph, rows)  # type: ignore[arg-type]  # none has a hole
+    heads, relations, tails = ids.T
+    both = scorer.score_answers(
+        np.concatenate([heads, tails]),
+        np.concatenate([relations, relations + graph.num_relations]),
+        np.concatenate([tails, heads]),
+        progress=progress,
+    )
+    tail_answers, head_answers = both.reshape(2, -1)
+    scores = np.minimum(tail_answers, head_answers)
+    calibration = predictor.calibration
+    known = graph.fact_index.find_splits(heads, relations, tails)
+    return pl.DataFrame(
+        {
+            "row": np.arange(1, len(ids) + 1),
+            "head": [graph.entities.labels[i] for i in heads],
+            "relation": [graph.relations.labels[i] for i in relations],
+            "tail": [graph.entities.labels[i] for i in tails],
+            "known": [None if i == UNKNOWN else SPLIT_NAMES[i] for i in known],
+            "score": scores,
+            "tail_answer": tail_answers,
+            "head_answer": head_answers,
+            "probability": None if calibration is None else calibration.apply(FACT, scores),
+        },
+        schema=_SCORES,
+    )

@@ -1,0 +1,99 @@
+"""Tables of questions and facts: the answers of the predictor, one row after the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from momok.errors import ConfigError, FormatError, UnknownLabelError
+from momok.graph.sources.fact_tables import read_questions
+from momok.prediction import Predictor
+from momok.prediction.many import answer_rows
+from momok.prediction.questions import Side
+
+QUESTIONS = [
+    ("France", "borders", None),
+    (None, "capital", "city:FR/Paris"),
+    ("city:FR/Lyon", None, "France"),
+]
+
+
+def test_questions_get_the_answers_of_the_predictor(predictor: Predictor) -> None:
+    frame = answer_rows(predictor, QUESTIONS, 3, known="hide")
+    tails = predictor.predict(head="France", relation="borders", k=3, known="hide")
+    heads = predictor.predict(tail="city:FR/Paris", relation="capital", k=3, known="hide")
+    kinds = predictor.predict_relations("city:FR/Lyon", "France", k=3, known="hide")
+    assert frame["row"].to_list() == [1] * 3 + [2] * 3 + [3] * 3
+    assert frame["asked"].to_list() == ["tail"] * 3 + ["head"] * 3 + ["relation"] * 3
+    assert frame["tail"][:3].to_list() == [p.label for p in tails]
+    assert frame["head"][3:6].to_list() == [p.label for p in heads]
+    assert frame["relation"][6:].to_list() == [p.label for p in kinds]
+    assert frame["score"].to_list() == pytest.approx(
+        [p.score for found in (tails, heads, kinds) for p in found]
+    )
+    assert frame["head"][0] == "country:FR"
+
+
+def test_facts_get_both_answers(predictor: Predictor) -> None:
+    facts = [("France", "borders", "Germany"), ("France", "borders", "Japan")]
+    frame = answer_rows(predictor, facts)
+    sides: tuple[Side, ...] = ("tail", "head")
+    for side in sides:
+        expected = predictor.score_facts(facts, asked=side).answer
+        assert frame[f"{side}_answer"].to_list() == pytest.approx(expected.tolist(), rel=1e-5)
+    assert frame["score"].to_list() == [
+        min(pair) for pair in zip(frame["tail_answer"], frame["head_answer"], strict=True)
+    ]
+    assert frame["known"].to_list() == ["train", None]
+
+
+def test_nothing_to_answer(predictor: Predictor) -> None:
+    assert len(answer_rows(predictor, [])) == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "message"),
+    [
+        ([("France", None, None)], ConfigError, r"row 1: France \| \? \| \?: two of"),
+        ([QUESTIONS[0], ("a", "b", "c")], ConfigError, "row 2: .* questions and complete facts"),
+        ([QUESTIONS[0], ("Frence", "borders", None)], UnknownLabelError, "row 2: .*'Frence'"),
+        ([("France", "bordrs", None)], UnknownLabelError, "row 1: .*'bordrs'"),
+    ],
+)
+def test_wrong_rows(
+    predictor: Predictor, rows: list[tuple[str, str, str]], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        answer_rows(predictor, rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.csv", "head,relation,tail\nx,r,\n,r, y \n", [("x", "r", None), (None, "r", "y")]),
+        ("b.tsv", "x\tr\ty\n", [("x", "r", "y")]),
+        ("c.csv", "tail,head\ny,x\n", [("x", None, "y")]),
+        ("d.csv", "predicate,subject,note\nr,x,n\n", [("x", "r", None)]),
+        ("e.jsonl", '{"head": "x", "relation": "r", "tail": null}\n', [("x", "r", None)]),
+    ],
+)
+def test_tables_of_questions(
+    tmp_path: Path, name: str, content: str, expected: list[tuple[str | None, ...]]
+) -> None:
+    (tmp_path / name).write_text(content)
+    assert read_questions(tmp_path / name) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b,c,d\n1,2,3,4\n", "4 columns, .* expected a header that calls two or three of them"),
+        ("a,b\n1,2\n", "2 columns"),
+        ("head,relation,tail\n", "has a header and no row"),
+    ],
+)
+def test_tables_that_are_none(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "q.csv").write_text(content)
+    with pytest.raises(FormatError, match=message):
+        read_questions(tmp_path / "q.csv")
