@@ -10,6 +10,7 @@ import pytest
 from click.testing import Result
 
 from momok.training import RunFolder
+from tests.training.small_training import write_graph
 
 Invoke = Callable[..., Result]
 PLOTS = {"curves", "heads", "ranks", "groups", "presence", "relations"}
@@ -35,21 +36,30 @@ def test_train_prints_the_table_and_what_to_do_next(trained: tuple[Path, Result]
     assert {path.stem for path in (folder / "plots").iterdir()} - {"times"} == PLOTS
 
 
-def test_quiet_prints_the_run_folder_alone(invoke: Invoke, tmp_path: Path) -> None:
+@pytest.fixture
+def shifts(tmp_path: Path) -> Path:
+    """A graph of forty entities."""
+    write_graph(tmp_path / "shifts")
+    return tmp_path / "shifts"
+
+
+def test_quiet_prints_the_run_folder_alone(invoke: Invoke, shifts: Path, tmp_path: Path) -> None:
     settings = tmp_path / "tiny.toml"
     settings.write_text(
         "[model]\nmodalities=['structure']\nstructure_width=4\nrelation_width=4\nheads='modalities'\n"
         "[training]\nepochs=1\n[runtime]\nthreads=1\n"
     )
     folder = tmp_path / "quiet"
-    result = invoke("train", "world", "--config", settings, "--run", folder, "--quiet")
+    result = invoke("train", shifts, "--config", settings, "--run", folder, "--quiet")
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{folder}\n"
     assert result.stderr == ""
     assert (folder / "plots" / "curves.png").exists()
 
 
-def test_the_published_protocol_is_said_loudly(invoke: Invoke, tmp_path: Path) -> None:
+def test_the_published_protocol_is_said_loudly(
+    invoke: Invoke, shifts: Path, tmp_path: Path
+) -> None:
     settings = ("model.structure_width=4", "model.relation_width=4", "training.epochs=2")
     modalities = "model.modalities=['structure']"
     more = (
@@ -59,7 +69,7 @@ def test_the_published_protocol_is_said_loudly(invoke: Invoke, tmp_path: Path) -
         "runtime.threads=1",
     )
     pairs = [part for setting in (*settings, *more) for part in ("--set", setting)]
-    result = invoke("train", "world", *pairs, "--run", tmp_path / "published")
+    result = invoke("train", shifts, *pairs, "--run", tmp_path / "published")
     assert result.exit_code == 0, result.output
     assert "PUBLISHED PROTOCOL" in result.stdout
     loud = invoke("evaluate", tmp_path / "published", "--by", "side")

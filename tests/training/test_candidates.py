@@ -114,7 +114,7 @@ def test_samples_are_right_on_average() -> None:
     model = build()
     exact_loss, exact = run(model, batch, all_candidates(batch, N, N))
     generator = torch.Generator().manual_seed(0)
-    draws = [run(model, batch, sample_candidates(batch, N, 64, 12, generator)) for _ in range(600)]
+    draws = [run(model, batch, sample_candidates(batch, N, 64, 12, generator)) for _ in range(300)]
     losses = torch.stack([loss for loss, _ in draws])
     gradients = torch.stack([gradient for _, gradient in draws])
     for mean, spread, wanted in (
