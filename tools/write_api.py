@@ -18,7 +18,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 PACKAGES = (
     *("momok", "momok.graph", "momok.encoders", "momok.model", "momok.training"),
-    *("momok.evaluation", "momok.prediction"),
+    *("momok.evaluation", "momok.prediction", "momok.sharing"),
 )
 _INTRODUCTION = """\
 # The Python API

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from momok.model import MoMoK
     from momok.prediction import Predictor
     from momok.settings import RunConfig
+    from momok.sharing import save_pretrained
     from momok.studies import study
     from momok.training import RunFolder, resume, train
 
@@ -42,6 +43,7 @@ _PLACES = {
     "load_graph": "momok.graph",
     "resolve_config": "momok.config",
     "resume": "momok.training",
+    "save_pretrained": "momok.sharing",
     "study": "momok.studies",
     "train": "momok.training",
 }
@@ -58,6 +60,7 @@ __all__ = [
     "load_graph",
     "resolve_config",
     "resume",
+    "save_pretrained",
     "study",
     "train",
 ]

@@ -36,6 +36,9 @@ COMMANDS: dict[str, str] = {
     "report": "Write the report of a run, or of several, as an HTML file.",
     "explain": "Explain a predicted fact, or what the model has learned.",
     "rules": "Print the rules that the train facts follow.",
+    "share": "Write a finished run for others, with a model card.",
+    "push": "Upload a finished run to a hub of models.",
+    "pull": "Download a run from a hub of models.",
     "serve": "Serve a run: pages to review facts with, and a JSON API.",
     "plot": "Draw the plots of a run again.",
     "config": "List every setting with its value and what it does.",
@@ -50,6 +53,8 @@ _MODULES = {
     "plot": "report",
     "predict-missing": "predict_missing",
     "predict-new": "predict",
+    "pull": "share",
+    "push": "share",
     "resume": "train",
 }
 

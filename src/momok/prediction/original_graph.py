@@ -38,6 +38,9 @@ def find_source(
     except MomokError as error:
         return _without("missing", "", f"the run does not say where its graph is: {error}")
     place = str(moved_to or data["source"])
+    if graph.features and moved_to is None and graph.fingerprint() == data["fingerprint"]:
+        state = SourceState(status="found", location=str(run.path / "graph"), remark="")
+        return GraphSource(state=state, features=graph.features)  # of a run given away
     if not place:
         return _without("memory", "", "the graph was made in memory, so it has no folder")
     try:

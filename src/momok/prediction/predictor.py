@@ -36,6 +36,7 @@ from momok.prediction.relations import RelationPredictions, predict_relations
 from momok.prediction.results import FactScores, Predictions
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
+from momok.sharing import pull_from_hub
 from momok.training import RunFolder
 
 Known = Literal["mark", "hide"]
@@ -86,6 +87,26 @@ class Predictor:
         self.heads, self.modalities = self.scorer.heads, self.scorer.modalities
         self.parts = self.scorer.parts
         self.calibration = self.scorer.calibration
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, *, revision: str | None = None, **options: Any
+    ) -> Predictor:
+        """Open a run that was shared: a folder, or a repository on a hub, which is downloaded once.
+
+        Args:
+            name: a folder, or the name of a repository as ``user/name``.
+            revision: a branch, tag or commit of the repository.
+            options: as for ``Predictor``.
+
+        Raises:
+            FetchError: there is no such folder, and the hub has no such repository or was not
+                reached.
+            MissingExtraError: the extra ``hub`` is not installed.
+            MomokError: as ``Predictor``.
+        """
+        is_folder = revision is None and Path(name).is_dir()
+        return cls(name if is_folder else pull_from_hub(str(name), revision=revision), **options)
 
     def __repr__(self) -> str:
         said = "; ".join(f"{name} {value}" for name, value in self._summarise().items())

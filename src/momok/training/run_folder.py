@@ -62,7 +62,7 @@ class RunFolder:
         if not self.path.is_dir():
             raise RunError(f"{self.path}: no such run folder; momok train makes one")
         self._sums: dict[str, str] = {}  # older runs have none
-        about = self._read_json("run.json", "state")
+        about = self.read_about()
         self._sums = about.get("files", {})
         if about.get("format") != FORMAT:
             raise RunError(f"{self.path}: not a run folder of momok (run.json says otherwise)")
@@ -169,7 +169,11 @@ class RunFolder:
     def state(self) -> str:
         """``training`` (running, or killed), ``interrupted``, ``trained`` (being tested, or killed
         meanwhile) or ``finished``."""
-        return str(self._read_json("run.json", "state")["state"])
+        return str(self.read_about()["state"])
+
+    def read_about(self) -> dict[str, Any]:
+        """What ``run.json`` says."""
+        return self._read_json("run.json", "state")
 
     def set_state(self, state: str) -> None:
         """Write down how far the run is."""

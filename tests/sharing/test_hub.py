@@ -1,0 +1,94 @@
+"""A hub on this machine: what is pushed is pulled, and what goes wrong is one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from momok.prediction import Predictor
+from momok.training import RunFolder
+from tests.prediction.trained_run import train_small_run
+from tests.sharing.fake_hub import FakeHub, serve_hub
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[FakeHub]:
+    with serve_hub() as hub:
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return train_small_run(tmp_path_factory.mktemp("runs") / "run", training__epochs=1)
+
+
+def momok(hub: FakeHub, home: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
+    """A process of its own: the hub's library reads its address when it is imported."""
+    import os
+
+    settings = {"HF_ENDPOINT": hub.address, "HF_TOKEN": "hf_x", "HF_HOME": str(home)}
+    return subprocess.run(
+        [sys.executable, "-m", "momok", *map(str, command)],
+        env=os.environ | settings, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_what_is_pushed_is_pulled(hub: FakeHub, run: RunFolder, tmp_path: Path) -> None:
+    pushed = momok(hub, tmp_path, "push", run.path, "me/world")
+    assert (pushed.returncode, pushed.stdout) == (0, f"{hub.address}/me/world\n"), pushed.stderr
+    assert hub.private["me/world"]
+    card = hub.files["me/world"]["README.md"].decode()
+    assert 'from_pretrained("me/world")' in card
+    pulled = momok(hub, tmp_path, "pull", "me/world", tmp_path / "pulled")
+    assert pulled.returncode == 0, pulled.stderr
+    question = {"head": "France", "relation": "borders"}
+    expected = Predictor(run).predict(**question).to_json()
+    assert Predictor(tmp_path / "pulled").predict(**question).to_json() == expected
+    code = (
+        "import momok\n"
+        "predictor = momok.Predictor.from_pretrained('me/world')\n"
+        "print(predictor.predict(head='France', relation='borders')[0].label)"
+    )
+    import os
+
+    settings = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path)}
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | settings, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert printed.stdout.strip() == expected["predictions"][0]["label"]
+
+
+def test_mistakes_are_one_line(hub: FakeHub, run: RunFolder, tmp_path: Path) -> None:
+    found = momok(hub, tmp_path, "pull", "me/nothing", tmp_path / "x")
+    assert found.returncode == 2
+    assert found.stderr.startswith("momok: me/nothing: the hub has no such repository for you")
+    assert len(found.stderr.splitlines()) == 1
+    hub.refuses = True
+    try:
+        found = momok(hub, tmp_path, "push", run.path, "you/world")
+    finally:
+        hub.refuses = False
+    assert found.returncode == 2
+    assert found.stderr == (
+        "momok: you/world: the hub refused: You have no right to do this; log in with "
+        "`hf auth login`, or set HF_TOKEN\n"
+    )
+    gone = FakeHub()
+    gone.address = "http://127.0.0.1:9"
+    found = momok(gone, tmp_path, "pull", "me/nothing", tmp_path / "x")
+    assert found.returncode == 2
+    assert found.stderr == (
+        "momok: me/nothing: the hub could not be reached, and nothing is cached\n"
+    )
+
+
+def test_a_repository_that_is_no_run(hub: FakeHub, tmp_path: Path) -> None:
+    hub.files["me/other"] = {"README.md": b"# Something else\n"}
+    found = momok(hub, tmp_path, "pull", "me/other", tmp_path / "x")
+    assert found.returncode == 2
+    assert "not a complete run folder" in found.stderr
