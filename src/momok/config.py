@@ -51,6 +51,7 @@ def resolve_config(
     *,
     file: str | Path | None = None,
     overrides: Sequence[str] | Mapping[str, Any] = (),
+    base: RunConfig | None = None,
 ) -> RunConfig:
     """Put a configuration together: preset, then file, then overrides.
 
@@ -58,16 +59,24 @@ def resolve_config(
         preset: one of ``PRESETS``; overrides the one that the file names.
         file: a TOML file with the sections of ``RunConfig``.
         overrides: ``["training.epochs=10", ...]`` or ``{"training.epochs": 10, ...}``.
+        base: settings that stand in the place of a preset, which then may not be chosen.
 
     Raises:
         ConfigError: an unknown setting (the nearest is named) or a value that does not fit.
     """
     given = _read_file(Path(file)) if file is not None else {}
     changes = parse_overrides(overrides)
-    chosen = preset or changes.get("preset") or given.get("preset") or "default"
+    chosen = preset or changes.get("preset") or given.get("preset")
+    if base is not None and chosen is not None:
+        raise ConfigError(
+            f"preset {chosen!r}: the settings are those of the run that is started from; leave it "
+            "out, or change single settings"
+        )
+    chosen = chosen or (base.preset if base is not None else "default")
     if not isinstance(chosen, str) or chosen not in PRESETS:
         raise ConfigError(f"preset {chosen!r} does not exist: choose one of {', '.join(PRESETS)}")
-    values = _merge(_merge(PRESETS[chosen], given), changes)
+    begin = PRESETS[chosen] if base is None else base.model_dump(mode="json")
+    values = _merge(_merge(begin, given), changes)
     values["preset"] = chosen
     validate_config(values)  # sections are sections, so that one can be based on another
     values["modality"] = {

@@ -76,6 +76,24 @@ def test_the_published_protocol_is_said_loudly(
     assert "PUBLISHED PROTOCOL" in loud.stdout
 
 
+def test_from_a_run(invoke: Invoke, shifts: Path, tmp_path: Path) -> None:
+    settings = ("model.modalities=structure", "model.structure_width=8", "training.epochs=3")
+    pairs = [part for setting in (*settings, "runtime.threads=1") for part in ("--set", setting)]
+    first = invoke("train", shifts, "--preset", "complex", *pairs, "--run", tmp_path / "first")
+    assert first.exit_code == 0, first.output
+    more = ("--from", tmp_path / "first", "--run", tmp_path / "second", "--seed", 3)
+    second = invoke("train", shifts, *more)
+    assert second.exit_code == 0, second.output
+    said = f"starting from the model of {tmp_path / 'first'}: new entities: 0, new relations: 0"
+    assert said in second.stderr
+    config = RunFolder(tmp_path / "second").config
+    assert (config.preset, config.seed, config.training.epochs) == ("complex", 3, 1)
+    assert config.model.structure_width == 8
+    refused = invoke("train", shifts, *more[:2], "--preset", "paper", "--run", tmp_path / "third")
+    assert refused.exit_code == 2
+    assert "preset 'paper': the settings are those of the run" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

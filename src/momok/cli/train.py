@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 @click.option("--run", metavar="FOLDER", help="The run folder to make [runs/GRAPH-TIME].")
 @click.option("--seed", type=int, metavar="N", help="Random seed; the same as --set seed=N.")
 @click.option(
+    "--from",
+    "start",
+    metavar="RUN",
+    help="Start from the model of this run, whose graph has grown or changed since.",
+)
+@click.option(
     "--track",
     metavar="NAMES",
     help="Experiment trackers: tensorboard, wandb or both; the same as --set training.track=NAMES.",
@@ -50,6 +56,7 @@ def train_command(
     overrides: tuple[str, ...],
     run: str | None,
     seed: int | None,
+    start: str | None,
     track: str | None,
     strict: bool,
     quiet: bool,
@@ -66,6 +73,9 @@ def train_command(
       momok train my-graph --preset paper --seed 1
     Without the pictures, to see what they are worth (momok report RUN RUN compares):
       momok train my-graph --set model.modalities=structure,text
+    The graph has new facts, entities or relations since: start from the model that there is, with
+    its settings and a third of its epochs
+      momok train my-graph --from runs/mine --run runs/mine-2
     With its curves in Weights & Biases and in TensorBoard:
       momok train world --track wandb,tensorboard
     In the background; the log gets a line for every validation, and one every half minute:
@@ -77,7 +87,7 @@ def train_command(
     from momok.config import resolve_config
     from momok.graph import load_graph
     from momok.progress import open_reporter
-    from momok.training import train
+    from momok.training import RunFolder, settings_from, train
     from momok.training.new_run import check_free
 
     if run is not None:
@@ -86,13 +96,16 @@ def train_command(
         overrides = (*overrides, f"seed={seed}")
     if track is not None:
         overrides = (*overrides, f"training.track={track}")
-    config = resolve_config(preset, file=file, overrides=overrides)
+    before = None if start is None else RunFolder(start)
+    base = None if before is None else settings_from(before)
+    config = resolve_config(preset, file=file, overrides=overrides, base=base)
     with open_reporter(not quiet) as reporter:
         # nothing here keeps the graph: training drops its features as soon as the tables have them
         folder = train(
             load_graph(graph, split=config.data.split, strict=strict),
             config,
             run=run,
+            start=before,
             progress=reporter,
             finish=finish_run,
         )

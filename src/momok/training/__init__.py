@@ -1,6 +1,6 @@
 """Training: queries, objective, trainer, checkpoints, run folders."""
 
-from momok.training.api import evaluate_run, resume, train
+from momok.training.api import evaluate_run, resume, settings_from, train
 from momok.training.losses import LOSSES, REGULARISERS, SAMPLED_LOSSES, CellLoss, RowLoss
 from momok.training.run_folder import RunFolder
 
@@ -13,5 +13,6 @@ __all__ = [
     "RunFolder",
     "evaluate_run",
     "resume",
+    "settings_from",
     "train",
 ]

@@ -13,11 +13,12 @@ from momok.config import resolve_config
 from momok.errors import DataError, RunError
 from momok.evaluation import Evaluation, Metrics, best_of_each_metric, evaluate
 from momok.graph import SPLIT_NAMES, MultimodalGraph, graph_from_frames, load_graph
+from momok.model import MoMoK
 from momok.progress import Reporter, open_reporter
 from momok.runtime import Runtime, build_generator, describe_environment, start_runtime
 from momok.settings import RunConfig
 from momok.storage import remove_drafts
-from momok.training.build import build_model, check_parts
+from momok.training.build import build_model, check_parts, find_reduced
 from momok.training.checkpoint import load_model
 from momok.training.interruption import interrupt_on_sigterm
 from momok.training.new_run import check_free
@@ -25,6 +26,7 @@ from momok.training.pooling import fit_run, load_pool
 from momok.training.run_folder import RunFolder
 from momok.training.tracking import needs_result, open_tracking, require_trackers
 from momok.training.trainer import Trainer
+from momok.training.warm_start import describe_start, find_start, take_over
 
 RUNS = Path("runs")  # where run folders go unless told otherwise
 
@@ -40,6 +42,7 @@ def train(
     config: RunConfig | None = None,
     *,
     run: str | Path | None = None,
+    start: str | Path | RunFolder | None = None,
     progress: bool | Reporter = True,
     finish: Finish = _nothing,
     test: bool = True,
@@ -49,8 +52,10 @@ def train(
 
     Args:
         graph: a graph, what ``load_graph`` takes, or facts as ``graph_from_frames`` takes them.
-        config: all settings; by default the preset ``default``.
+        config: all settings; by default the preset ``default``, or ``settings_from(start)``.
         run: the run folder to make; by default ``runs/<graph>-<time>``.
+        start: a run whose model training starts from, where the graph has grown or changed since:
+            entities and relations are matched by label.
         progress: a progress bar, nothing, or a reporter of your own.
         finish: what is still to be done before the run is called finished, as calibrating it.
         test: rank the test facts in the end; ``evaluate_run`` does it later.
@@ -64,8 +69,11 @@ def train(
         raise RunError("train: give either a config or single settings, not both")
     if run is not None:
         check_free(run)
+    before = start if start is None or isinstance(start, RunFolder) else RunFolder(start)
     if config is None:
-        config = resolve_config(overrides={f"training.{k}": v for k, v in settings.items()})
+        overrides = {f"training.{k}": v for k, v in settings.items()}
+        base = None if before is None else settings_from(before)
+        config = resolve_config(overrides=overrides, base=base)
     check_parts(config)
     if isinstance(graph, str | Path):
         graph = load_graph(graph, split=config.data.split)
@@ -79,15 +87,39 @@ def train(
             )
     require_trackers(config.training.track)  # before anything is written
     runtime = start_runtime(config.runtime)
-    model = build_model(graph, config, build_generator(config.seed, "weights"))
+    model, started = _build(graph, config, before)
     path = Path(run) if run is not None else _new_path(graph.name)
-    folder = RunFolder.create(path, graph, config, describe_environment(runtime))
+    environment = describe_environment(runtime)
+    record = None if before is None else describe_start(before)
+    folder = RunFolder.create(path, graph, config, environment, start=record)
     with open_reporter(progress) as reporter:
         _introduce(reporter, folder, graph, runtime, model)
+        if started:
+            reporter.say(started)
         trainer = Trainer(folder, replace(graph, features={}), model, runtime, reporter)
         del model, graph  # the tables hold the features, and the trainer lets go of the tables
         with folder.lock():
             return _fit(trainer, finish, test)
+
+
+def settings_from(start: RunFolder) -> RunConfig:
+    """The settings of a run, for another that starts from it: a third of its epochs."""
+    config = start.config
+    training = config.training
+    fewer = {
+        "epochs": max(training.epochs // 3, 1),
+        "validate_every": max(training.validate_every // 3, 1),
+    }
+    return config.model_copy(update={"training": training.model_copy(update=fewer)})
+
+
+def _build(graph: MultimodalGraph, config: RunConfig, start: RunFolder | None) -> tuple[MoMoK, str]:
+    """The model to be trained, and what is to be said of where it starts from."""
+    model = build_model(graph, config, build_generator(config.seed, "weights"))
+    if start is None:
+        return model, ""
+    new = take_over(model, graph, start, find_reduced(graph, config))
+    return model, f"starting from the model of {start.path}: {new}"
 
 
 def resume(
@@ -187,7 +219,7 @@ def _restore(folder: RunFolder, reporter: Reporter) -> Trainer:
             reporter.say(f"  it began with {changed}: the numbers will differ in their last digits")
     else:  # killed before the first checkpoint: the features are needed again
         graph = _reload_source(folder)
-        model = build_model(graph, config, build_generator(config.seed, "weights"))
+        model, _ = _build(graph, config, find_start(folder.read_about()))
         folder.rewind_log(0)
         trainer = Trainer(folder, graph, model, runtime, reporter)
         reporter.say(f"resuming {folder.path} from the start: it had saved no checkpoint")

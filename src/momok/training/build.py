@@ -164,6 +164,17 @@ def choose_modalities(graph: MultimodalGraph, config: RunConfig) -> tuple[str, .
     return chosen
 
 
+def find_reduced(graph: MultimodalGraph, config: RunConfig) -> set[str]:
+    """The modalities whose features are reduced by components that the graph's own have."""
+    found = set()
+    for name in choose_modalities(graph, config):
+        if name != STRUCTURE:
+            chosen, width = config.features_of(name), graph.features[name].matrix.shape[1]
+            if chosen.reduce == "pca" and width > chosen.width:
+                found.add(name)
+    return found
+
+
 # -- rows of the tables -------------------------------------------------------------------------
 
 

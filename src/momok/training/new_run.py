@@ -47,7 +47,11 @@ def check_free(path: str | Path) -> None:
 
 
 def write_new_run(
-    folder: Path, graph: MultimodalGraph, config: RunConfig, environment: Mapping[str, Any]
+    folder: Path,
+    graph: MultimodalGraph,
+    config: RunConfig,
+    environment: Mapping[str, Any],
+    start: Mapping[str, str] | None = None,
 ) -> None:
     """Make a run folder with what is known before training; see ``RunFolder.create``."""
     check_free(folder)
@@ -60,7 +64,7 @@ def write_new_run(
                     "with --run"
                 )
             _clear(folder)
-            _write_beginning(folder, graph, config, environment)
+            _write_beginning(folder, graph, config, environment, start)
     except RunError:
         raise
     except BaseException:
@@ -87,7 +91,11 @@ def _clear(folder: Path) -> None:
 
 
 def _write_beginning(
-    folder: Path, graph: MultimodalGraph, config: RunConfig, environment: Mapping[str, Any]
+    folder: Path,
+    graph: MultimodalGraph,
+    config: RunConfig,
+    environment: Mapping[str, Any],
+    start: Mapping[str, str] | None,
 ) -> None:
     """``run.json`` last, it makes the folder a run."""
     write_momok_folder(graph, folder / "graph", with_features=False)
@@ -99,6 +107,8 @@ def _write_beginning(
     files = {name: digest((folder / name).read_bytes()) for name in names}
     decided = config.model_dump(mode="json", exclude={"training": {"track"}})
     identity = f"{json.dumps(decided)} {graph.fingerprint()}"
+    if start is not None:
+        identity += f" {start['checkpoint']}"
     write_file(folder / "metrics.jsonl", b"")
     write_file(folder / "timing.jsonl", b"")
     about = {
@@ -109,6 +119,7 @@ def _write_beginning(
         "state": "training",
         "identity": digest(identity.encode())[:16],
         "files": files,
+        **({} if start is None else {"start": dict(start)}),
     }
     write_json(folder / "run.json", about)
 

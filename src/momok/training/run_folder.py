@@ -79,16 +79,18 @@ class RunFolder:
         graph: MultimodalGraph,
         config: RunConfig,
         environment: Mapping[str, Any],
+        start: Mapping[str, str] | None = None,
     ) -> RunFolder:
         """Make a run folder and write down what is known before training.
 
-        What a killed process had begun to make is taken over.
+        What a killed process had begun to make is taken over. ``start`` says of the run that it
+        starts from, if any.
 
         Raises:
             RunError: as ``check_free``; or another process is making this run.
             StorageError: the disk refused; nothing is left behind.
         """
-        write_new_run(Path(path), graph, config, environment)
+        write_new_run(Path(path), graph, config, environment, start)
         return RunFolder(path)
 
     def __repr__(self) -> str:
