@@ -19,6 +19,7 @@ from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Question
 from momok.prediction.relations import RelationPrediction, RelationPredictions
 from momok.prediction.results import FactScores, Prediction, Predictions
+from momok.prediction.vectors import Vectors, find_vectors
 
 __all__ = [
     "Evidence",
@@ -42,5 +43,7 @@ __all__ = [
     "SimilarEntity",
     "SourceState",
     "SupportingFact",
+    "Vectors",
     "explain_model",
+    "find_vectors",
 ]

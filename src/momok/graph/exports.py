@@ -1,0 +1,60 @@
+"""Graphs for other libraries: PyKEEN and NetworkX."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from momok.extras import import_extra
+from momok.graph.graph import SPLIT_NAMES, MultimodalGraph, SplitName
+
+
+def to_pykeen(graph: MultimodalGraph, split: SplitName) -> Any:
+    """Give a split as PyKEEN's ``TriplesFactory``, with the ids of the graph.
+
+    All splits of a graph share their ids, so that they can be used together.
+
+    Raises:
+        MissingExtraError: PyKEEN is not installed.
+    """
+    triples = import_extra("pykeen.triples", "exchange", "a graph for PyKEEN")
+    return triples.TriplesFactory(
+        mapped_triples=torch.from_numpy(graph.facts(split).copy()),
+        entity_to_id=dict(graph.entities.ids),
+        relation_to_id=dict(graph.relations.ids),
+    )
+
+
+def to_networkx(graph: MultimodalGraph, *splits: SplitName) -> Any:
+    """Give facts as a ``MultiDiGraph`` of NetworkX.
+
+    Nodes are the labels of all entities, with ``name``, ``type`` and ``description`` where there
+    are any; edges go from head to tail, with the relation's label as key, and ``name`` and
+    ``split``.
+
+    Args:
+        graph: the graph.
+        splits: which; all by default.
+
+    Raises:
+        MissingExtraError: NetworkX is not installed.
+    """
+    networkx = import_extra("networkx", "exchange", "a graph for NetworkX")
+    made = networkx.MultiDiGraph(name=graph.name)
+    columns = graph.entity_names, graph.entity_types, graph.descriptions
+    for label, *texts in zip(graph.entities.labels, *columns, strict=True):
+        about = dict(zip(("name", "type", "description"), texts, strict=True))
+        made.add_node(label, **{key: text for key, text in about.items() if text})
+    entities, relations = graph.entities.labels, graph.relations.labels
+    for split in splits or SPLIT_NAMES:
+        made.add_edges_from(
+            (
+                entities[head],
+                entities[tail],
+                relations[relation],
+                {"name": graph.relation_names[relation], "split": split},
+            )
+            for head, relation, tail in graph.facts(split).tolist()
+        )
+    return made
