@@ -44,7 +44,7 @@ def test_every_fact_is_an_edge() -> None:
     only = to_networkx(graph, "test")
     assert only.number_of_edges() == len(graph.test)
     assert only.number_of_nodes() == graph.num_entities
-    assert networkx.shortest_path_length(made, "city:FR/Paris", "country:FR") == 1
+    assert networkx.shortest_path_length(made, "country:FR", "city:FR/Paris") == 1
 
 
 def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
