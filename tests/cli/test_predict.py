@@ -103,7 +103,12 @@ def test_json_is_the_python_result_and_nothing_else(run: RunFolder) -> None:
     value = json.loads(result.stdout)
     expected = Predictor(run).predict(head="France", relation="borders").to_json()
     about = {"format": "momok-predictions", "version": 1, "graph": "world"}
-    assert value == about | {"run": str(run.path), "known": "mark", "plausible": False} | expected
+    assert (
+        value
+        == about
+        | {"run": str(run.path), "known": "mark", "plausible": False, "among": None}
+        | expected
+    )
     assert set(value["query"]) == {"head", "relation", "tail", "present", "experts"}
     assert value["query"]["head"] == {"label": "country:FR", "name": "France"}
     assert value["query"]["tail"] is None
@@ -306,7 +311,10 @@ def test_a_table_of_facts(run: RunFolder, tmp_path: Path) -> None:
     [
         (["--head", "France"], "give exactly two of --head, --relation and --tail"),
         (["--head", "a", "--relation", "b", "--tail", "c"], "give exactly two"),
-        (["--head", "France", "--tail", "Peru", "--plausible"], "--plausible is of entities"),
+        (
+            ["--head", "France", "--tail", "Peru", "--plausible"],
+            "--plausible and --among are of entities",
+        ),
         (["--questions", "q.csv", "--head", "France"], "--questions stands for --head"),
         (["--questions", "nowhere.csv"], "nowhere.csv: the file is missing"),
         (["--questions", "q.csv", "--out", "a.xlsx"], "a.xlsx: answers are written as .csv"),
@@ -317,3 +325,18 @@ def test_questions_that_cannot_be_asked(run: RunFolder, options: list[str], mess
     assert result.exit_code == 2
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_answers_of_a_type_or_a_list(run: RunFolder, tmp_path: Path) -> None:
+    question = (run.path, "--head", "France", "--relation", "borders", "--format", "csv")
+    (tmp_path / "list.txt").write_text("Japan\n\n  Peru \n")
+    rows = list(
+        csv.DictReader(io.StringIO(ask(*question, "--among", tmp_path / "list.txt").stdout))
+    )
+    assert {row["name"] for row in rows} == {"Japan", "Peru"}
+    rows = list(csv.DictReader(io.StringIO(ask(*question, "--among", "city").stdout)))
+    assert all(row["label"].startswith("city:") for row in rows)
+    (tmp_path / "list.txt").write_bytes(b"\xff\xfe\x00")
+    result = ask(*question, "--among", tmp_path / "list.txt")
+    assert result.exit_code == 2
+    assert "expected labels or names in UTF-8, one a line" in result.stderr

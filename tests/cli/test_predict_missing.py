@@ -44,6 +44,30 @@ def test_new_facts_of_relations_go_into_a_file(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_only_heads_and_tails_that_are_asked_for(
+    invoke: Invoke, trained: tuple[Path, Result], tmp_path: Path
+) -> None:
+    (tmp_path / "few.txt").write_text("Japan\nPeru\n")
+    call = ("predict-missing", trained[0], "--relation", "borders", "--per-relation", 10**6)
+    chosen = ("--heads", tmp_path / "few.txt", "--tails", "country")
+    assert invoke(*call, *chosen, "--out", tmp_path / "some.jsonl").exit_code == 0
+    some = [json.loads(line) for line in (tmp_path / "some.jsonl").read_text().splitlines()]
+    graph = Scorer(trained[0]).graph
+    expected = [
+        fact
+        for fact in iterate_new_facts(
+            Scorer(trained[0]), ["borders"], BulkOptions(per_relation=10**7)
+        )
+        if graph.entity_names[fact.head] in {"Japan", "Peru"}
+        and graph.entity_types[fact.tail] == "country"
+    ]
+    labels = graph.entities.labels
+    assert {(row["head"], row["tail"]) for row in some} == {
+        (labels[fact.head], labels[fact.tail]) for fact in expected
+    }
+    assert [row["score"] for row in some] == pytest.approx([f.score for f in expected], rel=1e-6)
+
+
 def test_the_least_probability(
     invoke: Invoke, trained: tuple[Path, Result], tmp_path: Path
 ) -> None:

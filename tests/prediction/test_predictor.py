@@ -287,3 +287,31 @@ def test_wrong_facts_say_what_is_wrong(predictor: Predictor) -> None:
         predictor.score_facts(np.array([[0, 21, 0]]))
     with pytest.raises(ConfigError, match="asked = 'both': expected 'head' or 'tail'"):
         predictor.score_facts([(0, 0, 0)], asked="both")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=str)
+@pytest.mark.parametrize("plausible", [False, True])
+def test_only_entities_that_are_asked_for(
+    predictor: Predictor, query: dict[str, str], plausible: bool
+) -> None:
+    count = predictor.graph.num_entities
+    everything = predictor.predict(**query, k=count, plausible=plausible)
+    types = dict(zip(predictor.graph.entities.labels, predictor.graph.entity_types, strict=True))
+    countries = predictor.predict(**query, k=count, plausible=plausible, among="country")
+    expected = [p for p in everything if types[p.label] == "country"]
+    assert [(p.label, p.score) for p in countries] == [(p.label, p.score) for p in expected]
+    few = predictor.predict(**query, k=10, plausible=plausible, among=["Japan", "Peru", "Japan"])
+    wanted = [p.label for p in everything if p.name in {"Japan", "Peru"}]
+    assert [p.label for p in few] == wanted
+
+
+def test_entities_that_cannot_be_chosen(predictor: Predictor) -> None:
+    question = {"head": "France", "relation": "borders"}
+    with pytest.raises(
+        UnknownLabelError, match="no entities of the type 'citty'; did you mean city"
+    ):
+        predictor.predict(**question, among="citty")
+    with pytest.raises(UnknownLabelError, match="Jpan"):
+        predictor.predict(**question, among=["Jpan"])
+    with pytest.raises(ConfigError, match="no entities are given"):
+        predictor.predict(**question, among=[])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from momok.console import console, error_console, format_json, make_printable
-from momok.errors import ConfigError, FeatureError, MomokError
+from momok.errors import ConfigError, DataError, FeatureError, MomokError
 
 if TYPE_CHECKING:
     from momok.prediction import NewEntity, Predictions, RelationPredictions
@@ -30,6 +30,21 @@ plausible_option = click.option(
     is_flag=True,
     help="Only entities that the relation has on that side in train.",
 )
+
+
+def read_entities(given: str | None) -> str | list[str] | None:
+    """A type of entities as it is, or the labels of a file, one a line.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    if given is None or not Path(given).is_file():
+        return given
+    try:
+        lines = Path(given).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{given}: expected labels or names in UTF-8, one a line") from error
+    return [line.strip() for line in lines if line.strip()]
 
 
 def add_answer_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -71,6 +86,11 @@ def add_answer_options(command: Callable[..., None]) -> Callable[..., None]:
     default="mark",
     help="Facts that the graph has already: mark them, or leave them out [mark].",
 )
+@click.option(
+    "--among",
+    metavar="FILE|TYPE",
+    help="Only these entities as answers: a file with one a line, or a type of the graph.",
+)
 @add_answer_options
 def predict_command(
     *, run: str, questions: str | None, form: str | None, out: str | None, **question: Any
@@ -87,6 +107,8 @@ def predict_command(
       momok predict RUN --tail Paris --relation capital --known hide
     Which countries may border Brazil that the graph does not know of? Countries only:
       momok predict RUN --head Brazil --relation borders --known hide --plausible
+    Which cities, not which country or currency?
+      momok predict RUN --tail Europe/Paris --relation "time zone of the city" --among city
     The best 100 as data:
       momok predict RUN --head France --relation borders -k 100 --out france.csv
     How is Lyon related to France?
@@ -122,24 +144,28 @@ def predict_command(
                 "answers is the ending of --out"
             )
         options = {key: question[key] for key in ("k", "known", "plausible")}
+        options["among"] = read_entities(question["among"])
         _answer_table(run, Path(questions), out, options)
         return
     if len(given) != 2:
         raise click.UsageError(
             "give exactly two of --head, --relation and --tail; the third is predicted"
         )
-    if question["relation"] is None and question["plausible"]:
-        raise click.UsageError("--plausible is of entities; leave it out to predict a relation")
+    if question["relation"] is None and (question["plausible"] or question["among"]):
+        raise click.UsageError(
+            "--plausible and --among are of entities; leave them out to predict a relation"
+        )
 
     from momok.prediction import Predictor
 
     predictor = Predictor(run)
     about = {"graph": predictor.graph.name, "run": run, "known": question["known"]}
     if question["relation"] is None:
-        del question["relation"], question["plausible"]
+        del question["relation"], question["plausible"], question["among"]
         give_answers(predictor.predict_relations(**question), form, out, about)
     else:
-        about["plausible"] = question["plausible"]
+        about |= {key: question[key] for key in ("plausible", "among")}
+        question["among"] = read_entities(question["among"])
         give_answers(predictor.predict(**question), form, out, about)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from momok.cli.predict import plausible_option
+from momok.cli.predict import plausible_option, read_entities
 from momok.console import error_console, make_printable
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     help="Only facts of this relation; may be repeated [all].",
 )
 @plausible_option
+@click.option(
+    "--heads",
+    metavar="FILE|TYPE",
+    help="Only these entities as heads: a file with one a line, or a type of the graph [all].",
+)
+@click.option("--tails", metavar="FILE|TYPE", help="Likewise as tails [all].")
 @click.option(
     "--per-relation",
     type=click.IntRange(1),
@@ -64,6 +70,8 @@ def command(
     out: str,
     relations: tuple[str, ...],
     plausible: bool,
+    heads: str | None,
+    tails: str | None,
     per_relation: int | None,
     top: int | None,
     min_probability: float | None,
@@ -84,6 +92,9 @@ def command(
     The 500 best new facts of two relations, between entities of the right kind:
       momok predict-missing RUN --relation borders --relation currency \\
         --plausible --top 500 --out new.csv
+    Which countries may be members of which organisations?
+      momok predict-missing RUN --relation "member of" --heads country \\
+        --tails organisation --out new.csv
 
     A fact's score is the lower of the model's answers to its two questions. docs/prediction.md says
     what its probability means. It takes minutes on a large graph; killed, it continues where it was
@@ -92,18 +103,26 @@ def command(
     from momok.prediction.missing.facts import DEFAULT_PER_RELATION, BulkOptions
     from momok.prediction.missing.files import FileOptions
     from momok.prediction.missing.resume import write_new_facts
+    from momok.prediction.questions import resolve_entities
     from momok.prediction.scorer import Scorer
     from momok.progress import ProgressBar
 
+    scorer = Scorer(run, memory_budget=memory_mb << 20)
+    chosen = [
+        None if given is None else tuple(resolve_entities(scorer.graph, given).tolist())
+        for given in map(read_entities, (heads, tails))
+    ]
     # A cap over all relations is also one of each: more of one could not be written.
     options = BulkOptions(
         per_relation=per_relation or top or DEFAULT_PER_RELATION,
         min_probability=min_probability,
         plausible=plausible,
+        heads=chosen[0],
+        tails=chosen[1],
     )
     with ProgressBar() as bar:
         summary = write_new_facts(
-            Scorer(run, memory_budget=memory_mb << 20),
+            scorer,
             out,
             relations or None,
             options=options,

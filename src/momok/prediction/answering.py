@@ -31,12 +31,13 @@ def find_answers(
     *,
     hide: bool,
     plausible: bool = False,
+    among: Ints | None = None,
 ) -> Answers:
     """The best k answers to questions about ``entities`` [B] under ``relations`` [B], up to 2R - 1.
 
     ``hide`` leaves out facts that the graph already has; ``plausible`` leaves out answers that are
-    not, as ``Predictor.predict`` says. No entity answers its own question unless train has such
-    facts of the relation.
+    not, as ``Predictor.predict`` says; of ids ``among`` [n], ascending, only these are answers. No
+    entity answers its own question unless train has such facts of the relation.
     """
     queries, facts = scorer.encode_queries(entities, relations), scorer.graph.fact_index
     train = scorer.graph.train_index
@@ -45,7 +46,9 @@ def find_answers(
     else:
         hidden = train.lookup_own(entities, relations)
     if plausible:
-        found = _find_plausible(scorer, queries, entities, relations, k, hidden=hidden)
+        found = _find_plausible(
+            scorer, queries, entities, relations, k, hidden=hidden, within=among
+        )
     else:
         found = find_best(
             queries.vectors,
@@ -53,6 +56,7 @@ def find_answers(
             k,
             hidden=hidden,
             memory_budget=scorer.memory_budget,
+            among=among,
             pooling=scorer.pooling,
             terms=queries.terms,
         )
@@ -126,6 +130,7 @@ def _find_plausible(
     k: int,
     *,
     hidden: tuple[Ints, Ints],
+    within: Ints | None,
 ) -> Tensor:
     """``find_best`` among the plausible answers of each question, a relation at a time."""
     train = scorer.graph.train_index
@@ -137,6 +142,7 @@ def _find_plausible(
     for relation in np.unique(relations).tolist():
         rows = np.flatnonzero(relations == relation)
         mine = relations[hidden[0]] == relation
+        plausible = train.entities_of(relation)
         best = find_best(
             {head: values[rows] for head, values in queries.vectors.items()},
             scorer.candidates.vectors,
@@ -145,7 +151,7 @@ def _find_plausible(
             memory_budget=scorer.memory_budget,
             pooling=scorer.pooling,
             terms=None if queries.terms is None else queries.terms.select(torch.from_numpy(rows)),
-            among=train.entities_of(relation),
+            among=plausible if within is None else np.intersect1d(plausible, within),
         )
         found[torch.from_numpy(rows), : best.shape[1]] = best
     return found

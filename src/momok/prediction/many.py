@@ -51,6 +51,7 @@ def answer_rows(
     *,
     known: Known = "mark",
     plausible: bool = False,
+    among: str | Sequence[Name] | None = None,
     progress: Progress = no_progress,
 ) -> pl.DataFrame:
     """Answer rows with one part missing, or score rows with none missing.
@@ -59,7 +60,7 @@ def answer_rows(
         predictor: of the run.
         rows: each (head, relation, tail) by label, name or id; None for the one that is asked, or
             no None at all, the same in all rows.
-        k, known, plausible: as for ``Predictor.predict``; for questions alone.
+        k, known, plausible, among: as for ``Predictor.predict``; for questions alone.
         progress: is told of the rows.
 
     Returns:
@@ -95,7 +96,7 @@ def answer_rows(
     blocks = []
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
-        options: dict[str, Any] = {"known": known, "plausible": plausible}
+        options: dict[str, Any] = {"known": known, "plausible": plausible, "among": among}
         found = _answer(predictor, block, start, k, options)
         blocks.append(pl.DataFrame(found, schema=_ANSWERS, orient="row"))
         progress("answering questions", start + len(block), len(rows))

@@ -29,6 +29,7 @@ from momok.prediction.questions import (
     check_side,
     describe_question,
     list_triples,
+    resolve_entities,
     resolve_facts,
     resolve_question,
 )
@@ -133,6 +134,7 @@ class Predictor:
         k: int = 10,
         known: Known = "mark",
         plausible: bool = False,
+        among: str | Sequence[Name] | None = None,
     ) -> Predictions:
         """Find the most likely tails of (head, relation, ?), or heads of (?, relation, tail).
 
@@ -147,13 +149,15 @@ class Predictor:
             known: ``mark`` keeps facts that the graph already has, in any split, and says so;
                 ``hide`` leaves them out.
             plausible: only entities that answer such a question in train.
+            among: only these entities, by label, name or id; or only those of a type, by its name.
 
         Raises:
-            UnknownLabelError: no such entity or relation; near misses are suggested.
+            UnknownLabelError: no such entity, relation or type; near misses are suggested.
             AmbiguousNameError: several share the name; their labels are listed.
             ConfigError: not exactly one of head and tail, k below 1, or another ``known``.
         """
-        return self.predict_many([(head, relation, tail)], k, known=known, plausible=plausible)[0]
+        options: dict[str, Any] = {"known": known, "plausible": plausible, "among": among}
+        return self.predict_many([(head, relation, tail)], k, **options)[0]
 
     def predict_relations(
         self, head: Name, tail: Name, k: int = 10, *, known: Known = "mark"
@@ -180,6 +184,7 @@ class Predictor:
         *,
         known: Known = "mark",
         plausible: bool = False,
+        among: str | Sequence[Name] | None = None,
         progress: Progress = no_progress,
     ) -> list[Predictions]:
         """Answer many questions at once.
@@ -187,7 +192,7 @@ class Predictor:
         Args:
             queries: each (head, relation, None) or (None, relation, tail); or a frame with these
                 columns, of labels or names, where what is asked is missing.
-            k, known, plausible: as for ``predict``.
+            k, known, plausible, among: as for ``predict``.
             progress: is told of the questions.
 
         Raises:
@@ -198,12 +203,13 @@ class Predictor:
         _check_known(known)
         resolved = [resolve_question(self.graph, query) for query in queries]
         entities, relations = np.array(resolved, dtype=np.int64).reshape(-1, 2).T
+        options: dict[str, Any] = {"hide": known == "hide", "plausible": plausible}
+        if among is not None:
+            options["among"] = resolve_entities(self.graph, among)
         results: dict[int, Predictions] = {}
         for chosen in _batch_by_relation(relations):
             asked = entities[chosen], relations[chosen]
-            answers = find_answers(
-                self.scorer, *asked, k, hide=known == "hide", plausible=plausible
-            )
+            answers = find_answers(self.scorer, *asked, k, **options)
             for row, place in enumerate(chosen.tolist()):
                 entity = int(entities[place])
                 question = describe_question(self.graph, entity, int(relations[place]))

@@ -14,6 +14,7 @@ import numpy as np
 from momok.arrays import Ints
 from momok.errors import ConfigError, UnknownLabelError
 from momok.graph import MultimodalGraph
+from momok.graph.names import shorten, suggest_near_misses
 from momok.graph.sources.frames import is_frame, list_rows
 
 Side = Literal["head", "tail"]
@@ -109,6 +110,29 @@ def resolve_facts(graph: MultimodalGraph, facts: Sequence[tuple[Name, Name, Name
     if ((facts < 0) | (facts >= limits)).any():
         raise UnknownLabelError(f"facts: ids outside the vocabulary of {graph.name}")
     return facts.astype(np.int64)
+
+
+def resolve_entities(graph: MultimodalGraph, given: str | Sequence[Name] | Ints) -> Ints:
+    """Ids, ascending, of entities of a type, or of those given by label, name or id.
+
+    Raises:
+        UnknownLabelError: no entity is of this type, or there is no such entity.
+        AmbiguousNameError: several share a name.
+        ConfigError: no entity is given.
+    """
+    if isinstance(given, str):
+        found = [i for i, kind in enumerate(graph.entity_types) if kind == given]
+        if not found:
+            kinds = sorted(set(filter(None, graph.entity_types)))
+            meant = suggest_near_misses(given, kinds) or (
+                f"; there are {shorten(', '.join(kinds), 200)}" if kinds else "; it has no types"
+            )
+            raise UnknownLabelError(f"{graph.name} has no entities of the type {given!r}{meant}")
+    else:
+        found = [graph.find_entity(name) for name in given]
+    if not found:
+        raise ConfigError("no entities are given; expected a type or a list that has some")
+    return np.unique(np.array(found, dtype=np.int64))
 
 
 def describe_entity(graph: MultimodalGraph, entity: int) -> Thing:

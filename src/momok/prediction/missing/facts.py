@@ -33,6 +33,7 @@ class BulkOptions:
         min_probability: the least calibrated probability; None takes any.
         plausible: only facts whose head was a head of the relation in train, and whose tail a tail
             of it.
+        heads, tails: only facts with these heads, and these tails: ids, ascending; None for all.
 
     Raises:
         ConfigError: a value out of range.
@@ -41,6 +42,8 @@ class BulkOptions:
     per_relation: int = DEFAULT_PER_RELATION
     min_probability: float | None = None
     plausible: bool = False
+    heads: tuple[int, ...] | None = None
+    tails: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.per_relation < 1:
@@ -185,8 +188,12 @@ def count_pairs(scorer: Scorer, relation: int, options: BulkOptions) -> int:
 
 def _choose_entities(scorer: Scorer, relation: int, options: BulkOptions) -> tuple[Ints, Ints]:
     """Heads and tails that are looked at."""
-    if not options.plausible:
-        everything = np.arange(scorer.graph.num_entities)
-        return everything, everything
-    train, reverse = scorer.graph.train_index, relation + scorer.graph.num_relations
-    return train.entities_of(reverse), train.entities_of(relation)
+    heads = tails = np.arange(scorer.graph.num_entities)
+    if options.plausible:
+        train, reverse = scorer.graph.train_index, relation + scorer.graph.num_relations
+        heads, tails = train.entities_of(reverse), train.entities_of(relation)
+    if options.heads is not None:
+        heads = np.intersect1d(heads, options.heads)
+    if options.tails is not None:
+        tails = np.intersect1d(tails, options.tails)
+    return heads, tails
