@@ -1,4 +1,4 @@
-"""Make the pictures of the README from a run of the demo.
+"""Make the README's picture of predictions from a run of the demo.
 
 momok demo --run runs/readme && python tools/draw_readme_pictures.py runs/readme
 """
@@ -6,7 +6,6 @@ momok demo --run runs/readme && python tools/draw_readme_pictures.py runs/readme
 from __future__ import annotations
 
 import io
-import shutil
 from pathlib import Path
 
 import click
@@ -18,13 +17,11 @@ IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def main(run: Path) -> None:
-    """Copy the plots of RUN and draw its predictions as they look in a terminal."""
+    """Draw the predictions of RUN as they look in a terminal."""
     from momok.cli.demo import show_predictions
     from momok.prediction import Predictor
 
     IMAGES.mkdir(parents=True, exist_ok=True)
-    for name in ("curves", "relations", "heads"):
-        shutil.copyfile(run / "plots" / f"{name}.png", IMAGES / f"demo-{name}.png")
     console = Console(record=True, width=110, file=io.StringIO(), markup=False, emoji=False)
     show_predictions(Predictor(run), console)
     title = "momok demo"

@@ -287,6 +287,13 @@ def _introduce(
         f"MoMoK: heads {', '.join(model.heads)}; {experts}"
         f"{parameters / 1e6:.1f} million parameters; {runtime.describe()}"
     )
+    if not graph.features and not folder.config.model.modalities:
+        where = graph.source or "GRAPH"
+        reporter.say(
+            "STRUCTURE ALONE: the graph has no features of texts, pictures or numbers; "
+            f"momok encode {where} text --out FOLDER makes some of its names, and FOLDER is "
+            "trained on instead"
+        )
     reporter.say(f"run folder: {folder.path}")
 
 
