@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from momok.model import JOINT, ModalitySpec
-from momok.model.new_entities import encode_new_candidates, encode_new_queries
+from momok.model.new_entities import encode_new_queries
 from tests.model.small_model import build_model, build_spec
 
 WIDTHS = {"structure": 6, "image": 4, "text": 5}
@@ -21,11 +21,9 @@ def test_an_entity_given_as_new_is_the_entity(more: dict[str, object]) -> None:
     rows = model.entity_rows(HEADS)
     mine = encode_new_queries(model, rows, RELATIONS)
     theirs = model.queries(HEADS, RELATIONS)
-    candidates, others = encode_new_candidates(model, rows), model.candidates(HEADS)
     assert list(mine.vectors) == list(theirs.vectors)
     for head in model.heads:
         torch.testing.assert_close(mine.vectors[head], theirs.vectors[head])
-        torch.testing.assert_close(candidates.vectors[head], others.vectors[head])
 
 
 def test_a_new_entity_without_structure_has_no_structure_head() -> None:

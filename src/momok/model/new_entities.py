@@ -1,9 +1,9 @@
-"""The two towers for entities that are in no table: they came after training.
+"""The query tower for entities that are in no table: they came after training.
 
 Such an entity has no structure vector, and table rows of the modalities that it has. The heads of
 the others say nothing, and the joint head leaves them out of its attention.
 
-Shapes: B queries, n candidates, f_m width of the table of modality m.
+Shapes: B queries, f_m width of the table of modality m.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from momok.model.momok import MoMoK
-from momok.model.noise import Noise
-from momok.model.towers import Candidates, Queries
+from momok.model.towers import Queries
 
 
 def encode_new_queries(model: MoMoK, rows: Mapping[str, Tensor], relations: Tensor) -> Queries:
@@ -28,15 +27,6 @@ def encode_new_queries(model: MoMoK, rows: Mapping[str, Tensor], relations: Tens
         vectors of the heads of these modalities and the joint one, as wide as those of
         ``MoMoK.candidates``.
     """
-    return model.widen(model.encode_query_vectors(_project(model, rows), relations))
-
-
-def encode_new_candidates(model: MoMoK, rows: Mapping[str, Tensor]) -> Candidates:
-    """The candidate tower for new entities, in evaluation mode: see ``encode_new_queries``."""
-    return model.widen(model.encode_candidate_vectors(_project(model, rows), Noise(None)))
-
-
-def _project(model: MoMoK, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What the experts see of them, in the model's order of modalities."""
-    tables = model.tables_by_name
-    return {name: table.project(rows[name]) for name, table in tables.items() if name in rows}
+    tables = model.tables_by_name  # the model's order of modalities
+    seen = {name: table.project(rows[name]) for name, table in tables.items() if name in rows}
+    return model.widen(model.encode_query_vectors(seen, relations))

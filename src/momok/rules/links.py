@@ -61,11 +61,6 @@ class Links:
         """The relations that go the other way."""
         return (relations + self.num_relations) % (2 * self.num_relations)
 
-    def find_steps(self, sources: Ints, relations: Ints) -> tuple[Ints, Ints]:
-        """Where the links of steps [n] begin, and how many there are; none where there is none."""
-        wanted = sources * (2 * self.num_relations) + relations
-        return find_ranges(self.step_keys, self.step_starts, wanted)
-
     def backward_steps(self) -> Ints:
         """For every link [L] the step that leads back: of its target, by the relation reversed."""
         wanted = self.targets * (2 * self.num_relations) + self.reverse(self.relations)
@@ -110,19 +105,6 @@ def find_keys(keys: Ints, wanted: Ints) -> tuple[Ints, NDArray[np.bool_]]:
     """Places of ``wanted`` [n] in ascending ``keys``, and whether each is there."""
     places = np.searchsorted(keys, wanted)
     return places, np.append(keys, -1)[places] == wanted
-
-
-def find_ranges(keys: Ints, starts: Ints, wanted: Ints) -> tuple[Ints, Ints]:
-    """Where the rows of keys ``wanted`` [n] begin and how many there are; none of absent keys.
-
-    Args:
-        keys: [U] ascending.
-        starts: [U + 1] where the rows of each key begin.
-        wanted: [n] keys.
-    """
-    places, found = find_keys(keys, wanted)
-    begins = starts[places]
-    return begins, np.where(found, np.append(starts, 0)[places + 1] - begins, 0)
 
 
 def expand(starts: Ints, sizes: Ints) -> tuple[Ints, Ints]:
