@@ -20,6 +20,7 @@ from tests.serving.real_server import start_server
 
 FRANCE = "/entity?label=country%3AFR"
 WHY = "/why?head=country%3AFR&relation=borders&tail=country%3AES"
+ASK = "/ask?head=country%3AFR&relation=borders&new=true"
 REVIEW = "/review?relation=official_language"
 
 
@@ -32,13 +33,11 @@ def main(run: Path, folder: Path) -> None:
     ):
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
         wide = {"width": 1180, "height": 940}
-        narrow = {"width": 390, "height": 844, "touch": True, "scale": 2.0}
         views = (
             ("serve-entity", FRANCE, wide),
             ("serve-why", WHY, wide),
             ("serve-review", REVIEW, wide),
-            ("serve-review-dark", REVIEW, wide | {"dark": True}),
-            ("serve-phone", REVIEW, narrow),
+            ("serve-ask", ASK, wide | {"height": 700}),
         )
         for name, path, window in views:
             with Visitor(browser, server.address, **window) as visitor:  # type: ignore[arg-type]

@@ -17,6 +17,8 @@ PAGES = (
     "/search?q=place",
     "/entity?label=q%3Afrance",
     "/why?head=q%3Afrance&relation=borders&tail=q%3Aspain",
+    "/ask?head=q%3Afrance&relation=borders",
+    "/ask?head=q%3Afrance&tail=q%3Aspain",
     "/review",
     "/review?relation=borders",
     "/history",

@@ -1,0 +1,82 @@
+"""The page for one question: head, relation or tail, whichever is left blank."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import AfterValidator
+
+from momok.errors import DataError
+from momok.serving.api import WithModel, WithService
+from momok.serving.describe import describe_entity, describe_predictions, list_relations
+from momok.serving.model_holder import ServedModel
+from momok.serving.rendering import render
+from momok.serving.schemas import MAX_TEXT, check_text
+
+router = APIRouter(include_in_schema=False)
+_ANSWERS = 20
+
+Part = Annotated[str, Query(max_length=MAX_TEXT), AfterValidator(check_text)]
+
+
+@router.get("/ask")
+async def ask(
+    *,
+    request: Request,
+    service: WithService,
+    model: WithModel,
+    head: Part = "",
+    relation: Part = "",
+    tail: Part = "",
+    new: bool = False,
+) -> Response:
+    """Ask for the missing part of a fact; without two parts, only the form."""
+    given = {"head": head.strip(), "relation": relation.strip(), "tail": tail.strip()}
+    values: dict[str, Any] = {"given": given, "new": new, "answers": None, "problem": ""}
+    values["relations"] = sorted(list_relations(model, {}), key=lambda entry: entry.name.casefold())
+    missing = [name for name, text in given.items() if not text]
+    status = 200
+    if len(missing) == 1:
+        try:
+            ids = _find(model, given)
+        except DataError as error:
+            values["problem"], status = str(error), 404
+        else:
+            values |= await service.holder.compute(_answer, model, ids, new)
+            values["missing"] = missing[0]
+    elif not missing:
+        values["problem"], status = "Leave one of the three blank: it is what is asked for.", 400
+    return render(request, "ask.html", status, **values)
+
+
+def _find(model: ServedModel, given: dict[str, str]) -> dict[str, int | None]:
+    """Ids of the parts that are given; DataError where there is no such part."""
+    find = {
+        "head": model.names.find_entity,
+        "relation": model.names.find_relation,
+        "tail": model.names.find_entity,
+    }
+    return {name: find[name](text) if text else None for name, text in given.items()}
+
+
+def _answer(model: ServedModel, ids: dict[str, int | None], new: bool) -> dict[str, Any]:
+    """The answers, and the question by name, for the page."""
+    known: Any = "hide" if new else "mark"
+    head, relation, tail = ids["head"], ids["relation"], ids["tail"]
+    entities = {
+        name: None if (entity := ids[name]) is None else describe_entity(model, entity)
+        for name in ("head", "tail")
+    }
+    if relation is None:
+        assert head is not None
+        assert tail is not None
+        found = model.predictor.predict_relations(head, tail, _ANSWERS, known=known)
+        return {"answers": list(found), "entities": entities, "relation": None}
+    predictions = model.predictor.predict(
+        head=head, relation=relation, tail=tail, k=_ANSWERS, known=known
+    )
+    answers = describe_predictions(model, predictions).predictions
+    name = model.graph.relation_names[relation], model.graph.relations.labels[relation]
+    return {"answers": answers, "entities": entities, "relation": name}
