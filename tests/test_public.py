@@ -33,6 +33,7 @@ def test_the_names_of_the_package() -> None:
         "load_graph",
         "resolve_config",
         "resume",
+        "save_pretrained",
         "study",
         "train",
     ]

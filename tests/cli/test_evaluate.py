@@ -104,3 +104,9 @@ def test_classification(invoke: Invoke, run: Path) -> None:
     assert set(written) == {"any", "typed"}
     for found in written.values():
         assert f"{100 * found['overall']['accuracy']:.1f}" in result.stdout
+
+
+@pytest.mark.parametrize("option", [("--by", "relation"), ("--protocol", "published")])
+def test_options_of_links_alone(fail: Callable[..., str], run: Path, option: tuple[str]) -> None:
+    said = fail("evaluate", run, "--task", "relations", *option)
+    assert f"{option[0]} is of --task links" in said

@@ -112,3 +112,18 @@ def test_no_validation_facts(predictor: Predictor, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(predictor.scorer, "graph", bare)
     with pytest.raises(DataError, match="the valid split of graph 'world' has no facts"):
         classify(predictor.scorer)
+
+
+def test_where_everything_is_true(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = np.array([(h, 0, t) for h in range(3) for t in range(3)], dtype=np.int64)
+    graph = MultimodalGraph(
+        name="full",
+        entities=Vocabulary(("a", "b", "c")),
+        relations=Vocabulary(("r",)),
+        train=everything[:7],
+        valid=everything[7:8],
+        test=everything[8:],
+    )
+    monkeypatch.setattr(predictor.scorer, "graph", graph)
+    with pytest.raises(DataError, match="no valid fact of graph 'full' can be made false"):
+        classify(predictor.scorer)

@@ -48,6 +48,16 @@ def test_facts_get_both_answers(predictor: Predictor) -> None:
     assert frame["known"].to_list() == ["train", None]
 
 
+def test_relations_are_of_no_kind(predictor: Predictor) -> None:
+    for options in ({"plausible": True}, {"among": "city"}):
+        with pytest.raises(ConfigError, match="there are rows that ask for a relation"):
+            answer_rows(predictor, QUESTIONS, **options)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"row 1: \('France', 'borders'\): expected"):
+        answer_rows(predictor, [("France", "borders")])  # type: ignore[list-item]
+    with pytest.raises(UnknownLabelError, match=r"1\.5: expected a label, a name or an id"):
+        answer_rows(predictor, [(1.5, "borders", None)])  # type: ignore[list-item]
+
+
 def test_nothing_to_answer(predictor: Predictor) -> None:
     assert len(answer_rows(predictor, [])) == 0
 
@@ -55,7 +65,7 @@ def test_nothing_to_answer(predictor: Predictor) -> None:
 @pytest.mark.parametrize(
     ("rows", "error", "message"),
     [
-        ([("France", None, None)], ConfigError, r"row 1: France \| \? \| \?: two of"),
+        ([("France", None, None)], ConfigError, r"row 1: France \| \? \| \?: 2 of head"),
         ([QUESTIONS[0], ("a", "b", "c")], ConfigError, "row 2: .* questions and complete facts"),
         ([QUESTIONS[0], ("Frence", "borders", None)], UnknownLabelError, "row 2: .*'Frence'"),
         ([("France", "bordrs", None)], UnknownLabelError, "row 1: .*'bordrs'"),

@@ -313,5 +313,9 @@ def test_entities_that_cannot_be_chosen(predictor: Predictor) -> None:
         predictor.predict(**question, among="citty")
     with pytest.raises(UnknownLabelError, match="Jpan"):
         predictor.predict(**question, among=["Jpan"])
+    with pytest.raises(ConfigError, match="5: expected a type of entities, or a list of them"):
+        predictor.predict(**question, among=5)  # type: ignore[arg-type]
+    with pytest.raises(UnknownLabelError, match="None: expected a label"):
+        predictor.predict(**question, among=[None])  # type: ignore[list-item]
     with pytest.raises(ConfigError, match="no entities are given"):
         predictor.predict(**question, among=[])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -87,8 +89,52 @@ def test_mistakes_are_one_line(hub: FakeHub, run: RunFolder, tmp_path: Path) -> 
     )
 
 
+def test_nothing_is_written_over_and_nothing_else_comes_along(
+    hub: FakeHub, run: RunFolder, tmp_path: Path
+) -> None:
+    assert momok(hub, tmp_path, "push", run.path, "me/more").returncode == 0
+    hub.files["me/more"]["model.pkl"] = b"x"
+    hub.files["me/more"]["graph/features/../../x.py"] = b"x"
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "file").touch()
+    found = momok(hub, tmp_path, "pull", "me/more", mine)
+    assert found.returncode == 2
+    assert "exists already" in found.stderr
+    assert [path.name for path in mine.iterdir()] == ["file"]
+    found = momok(hub, tmp_path, "pull", "me/more", tmp_path / "new")
+    assert found.returncode == 0, found.stderr
+    names = {path.name for path in (tmp_path / "new").rglob("*")}
+    assert not names & {"model.pkl", "x.py", ".cache"}
+
+
+def test_hubs_that_cannot_be_reached(run: RunFolder, tmp_path: Path) -> None:
+    gone = FakeHub()
+    for address in ("http://127.0.0.1:9", "notaurl"):
+        gone.address = address
+        found = momok(gone, tmp_path, "push", run.path, "me/world")
+        assert found.returncode == 2
+        assert "me/world: the hub could not be reached" in found.stderr
+        assert len(found.stderr.splitlines()) == 1
+
+
+def test_a_graph_at_a_path_is_not_trusted(hub: FakeHub, run: RunFolder, tmp_path: Path) -> None:
+    assert momok(hub, tmp_path, "push", run.path, "me/path").returncode == 0
+    files = hub.files["me/path"]
+    files["data.json"] = files["data.json"].replace(b'"source": "world"', b'"source": "/etc"')
+    about = json.loads(files["run.json"])
+    about["files"]["data.json"] = hashlib.sha256(files["data.json"]).hexdigest()
+    files["run.json"] = json.dumps(about).encode()
+    found = momok(hub, tmp_path, "pull", "me/path", tmp_path / "x")
+    assert found.returncode == 2
+    assert "a path; it is not trusted" in found.stderr
+    assert not (tmp_path / "x").exists()
+
+
 def test_a_repository_that_is_no_run(hub: FakeHub, tmp_path: Path) -> None:
     hub.files["me/other"] = {"README.md": b"# Something else\n"}
     found = momok(hub, tmp_path, "pull", "me/other", tmp_path / "x")
     assert found.returncode == 2
-    assert "not a complete run folder" in found.stderr
+    said = found.stderr.splitlines()[-1]
+    assert said == "momok: me/other: no run of momok is in this repository"
+    assert not (tmp_path / "x").exists()

@@ -112,6 +112,44 @@ def test_what_cannot_be_shared(run: RunFolder, shared: Path, tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
+def test_runs_without_a_model_are_not_given_away(run: RunFolder, tmp_path: Path) -> None:
+    for damage in ("gone", "cut", "pool"):
+        copy = RunFolder(Path(shutil.copytree(run.path, tmp_path / damage)))
+        if damage == "cut":
+            copy.best_checkpoint.write_bytes(copy.best_checkpoint.read_bytes()[:2000])
+        else:
+            (copy.pool_file if damage == "pool" else copy.best_checkpoint).unlink()
+        with pytest.raises(RunError, match=r"best\.safetensors|pool\.safetensors: missing"):
+            momok.save_pretrained(copy, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_started_from_another_says_so_and_not_where(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    graph = load_graph("world")
+    again = momok.train(graph, run=tmp_path / "again", start=run, progress=False, epochs=1)
+    momok.save_pretrained(again, tmp_path / "shared")
+    for path in (tmp_path / "shared").rglob("*"):
+        assert path.is_dir() or str(run.path.parent).encode() not in path.read_bytes()
+    card = (tmp_path / "shared" / "README.md").read_text()
+    assert "Training started from the model of an earlier run" in card
+
+
+def test_the_working_folder(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    momok.save_pretrained(run, ".")
+    assert "# here" in (tmp_path / "here" / "README.md").read_text()
+
+
+def test_a_folder_that_is_not_there_is_not_asked_of_a_hub(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no such run folder"):
+        Predictor.from_pretrained(str(tmp_path / "mine"))
+
+
 def test_a_changed_file_is_told(shared: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(shared, tmp_path / "copy"))
     data = copy / "data.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -9,9 +10,9 @@ import pytest
 
 import momok
 from momok.config import resolve_config
-from momok.errors import DataError
+from momok.errors import DataError, RunError
 from momok.training import RunFolder
-from tests.training.small_training import SETTINGS
+from tests.training.small_training import SETTINGS, drop_checksums, expect_line, train_small
 
 
 def test_a_frame_is_trained_on(tmp_path: Path) -> None:
@@ -38,3 +39,26 @@ def test_what_is_no_graph_is_not_trained_on(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="facts: an int; expected a frame of pandas or polars"):
         momok.train(7, run=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "sums",
+    [[1], {"/dev/zero": "x"}, {"graph/../../x.tsv": "x"}, {"config.json": 1}, {"other.json": "x"}],
+    ids=str,
+)
+def test_files_of_this_machine_are_not_read_for_a_run(tmp_path: Path, sums: object) -> None:
+    """The folder may be from strangers."""
+    run = train_small(tmp_path / "run", training__epochs=1)
+    about = json.loads((run.path / "run.json").read_text())
+    (run.path / "run.json").write_text(json.dumps(about | {"files": sums}))
+    with expect_line(RunError, "its checksums are of other files than those of a run"):
+        RunFolder(run.path)
+
+
+def test_a_source_that_is_no_text(tmp_path: Path) -> None:
+    run = train_small(tmp_path / "run", training__epochs=1)
+    drop_checksums(run.path)
+    data = json.loads((run.path / "data.json").read_text())
+    (run.path / "data.json").write_text(json.dumps(data | {"source": {}}))
+    with expect_line(RunError, "expected the source as text"):
+        _ = RunFolder(run.path).data

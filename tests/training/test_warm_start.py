@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 import momok
 from momok.config import resolve_config
-from momok.errors import ConfigError, RunError
+from momok.errors import ConfigError, DataError, RunError
 from momok.graph import Features, MultimodalGraph, Vocabulary
 from momok.model import MoMoK
 from momok.training import RunFolder, settings_from
@@ -202,3 +203,35 @@ def test_settings_stand_in_the_place_of_a_preset() -> None:
     assert found.training.batch_size == 7
     with expect_line(ConfigError, "preset 'paper'", "those of the run that is started from"):
         resolve_config("paper", base=base)
+
+
+def test_what_the_other_run_has_learned_from_is_not_held_out(tmp_path: Path) -> None:
+    """A split drawn anew puts train facts of the start into test: it would look very good."""
+    graph = build_graph()
+    run = train_small(tmp_path / "run", graph, training__epochs=1)
+    facts = np.concatenate([graph.train, graph.valid, graph.test])
+    turned = replace(graph, train=facts[40:], valid=facts[:20], test=facts[20:40])
+    with expect_line(
+        DataError, "20 of the 20 valid facts of 'shifts' are train facts of", "Keep its"
+    ):
+        momok.train(turned, run=tmp_path / "b", start=run, progress=False)
+    assert not (tmp_path / "b").exists()
+
+
+def test_runs_that_nothing_can_start_from(tmp_path: Path) -> None:
+    graph = build_graph()
+    run = train_small(tmp_path / "run", graph, training__epochs=1)
+    other = replace(graph, entities=Vocabulary(tuple(f"x{i}" for i in range(40))))
+    with expect_line(DataError, "has no entity of 'shifts' by its label"):
+        momok.train(other, run=tmp_path / "a", start=run, progress=False)
+    own = graph.features["image"]
+    encoded = replace(own, manifest=replace(own.manifest, encoder="another"))
+    with expect_line(ConfigError, "image features of ''", "are of 'another'; encode them alike"):
+        momok.train(
+            graph.with_features({**graph.features, "image": encoded}),
+            run=tmp_path / "a", start=run, progress=False,
+        )  # fmt: skip
+    run.set_state("interrupted")
+    with expect_line(RunError, "this run is interrupted; training starts from finished ones"):
+        momok.train(graph, run=tmp_path / "a", start=run, progress=False)
+    assert not (tmp_path / "a").exists()

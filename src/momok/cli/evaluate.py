@@ -66,6 +66,10 @@ def evaluate_command(
 
     folder = RunFolder(run)
     if task != "links":
+        context = click.get_current_context()
+        for name, option in (("groupings", "--by"), ("protocol", "--protocol")):
+            if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+                raise click.UsageError(f"{option} is of --task links; leave it out")
         _evaluate_task(folder, task, split, as_json=as_json)
         return
     evaluation = evaluate_run(folder, split, protocol=protocol, progress=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from momok.console import console, error_console, format_json, make_printable
-from momok.errors import ConfigError, DataError, FeatureError, MomokError
+from momok.errors import ConfigError, DataError, FeatureError
 
 if TYPE_CHECKING:
     from momok.prediction import NewEntity, Predictions, RelationPredictions
@@ -117,10 +117,10 @@ def predict_command(
     row blank; or none, to score facts. The answers as .csv, .parquet or .jsonl:
       momok predict RUN --questions questions.csv --out answers.csv
 
-    The score is the mean over the model's decision heads of the probability each gives. The
-    percentages say how much of the score came from each modality: its own head, and its part in
-    the joint head. They explain the number, not the world: a large share does not mean that the
-    modality was needed. In brackets where the entity has no features of that modality.
+    The score joins what the model's decision heads say of an answer, and rules where the run has
+    any. The percentages say how much of it came from each modality and from rules. They explain the
+    number, not the world: a large share does not mean that the modality was needed. In brackets
+    where the entity has no features of that modality.
 
     In a calibrated run (momok calibrate) there is a probability too: how often such an answer was
     a held-out fact. docs/prediction.md says what it means.
@@ -187,12 +187,12 @@ def _answer_table(run: str, questions: Path, out: str | None, options: dict[str,
     ending = ".csv" if out is None else Path(out).suffix.lower()
     if ending not in writers:
         raise ConfigError(f"{out}: answers are written as {', '.join(writers)}, by the ending")
-    rows = read_questions(questions)
+    rows, predictor = read_questions(questions), Predictor(run)
     with ProgressBar() as bar:
-        try:
-            frame = answer_rows(Predictor(run), rows, **options, progress=bar.progress)
-        except MomokError as error:
-            raise type(error)(f"{questions}: {error}") from error
+        frame = answer_rows(predictor, rows, **options, progress=bar.progress)
+    if out is None and sys.stdout.isatty():
+        texts = pl.col(pl.String).map_elements(make_printable, return_dtype=pl.String)
+        frame = frame.with_columns(texts)
     content = io.BytesIO()
     writers[ending](frame, content)
     if out is None:

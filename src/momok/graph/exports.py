@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from momok.extras import import_extra
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph, SplitName
 
@@ -18,6 +16,8 @@ def to_pykeen(graph: MultimodalGraph, split: SplitName) -> Any:
     Raises:
         MissingExtraError: PyKEEN is not installed.
     """
+    import torch  # not at the top: a graph alone needs none
+
     triples = import_extra("pykeen.triples", "exchange", "a graph for PyKEEN")
     return triples.TriplesFactory(
         mapped_triples=torch.from_numpy(graph.facts(split).copy()),

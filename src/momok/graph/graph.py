@@ -296,7 +296,12 @@ class MultimodalGraph:
     def _find(self, given: str | int, kind: _Kind, suggest: Suggest | None) -> int:
         vocabulary = self.entities if kind == "entities" else self.relations
         if not isinstance(given, str):
-            position = index(given)  # NumPy's whole numbers too
+            try:
+                position = index(given)  # NumPy's whole numbers too
+            except TypeError:
+                raise UnknownLabelError(
+                    f"{given!r}: expected a label, a name or an id of {self.name}"
+                ) from None
             if str(position) in vocabulary and all(x.isdecimal() for x in vocabulary.labels):
                 return vocabulary.ids[str(position)]
             if not 0 <= position < len(vocabulary):

@@ -97,7 +97,7 @@ def classify(
         progress: is told of the questions.
 
     Raises:
-        DataError: validation or the split has no facts.
+        DataError: validation or the split has no facts, or none that can be made false.
         ConfigError: another kind of false facts.
     """
     graph = scorer.graph
@@ -113,6 +113,11 @@ def classify(
     generator = np.random.default_rng(seed)
     chosen_on = _make_set(graph, graph.valid, false_facts, generator)
     judged_on = _make_set(graph, graph.facts(split), false_facts, generator)
+    for name, (facts, _) in zip(needed, (chosen_on, judged_on), strict=True):
+        if not len(facts):
+            raise DataError(
+                f"no {name} fact of graph '{graph.name}' can be made false: everything is true"
+            )
     everything = np.concatenate([chosen_on[0], judged_on[0]])
     scores = score_facts(scorer, everything, progress)
     before, now = np.split(scores, [len(chosen_on[0])])
@@ -213,7 +218,7 @@ def _judge(scores: Floats, called: Bools, is_true: Bools) -> Decisions:
     right = int((called & is_true).sum())
     precision = right / int(called.sum()) if called.any() else None
     recall = right / int(is_true.sum())
-    f1 = None if not precision else 2 * precision * recall / (precision + recall)
+    f1 = None if precision is None else 2 * right / (int(called.sum()) + int(is_true.sum()))
     return Decisions(
         count=len(scores),
         accuracy=float((called == is_true).mean()),

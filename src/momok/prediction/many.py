@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 
-from momok.errors import ConfigError, MomokError
+from momok.errors import ConfigError, DataError
 from momok.graph import SPLIT_NAMES
 from momok.graph.fact_index import UNKNOWN
 from momok.prediction.calibration.record import FACT
@@ -77,18 +77,26 @@ def answer_rows(
             which row, and nothing is computed.
         ConfigError: there are questions as well as facts.
     """
+    for number, row in enumerate(rows, 1):
+        if len(row) != 3:
+            raise ConfigError(f"row {number}: {row!r}: expected (head, relation, tail)")
     missing = [row.count(None) for row in rows]
     for number, count in enumerate(missing, 1):
         if count > 1:
             raise ConfigError(
-                f"row {number}: {_describe(rows[number - 1])}: two of head, relation and tail are "
-                "missing; expected one, which is asked for, or none, for a fact to be scored"
+                f"row {number}: {_describe(rows[number - 1])}: {count} of head, relation and tail "
+                "are missing; expected one, which is asked for, or none, for a fact to be scored"
             )
     if len(set(missing)) > 1:
         first = missing.index(1 - missing[0]) + 1
         raise ConfigError(
             f"row {first}: {_describe(rows[first - 1])}: questions and complete facts in one "
             "table; give them apart"
+        )
+    if (plausible or among is not None) and any(row[1] is None for row in rows):
+        raise ConfigError(
+            "plausible and among are of entities, and there are rows that ask for a relation; "
+            "leave them out"
         )
     _check_names(predictor, rows)
     if missing and not missing[0]:
@@ -116,7 +124,7 @@ def _check_names(predictor: Predictor, rows: Sequence[Row]) -> None:
                     graph.find_entity(entity)
             if relation is not None:
                 graph.find_relation(relation)
-        except MomokError as error:
+        except DataError as error:
             raise type(error)(f"row {number}: {error}") from error
 
 

@@ -101,13 +101,15 @@ class Predictor:
             options: as for ``Predictor``.
 
         Raises:
-            FetchError: there is no such folder, and the hub has no such repository or was not
-                reached.
+            FetchError: the hub has no such repository or was not reached.
             MissingExtraError: the extra ``hub`` is not installed.
             MomokError: as ``Predictor``.
         """
-        is_folder = revision is None and Path(name).is_dir()
-        return cls(name if is_folder else pull_from_hub(str(name), revision=revision), **options)
+        folder = Path(name)
+        beside = folder.parent != Path() and folder.parent.is_dir()  # "runs/mine" is no repository
+        if revision is None and (folder.is_dir() or beside or isinstance(name, Path)):
+            return cls(folder, **options)
+        return cls(pull_from_hub(str(name), revision=revision), **options)
 
     def __repr__(self) -> str:
         said = "; ".join(f"{name} {value}" for name, value in self._summarise().items())

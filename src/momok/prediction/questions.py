@@ -5,7 +5,7 @@ Shapes: n facts, R relations (2R with reciprocals).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -128,6 +128,8 @@ def resolve_entities(graph: MultimodalGraph, given: str | Sequence[Name] | Ints)
                 f"; there are {shorten(', '.join(kinds), 200)}" if kinds else "; it has no types"
             )
             raise UnknownLabelError(f"{graph.name} has no entities of the type {given!r}{meant}")
+    elif not isinstance(given, Iterable):
+        raise ConfigError(f"{given!r}: expected a type of entities, or a list of them")
     else:
         found = [graph.find_entity(name) for name in given]
     if not found:

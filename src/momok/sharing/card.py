@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from momok.config import resolve_config
 from momok.evaluation import ANSWER, Metrics
-from momok.storage import write_file
 from momok.training import RunFolder
 
 _HITS = (1, 3, 10)
 
 
-def write_card(run: RunFolder, path: Path, name: str, licence: str = "") -> None:
-    """Write the card of a finished run as Markdown, with the header that hubs read.
+def build_card(run: RunFolder, name: str, licence: str = "", *, with_features: bool) -> str:
+    """Make the card of a finished run: Markdown, with the header that hubs read.
 
     Args:
         run: the run.
-        path: the file.
         name: what the card calls the model.
         licence: of the model, as hubs abbreviate it; left out where it is blank.
+        with_features: whether the features of its graph come with it.
+
+    Raises:
+        RunError: the run has no test result, or a file of it is damaged.
     """
     graph, config, data = run.load_graph(), run.config, run.data
     evaluation = run.load_evaluation("test", config.evaluation.protocol)
@@ -35,7 +36,8 @@ def write_card(run: RunFolder, path: Path, name: str, licence: str = "") -> None
         autoescape=False,  # Markdown, not HTML
     )
     head, relation, _ = (int(part) for part in (graph.test if len(graph.test) else graph.train)[0])
-    text = environment.get_template("card.md").render(
+    about = run.read_about()
+    return environment.get_template("card.md").render(
         name=name,
         licence=licence,
         graph=graph,
@@ -46,13 +48,13 @@ def write_card(run: RunFolder, path: Path, name: str, licence: str = "") -> None
         heads=[(title, _format(m)) for title, m in evaluation.overall.items()],
         answer=evaluation.overall[ANSWER],
         example=(graph.entities.labels[head], graph.relations.labels[relation]),
-        environment=run.environment,
+        machine={key: run.environment.get(key, "?") for key in ("device", "precision", "torch")},
+        started="start" in about,
         has_calibration=(run.path / "results" / "calibration.json").is_file(),
-        encoders={m: about["encoder"] for m, about in data["features"].items()},
-        with_features=bool(graph.features),
-        momok=run.read_about()["momok"],
+        encoders={m: own["encoder"] for m, own in data.get("features", {}).items()},
+        with_features=with_features,
+        momok=about.get("momok", "?"),
     )
-    write_file(path, text.encode())
 
 
 def _format(metrics: Metrics) -> list[str]:

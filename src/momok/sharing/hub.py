@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from momok.errors import FetchError
+from momok.errors import DataError, FetchError, RunError, StorageError, first_line
 from momok.extras import import_extra
+from momok.graph import CATALOG
 from momok.sharing.pretrained import save_pretrained
+from momok.storage import write_folder
 from momok.training import RunFolder
 
+_FILES = (
+    *("run.json", "config.json", "environment.json", "data.json", "metrics.jsonl", "timing.jsonl"),
+    *("README.md", "graph/*.tsv", "graph/graph.json", "graph/features/*.json"),
+    *("graph/features/*.safetensors", "checkpoints/best.safetensors"),
+    *("checkpoints/pool.safetensors", "checkpoints/rules.safetensors"),
+    *("results/*.json", "results/*.safetensors"),
+)
 _TOKEN = "log in with `hf auth login`, or set HF_TOKEN"
 
 
@@ -65,14 +75,34 @@ def pull_from_hub(
         the run folder.
 
     Raises:
+        DataError: the folder exists and is not empty.
         FetchError: the hub has no such repository or was not reached.
         RunError: what was downloaded is no run folder.
         MissingExtraError: the extra ``hub`` is not installed.
     """
     hub = _import_hub("loading a run from a hub")
-    with _told(name):
-        place = hub.snapshot_download(name, revision=revision, local_dir=folder)
-    return RunFolder(place).path
+    options: dict[str, Any] = {"revision": revision, "allow_patterns": _FILES}
+    if folder is None:
+        with _told(name):
+            place = Path(hub.snapshot_download(name, **options))
+        _check_pulled(name, place)
+        return place
+    path = Path(folder)
+    with write_folder(path.resolve()) as draft:
+        with _told(name):
+            hub.snapshot_download(name, local_dir=draft, **options)
+        shutil.rmtree(draft / ".cache", ignore_errors=True)  # of the hub's library
+        _check_pulled(name, draft)
+    return path
+
+
+def _check_pulled(name: str, place: Path) -> None:
+    """RunError where it is no run, or one that points to files of this machine."""
+    if not (place / "run.json").is_file():
+        raise RunError(f"{name}: no run of momok is in this repository")
+    source = RunFolder(place).data["source"]
+    if source not in {"", *(entry.name for entry in CATALOG)}:
+        raise RunError(f"{name}: its graph is said to be at {source!r}, a path; it is not trusted")
 
 
 def _import_hub(purpose: str) -> Any:
@@ -91,6 +121,8 @@ def _told(name: str) -> Iterator[None]:
 
     try:
         yield
+    except (FetchError, RunError, DataError, StorageError):
+        raise
     except HFValidationError as error:
         raise FetchError(f"{name}: no name of a repository, which is user/name: {error}") from error
     except LocalEntryNotFoundError as error:
@@ -102,3 +134,9 @@ def _told(name: str) -> Iterator[None]:
         raise FetchError(f"{name}: the hub refused: {said}; {_TOKEN}") from error
     except OSError as error:
         raise FetchError(f"{name}: the hub could not be reached: {error}") from error
+    except ValueError as error:  # names of files that lead out of the folder
+        raise FetchError(f"{name}: refused: {first_line(error)}") from error
+    except Exception as error:
+        if not type(error).__module__.startswith("httpx"):
+            raise
+        raise FetchError(f"{name}: the hub could not be reached: {first_line(error)}") from error

@@ -14,9 +14,10 @@ from pathlib import Path
 from momok.errors import MomokError, RunError
 from momok.graph import CATALOG, Features, MultimodalGraph, load_graph
 from momok.graph.features import save_features
-from momok.sharing.card import write_card
-from momok.storage import write_folder, write_json
+from momok.sharing.card import build_card
+from momok.storage import write_file, write_folder, write_json
 from momok.training import RunFolder
+from momok.training.checkpoint import load_model
 from momok.training.new_run import digest
 
 _FILES = ("config.json", "environment.json", "metrics.jsonl", "timing.jsonl")
@@ -47,21 +48,32 @@ def save_pretrained(
             f"{given.path}: this run is {given.state}, and only finished ones are given away; go "
             f"on with momok resume {given.path}"
         )
-    graph, path = given.load_graph(), Path(folder)
+    graph, path = given.load_graph(), Path(folder).resolve()
+    load_model(given.best_checkpoint, run=given.identity)  # whole, and this run's
+    needed = [given.best_checkpoint]
+    if given.config.evaluation.pool != "equal":
+        needed += [given.pool_file]
+    if given.config.evaluation.pool == "heads+rules":
+        needed += [given.rules_file]
+    for file in (*needed, *(given.path / name for name in _FILES)):
+        if not file.is_file():
+            raise RunError(f"{file}: missing; restore it from a copy or train again")
+    build_card(given, name or path.name, licence, with_features=False)  # fails before it is written
     with write_folder(path) as draft:
-        for file in _FILES:
-            shutil.copy(given.path / file, draft / file)
+        for file_name in _FILES:
+            shutil.copy(given.path / file_name, draft / file_name)
         for part in ("graph", "results"):
             shutil.copytree(given.path / part, draft / part)
         (draft / "checkpoints").mkdir()
-        for checkpoint in (given.best_checkpoint, given.pool_file, given.rules_file):
-            if checkpoint.exists():
-                shutil.copy(checkpoint, draft / "checkpoints" / checkpoint.name)
-        for features in _find_features(given, graph).values():
-            save_features(draft / "graph" / "features", features, graph.entities)
+        for checkpoint in needed:
+            shutil.copy(checkpoint, draft / "checkpoints" / checkpoint.name)
+        features = _find_features(given, graph)
+        for own in features.values():
+            save_features(draft / "graph" / "features", own, graph.entities)
         _write_records(given, draft)
-        write_card(RunFolder(draft), draft / "README.md", name or path.name, licence)
-    return path
+        card = build_card(given, name or path.name, licence, with_features=bool(features))
+        write_file(draft / "README.md", card.encode())
+    return Path(folder)
 
 
 def _find_features(run: RunFolder, graph: MultimodalGraph) -> Mapping[str, Features]:
@@ -85,6 +97,8 @@ def _write_records(run: RunFolder, draft: Path) -> None:
     data["source"] = data["source"] if data["source"] in known else ""
     write_json(draft / "data.json", data)
     about = run.read_about()
+    if "start" in about:
+        about["start"] = {"checkpoint": about["start"]["checkpoint"]}
     if "files" in about:
         about["files"]["data.json"] = digest((draft / "data.json").read_bytes())
     write_json(draft / "run.json", about)

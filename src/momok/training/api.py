@@ -87,10 +87,10 @@ def train(
             )
     require_trackers(config.training.track)  # before anything is written
     runtime = start_runtime(config.runtime)
+    record = None if before is None else describe_start(before)
     model, started = _build(graph, config, before)
     path = Path(run) if run is not None else _new_path(graph.name)
     environment = describe_environment(runtime)
-    record = None if before is None else describe_start(before)
     folder = RunFolder.create(path, graph, config, environment, start=record)
     with open_reporter(progress) as reporter:
         _introduce(reporter, folder, graph, runtime, model)

@@ -20,6 +20,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,8 @@ from momok.storage import (
 from momok.training.new_run import FORMAT, VERSION, digest, write_new_run
 from momok.training.old_runs import translate_old
 
+_SUMMED = re.compile(r"(config|data)\.json|graph/[a-z]+\.(tsv|json)")
+
 
 class RunFolder:
     """Reads and writes the files of one run.
@@ -63,7 +66,7 @@ class RunFolder:
             raise RunError(f"{self.path}: no such run folder; momok train makes one")
         self._sums: dict[str, str] = {}  # older runs have none
         about = self.read_about()
-        self._sums = about.get("files", {})
+        self._sums = _check_sums(self.path, about.get("files", {}))
         if about.get("format") != FORMAT:
             raise RunError(f"{self.path}: not a run folder of momok (run.json says otherwise)")
         self._identity: str | None = about.get("identity")
@@ -124,7 +127,10 @@ class RunFolder:
     @property
     def data(self) -> dict[str, Any]:
         """Which graph and split, with counts and findings."""
-        return self._read_json("data.json", "name", "source", "fingerprint", "split", "facts")
+        data = self._read_json("data.json", "name", "source", "fingerprint", "split", "facts")
+        if not isinstance(data["source"], str):
+            raise RunError(f"{self.path / 'data.json'}: expected the source as text")
+        return data
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -325,6 +331,18 @@ class RunFolder:
                 f"{self.path / name}: {what} since the run began; restore it from a copy or train "
                 "again"
             )
+
+
+def _check_sums(folder: Path, sums: Any) -> dict[str, str]:
+    """The checksums of ``run.json``: a folder from strangers may name files outside of it."""
+    if not isinstance(sums, dict) or not all(
+        _SUMMED.fullmatch(name) and isinstance(sum_of, str) for name, sum_of in sums.items()
+    ):
+        raise RunError(
+            f"{folder / 'run.json'}: its checksums are of other files than those of a run; it is "
+            "damaged or not to be trusted"
+        )
+    return sums
 
 
 def _read_bytes(path: Path) -> bytes | None:

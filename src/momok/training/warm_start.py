@@ -2,14 +2,17 @@
 
 Entities and relations are matched by label. What all of them share (maps of features, experts,
 decoders, the fusion) is taken as it was, and so are the rows of entities and relations that the
-model has; new ones begin as in any training. Optimisers begin anew: with what they remembered, rows
-that have new facts moved too slowly (docs/your-own-graph.md has what was measured).
+model has; new ones begin as in any training. Where tables are not mapped, the rows of old entities
+stay as they were trained, whatever their features are now. Optimisers begin anew: with what they
+remembered, rows that have new facts moved too slowly (docs/your-own-graph.md says what was
+measured).
 
 Shapes: N entities, R relations, f width of a table.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,9 @@ import torch
 from torch import Tensor
 
 from momok.arrays import Ints
-from momok.errors import ConfigError, RunError
+from momok.errors import ConfigError, DataError, RunError
 from momok.graph import MultimodalGraph
+from momok.graph.fact_index import UNKNOWN
 from momok.graph.names import Vocabulary
 from momok.model import MoMoK
 from momok.training.checkpoint import load_model
@@ -32,7 +36,16 @@ _OF_SIZE = ("num_entities", "num_relations", "score_offset")
 
 
 def describe_start(start: RunFolder) -> dict[str, str]:
-    """What a new run writes down of the one that it starts from."""
+    """What a new run writes down of the one that it starts from.
+
+    Raises:
+        RunError: that one is not finished.
+    """
+    if start.state != "finished":
+        raise RunError(
+            f"{start.path}: this run is {start.state}; training starts from finished ones: go on "
+            f"with momok resume {start.path}"
+        )
     return {
         "run": str(start.path.absolute()),
         "checkpoint": digest(start.best_checkpoint.read_bytes()),
@@ -70,14 +83,20 @@ def take_over(model: MoMoK, graph: MultimodalGraph, start: RunFolder, reduced: s
         what is new, in words.
 
     Raises:
-        ConfigError: the models have other parts or widths.
-        RunError, CheckpointError, DataError: the other run cannot be read.
+        ConfigError: the models have other parts or widths, or features of other encoders.
+        DataError: the graph holds facts out that the other run has learned from, or has nothing in
+            common with its graph.
+        RunError, CheckpointError: the other run cannot be read.
     """
     before = start.load_graph()
     trained, _ = load_model(start.best_checkpoint, run=start.identity)
     _compare(start.path, trained, model)
+    _compare_encoders(start, graph, model.modalities)
     entities = _match(graph.entities, before.entities)
     relations = _match(graph.relations, before.relations)
+    if (entities == _NEW).all():
+        raise DataError(f"{start.path}: its graph has no entity of {graph.name!r} by its label")
+    _check_held_out(graph, before, entities, relations, start.path)
     reciprocals = np.where(relations == _NEW, _NEW, relations + before.num_relations)
     both = np.concatenate([relations, reciprocals])
     with torch.no_grad():
@@ -99,6 +118,39 @@ def take_over(model: MoMoK, graph: MultimodalGraph, start: RunFolder, reduced: s
                 table.mean.copy_(mean)
     new = int((entities == _NEW).sum()), int((relations == _NEW).sum())
     return f"new entities: {new[0]:,}, new relations: {new[1]:,}"
+
+
+def _check_held_out(
+    graph: MultimodalGraph, before: MultimodalGraph, entities: Ints, relations: Ints, path: Path
+) -> None:
+    """DataError where valid or test has facts that the trained model has learned from."""
+    for split in ("valid", "test"):
+        heads, kinds, tails = graph.facts(split).T
+        known = entities[heads], relations[kinds], entities[tails]
+        old = np.stack(known, axis=1)
+        old = old[(old != _NEW).all(axis=1)]
+        seen = before.train_index.find_rows(*old.T) != UNKNOWN
+        if seen.any():
+            raise DataError(
+                f"{int(seen.sum()):,} of the {len(heads):,} {split} facts of {graph.name!r} are "
+                f"train facts of {path}: a model that starts from it has seen what it would be "
+                f"judged on. Keep its split (momok data build --train FILE --valid "
+                f"{path}/graph/valid.tsv --test {path}/graph/test.tsv), or train anew"
+            )
+
+
+def _compare_encoders(start: RunFolder, graph: MultimodalGraph, modalities: Iterable[str]) -> None:
+    """ConfigError where features come from another encoder than those that were trained on."""
+    before = start.data.get("features", {})
+    for name in modalities:
+        if name in graph.features and name in before:
+            now = graph.features[name].manifest.encoder
+            if now != before[name]["encoder"]:
+                raise ConfigError(
+                    f"{start.path}: it was trained on {name} features of "
+                    f"{before[name]['encoder']!r}, and those of {graph.name!r} are of {now!r}; "
+                    "encode them alike"
+                )
 
 
 def _match(now: Vocabulary, before: Vocabulary) -> Ints:

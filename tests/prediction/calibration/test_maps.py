@@ -89,6 +89,15 @@ def test_platt_is_that_of_another_optimiser(slope: float) -> None:
     assert get_line(fitted) == pytest.approx(best.x, abs=2e-3)
 
 
+def test_the_line_of_bins_far_apart_is_the_best() -> None:
+    """Where a step may go so far out that the loss has no curvature any more."""
+    x = np.array([-28.4, -21.5, -20.1, -1.3, 15.4, 16.4, 17.4, 19.1, 23.2, 25.5])
+    true = np.array([2, 2637, 1932, 1160, 4, 1347, 41, 1161, 51, 2749.0])
+    false = np.array([165956, 712, 60, 478, 106658, 103, 5136, 10, 42142423, 0.0])
+    slope, shift = get_line(fit_map("platt", x, true, false))
+    assert (slope, shift) == pytest.approx((1e-4, -8.2522), abs=1e-3)  # as level as it may be
+
+
 @pytest.mark.parametrize("method", ["platt", "isotonic"])
 @pytest.mark.parametrize("name", [*DISTORTIONS, "nothing to learn"])
 def test_different_scores_get_different_probabilities(method: Method, name: str) -> None:

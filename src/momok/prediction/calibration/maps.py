@@ -35,7 +35,8 @@ LOGIT_LIMIT = 30.0  # sigmoid(-30) is 1e-13: nothing is told apart beyond
 # Before the first centre and after the last one isotonic maps go on with this part of their mean
 # slope: enough to tell the best answers apart, too little to claim what no data show.
 _TAIL_SLOPE = 0.1
-_MOST_STEPS = 100  # of Newton's method, which takes about ten
+_LONGEST_STEP = 4.0
+_MOST_STEPS = 200  # of Newton's method, which takes about ten
 _LEAST_SLOPE = 1e-4  # of any line: a level one would tie different answers
 _LEAST_GAP = 1e-3  # of a share to one: finite log-odds beyond it too
 
@@ -124,7 +125,8 @@ def _fit_line(
 ) -> tuple[float, float]:
     """Slope and shift of the least log-loss of so many ups and downs at ``z`` [n], all above 0.
 
-    Newton's method: the loss is convex. Steps are halved until the loss falls.
+    Newton's method: the loss is convex. A step moves no score by more than ``_LONGEST_STEP``, since
+    further out the loss has no curvature to go by, and is halved until the loss falls.
     """
     design = np.stack([z, np.ones_like(z)])
     line, total = np.array(start), up + down
@@ -139,6 +141,7 @@ def _fit_line(
         gradient = design @ (total * said - up)
         curvature = (design * (total * said * (1 - said))) @ design.T
         step = np.linalg.lstsq(curvature, gradient, rcond=None)[0]
+        step /= max(float(np.abs(step @ design).max()) / _LONGEST_STEP, 1.0)
         falls = float(gradient @ step)
         while (after := compute_loss(line - step)) > loss - 0.25 * falls and falls > 1e-12 * loss:
             step, falls = step / 2, falls / 2
