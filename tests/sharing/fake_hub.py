@@ -74,6 +74,8 @@ def serve_hub() -> Iterator[FakeHub]:
                     if line["key"] == "file":
                         content = base64.b64decode(line["value"]["content"])
                         hub.files[name][line["value"]["path"]] = content
+                    elif line["key"] == "deletedFile":
+                        del hub.files[name][line["value"]["path"]]
                 url = f"{hub.address}/{name}/commit/{COMMIT}"
                 self.answer_json(
                     {"success": True, "commitOid": COMMIT, "commitUrl": url, "hookOutput": ""}

@@ -93,7 +93,10 @@ def test_nothing_is_written_over_and_nothing_else_comes_along(
     hub: FakeHub, run: RunFolder, tmp_path: Path
 ) -> None:
     assert momok(hub, tmp_path, "push", run.path, "me/more").returncode == 0
-    hub.files["me/more"]["model.pkl"] = b"x"
+    hub.files["me/more"] |= {"model.pkl": b"x", "results/old.json": b"{}"}
+    assert momok(hub, tmp_path, "push", run.path, "me/more").returncode == 0
+    assert "results/old.json" not in hub.files["me/more"]  # of an earlier run
+    assert "model.pkl" in hub.files["me/more"]
     hub.files["me/more"]["graph/features/../../x.py"] = b"x"
     mine = tmp_path / "mine"
     mine.mkdir()

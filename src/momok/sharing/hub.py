@@ -36,6 +36,8 @@ def push_to_hub(
 ) -> str:
     """Upload a finished run with a model card; the repository is made where there is none.
 
+    Of what is there already, the files of a run are replaced and others are left alone.
+
     Args:
         run: a run folder or its path.
         name: of the repository, as ``user/name``.
@@ -57,7 +59,9 @@ def push_to_hub(
         with _told(name):
             api = hub.HfApi(library_name="momok")
             api.create_repo(name, private=not public, exist_ok=True)
-            api.upload_folder(repo_id=name, folder_path=folder, commit_message=message)
+            # what an earlier run had and this one has not, goes
+            options = {"commit_message": message, "delete_patterns": list(_FILES)}
+            api.upload_folder(repo_id=name, folder_path=folder, **options)
             return f"{api.endpoint}/{name}"
 
 
