@@ -10,14 +10,14 @@ by epoch, and test. All settings are those of the preset ``default``.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import click
 import numpy as np
 
 import momok
-from momok.graph import MultimodalGraph, Vocabulary
+from benchmarks.new_entities import keep_entities
+from momok.graph import MultimodalGraph
 from momok.training import RunFolder
 
 
@@ -26,26 +26,7 @@ def hold_back(graph: MultimodalGraph, share: float, seed: int = 0) -> Multimodal
     gone = np.zeros(graph.num_entities, dtype=bool)
     count = int(graph.num_entities * share)
     gone[np.random.default_rng(seed).permutation(graph.num_entities)[:count]] = True
-    kept = np.flatnonzero(~gone)
-    place = np.full(graph.num_entities, -1)
-    place[kept] = np.arange(len(kept))
-
-    def cut(facts: np.ndarray) -> np.ndarray:
-        left = facts[~gone[facts[:, 0]] & ~gone[facts[:, 2]]]
-        return np.stack([place[left[:, 0]], left[:, 1], place[left[:, 2]]], axis=1)
-
-    return MultimodalGraph(
-        name=f"{graph.name}-smaller",
-        entities=Vocabulary(tuple(graph.entities.labels[i] for i in kept)),
-        relations=graph.relations,
-        train=cut(graph.train),
-        valid=cut(graph.valid),
-        test=cut(graph.test),
-        features={
-            name: replace(own, matrix=own.matrix[kept], present=own.present[kept])
-            for name, own in graph.features.items()
-        },
-    )
+    return keep_entities(graph, ~gone)[0]
 
 
 @click.command()

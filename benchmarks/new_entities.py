@@ -95,8 +95,13 @@ def keep_seen(graph: MultimodalGraph) -> tuple[MultimodalGraph, Ints]:
     """The graph of the entities that occur in train; and their ids there [N], -1 for the others."""
     seen = np.zeros(graph.num_entities, dtype=np.bool_)
     seen[graph.train[:, [0, 2]].ravel()] = True
-    kept = np.flatnonzero(seen)
-    ids = np.where(seen, np.cumsum(seen) - 1, -1)
+    return keep_entities(graph, seen)
+
+
+def keep_entities(graph: MultimodalGraph, mask: NDArray[np.bool_]) -> tuple[MultimodalGraph, Ints]:
+    """The graph of some entities and the facts between them; and their ids [N], -1 for others."""
+    kept = np.flatnonzero(mask)
+    ids = np.where(mask, np.cumsum(mask) - 1, -1)
 
     def keep_facts(facts: Ints) -> Ints:
         heads, relations, tails = facts.T

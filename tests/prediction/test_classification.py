@@ -67,9 +67,10 @@ def test_false_facts_are_false_and_differ_on_one_side(predictor: Predictor, kind
         assert fitting >= known - 0.05
 
 
-def test_facts_that_cannot_be_made_false_are_left_out() -> None:
+def build_full_graph() -> MultimodalGraph:
+    """All that can be said is true."""
     everything = np.array([(h, 0, t) for h in range(3) for t in range(3)], dtype=np.int64)
-    graph = MultimodalGraph(
+    return MultimodalGraph(
         name="full",
         entities=Vocabulary(("a", "b", "c")),
         relations=Vocabulary(("r",)),
@@ -77,6 +78,10 @@ def test_facts_that_cannot_be_made_false_are_left_out() -> None:
         valid=everything[7:8],
         test=everything[8:],
     )
+
+
+def test_facts_that_cannot_be_made_false_are_left_out() -> None:
+    graph = build_full_graph()
     facts, is_true = _make_set(graph, graph.test, "any", np.random.default_rng(0))
     assert len(facts) == len(is_true) == 0
 
@@ -115,15 +120,7 @@ def test_no_validation_facts(predictor: Predictor, monkeypatch: pytest.MonkeyPat
 
 
 def test_where_everything_is_true(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    everything = np.array([(h, 0, t) for h in range(3) for t in range(3)], dtype=np.int64)
-    graph = MultimodalGraph(
-        name="full",
-        entities=Vocabulary(("a", "b", "c")),
-        relations=Vocabulary(("r",)),
-        train=everything[:7],
-        valid=everything[7:8],
-        test=everything[8:],
-    )
+    graph = build_full_graph()
     monkeypatch.setattr(predictor.scorer, "graph", graph)
     with pytest.raises(DataError, match="no valid fact of graph 'full' can be made false"):
         classify(predictor.scorer)

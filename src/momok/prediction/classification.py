@@ -141,14 +141,8 @@ def classify(
 
 def score_facts(scorer: Scorer, facts: Ints, progress: Progress = no_progress) -> Floats:
     """The sum of the logarithms of the two answers to facts [F, 3], by ids."""
-    heads, relations, tails = facts.T
-    both = scorer.score_answers(
-        np.concatenate([heads, tails]),
-        np.concatenate([relations, relations + scorer.graph.num_relations]),
-        np.concatenate([tails, heads]),
-        progress=progress,
-    )
-    return np.asarray(np.log(np.maximum(both, _LEAST)).reshape(2, -1).sum(axis=0))
+    both = scorer.score_both(*facts.T, progress=progress)
+    return np.asarray(np.log(np.maximum(both, _LEAST)).sum(axis=0))
 
 
 def _make_set(

@@ -157,13 +157,7 @@ def _score(predictor: Predictor, rows: Sequence[Row], progress: Progress) -> pl.
     graph, scorer = predictor.graph, predictor.scorer
     ids = resolve_facts(graph, rows)  # type: ignore[arg-type]  # none has a hole
     heads, relations, tails = ids.T
-    both = scorer.score_answers(
-        np.concatenate([heads, tails]),
-        np.concatenate([relations, relations + graph.num_relations]),
-        np.concatenate([tails, heads]),
-        progress=progress,
-    )
-    tail_answers, head_answers = both.reshape(2, -1)
+    tail_answers, head_answers = scorer.score_both(heads, relations, tails, progress=progress)
     scores = np.minimum(tail_answers, head_answers)
     calibration = predictor.calibration
     known = graph.fact_index.find_splits(heads, relations, tails)

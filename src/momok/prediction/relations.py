@@ -148,13 +148,8 @@ def score_relations(scorer: Scorer, heads: Ints, tails: Ints) -> RelationScores:
     graph, R = scorer.graph, scorer.graph.num_relations
     relations = np.tile(np.arange(R), len(heads))
     h, t = np.repeat(heads, R), np.repeat(tails, R)
-    both = scorer.score_answers(
-        np.concatenate([h, t]),
-        np.concatenate([relations, relations + R]),
-        np.concatenate([t, h]),
-        of_heads=True,
-    )
-    tail_answers, head_answers = both.reshape(2, len(heads), R)
+    both = scorer.score_both(h, relations, t, of_heads=True)
+    tail_answers, head_answers = (answers.reshape(len(heads), R) for answers in both)
     of_head = _find_shares(graph.train_index, heads, 0)
     of_tail = _find_shares(graph.train_index, tails, R)
     joint = of_head * tail_answers + of_tail * head_answers

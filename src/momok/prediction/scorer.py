@@ -225,6 +225,25 @@ class Scorer:
             progress("scoring facts", last, len(questions))
         return said
 
+    def score_both(
+        self,
+        heads: Ints,
+        relations: Ints,
+        tails: Ints,
+        *,
+        of_heads: bool = False,
+        progress: Progress = no_progress,
+    ) -> tuple[Floats, Floats]:
+        """The two answers to facts [F]: to (h, r, ?) for the tail, to (?, r, t) for the head."""
+        both = self.score_answers(
+            np.concatenate([heads, tails]),
+            np.concatenate([relations, relations + self.graph.num_relations]),
+            np.concatenate([tails, heads]),
+            of_heads=of_heads,
+            progress=progress,
+        )
+        return both[: len(heads)], both[len(heads) :]
+
     def find_rest(self, queries: Encoded, entities: Ints, relations: Ints) -> dict[str, Floats]:
         """Per head and for the answer, what is left of the probability of queries [B] beside facts
         of train and validation, and beside the entity asked about where it is no answer; empty

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from momok.errors import DataError, FetchError, RunError, StorageError, first_line
+from momok.errors import FetchError, RunError, first_line
 from momok.extras import import_extra
 from momok.graph import CATALOG
 from momok.sharing.pretrained import save_pretrained
@@ -125,8 +125,6 @@ def _told(name: str) -> Iterator[None]:
 
     try:
         yield
-    except (FetchError, RunError, DataError, StorageError):
-        raise
     except HFValidationError as error:
         raise FetchError(f"{name}: no name of a repository, which is user/name: {error}") from error
     except LocalEntryNotFoundError as error:

@@ -58,7 +58,8 @@ def save_pretrained(
     for file in (*needed, *(given.path / name for name in _FILES)):
         if not file.is_file():
             raise RunError(f"{file}: missing; restore it from a copy or train again")
-    build_card(given, name or path.name, licence, with_features=False)  # fails before it is written
+    features = _find_features(given, graph)
+    card = build_card(given, name or path.name, licence, with_features=bool(features))
     with write_folder(path) as draft:
         for file_name in _FILES:
             shutil.copy(given.path / file_name, draft / file_name)
@@ -67,11 +68,9 @@ def save_pretrained(
         (draft / "checkpoints").mkdir()
         for checkpoint in needed:
             shutil.copy(checkpoint, draft / "checkpoints" / checkpoint.name)
-        features = _find_features(given, graph)
         for own in features.values():
             save_features(draft / "graph" / "features", own, graph.entities)
         _write_records(given, draft)
-        card = build_card(given, name or path.name, licence, with_features=bool(features))
         write_file(draft / "README.md", card.encode())
     return Path(folder)
 
