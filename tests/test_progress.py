@@ -1,4 +1,4 @@
-"""A bar on a terminal, lines elsewhere."""
+"""A bar on a terminal, one output in a notebook, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from momok import progress
-from momok.progress import ProgressBar, Reporter, open_reporter
+from momok.progress import NotebookBar, ProgressBar, Reporter, open_reporter
 
 
 @pytest.fixture
@@ -130,11 +130,80 @@ def test_nothing_to_do_leaves_no_empty_line(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err == ""
 
 
-def test_a_reporter_is_chosen() -> None:
+class Cell:
+    """The one output of a cell, and every state that it had."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.states: list[str] = []
+        pytest.importorskip("IPython")
+        monkeypatch.setattr("IPython.display.display", self._display)
+
+    def _display(self, shown: dict[str, str], *, raw: bool, display_id: bool) -> Cell:
+        assert raw
+        assert display_id
+        assert not self.states, "a second output"
+        self.update(shown, raw=True)
+        return self
+
+    def update(self, shown: dict[str, str], *, raw: bool) -> None:
+        assert raw
+        self.states.append(shown["text/plain"])
+
+
+def test_a_notebook_gets_one_output(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = Cell(monkeypatch)
+    with NotebookBar() as bar:
+        bar.say("a graph")
+        for step in range(1, 1001):
+            clock[0] += 0.05
+            bar.progress("training: loss 0.5", step, 1000)
+        bar.validated(1, "valid", 0.331, best=0.331, best_epoch=1)
+    assert len(cell.states) < 300  # 50 seconds
+    lines = cell.states[100].splitlines()
+    assert lines[0] == "a graph"
+    assert lines[1].startswith("training ━━━━")
+    assert lines[1].endswith("loss 0.5")
+    assert cell.states[-1].splitlines() == [
+        "a graph",
+        "epoch 1: valid MRR 33.10, the best so far",
+        "took 0:00:50",
+    ]
+
+
+def test_a_notebook_where_nothing_happens_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = Cell(monkeypatch)
+    with NotebookBar():
+        pass
+    assert cell.states == []
+
+
+def test_what_is_broken_off_in_a_notebook_is_said(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = Cell(monkeypatch)
+
+    def break_off() -> None:
+        with NotebookBar() as bar:
+            clock[0] += 61
+            bar.progress("ranking test: \x1b[1m", 1, 10)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+    first, last = cell.states
+    assert " 10%" in first
+    assert r"\x1b[1m" in first
+    assert last == "stopped after 0:01:01"
+
+
+def test_a_reporter_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     mine = Reporter()
     with open_reporter(mine) as reporter:
         assert reporter is mine
     with open_reporter(True) as reporter:
-        assert isinstance(reporter, ProgressBar)
+        assert type(reporter) is ProgressBar
+    monkeypatch.setattr(progress, "error_console", lambda: Console(force_jupyter=True))
+    with open_reporter(True) as reporter:
+        assert type(reporter) is NotebookBar
     with open_reporter(False) as reporter:
         assert type(reporter) is Reporter

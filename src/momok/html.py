@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import TypeAlias
 
 from momok.console import make_printable
 
-Cell: TypeAlias = str | int | float | None
+
+@dataclass(frozen=True)
+class Share:
+    """A part of a whole, 0 to 1: in percent over a bar, in brackets where it is not its own."""
+
+    value: float
+    own: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.value:.0%}" if self.own else f"({self.value:.0%})"
+
+
+Cell: TypeAlias = str | int | float | Share | None
 
 _LINE = "border-bottom: 1px solid rgba(128, 128, 128, 0.4)"
 _TABLE = "border-collapse: collapse; color: inherit; margin: 0.4em 0"
 _CELL = "padding: 0.15em 0.7em; color: inherit; background: none; border: none"
+_BAR = "rgba(128, 128, 128, 0.3)"
+_WARNING = "border-left: 0.25em solid #d97706; padding-left: 0.5em; margin: 0.2em 0; color: inherit"
 
 
 def render_table(
-    title: str, rows: Iterable[Sequence[Cell]], *, header: Sequence[str] = (), note: str = ""
+    title: str,
+    rows: Iterable[Sequence[Cell]],
+    *,
+    header: Sequence[str] = (),
+    notes: Iterable[str] = (),
+    warnings: Iterable[str] = (),
 ) -> str:
-    """Render a table with its title above and a note below, as HTML that needs nothing else.
+    """Render a table with its title above, warnings and notes below: HTML that needs nothing else.
 
     Texts are at the left. Numbers are at the right, whole ones with thousands separators, shares
     with four decimals and others with one; None is a dash. Without a ``header`` the first cell of a
@@ -42,9 +63,21 @@ def render_table(
         )
         lines.append(f'<tr style="background: none">{"".join(cells)}</tr>')
     lines.append("</table>")
-    if note:
-        lines.append(f'<div style="color: inherit; opacity: 0.8">{_escape(note)}</div>')
+    lines += [f'<div style="{_WARNING}">{_escape(warning)}</div>' for warning in warnings]
+    lines += [f'<div style="color: inherit; opacity: 0.8">{_escape(note)}</div>' for note in notes]
     return "\n".join(lines)
+
+
+def render_pictures(pictures: Iterable[tuple[str, bytes]]) -> str:
+    """Render small pictures beside each other, each a caption and a WebP file; "" for none."""
+    figures = [
+        f'<figure style="margin: 0"><img alt="" src="data:image/webp;base64,'
+        f'{b64encode(content).decode()}"><figcaption>{_escape(caption)}</figcaption></figure>'
+        for caption, content in pictures
+    ]
+    if not figures:
+        return ""
+    return f'<div style="display: flex; gap: 1.5em; color: inherit">{"".join(figures)}</div>'
 
 
 def _align(cell: Cell) -> str:
@@ -52,14 +85,19 @@ def _align(cell: Cell) -> str:
 
 
 def _render_cell(cell: Cell, tag: str, align: str) -> str:
-    return f'<{tag} style="{_CELL}; text-align: {align}">{_escape(_format(cell))}</{tag}>'
+    style = f"{_CELL}; text-align: {align}"
+    if isinstance(cell, Share):
+        filled = f"{100 * cell.value:.0f}%"
+        bar = f"linear-gradient(to right, {_BAR} {filled}, transparent {filled})"
+        style = style.replace("background: none", f"background: {bar}")
+    return f'<{tag} style="{style}">{_escape(_format(cell))}</{tag}>'
 
 
 def _format(cell: Cell) -> str:
     if cell is None:
         return "–"
-    if isinstance(cell, str):
-        return cell
+    if isinstance(cell, str | Share):
+        return str(cell)
     return f"{cell:,}" if isinstance(cell, int) else f"{cell:.4f}" if cell <= 1 else f"{cell:,.1f}"
 
 

@@ -1,13 +1,14 @@
-"""Progress of long work: one callback for all of it, and a bar that draws what it is told."""
+"""Progress of long work: one callback for all of it, and bars that draw what they are told."""
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from rich.console import Console
 from rich.progress import (
@@ -31,6 +32,8 @@ What stands behind a colon may change as the work goes on: ``training: loss 0.01
 
 _BAR_AND_TIMES = 44  # columns of them, with the gaps between
 _LINE_EVERY = 30.0  # seconds between the lines that stand for a bar where there is no terminal
+_DRAW_EVERY = 0.25  # seconds between two states of a bar in a notebook, each of which is a message
+_NOTEBOOK_WIDTH = 100  # columns
 
 
 def no_progress(what: str, done: int, total: int) -> None:
@@ -61,7 +64,7 @@ class ProgressBar(Reporter):
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or error_console()
-        self._is_drawn = self._console.is_interactive or self._console.is_jupyter
+        self._is_drawn = self._console.is_interactive
         self._last_line = time.monotonic()
         self._tasks: dict[str, TaskID] = {}
         self._bars = Bars(
@@ -111,14 +114,17 @@ class ProgressBar(Reporter):
         self._bars.update(
             number, completed=done, total=total or None, share=share, note=note, shown=shown.plain
         )
+        self._draw(number)
+        if 0 < total <= done:
+            self._bars.remove_task(self._tasks.pop(name))
+
+    def _draw(self, number: TaskID) -> None:
         if self._is_drawn:
             self._bars.start()
         elif time.monotonic() - self._last_line >= _LINE_EVERY:
             self._last_line = time.monotonic()
             [task] = (task for task in self._bars.tasks if task.id == number)
             self.say(_describe(task))
-        if 0 < total <= done:
-            self._bars.remove_task(self._tasks.pop(name))
 
     def validated(
         self, epoch: int, split: str, mrr: float, *, best: float, best_epoch: int
@@ -132,13 +138,59 @@ class ProgressBar(Reporter):
         self.say(f"epoch {epoch}: {split} MRR {100 * mrr:.2f}, {chosen}")
 
 
+class NotebookBar(ProgressBar):
+    """The lines and the bar in one output of a notebook's cell, which is drawn anew in its place.
+
+    At the end of the ``with`` block the time that it took stands for the bar. All of it is plain
+    text, so that a saved notebook shows it wherever it is read.
+    """
+
+    def __init__(self) -> None:
+        console = Console(file=io.StringIO(), width=_NOTEBOOK_WIDTH, force_jupyter=False)
+        super().__init__(console)
+        self._lines: list[str] = []
+        self._began, self._drawn = time.monotonic(), 0.0
+        self._output: Any = None  # IPython's DisplayHandle, once there is something to show
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if self._output is not None:
+            took = timedelta(seconds=round(time.monotonic() - self._began))
+            self._show(f"{'took' if kind is None else 'stopped after'} {took}")
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._lines.append(make_printable(text))
+        self._show("")
+
+    def _draw(self, number: TaskID) -> None:  # noqa: ARG002
+        if time.monotonic() - self._drawn >= _DRAW_EVERY:
+            self._drawn = time.monotonic()
+            with self._console.capture() as drawn:
+                self._console.print(self._bars.get_renderable())
+            self._show(drawn.get().strip())
+
+    def _show(self, last: str) -> None:
+        from IPython.display import display
+
+        shown = {"text/plain": "\n".join([*self._lines, last]).rstrip()}
+        if self._output is None:
+            self._output = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._output.update(shown, raw=True)
+
+
 @contextmanager
 def open_reporter(progress: bool | Reporter) -> Iterator[Reporter]:
     """Give a bar for True, silence for False, and a reporter as it is."""
     if isinstance(progress, Reporter):
         yield progress
     elif progress:
-        with ProgressBar() as bar:
+        with NotebookBar() if error_console().is_jupyter else ProgressBar() as bar:
             yield bar
     else:
         yield Reporter()

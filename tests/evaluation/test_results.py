@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import polars as pl
@@ -53,3 +54,10 @@ def test_how_it_shows_itself() -> None:
     shown = evaluation._repr_html_()
     assert all(f">{head}<" in shown for head in HEADS)
     assert "10 queries, filtered, realistic ranks" in shown
+    assert "border-left" not in shown  # no warning
+    shown = replace(evaluation, protocol="published", num_unseen_facts=2)._repr_html_()
+    assert re.findall(r"border-left.*>(.*?)<", shown) == [
+        "PUBLISHED PROTOCOL: chosen on test, the best of each metric kept apart over epochs. "
+        "For comparison with published numbers only; no single model reaches it."
+    ]
+    assert "2 facts have an entity that train never shows" in shown

@@ -9,6 +9,7 @@ import pytest
 
 from momok.errors import AmbiguousNameError, DataError, FeatureError, UnknownLabelError
 from momok.graph import Vocabulary
+from momok.graph.text_files import Finding
 from tests.graph.small_graph import as_features, as_triples
 
 
@@ -116,6 +117,9 @@ def test_a_graph_shows_itself_on_one_line(small):
     shown = small._repr_html_()
     assert f"Graph {small.name}, {small.split} split" in shown
     assert all(f"with features {modality} " in shown for modality in small.features)
+    noted = replace(small, findings=(Finding("duplicate", 2, "2 facts <twice>"),))
+    assert "border-left" not in shown
+    assert ">2 facts &lt;twice&gt;<" in noted._repr_html_()
     assert repr(small.relations) == "<Vocabulary of 3: 'borders', 'capital', 'part_of'>"
     assert repr(small.entities).endswith("'Germany', ...>")
 

@@ -6,6 +6,7 @@ import os
 import struct
 import sys
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from momok.graph.pictures import (
     MAX_BYTES,
     PictureError,
     PictureTooLargeError,
+    encode_thumbnail,
     ignore_picture_warnings,
     open_picture,
 )
@@ -42,6 +44,15 @@ def test_rgb_stays_as_it_is(tmp_path):
     picture = draw_picture(1)
     picture.save(tmp_path / "a.png")
     assert (np.asarray(open_in(tmp_path, "a.png")) == np.asarray(picture)).all()
+
+
+def test_a_thumbnail_is_small_and_without_metadata(tmp_path):
+    picture = Image.new("RGBA", (300, 150), (255, 0, 0, 128))
+    picture.save(tmp_path / "a.png", icc_profile=b"secret")
+    content = encode_thumbnail(tmp_path / "a.png", tmp_path, side=100)
+    made = Image.open(BytesIO(content))
+    assert (made.format, made.size, made.mode) == ("WEBP", (100, 50), "RGBA")
+    assert b"secret" not in content
 
 
 def test_modes_become_rgb(tmp_path):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
 from momok.errors import DataError
+from momok.html import Share
 from momok.prediction import Predictor
 
 
@@ -50,6 +54,17 @@ def test_how_they_show_themselves(predictor: Predictor) -> None:
     shown = answers._repr_html_()
     assert "France — borders → ?" in shown
     assert all(f">{answer.title}<" in shown for answer in answers)
+    assert ">score: what the heads structure, image, text, joint say together; %" in shown
+    first = answers[0]
+    cells = re.findall(r">([^<]*)</td>", shown)[: 4 + len(first.shares)]
+    shares = [str(Share(share, first.present[part])) for part, share in first.shares.items()]
+    flag = f"✓ {first.known}" if first.known else ""
+    assert cells == ["1", first.title, f"{first.score:.4f}", *shares, flag]
+    rare = predictor.predict(head="Paris", relation="city in", k=300, known="hide")
+    assert any(not p.present["image"] for p in rare)
+    assert "(%): the answer has no image of its own" in rare._repr_html_()
+    rare.clear()
+    assert ">No answers: every candidate is a known fact" in rare._repr_html_()
     explanation = predictor.explain("France", "borders", "Spain")
     known = f"{explanation.rank:,} of 2,164 tails, known in {explanation.known}>"
     assert repr(explanation).startswith("<Explanation of France — borders → Spain: 0.")
@@ -57,3 +72,9 @@ def test_how_they_show_themselves(predictor: Predictor) -> None:
     shown = explanation._repr_html_()
     assert all(f">{part.name}<" in shown for part in (*explanation.heads, *explanation.modalities))
     assert str(explanation.head_facts[0]) in shown
+    assert shown.count("data:image/webp;base64,") == 2  # two flags
+    learned = predictor.explain("France", "borders", "Germany")
+    assert learned.known == "train"
+    assert "The model learned from this fact: it is known in train." in learned._repr_html_()
+    lost = replace(explanation, source=replace(explanation.source, remark="<moved>"))
+    assert ">&lt;moved&gt;<" in lost._repr_html_()

@@ -29,6 +29,10 @@ def test_a_frame_is_trained_on(tmp_path: Path) -> None:
         f"test MRR {mrr:.4f}>"
     )
     assert ">finished<" in run._repr_html_()
+    assert "goes on with it" not in run._repr_html_()
+    run.set_state("interrupted")
+    assert "not finished: momok.resume(" in run._repr_html_()
+    run.set_state("finished")
     again = RunFolder(run.path)
     (run.path / "config.json").write_text("{}")
     assert "unreadable" in repr(again)

@@ -163,7 +163,9 @@ class MultimodalGraph:
             )
             for modality, features in self.features.items()
         ]
-        return render_table(f"Graph {self.name}, {self.split} split", counts)
+        warnings = [finding.message for finding in self.findings]
+        title = f"Graph {self.name}, {self.split} split"
+        return render_table(title, counts, notes=self.split_notes, warnings=warnings)
 
     @property
     def num_entities(self) -> int:

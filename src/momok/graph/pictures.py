@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -89,6 +90,31 @@ def open_picture(
         except Exception as error:  # decoders of broken files raise whatever they meet
             reason = " ".join(str(error).split()) or type(error).__name__
             raise PictureError(f"corrupt or truncated: {reason[:160]}") from error
+
+
+def encode_thumbnail(
+    path: Path,
+    root: Path | None = None,
+    *,
+    side: int,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+) -> bytes:
+    """Make a picture small enough for a square of ``side`` pixels: WebP without metadata.
+
+    Raises:
+        PictureError: as ``open_picture``, whose other arguments it has.
+    """
+    from PIL import Image
+
+    picture = open_picture(
+        path, root, side=2 * side, transparency=True, max_pixels=max_pixels, max_bytes=max_bytes
+    )
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    picture.info = {}
+    content = BytesIO()
+    picture.save(content, "WEBP", quality=86, method=3)
+    return content.getvalue()
 
 
 @contextmanager

@@ -31,10 +31,10 @@ from momok.prediction.explanation import (
     SimilarEntity,
     SpeakingRule,
     SupportingFact,
-    compute_head_shares,
 )
 from momok.prediction.questions import Side, describe_relation
 from momok.prediction.scorer import Encoded, Scorer
+from momok.prediction.shares import compute_head_shares
 from momok.rules import Grounding, write_formula
 from momok.rules.leaks import Leaks
 from momok.training.queries import TrainingQueries

@@ -3,32 +3,25 @@
 ``Predictor.explain`` gives an ``Explanation``; ``docs/explanations.md`` says what each number
 means, from which equation, and what it does not mean.
 
-The answer is the mean over decision heads of ``p_h = sigmoid(score_h)``, so its parts have shares:
-``p_h / sum_h p_h`` of a head, and ``(p_m + p_joint * alpha_m) / sum_h p_h`` of a modality, with the
-joint head's attention ``alpha`` over modalities (MuJoD; Zhang et al. 2025, arXiv:2405.16869,
-section 3.2), averaged over its branches and over query and candidate; even where it has none. The
-shares of a pool are those of ``momok.evaluation.pooling.compute_pooled_shares``.
-
-Shapes: P pairs of query and candidate, n rows, H heads, M modalities, K experts, G branches of
-the fusion.
+Shapes: K experts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from pydantic_core import to_jsonable_python
-from torch import Tensor
 
-from momok.evaluation.pooling import MEAN, Pooling
 from momok.graph import SplitName
-from momok.html import render_table
-from momok.model import JOINT
+from momok.graph.pictures import PictureError, encode_thumbnail
+from momok.html import Share, render_pictures, render_table
 from momok.prediction.questions import Side, Thing
+
+_PICTURE = 96  # pixels of the longer side, in a notebook
 
 SourceStatus = Literal["found", "changed", "missing", "memory"]
 """What became of the graph a run was trained on: as it was; other facts or features now; not
@@ -270,25 +263,68 @@ class Explanation(ExplainedFact):
         return f"<Explanation of {self}: {self._summarise()}>"
 
     def _repr_html_(self) -> str:
-        tables = [
-            render_table(
-                str(self),
-                [(part.name, part.probability, part.share) for part in self.heads],
-                header=("head", "probability", "share"),
-                note=self._summarise(),
-            ),
-            render_table(
-                "Shares of the answer",
-                [(part.name, part.share) for part in self.modalities],
-                header=("modality", "share"),
-            ),
+        calibrated = any(head.calibrated is not None for head in self.heads)
+        heads = [
+            (x.name, x.probability, *([x.calibrated] * calibrated), Share(x.share))
+            for x in self.heads
         ]
-        support = [("rule", rule.reason) for rule in self.rules or ()]
-        facts = dict.fromkeys(map(str, (*self.head_facts, *self.tail_facts)))
-        support += [("fact", fact) for fact in facts]
-        if support:
-            tables.append(render_table("What speaks for it", support))
-        return "\n".join(tables)
+        parts = [
+            (
+                x.name,
+                Share(x.share),
+                *("yes" if has else "no" for has in (x.present_head, x.present_tail)),
+            )
+            for x in self.modalities
+        ]
+        return "\n".join(
+            [
+                render_table(
+                    str(self),
+                    heads,
+                    header=("head", "probability", *(["calibrated"] * calibrated), "share"),
+                    notes=[self._summarise()],
+                    warnings=self._warn(),
+                ),
+                render_pictures(self._open_pictures()),
+                render_table(
+                    "Shares of the answer",
+                    parts,
+                    header=(
+                        "part",
+                        "share",
+                        f"{self.head.name} has it",
+                        f"{self.tail.name} has it",
+                    ),
+                ),
+                render_table("What speaks for it", self._list_support()),
+            ]
+        )
+
+    def _warn(self) -> Iterator[str]:
+        if self.known == "train":
+            yield "The model learned from this fact: it is known in train."
+        for rule in self.rules or ():
+            if rule.leak:
+                yield f"A leak: {rule.rule} gives held-out facts away."
+        if self.source.remark:
+            yield self.source.remark
+
+    def _open_pictures(self) -> Iterator[tuple[str, bytes]]:
+        for entity in (self.head, self.tail):
+            with suppress(PictureError):  # it was moved or damaged since
+                if entity.picture is not None:
+                    yield entity.title, encode_thumbnail(entity.picture, side=_PICTURE)
+
+    def _list_support(self) -> Iterator[tuple[str, str]]:
+        for rule in self.rules or ():
+            yield "rule", rule.reason
+        for modality, evidence in self.evidence.items():
+            for like, found in ((self.head, evidence.like_head), (self.tail, evidence.like_tail)):
+                if found:
+                    near = ", ".join(f"{x.entity.title} ({x.similarity:.2f})" for x in found)
+                    yield modality, f"like {like.title}: {near}"
+        for fact in dict.fromkeys(map(str, (*self.head_facts, *self.tail_facts))):
+            yield "fact", fact
 
     def _summarise(self) -> str:
         place = f"rank {self.rank:,} of {self.candidates:,} {self.asked}s"
@@ -300,38 +336,3 @@ class Explanation(ExplainedFact):
         """The plain form: the attributes by name, pictures as paths."""
         plain: dict[str, Any] = to_jsonable_python(self)
         return plain
-
-
-def average_branches(fusion_weights: Tensor) -> Tensor:
-    """The joint head's attention over modalities, [G, n, M] to [n, M]: float64, rows sum to one."""
-    mean = fusion_weights.double().mean(dim=0)
-    return mean / mean.sum(dim=1, keepdim=True)  # the softmax's sum is one in float32 only
-
-
-def compute_head_shares(scores: Mapping[str, Tensor], pooling: Pooling = MEAN) -> dict[str, Tensor]:
-    """The part of every head in the sum of the probabilities of ``scores``: per head [P]."""
-    # As a softmax of log-probabilities: exact where every probability underflows to zero.
-    stacked = torch.stack([pooling.compute_log_probabilities(x) for x in scores.values()])
-    return dict(zip(scores, torch.softmax(stacked, dim=0), strict=True))
-
-
-def compute_modality_shares(
-    scores: Mapping[str, Tensor],
-    modalities: Sequence[str],
-    attention: Tensor,
-    pooling: Pooling = MEAN,
-) -> Tensor:
-    """The part of every modality in the answer: [P, M], rows that sum to one.
-
-    Modalities that are heads have a part of their own; that of the joint head, where there is one,
-    is dealt out by its ``attention`` [P, M]. ``scores`` are float64.
-    """
-    parts = compute_head_shares(scores, pooling)
-    nothing = torch.zeros_like(next(iter(parts.values())))
-    own = torch.stack([parts.get(modality, nothing) for modality in modalities], dim=1)
-    return own + parts.get(JOINT, nothing).unsqueeze(1) * attention
-
-
-def leading_expert(gate: Sequence[float]) -> int:
-    """The number of the expert with the largest gate weight, from 0."""
-    return max(range(len(gate)), key=gate.__getitem__)

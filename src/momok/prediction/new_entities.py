@@ -29,7 +29,6 @@ from momok.graph import Features, MultimodalGraph
 from momok.model import JOINT
 from momok.model.new_entities import encode_new_queries
 from momok.prediction.answering import sort_answers
-from momok.prediction.explanation import compute_head_shares
 from momok.prediction.neighbours import Neighbours, NeighbourVote
 from momok.prediction.new_entity_rows import NewRows
 from momok.prediction.questions import (
@@ -44,6 +43,7 @@ from momok.prediction.questions import (
 )
 from momok.prediction.results import Answers, Predictions
 from momok.prediction.scorer import Scorer
+from momok.prediction.shares import compute_head_shares
 from momok.prediction.top_k import find_best
 
 SIMILAR = "similar entities"
@@ -98,6 +98,16 @@ class NewPredictions(Predictions):
             (describe_entity(graph, i), float(cosine))
             for i, cosine in zip(similar.similar, similar.similarities, strict=True)
         ]
+
+    @property
+    def notes(self) -> list[str]:
+        """How the answers are to be read as a table, a line each."""
+        has = [name for name, present in self.query_present.items() if present]
+        notes = [f"a new entity, known by its {', '.join(has)} alone: other heads have no vote"]
+        if self.similar:
+            similar = ", ".join(f"{thing.name} ({cosine:.2f})" for thing, cosine in self.similar)
+            notes.append(f"most similar of those that have answers: {similar}")
+        return [*super().notes, *notes, *self.remarks]
 
     def to_json(self) -> dict[str, Any]:
         """The plain form; ``new`` says that the entity asked about is none of the graph's."""

@@ -80,8 +80,20 @@ class RelationPredictions(list[RelationPrediction]):
         return f"<RelationPredictions {self}: {best}{', ...' if len(self) > 3 else ''}>"
 
     def _repr_html_(self) -> str:
-        rows = [(p.rank, p.name, p.score, p.known or "") for p in self]
-        return render_table(str(self), rows, header=("rank", "relation", "score", "known"))
+        rows = [
+            (p.rank, p.name, p.score, p.tail_answer, p.head_answer, f"✓ {p.known}" * bool(p.known))
+            for p in self
+        ]
+        header = ("rank", "relation", "score", "tail", "head", "known")
+        return render_table(str(self), rows, header=header, notes=self.notes)
+
+    @property
+    def notes(self) -> list[str]:
+        """How the relations are to be read as a table, a line each."""
+        return [
+            "score: of all relations, how likely it is this one, if it is one",
+            "tail, head: what the heads answer to (head, relation, ?) and (?, relation, tail)",
+        ]
 
     def to_frame(self) -> pl.DataFrame:
         """Give them as a frame of polars, a row each, a column for every attribute."""

@@ -14,10 +14,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from momok.arrays import Floats, Ints
+from momok.evaluation.pool import RULES
 from momok.graph import SPLIT_NAMES, MultimodalGraph, SplitName
 from momok.graph.fact_index import UNKNOWN
-from momok.html import render_table
+from momok.html import Share, render_table
 from momok.prediction.questions import Question
+from momok.prediction.shares import leading_expert
+
+_NO_ANSWERS = "No answers: every candidate is a known fact, or not plausible where that is asked."
+_PROBABILITY = "prob.: how often such an answer was a held-out fact, for a question that has one"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +42,7 @@ class Prediction:
         heads: the probability that every decision head gives, not calibrated.
         head_probabilities: the same, calibrated each by its own map; None as above.
         shares: the part of every modality in the score; they sum to one (see
-            ``momok.prediction.explanation`` for what they mean and what they do not).
+            ``momok.prediction.shares`` for how they are computed).
         present: whether the entity has features of the modality; without them its vector there
             was learned from facts alone, or stands for "nothing known".
     """
@@ -119,9 +124,44 @@ class Predictions(list[Prediction]):
         return f"<Predictions {self.question}: {best}{', ...' if len(self) > 3 else ''}>"
 
     def _repr_html_(self) -> str:
-        rows = [(p.rank, p.title, p.score, p.probability, p.known or "") for p in self]
-        header = ("rank", self.question.asked, "score", "probability", "known")
-        return render_table(str(self.question), rows, header=header)
+        calibrated = any(p.probability is not None for p in self)
+        rows = [
+            (
+                *(p.rank, p.title, p.score),
+                *([p.probability] if calibrated else []),
+                *(Share(share, p.present[part]) for part, share in p.shares.items()),
+                f"✓ {p.known}" if p.known else "",
+            )
+            for p in self
+        ]
+        numbers = ("score", "prob.") if calibrated else ("score",)
+        header = ("rank", self.question.asked, *numbers, *self.query_present, "known")
+        return render_table(str(self.question), rows, header=header, notes=self.notes)
+
+    @property
+    def notes(self) -> list[str]:
+        """How the answers are to be read as a table, a line each."""
+        if not self:
+            return [_NO_ANSWERS]
+        rules = " and rules" if self.query_present.get(RULES) else ""
+        notes = [
+            f"score: what the heads {', '.join(self._heads)}{rules} say together; %: each part's "
+            "share of it"
+        ]
+        if self[0].probability is not None:
+            notes.append(_PROBABILITY)
+        absent = {m for p in self for m, has in p.present.items() if not has}
+        if absent:
+            names = ", ".join(m for m in self.query_present if m in absent)
+            notes.append(f"(%): the answer has no {names} of its own; its vector was learned")
+        leading = [
+            f"{modality} {leading_expert(gate) + 1} of {len(gate)} ({max(gate):.0%})"
+            for modality, gate in self.experts.items()
+            if len(gate) > 1
+        ]
+        if leading:
+            notes.append(f"leading expert of the query: {', '.join(leading)}")
+        return notes
 
     def to_frame(self) -> pl.DataFrame:
         """Give the answers as a frame of polars, a row each, with the columns of the CSV.

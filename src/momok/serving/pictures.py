@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 
 from cachetools import LRUCache, cached
-from PIL import Image
 
 from momok.graph.catalog import find_entry, find_folder
-from momok.graph.pictures import PictureError, open_picture
+from momok.graph.pictures import PictureError, encode_thumbnail
 from momok.prediction import Predictor
 
 MEDIA_TYPE = "image/webp"
@@ -63,16 +61,10 @@ class PictureShelf:
 
     def _encode(self, entity: int, size: int) -> bytes:
         with _AT_ONCE:
-            picture = open_picture(
+            return encode_thumbnail(
                 self._paths[entity],
                 self._root,
-                side=2 * size,
-                transparency=True,
+                side=size,
                 max_pixels=_MAX_PIXELS,
                 max_bytes=_MAX_BYTES,
             )
-            picture.thumbnail((size, size), Image.Resampling.LANCZOS)
-            picture.info = {}
-            content = BytesIO()
-            picture.save(content, "WEBP", quality=86, method=3)
-            return content.getvalue()

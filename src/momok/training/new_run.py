@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -19,6 +20,7 @@ from momok.storage import is_draft, lock_file, write_file, write_json
 
 FORMAT, VERSION = "momok-run", 1
 
+_SUMMED = re.compile(r"(config|data)\.json|graph/[a-z]+\.(tsv|json)")
 
 _BEGINNING = (
     *(".lock", "graph", "config.json", "environment.json", "data.json"),
@@ -155,3 +157,15 @@ def _describe_data(graph: MultimodalGraph) -> dict[str, Any]:
 def digest(content: bytes) -> str:
     """The SHA-256 of a file's content."""
     return hashlib.sha256(content).hexdigest()
+
+
+def check_sums(folder: Path, sums: Any) -> dict[str, str]:
+    """The checksums of ``run.json``: a folder from strangers may name files outside of it."""
+    if not isinstance(sums, dict) or not all(
+        _SUMMED.fullmatch(name) and isinstance(sum_of, str) for name, sum_of in sums.items()
+    ):
+        raise RunError(
+            f"{folder / 'run.json'}: its checksums are of other files than those of a run; it is "
+            "damaged or not to be trusted"
+        )
+    return sums

@@ -20,7 +20,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,10 +43,8 @@ from momok.storage import (
     write_file,
     write_json,
 )
-from momok.training.new_run import FORMAT, VERSION, digest, write_new_run
+from momok.training.new_run import FORMAT, VERSION, check_sums, digest, write_new_run
 from momok.training.old_runs import translate_old
-
-_SUMMED = re.compile(r"(config|data)\.json|graph/[a-z]+\.(tsv|json)")
 
 
 class RunFolder:
@@ -66,7 +63,7 @@ class RunFolder:
             raise RunError(f"{self.path}: no such run folder; momok train makes one")
         self._sums: dict[str, str] = {}  # older runs have none
         about = self.read_about()
-        self._sums = _check_sums(self.path, about.get("files", {}))
+        self._sums = check_sums(self.path, about.get("files", {}))
         if about.get("format") != FORMAT:
             raise RunError(f"{self.path}: not a run folder of momok (run.json says otherwise)")
         self._identity: str | None = about.get("identity")
@@ -101,7 +98,10 @@ class RunFolder:
         return f"<RunFolder {str(self.path)!r}: {said}>"
 
     def _repr_html_(self) -> str:
-        return render_table(f"Run {self.path}", self._summarise().items())
+        about = self._summarise()
+        left = about.get("state", "finished") != "finished"
+        remark = f"not finished: momok.resume({str(self.path)!r}) goes on with it"
+        return render_table(f"Run {self.path}", about.items(), warnings=[remark] * left)
 
     def _summarise(self) -> dict[str, str]:
         try:
@@ -331,18 +331,6 @@ class RunFolder:
                 f"{self.path / name}: {what} since the run began; restore it from a copy or train "
                 "again"
             )
-
-
-def _check_sums(folder: Path, sums: Any) -> dict[str, str]:
-    """The checksums of ``run.json``: a folder from strangers may name files outside of it."""
-    if not isinstance(sums, dict) or not all(
-        _SUMMED.fullmatch(name) and isinstance(sum_of, str) for name, sum_of in sums.items()
-    ):
-        raise RunError(
-            f"{folder / 'run.json'}: its checksums are of other files than those of a run; it is "
-            "damaged or not to be trusted"
-        )
-    return sums
 
 
 def _read_bytes(path: Path) -> bytes | None:

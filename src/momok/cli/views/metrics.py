@@ -44,14 +44,8 @@ def show_evaluation(
 
 def describe_protocol(evaluation: Evaluation) -> Text:
     """Under which protocol the numbers came about; the published one is loud."""
-    if evaluation.protocol == "published":
-        return Text(
-            "PUBLISHED PROTOCOL: chosen on test, the best of each metric kept apart over epochs. "
-            "For comparison with published numbers only; no single model reaches it.",
-            style="bold red",
-        )
-    chosen = "tested once" if evaluation.split == "test" else "which these facts chose"
-    return Text(f"clean protocol: one checkpoint, chosen on validation, {chosen}", style="dim")
+    style = "bold red" if evaluation.protocol == "published" else "dim"
+    return Text(evaluation.describe_protocol(), style=style)
 
 
 def build_heads_table(evaluation: Evaluation, graph_name: str) -> Table:

@@ -13,8 +13,8 @@ from momok.arrays import Floats
 from momok.cli.views import build_table, choose_colour, colour_name, draw_curve, format_percent
 from momok.console import make_printable, shorten_middle
 from momok.prediction import ModelExplanation
-from momok.prediction.explanation import leading_expert
 from momok.prediction.questions import Side
+from momok.prediction.shares import leading_expert
 
 _SHORT_NAME = 26  # columns of a name
 _CURVE = 30  # columns of a curve

@@ -17,9 +17,7 @@ from momok.cli.views import (
     format_probability,
 )
 from momok.console import make_printable
-from momok.evaluation.pool import RULES
-from momok.prediction import NewPredictions, Prediction, Predictions, RelationPredictions
-from momok.prediction.explanation import leading_expert
+from momok.prediction import Prediction, Predictions, RelationPredictions
 
 _BAR = 10  # columns of a bar of probability 1, or of score 1
 _NAME = 16  # columns that a name has at least
@@ -85,11 +83,7 @@ def _show_relations(predictions: RelationPredictions) -> Group:
             draw_bar(p.score, columns=_BAR),
             Text(p.known or "", style="green"),
         )
-    lines = (
-        "score: of all relations, how likely it is this one, if it is one",
-        "tail, head: what the heads answer to (head, relation, ?) and (?, relation, tail)",
-    )
-    return Group(table, *(Text(line, style="dim") for line in lines))
+    return Group(table, *(Text(line, style="dim") for line in predictions.notes))
 
 
 def _build_share(prediction: Prediction, modality: str, number: int) -> Text:
@@ -102,37 +96,8 @@ def _build_share(prediction: Prediction, modality: str, number: int) -> Text:
 
 def _explain(predictions: Predictions) -> Iterator[str]:
     """How the table is to be read."""
-    if not len(predictions):
-        yield "No answers: every candidate is a known fact, or not plausible where that is asked."
-        return
-    heads = ", ".join(map(make_printable, predictions[0].heads))
-    rules = " and rules" if predictions.query_present.get(RULES) else ""
-    yield f"score: what the heads {heads}{rules} say together; %: each part's share of it"
-    if predictions[0].probability is not None:
-        yield "prob.: how often such an answer was a held-out fact, for a question that has one"
-    absent = {m for p in predictions for m, has in p.present.items() if not has}
-    if absent:
-        names = ", ".join(make_printable(m) for m in predictions.query_present if m in absent)
-        yield f"(%): the answer has no {names} of its own; the vector was learned instead"
-    leading = [
-        f"{make_printable(modality)} {leading_expert(gate) + 1} of {len(gate)} ({max(gate):.0%})"
-        for modality, gate in predictions.experts.items()
-        if len(gate) > 1
-    ]
-    if leading:
-        yield f"leading expert of the query: {', '.join(leading)}"
-    if isinstance(predictions, NewPredictions):
-        yield from map(make_printable, _explain_new(predictions))
+    yield from map(make_printable, predictions.notes)
     count = sum(prediction.known is not None for prediction in predictions)
     if count:
         what = "answer is a fact" if count == 1 else "answers are facts"
         yield f"{count} {what} the graph has already; --known hide leaves these out"
-
-
-def _explain_new(predictions: NewPredictions) -> Iterator[str]:
-    has = [name for name, present in predictions.query_present.items() if present]
-    yield f"a new entity, known by its {', '.join(has)} alone: other heads have no vote"
-    if predictions.similar:
-        similar = ", ".join(f"{thing.name} ({cosine:.2f})" for thing, cosine in predictions.similar)
-        yield f"most similar of those that have answers: {similar}"
-    yield from predictions.remarks

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from momok.prediction.explanation import average_branches, compute_modality_shares, leading_expert
+from momok.prediction.shares import average_branches, compute_modality_shares, leading_expert
 
 
 def test_shares_of_a_worked_example() -> None:
