@@ -38,7 +38,7 @@ def decide(visitor: Visitor, key: str, said: str) -> None:
     visitor.press(key)
     fresh = visitor.page.locator(f"input[name=request]:not([value='{before}'])")
     fresh.wait_for(state="attached")
-    assert said in visitor.page.inner_text(".said")
+    visitor.page.locator(".said", has_text=said).wait_for()
 
 
 def test_from_search_to_export_by_keyboard_alone(visitor: Visitor) -> None:
@@ -101,6 +101,33 @@ def test_the_queue_by_keys(visitor: Visitor) -> None:
     row = page.inner_text(".events tbody tr:first-child")
     assert "accept" in row
     assert "arrus" in row
+
+
+def test_a_reason_is_one_key_and_a_wrong_tail_is_searched_for(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.visit("/review?relation=lies-in")
+    wait_for_card(visitor)
+    decide(visitor, "2", "Rejected")
+    head = page.inner_text("#statement .side:first-child bdi")
+    visitor.press("t")
+    page.keyboard.type("springfield")
+    page.wait_for_selector("#right-tails li")
+    visitor.press("ArrowDown", "Enter")
+    assert page.input_value("#right-tail") == "q:twin1"
+    visitor.press("Enter")
+    page.locator(".said", has_text="Rejected and saved").locator("bdi", has_text=head).wait_for()
+    visitor.visit("/history")
+    rows = page.inner_text(".events tbody")
+    assert "No longer true." in rows
+    assert "Wrong tail, it is q:twin1." in rows
+
+
+def test_an_entity_is_reviewed_in_its_rows(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.visit("/entity?label=q%3Agermany")
+    page.locator("#new-facts .tick-accept").first.click()
+    page.locator("#new-facts .badge-accepted").wait_for()
+    assert "/entity" in page.url
 
 
 def test_keys_can_be_switched_off(visitor: Visitor) -> None:

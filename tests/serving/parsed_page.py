@@ -33,7 +33,7 @@ class Page(HTMLParser):
             self.scripts.append(given.get("src") or "")
         if tag == "img":
             self.pictures.append(given.get("src") or "")
-        if "href" in given:
+        if "href" in given and given.get("rel") != "noreferrer nofollow":  # a reviewer's source
             self.links.append(given["href"] or "")
         if "id" in given:
             self.ids.append(given["id"] or "")

@@ -395,3 +395,23 @@ def test_strange_requests_do_not_make_new_metrics(client: TestClient) -> None:
     assert "BREW" not in text
     assert "pot-" not in text
     assert "unknown>" not in text
+
+
+def test_a_wrong_tail_is_corrected(serve: Serve) -> None:
+    client = serve()
+    about = {"relation": "borders", "reviewer": "ann", "action": "reject"}
+    graph = client.app.state.service.model.graph  # type: ignore[attr-defined]
+    known = {tuple(fact) for fact in graph.fact_index.facts.tolist()}
+    head, relation = graph.entities.index("q:france"), graph.relations.index("borders")
+    free = [t for t in range(graph.num_entities) if (head, relation, t) not in known and t != head]
+    wrong, right = (graph.entities.labels[t] for t in free[:2])
+    asked = about | {"head": "q:france", "tail": wrong, "right_tail": right}
+    done = client.post("/api/v1/reviews", json=asked | {"source": "https://example.org/map"}).json()
+    assert (done["state"], done["reason"], done["right_tail"]) == ("rejected", "wrong_tail", right)
+    accepted = client.get("/api/v1/reviews", params={"state": "accepted"}).json()["reviews"]
+    assert [(r["head"], r["tail"], r["along"]) for r in accepted] == [("q:france", right, True)]
+    again = asked | {"tail": graph.entities.labels[free[2]]}
+    for change in ({"action": "accept"}, {"right_tail": again["tail"]}, {"source": "javascript:x"}):
+        assert client.post("/api/v1/reviews", json=again | change).status_code == 422
+    client.post("/api/v1/reviews/undo", json={"reviewer": "ann"})
+    assert client.get("/api/v1/reviews/export").text == ""

@@ -10,9 +10,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from momok.serving.entity_search import make_reference
+from momok.serving.proposals import compute_probability
 from momok.serving.reviews.records import Decision
 from momok.serving.service import Service
-from momok.serving.suggestions import compute_probability
 from tests.serving.parsed_page import check
 from tests.serving.served_run import LONG, LONG_CHINESE, NAMES, PATH_LIKE, SCRIPT, TEMPLATE, TURNED
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import AfterValidator
-from starlette.responses import StreamingResponse
 
 import momok
 from momok.errors import ConfigError
@@ -22,20 +21,13 @@ from momok.serving.describe import (
     list_relations,
 )
 from momok.serving.model_holder import Question, ServedModel
-from momok.serving.reviews.records import Review
-from momok.serving.service import EXPORTS, ExportFormat, Service
+from momok.serving.service import Service
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
+ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": schemas.ErrorAnswer}
     for status in (400, 401, 403, 404, 413, 415, 421, 422, 503)
 }
-_CONFLICT: dict[int | str, dict[str, Any]] = {
-    409: {
-        "model": schemas.ErrorAnswer,
-        "description": "Decided already, or changed since it was shown",
-    }
-}
-router = APIRouter(prefix="/api/v1", responses=_ERRORS)
+router = APIRouter(prefix="/api/v1", responses=ERRORS)
 probes = APIRouter(tags=["probes"])
 
 
@@ -201,74 +193,6 @@ async def explain(
     """Heads, modalities, experts, similar entities and train facts behind a probability."""
     fact = model.names.find_fact(asked.head, asked.relation, asked.tail)
     return await service.explain(model, fact, asked=asked.asked, limit=asked.limit)
-
-
-# -- reviews ---------------------------------------------------------------------------------
-
-
-@router.get("/reviews", tags=["reviews"])
-def list_reviews(
-    *,
-    service: WithService,
-    model: WithModel,
-    state: Literal["open", "accepted", "rejected"] | None = None,
-    relation: Annotated[str | None, Query(max_length=schemas.MAX_TEXT)] = None,
-    after: After = 0,
-    limit: Limit = 50,
-) -> schemas.ReviewsAnswer:
-    """The facts that somebody has touched, in the order they first were."""
-    if relation is not None:
-        relation = model.graph.relations.labels[model.names.find_relation(relation)]
-    page, following = service.store.list_reviews(
-        state=state, relation=relation, after=after, limit=limit
-    )
-    return schemas.ReviewsAnswer(reviews=page, next=following)
-
-
-@router.post("/reviews", responses=_CONFLICT, tags=["reviews"])
-async def decide(service: WithService, model: WithModel, asked: schemas.ReviewRequest) -> Review:
-    """Accept, reject or skip a fact; when answered, the decision is on the disk."""
-    return await service.decide(model, asked)
-
-
-@router.post("/reviews/next", tags=["reviews"])
-def next_review(
-    service: WithService, model: WithModel, asked: schemas.NextRequest
-) -> schemas.NextReview:
-    """The best new fact of a relation that nobody has decided or holds; kept for the reviewer."""
-    ranking = model.queue.rank(model.names.find_relation(asked.relation))
-    if not ranking.done():
-        return schemas.NextReview(review=None, ranking=True)
-    review = service.store.lease(ranking.result(), asked.reviewer)
-    return schemas.NextReview(review=review, ranking=False)
-
-
-@router.post("/reviews/undo", responses=_CONFLICT, tags=["reviews"])
-async def undo(service: WithService, asked: schemas.ReviewerRequest) -> Review:
-    """Take back the reviewer's latest decision; the fact is open again."""
-    return await service.undo(asked.reviewer)
-
-
-@router.get("/reviews/history", tags=["reviews"])
-def history(
-    service: WithService, before: After | None = None, limit: Limit = 50
-) -> schemas.HistoryAnswer:
-    """All that was ever decided, latest first."""
-    page, following = service.store.list_events(before=before, limit=limit)
-    return schemas.HistoryAnswer(events=page, next=following)
-
-
-@router.get(
-    "/reviews/export",
-    tags=["reviews"],
-    response_class=StreamingResponse,
-    responses={
-        200: {"content": {f"{export[0]}; charset=utf-8": {} for export in EXPORTS.values()}}
-    },
-)
-def export(service: WithService, format: ExportFormat = "tsv") -> StreamingResponse:
-    """The accepted facts: head, relation and tail labels by tabs, or N-Triples."""
-    return service.export_accepted(format)
 
 
 # -- what watches over the server ------------------------------------------------------------

@@ -24,7 +24,7 @@ from momok.errors import (
     StorageError,
     UnknownLabelError,
 )
-from momok.serving import api, ask_page, pages
+from momok.serving import api, ask_page, pages, review_api, review_pages
 from momok.serving.access import SECURITY_HEADERS, Access, answer_error
 from momok.serving.rendering import render
 from momok.serving.reviews.records import ReviewConflictError
@@ -81,9 +81,10 @@ def create_app(settings: ServeSettings, service: Service | None = None) -> FastA
     app.include_router(api.probes)
     # Access checks the token; this describes it where there is one.
     scheme = [Security(HTTPBearer(auto_error=False))] if settings.token else []
-    app.include_router(api.router, dependencies=scheme)
-    app.include_router(pages.router)
-    app.include_router(ask_page.router)
+    for router in (api.router, review_api.router):
+        app.include_router(router, dependencies=scheme)
+    for router in (pages.router, ask_page.router, review_pages.router):
+        app.include_router(router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     for kind, _, _ in _STATUSES:
         app.add_exception_handler(kind, _answer_error)

@@ -53,6 +53,18 @@ def describe_fact(model: ServedModel, fact: tuple[int, int, int]) -> dict[str, s
     }
 
 
+def describe_contradictions(model: ServedModel, fact: tuple[int, int, int]) -> list[dict[str, Any]]:
+    """What a new fact contradicts: the kind, a sentence, and the known fact or None."""
+    return [
+        {
+            "kind": found.kind,
+            "text": found.text,
+            "fact": None if found.known is None else describe_fact(model, found.known),
+        }
+        for found in model.contradictions.find(fact)
+    ]
+
+
 def describe_hits(model: ServedModel, hits: Iterable[Hit]) -> list[schemas.FoundEntity]:
     """Entities that a search found."""
     return [

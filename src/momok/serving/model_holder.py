@@ -28,11 +28,13 @@ from pydantic import BaseModel
 from momok.graph import MultimodalGraph
 from momok.prediction import Predictions, Predictor
 from momok.prediction.predictor import Known
+from momok.serving.contradictions import Contradictions
 from momok.serving.entity_search import EntitySearch
 from momok.serving.metrics import Metrics
 from momok.serving.pictures import PictureShelf
+from momok.serving.proposals import Mirrors, ReviewQueue
 from momok.serving.settings import ServeSettings
-from momok.serving.suggestions import ReviewQueue, RoleTable
+from momok.serving.suggestions import RoleTable
 from momok.training import RunFolder
 
 Result = TypeVar("Result")
@@ -58,6 +60,8 @@ class ServedModel:
         names: finds entities and relations.
         pictures: those of the graph that the run was trained on, as far as they are there.
         roles: which questions are worth asking about an entity.
+        mirrors: which facts say the same turned round.
+        contradictions: what speaks against new facts.
         queue: new facts for people to look at.
         answers: those that take long, computed once; they end with the model.
 
@@ -74,7 +78,9 @@ class ServedModel:
         self.names = EntitySearch(self.graph)
         self.pictures = PictureShelf.open(predictor)
         self.roles = RoleTable(self.graph.fact_index)
-        self.queue = ReviewQueue(predictor)
+        self.mirrors = Mirrors(self.graph.fact_index)
+        self.contradictions = Contradictions(self.graph)
+        self.queue = ReviewQueue(predictor, self.mirrors)
         self.answers: LRUCache[tuple[Any, ...], BaseModel] = LRUCache(
             _ANSWERS_KEPT, getsizeof=lambda answer: len(answer.model_dump_json())
         )
@@ -193,7 +199,8 @@ class ModelHolder:
             self._metrics.reload_failures.inc()
             _log.error("the newer checkpoint is not served: %s", error)
             return False
-        self.current = fresh
+        self.current, before = fresh, self.current
+        before.queue.close(wait=False)
         self._metrics.set_model(fresh.version)
         _log.info("serving checkpoint %s", fresh.version)
         gc.unfreeze()

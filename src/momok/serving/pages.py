@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
@@ -15,38 +14,33 @@ from starlette.concurrency import run_in_threadpool
 from momok.graph import SPLIT_NAMES
 from momok.prediction.questions import Side
 from momok.serving.access import distrust, is_local_path, is_token, trust
-from momok.serving.api import After, Label, WithModel, WithService
+from momok.serving.api import Label, WithModel, WithService
 from momok.serving.describe import (
+    describe_contradictions,
     describe_details,
     describe_entity,
-    describe_fact,
     describe_facts,
     describe_hits,
     describe_relation,
     list_relations,
 )
 from momok.serving.entity_search import make_reference
-from momok.serving.model_holder import ServedModel
 from momok.serving.pictures import MEDIA_TYPE
+from momok.serving.proposals import compute_probability
 from momok.serving.rendering import (
-    check_form,
     read_form,
     redirect,
     render,
-    reviewer_name,
 )
-from momok.serving.reviews.records import Event, ReviewConflictError
-from momok.serving.schemas import MAX_QUERY, MAX_TEXT, ReviewerRequest, ReviewRequest
-from momok.serving.suggestions import compute_probability, find_contradicted
+from momok.serving.reviews.records import REASONS
+from momok.serving.schemas import MAX_QUERY
 
 router = APIRouter(include_in_schema=False)
 _FAILED_SECONDS = 1.0  # a wrong token waits
-_RANKING_SECONDS = 2.0  # to wait for a ranking before saying that it is being made
 _MOST_CONNECTED = 12  # entities on the start page
 _FACTS = 8  # of a relation, before "all"
 _ALL = 500
 _PREDICTED = 5
-_OUTCOMES = ("accept", "reject", "skip", "undo", "conflict", "nothing")
 
 
 @router.get("/")
@@ -138,10 +132,19 @@ async def why(
     found = await service.explain(model, fact, asked=asked)
     labels = found.head["label"], found.relation.label, found.tail["label"]
     review = await run_in_threadpool(service.store.get, labels)
-    as_new_fact = None
+    as_new_fact, against = None, []
     if found.known is None:  # type: ignore[attr-defined]  # of the explanation, as it is
         as_new_fact = await service.holder.compute(compute_probability, model.predictor, fact)
-    return render(request, "why.html", why=found, review=review, as_new_fact=as_new_fact)
+        against = describe_contradictions(model, fact)
+    return render(
+        request,
+        "why.html",
+        why=found,
+        review=review,
+        as_new_fact=as_new_fact,
+        against=against,
+        reasons=REASONS,
+    )
 
 
 @router.get("/picture")
@@ -160,123 +163,6 @@ def picture(
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=MEDIA_TYPE, headers=headers)
-
-
-# -- reviews ---------------------------------------------------------------------------------
-
-
-@router.get("/review")
-async def review(
-    request: Request,
-    service: WithService,
-    model: WithModel,
-    relation: Annotated[str, Query(max_length=MAX_TEXT)] = "",
-    did: str = "",
-) -> Response:
-    """The next fact of a relation, with what speaks for it; without one, the relations."""
-    relations = list_relations(model, await run_in_threadpool(service.store.count))
-    by_facts = sorted(relations, key=lambda entry: -entry.facts)
-    if not relation:
-        return render(request, "review_start.html", relations=by_facts)
-    chosen = model.names.find_relation(relation)
-    values: dict[str, Any] = {
-        "relation": relations[chosen],
-        "relations": by_facts,
-        "did": did if did in _OUTCOMES else "",
-    }
-    ranking = asyncio.wrap_future(model.queue.rank(chosen))
-    try:
-        ranked = await asyncio.wait_for(asyncio.shield(ranking), _RANKING_SECONDS)
-    except TimeoutError:
-        return render(request, "review_wait.html", **values)
-    offered = await run_in_threadpool(service.store.lease, ranked, reviewer_name(request))
-    decided = relations[chosen].accepted + relations[chosen].rejected
-    values["left"] = max(len(ranked) - decided, 0)
-    card = None
-    if offered is not None:
-        head, _, tail = fact = model.names.find_fact(*offered.fact)
-        contradicted = find_contradicted(model.graph.fact_index, fact)
-        card = {
-            "review": offered,
-            "probability": dict(ranked)[offered.fact],
-            "contradicted": [describe_fact(model, known) for known in contradicted],
-            "head": describe_details(model, head),
-            "tail": describe_details(model, tail),
-            "why": await service.explain(model, fact),
-            "request": secrets.token_hex(16),
-        }
-    return render(request, "review.html", card=card, **values)
-
-
-@router.post("/review/decide")
-async def decide(request: Request, service: WithService, model: WithModel) -> Response:
-    """Write a decision down, then show the next fact."""
-    fields = await read_form(request)
-    asked = check_form(ReviewRequest, fields | {"reviewer": reviewer_name(request)})
-    did: str = asked.action
-    try:
-        await service.decide(model, asked)
-    except ReviewConflictError:
-        did = "conflict"
-    if fields.get("back") == "why":
-        return redirect(request, "/why", head=asked.head, relation=asked.relation, tail=asked.tail)
-    return redirect(request, "/review", relation=asked.relation, did=did)
-
-
-@router.post("/review/undo")
-async def undo(request: Request, service: WithService) -> Response:
-    """Take the latest decision of this browser's reviewer back, and show that fact again."""
-    fields = await read_form(request)
-    try:
-        review = await service.undo(reviewer_name(request))
-    except ReviewConflictError as conflict:
-        did = "conflict" if conflict.review is not None else "nothing"
-        return redirect(request, "/review", relation=fields.get("relation", ""), did=did)
-    return redirect(request, "/review", relation=make_reference(review.relation), did="undo")
-
-
-@router.post("/review/name")
-async def name(request: Request, service: WithService) -> Response:
-    """Under which name this browser's decisions are written."""
-    fields = await read_form(request)
-    given = " ".join(fields.get("name", "").split())
-    reviewer = check_form(ReviewerRequest, {"reviewer": given}).reviewer
-    before = reviewer_name(request)
-    if before != reviewer:  # what was shown under the old name is free for others
-        await run_in_threadpool(service.store.release, before)
-    request.session["reviewer"] = reviewer
-    relation = fields.get("relation", "")
-    return redirect(request, "/review", **({"relation": relation} if relation else {}))
-
-
-@router.get("/history")
-def history(
-    request: Request, service: WithService, model: WithModel, before: After | None = None
-) -> Response:
-    """All decisions, latest first, and the accepted facts as files."""
-    page, following = service.store.list_events(before=before, limit=50)
-    decided = service.store.count().values()
-    return render(
-        request,
-        "history.html",
-        events=[(event, _name_fact(model, event)) for event in page],
-        next=following,
-        accepted=sum(states.get("accepted", 0) for states in decided),
-        rejected=sum(states.get("rejected", 0) for states in decided),
-    )
-
-
-def _name_fact(model: ServedModel, event: Event) -> tuple[str, str, str]:
-    """Names to show; labels where the graph does not have them any more."""
-    graph = model.graph
-    head, tail = (
-        graph.title(graph.entities.index(label)) if label in graph.entities else label
-        for label in (event.head, event.tail)
-    )
-    relation = event.relation
-    if relation in graph.relations:
-        relation = graph.relation_names[graph.relations.index(relation)]
-    return head, relation, tail
 
 
 # -- the API and logging in ------------------------------------------------------------------

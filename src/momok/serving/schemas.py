@@ -10,7 +10,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from momok.graph import SplitName
 from momok.prediction import Prediction
 from momok.prediction.questions import Side
-from momok.serving.reviews.records import Event, Review
 
 MAX_BODY = 1 << 20  # bytes of a request
 MAX_ANSWERS = 1000  # to one question
@@ -27,27 +26,20 @@ def check_text(text: str) -> str:
     return text
 
 
-def _check_name(text: str) -> str:
-    if not text.strip() or not text.isprintable():
-        raise ValueError("a name has letters, and no control characters")
-    return check_text(text.strip())
-
-
 Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(check_text)]
-Note = Annotated[str, Field(max_length=4000), AfterValidator(check_text)]
-Reviewer = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_check_name)]
-RequestName = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")]
 Count = Annotated[int, Field(ge=1, le=MAX_ANSWERS)]
 
 
-class _Request(BaseModel):
+class StrictRequest(BaseModel):
+    """What is asked: no fields but those, no other types."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 # -- what is asked ---------------------------------------------------------------------------
 
 
-class Question(_Request):
+class Question(StrictRequest):
     """A fact with a hole: exactly one of head and tail."""
 
     head: Text | None = Field(None, description="An entity by label or name; tails are wanted.")
@@ -55,7 +47,7 @@ class Question(_Request):
     tail: Text | None = Field(None, description="An entity by label or name; heads are wanted.")
 
 
-class _PredictOptions(_Request):
+class _PredictOptions(StrictRequest):
     k: Count = Field(10, description="How many answers.")
     known: Literal["mark", "hide"] = Field(
         "mark", description="Facts that the graph has: say so, or leave them out."
@@ -79,7 +71,7 @@ class BatchRequest(_PredictOptions):
     questions: list[Question] = Field(min_length=1, max_length=MAX_QUESTIONS)
 
 
-class RelationsRequest(_Request):
+class RelationsRequest(StrictRequest):
     """Two entities: how is the head related to the tail?"""
 
     head: Text = Field(description="An entity by label or name.")
@@ -90,7 +82,7 @@ class RelationsRequest(_Request):
     )
 
 
-class FactRequest(_Request):
+class FactRequest(StrictRequest):
     """A fact, known or not."""
 
     head: Text
@@ -98,7 +90,7 @@ class FactRequest(_Request):
     tail: Text
 
 
-class ScoreRequest(_Request):
+class ScoreRequest(StrictRequest):
     """Facts to be scored, known or not."""
 
     facts: list[FactRequest] = Field(min_length=1, max_length=MAX_QUESTIONS)
@@ -109,32 +101,6 @@ class ExplainRequest(FactRequest):
 
     asked: Side = Field("tail", description="The side taken as the answer.")
     limit: int = Field(5, ge=0, le=50, description="Similar entities and facts per list.")
-
-
-class ReviewRequest(FactRequest):
-    """A decision on a fact."""
-
-    action: Literal["accept", "reject", "skip"]
-    reviewer: Reviewer
-    note: Note = ""
-    version: int | None = Field(
-        None, ge=0, le=2**31 - 1, description="Of the review seen; null: any that is open."
-    )
-    request: RequestName = Field(
-        "", description="A name of this request: sent again, it decides nothing twice."
-    )
-
-
-class ReviewerRequest(_Request):
-    """Who asks."""
-
-    reviewer: Reviewer
-
-
-class NextRequest(ReviewerRequest):
-    """A request for the next fact of a relation, which is then kept for the reviewer."""
-
-    relation: Text
 
 
 # -- what is answered ------------------------------------------------------------------------
@@ -328,27 +294,6 @@ class About(BaseModel):
     heads: list[str]
     calibrated: bool
     limits: dict[str, int]
-
-
-class NextReview(BaseModel):
-    """The next fact to decide; null where nothing is left, or the ranking is being made."""
-
-    review: Review | None
-    ranking: bool = Field(description="Whether the relation's facts are still being ranked.")
-
-
-class ReviewsAnswer(BaseModel):
-    """A page of reviews."""
-
-    reviews: list[Review]
-    next: int | None = Field(description="``after`` of the next page.")
-
-
-class HistoryAnswer(BaseModel):
-    """A page of the history, latest first."""
-
-    events: list[Event]
-    next: int | None = Field(description="``before`` of the next page.")
 
 
 class Health(BaseModel):

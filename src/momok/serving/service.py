@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any, Literal, TypeVar, cast
 
+import numpy as np
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
+from momok.errors import ConfigError
+from momok.graph.fact_index import UNKNOWN
 from momok.graph.names import flatten
 from momok.prediction.missing.files import to_iri
 from momok.prediction.questions import Side
 from momok.serving import schemas
+from momok.serving.contradictions import Ids
 from momok.serving.describe import describe_explanation, predict_facts
 from momok.serving.metrics import Metrics
 from momok.serving.model_holder import ModelHolder, ServedModel
-from momok.serving.reviews.records import Decision, Fact, Review, ReviewConflictError
+from momok.serving.proposals import Proposal, compute_probability, label_fact
+from momok.serving.review_schemas import ReviewRequest
+from momok.serving.reviews.records import Action, Decision, Fact, Review, ReviewConflictError
 from momok.serving.reviews.store import ReviewStore
 from momok.serving.settings import ServeSettings
-from momok.serving.suggestions import compute_probability
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer", bound=BaseModel)
 ExportFormat = Literal["tsv", "ntriples"]
 _LINES_AT_ONCE = 500
+_AS_ASKED = {"action", "reviewer", "source", "ordering", "version", "request"}
 
 
 class Service:
@@ -97,26 +103,52 @@ class Service:
 
     # -- reviews ---------------------------------------------------------------------------
 
-    async def decide(self, model: ServedModel, asked: schemas.ReviewRequest) -> Review:
+    def lease(
+        self, proposals: Sequence[Proposal], reviewer: str, but: Collection[str] = ()
+    ) -> Review | None:
+        """The first proposal that is free for a reviewer; ``but`` are keys of facts."""
+        return self.store.lease([(p.fact, p.probability) for p in proposals], reviewer, but)
+
+    async def decide(self, model: ServedModel, asked: ReviewRequest) -> Review:
         """Write a decision down; answered only when it is on the disk.
+
+        What says the same turned round is decided with it; so is the fact with the right tail.
 
         Raises:
             DataError: a name is unknown or ambiguous.
+            ConfigError: a right tail of a fact that is not rejected, or that fact's own.
             ReviewConflictError: somebody was faster.
             StorageError: the database refused.
         """
-        head, relation, tail = fact = model.names.find_fact(asked.head, asked.relation, asked.tail)
-        entities, relations = model.graph.entities.labels, model.graph.relations.labels
-        decision = Decision(
-            fact=(entities[head], relations[relation], entities[tail]),
-            action=asked.action,
-            reviewer=asked.reviewer,
-            note=asked.note.strip(),
-            version=asked.version,
-            probability=await self.holder.compute(compute_probability, model.predictor, fact),
-            request=asked.request,
-        )
+        decision = await self.holder.compute(self._complete, model, asked)
         return await self._write(asked.action, self.store.decide, decision)
+
+    def _complete(self, model: ServedModel, asked: ReviewRequest) -> Decision:
+        """A decision by labels, with what goes along."""
+        head, relation, tail = fact = model.names.find_fact(asked.head, asked.relation, asked.tail)
+        along: list[tuple[Ids, Action]] = [(m, asked.action) for m in model.mirrors.find(fact)]
+        reason, right_tail = asked.reason if asked.action == "reject" else "", ""
+        if asked.right_tail:
+            right = model.names.find_entity(asked.right_tail)
+            if right == tail or asked.action != "reject":
+                raise ConfigError("a right tail belongs to a rejected fact, and is another entity")
+            reason, right_tail = "wrong_tail", model.graph.entities.labels[right]
+            corrected = head, relation, right
+            row = model.graph.fact_index.find_rows(*np.array([corrected]).T)[0]
+            if row == UNKNOWN:
+                facts = [corrected, *model.mirrors.find(corrected)]
+                along += [(each, "accept") for each in facts]
+        if asked.action == "skip":
+            along = []
+        return Decision(
+            fact=label_fact(model.graph, fact),
+            reason=reason,
+            right_tail=right_tail,
+            note=asked.note.strip(),
+            probability=compute_probability(model.predictor, fact),
+            along=tuple((label_fact(model.graph, other), action) for other, action in along),
+            **asked.model_dump(include=_AS_ASKED),
+        )
 
     async def undo(self, reviewer: str) -> Review:
         """Take a reviewer's latest decision back.
@@ -139,7 +171,7 @@ class Service:
         """The accepted facts as a file, sent while it is read."""
         media_type, ending, write = EXPORTS[form]
         name = re.sub(r"[^A-Za-z0-9._-]", "-", self.model.graph.name) or "graph"
-        lines = write(review.fact for review in self.store.iterate_accepted())
+        lines = write(review.fact for review in self.store.iterate_reviews(state="accepted"))
         return StreamingResponse(
             iter(lambda: "".join(islice(lines, _LINES_AT_ONCE)), ""),
             media_type=f"{media_type}; charset=utf-8",

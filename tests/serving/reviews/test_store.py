@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from momok.errors import ConfigError, StorageError
 from momok.serving.reviews.database import events, facts
-from momok.serving.reviews.records import Decision, Fact, ReviewConflictError
+from momok.serving.reviews.records import Decision, Fact, ReviewConflictError, hash_fact
 from momok.serving.reviews.store import ReviewStore
 
 _numbers = itertools.count()
@@ -56,7 +56,7 @@ def test_a_decision_is_kept(address: str, store: ReviewStore) -> None:
     assert again.get(fact) == review
     assert again.get(fact).note == "sure"
     assert again.get(fact).probability == 0.25
-    assert fact in [review.fact for review in again.iterate_accepted()]
+    assert fact in [review.fact for review in again.iterate_reviews(state="accepted")]
     assert again.count()[fact[1]] == {"accepted": 1}
     again.close()
 
@@ -363,3 +363,90 @@ def test_labels_of_any_length_and_script_are_kept(store: ReviewStore) -> None:
     assert store.get(fact).fact == fact
     with store._engine.connect() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(facts)).scalar()
+
+
+def test_a_database_of_an_older_momok_keeps_everything(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.sqlite"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript((Path(__file__).parent / "reviews-0.2.sql").read_text())
+    for _ in range(2):  # the second time nothing is left to add
+        store = ReviewStore(f"sqlite:///{path}")
+        review = store.get(("a", "r", "b"))
+        assert (review.state, review.reviewer, review.note) == ("accepted", "ann", "sure")
+        assert (review.probability, review.version, review.source) == (0.9, 1, "")
+        told = [(e.action, e.tail, e.reviewer, e.reason) for e in store.list_events()[0]][::-1]
+        assert told[:2] == [("accept", "b", "ann", ""), ("reject", "c", "bob", "")]
+        assert told[2:4] == [("skip", "d", "bob", ""), ("undo", "d", "bob", "")]
+        assert store.load_secret() == "5ec4e7"
+        store.close()
+    store = ReviewStore(f"sqlite:///{path}")
+    assert store.undo("bob").fact == ("a", "r", "c")
+    fact = ("a", "r", "d")
+    again = store.decide(accept(fact, source="https://example.org", version=2))
+    assert store.get(fact) == again
+    with (
+        pytest.raises(sqlite3.IntegrityError, match="only ever added"),
+        closing(sqlite3.connect(path)) as forged,
+    ):
+        forged.execute("UPDATE review_event SET source = 'x'")
+    store.close()
+
+
+def test_what_goes_along_is_decided_and_taken_back_in_one(store: ReviewStore) -> None:
+    fact, turned, right, decided = new_facts(4)
+    me = f"me{next(_numbers)}"
+    store.decide(accept(decided, "bob"))
+    along = ((turned, "reject"), (right, "accept"), (decided, "reject"))
+    wrong = Decision(
+        fact=fact, action="reject", reviewer=me, reason="wrong_tail", right_tail="t2", along=along
+    )
+    review = store.decide(wrong)
+    assert (review.reason, review.right_tail, review.along) == ("wrong_tail", "t2", False)
+    assert [r.state for r in store.get_many([turned, right])] == ["rejected", "accepted"]
+    assert all(r.along for r in store.get_many([turned, right]))
+    assert store.get(decided).reviewer == "bob"  # it was no longer open
+    assert store.tally()[fact[1]].rejected == 1
+    assert turned[1] not in store.tally()
+    assert store.undo(me).fact == fact
+    assert {r.state for r in store.get_many([fact, turned, right])} == {"open"}
+    assert store.get(decided).state == "accepted"
+    with pytest.raises(ReviewConflictError, match="nothing to undo"):
+        store.undo(me)
+
+
+def test_a_fact_is_decided_anew_and_undo_gives_the_first_decision_back(store: ReviewStore) -> None:
+    (fact,) = new_facts(1)
+    me = f"me{next(_numbers)}"
+    first = store.decide(accept(fact, "bob", note="a map", source="https://example.org"))
+    with pytest.raises(ReviewConflictError, match="decided already"):
+        store.decide(Decision(fact=fact, action="reject", reviewer=me))
+    anew = Decision(fact=fact, action="reject", reviewer=me, reason="outdated", version=1)
+    assert store.decide(anew).state == "rejected"
+    back = store.undo(me)
+    kept = back.state, back.reviewer, back.note, back.source, back.reason
+    assert kept == ("accepted", "bob", first.note, first.source, "")
+    shown = [e.action for e in store.list_events(limit=200)[0] if e.head == fact[0]]
+    assert shown == ["undo", "reject", "accept"]
+
+
+def test_the_next_fact_is_leased_ahead(store: ReviewStore) -> None:
+    queue = [(fact, 0.5) for fact in new_facts(3)]
+    me = f"me{next(_numbers)}"
+    first = store.lease(queue, me)
+    assert first is not None
+    second = store.lease(queue, me, but=[hash_fact(first.fact)])
+    assert second is not None
+    assert second.fact == queue[1][0]
+    assert store.lease(queue, "bob").fact == queue[2][0]  # type: ignore[union-attr]
+
+
+def test_minutes_leave_pauses_out(store: ReviewStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    me = f"me{next(_numbers)}"
+    for fact, at in zip(
+        new_facts(4), ("10:00:00", "10:01:00", "12:00:00", "12:00:30"), strict=True
+    ):
+        store.lease([(fact, None)], me)  # writes its row, so that the decision asks the time once
+        monkeypatch.setattr("momok.serving.reviews.store._now", lambda at=at: f"2026-01-01T{at}Z")
+        store.decide(accept(fact, me))
+        monkeypatch.undo()
+    assert store.count_minutes()[me] == pytest.approx(1.5)

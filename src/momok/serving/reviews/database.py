@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Float, ForeignKey, Integer, String, Table, Text, event
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, String, Table, Text, event
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.schema import CreateColumn
 
 from momok.errors import ConfigError, StorageError
 
@@ -32,6 +33,18 @@ _EXAMPLES = "sqlite:///reviews.sqlite or postgresql+psycopg://user@host/base"
 
 metadata = sa.MetaData()
 _ID = sa.BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER keys only
+
+
+def _make_details() -> list[Column[Any]]:
+    """What is known of a decision; the defaults fill the rows of older databases."""
+    return [
+        Column("reason", String(16), nullable=False, server_default=""),
+        Column("source", Text, nullable=False, server_default=""),
+        Column("right_tail", Text, nullable=False, server_default=""),
+        Column("along", Boolean, nullable=False, server_default=sa.false()),
+        Column("ordering", String(16), nullable=False, server_default=""),
+    ]
+
 
 settings = Table(
     "review_setting",
@@ -52,6 +65,7 @@ facts = Table(
     Column("version", Integer, nullable=False, default=0),
     Column("reviewer", Text, nullable=False, default=""),
     Column("note", Text, nullable=False, default=""),
+    *_make_details(),
     Column("probability", Float(53), nullable=True),
     Column("changed", String(40), nullable=False),
     Column("lease_holder", Text, nullable=False, default=""),
@@ -68,6 +82,8 @@ events = Table(
     Column("after", String(16), nullable=False),
     Column("reviewer", Text, nullable=False),
     Column("note", Text, nullable=False),
+    *_make_details(),
+    Column("batch", String(64), nullable=True),  # events of one decision; an undo takes back all
     Column("version", Integer, nullable=False),  # of the fact after the event
     Column("undoes", _ID, ForeignKey("review_event.id"), nullable=True, unique=True),
     Column("request", String(64), nullable=True, unique=True),
@@ -182,6 +198,13 @@ class Database:
     @in_transaction
     def _create_tables(self, connection: sa.Connection) -> None:
         metadata.create_all(connection)
+        inspector = sa.inspect(connection)
+        for table in metadata.tables.values():  # columns that an older momok did not know
+            there = {column["name"] for column in inspector.get_columns(table.name)}
+            for column in table.columns:
+                if column.name not in there:
+                    made = CreateColumn(column).compile(dialect=connection.dialect)
+                    connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {made}"))
 
 
 def _open_engine(url: str) -> sa.Engine:
@@ -245,14 +268,14 @@ def _hide_password(url: str) -> str:
 def _is_passing(error: SQLAlchemyError) -> bool:
     """Whether the same transaction may succeed later: a lock, a deadlock, a row just written.
 
-    Or a table: another server may be making them at the same time.
+    Or a table or column: another server may be making them at the same time.
     """
     state = str(getattr(getattr(error, "orig", None), "sqlstate", "") or "")
     text = str(getattr(error, "orig", ""))
     return (
         isinstance(error, IntegrityError)
         or state.startswith("40")
-        or state in ("55P03", "42P07", "42710")
+        or state in ("55P03", "42P07", "42701", "42710")
         or "locked" in text
         or "busy" in text
     )

@@ -8,14 +8,29 @@ from typing import Literal, TypeAlias
 
 from momok.errors import MomokError
 
-State = Literal["open", "accepted", "rejected"]
-"""Where a fact stands: nobody has decided, or somebody has."""
+State = Literal["open", "accepted", "rejected", "unsure", "disputed"]
+"""Where a fact stands: open while opinions are missing; disputed where they differ."""
 
-Action = Literal["accept", "reject", "skip", "undo"]
+Action = Literal["accept", "reject", "unsure", "skip", "undo"]
 """What a reviewer did. ``skip`` decides nothing: the fact is not shown to this reviewer again."""
+
+Reason = Literal["", "false", "outdated", "imprecise", "relation", "identity", "wrong_tail"]
+"""Why a fact was rejected; see ``REASONS``."""
+
+Ordering = Literal["", "probability", "uncertainty", "random"]
+"""How the queue was sorted that a fact was shown from; "" where it came from another page."""
 
 Fact: TypeAlias = tuple[str, str, str]
 """Labels of head, relation and tail."""
+
+REASONS: dict[Reason, str] = {
+    "false": "Not true",
+    "outdated": "No longer true",
+    "imprecise": "Too imprecise",
+    "relation": "Another relation holds",
+    "identity": "Mistaken identity",
+}
+"""Reasons for a rejection, in the order of their keys 1 to 5; ``wrong_tail`` has a form."""
 
 
 class ReviewConflictError(MomokError):
@@ -40,6 +55,11 @@ class Review:
         version: counts its events; a decision names the version that it was made on.
         reviewer: who decided, or "".
         note: what they wrote, or "".
+        reason: why it was rejected, or "".
+        source: the address of what proves the decision, or "".
+        right_tail: the tail that is right instead, or "".
+        along: whether it was decided along with another fact (its reverse, or a corrected one).
+        ordering: how the queue was sorted that it was decided in.
         probability: what the model said when the fact was first shown or decided.
         changed: when it last changed, in ISO 8601, UTC.
     """
@@ -51,6 +71,11 @@ class Review:
     version: int = 0
     reviewer: str = ""
     note: str = ""
+    reason: Reason = ""
+    source: str = ""
+    right_tail: str = ""
+    along: bool = False
+    ordering: Ordering = ""
     probability: float | None = None
     changed: str = ""
 
@@ -66,22 +91,31 @@ class Decision:
 
     Attributes:
         fact: labels.
-        action: accept, reject or skip.
+        action: accept, reject, unsure or skip.
         reviewer: who.
-        note: why, or "".
-        version: of the review that the reviewer saw; None is any that is still open.
+        note, reason, source, right_tail: why, or "".
+        ordering: how the queue was sorted that the fact was shown from.
+        version: of the review that the reviewer saw; None is any that is still open. A fact that is
+            decided already is decided anew where this is its version.
         probability: what the model says of the fact.
         request: a name of this request; repeated, it gives the same outcome once more and
             decides nothing (for clients that got no answer).
+        along: facts that are decided with it in the same transaction, as far as they are open: the
+            same fact turned round, or the corrected one.
     """
 
     fact: Fact
     action: Action
     reviewer: str
     note: str = ""
+    reason: Reason = ""
+    source: str = ""
+    right_tail: str = ""
+    ordering: Ordering = ""
     version: int | None = None
     probability: float | None = None
     request: str = ""
+    along: tuple[tuple[Fact, Action], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +139,10 @@ class Event:
     after: State
     reviewer: str
     note: str
+    reason: Reason
+    source: str
+    right_tail: str
+    along: bool
     version: int
     at: str
 

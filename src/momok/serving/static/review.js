@@ -1,19 +1,26 @@
-// The review queue without page loads: decisions are sent in the background, the next fact takes
-// the place of the last, the focus follows. Without this file the forms still work.
+// The review queue without page loads. The next cards are loaded ahead, so that one takes the place
+// of the last at once; decisions are sent behind, one after the other. A card whose decision could
+// not be saved comes back. Without this file the forms still work.
 (() => {
   "use strict";
   const KEYS = "momok-keys";
-  let busy = false;
-  let undoNext = false; // asked for while a decision was on its way
+  const AHEAD = 2; // cards
+  const ahead = [];
+  const unsaved = new Set(); // keys of facts whose decisions are on their way
+  let sending = Promise.resolve();
+  let loading = false;
+  let exhausted = false;
+  let undoing = false;
 
   const area = () => document.getElementById("review");
+  const card = () => document.getElementById("card");
+  const isFact = (element) => Boolean(element && element.dataset.key);
 
   const say = (text) => {
-    const status = document.querySelector(".said");
-    if (status) {
-      status.textContent = text;
-      status.classList.add("said-late");
-    }
+    const status = document.getElementById("said");
+    if (!status) return;
+    status.textContent = text;
+    status.classList.add("said-late");
   };
 
   const keysAreOn = () => {
@@ -29,59 +36,150 @@
     if (box) box.checked = keysAreOn();
   };
 
-  const send = async (form, button) => {
-    if (busy) {
-      undoNext = form.id === "undo";
-      if (!undoNext) say("Still saving the last decision: press again for the next fact.");
-      return;
+  const focusStatement = () => {
+    const statement = document.getElementById("statement");
+    if (statement) statement.focus({ preventScroll: true });
+  };
+
+  const show = (fresh) => {
+    card().replaceWith(fresh);
+    focusStatement();
+    window.scrollTo({ top: 0 });
+  };
+
+  const wait = (text) => {
+    const empty = document.createElement("article");
+    empty.id = "card";
+    empty.className = "empty";
+    empty.textContent = text;
+    card().replaceWith(empty);
+  };
+
+  const fetchPage = async (address, body) => {
+    const options = body ? { method: "POST", body } : {};
+    const answer = await fetch(address, { ...options, headers: { accept: "text/html" } });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (!answer.ok) {
+      const why = page.querySelector("main .lead");
+      throw new Error(why ? why.textContent : answer.statusText);
     }
-    busy = true;
-    area().setAttribute("aria-busy", "true");
+    return { page, address: answer.url };
+  };
+
+  // The next cards, until enough are there; the first of them is shown where none is.
+  const loadAhead = async () => {
+    if (loading || exhausted) return;
+    loading = true;
+    try {
+      while (ahead.length < AHEAD && !exhausted) {
+        const query = new URLSearchParams(area().dataset.queue);
+        const there = [card(), ...ahead].filter(isFact).map((element) => element.dataset.key);
+        for (const key of [...there, ...unsaved]) query.append("but", key);
+        const { page } = await fetchPage(`${area().dataset.address}?${query}`);
+        const fresh = page.getElementById("card");
+        if (!isFact(fresh)) {
+          exhausted = true;
+          if (!isFact(card()) && fresh && !undoing) show(fresh);
+        } else if (isFact(card()) || undoing) ahead.push(fresh);
+        else show(fresh);
+      }
+    } catch {
+      if (!isFact(card())) say("The next fact cannot be loaded: the server is not responding.");
+    } finally {
+      loading = false;
+    }
+  };
+
+  const bringBack = (element, message) => {
+    if (isFact(card())) ahead.unshift(card());
+    show(element);
+    say(`Not saved: ${message} Try again.`);
+  };
+
+  const decide = (form, button) => {
+    const decided = card();
+    if (!isFact(decided)) return;
     const fields = new URLSearchParams(new FormData(form));
     if (button && button.name) fields.set(button.name, button.value);
+    fields.set("live", "1");
+    const address = form.getAttribute("action"); // form.action is its button of that name
+    unsaved.add(decided.dataset.key);
+    if (ahead.length) show(ahead.shift());
+    else wait("Loading the next fact…");
+    sending = sending.then(async () => {
+      try {
+        const { page } = await fetchPage(address, fields);
+        document.getElementById("outcome").replaceChildren(...page.body.children);
+      } catch (error) {
+        // The same request name goes with the next try: nothing is decided twice.
+        const known = error instanceof TypeError ? "the server is not responding." : error.message;
+        bringBack(decided, known);
+      } finally {
+        unsaved.delete(decided.dataset.key);
+      }
+      await loadAhead();
+    });
+    loadAhead();
+  };
+
+  const undo = (form) => {
+    const before = card();
+    undoing = true;
+    wait("Taking the last decision back…");
+    sending = sending.then(async () => {
+      try {
+        const body = new URLSearchParams(new FormData(form));
+        const { page, address } = await fetchPage(form.getAttribute("action"), body);
+        const fresh = page.getElementById("review");
+        if (!fresh) throw new Error("log in again.");
+        ahead.length = 0; // kept for this reviewer, and given again
+        exhausted = false;
+        area().replaceWith(fresh);
+        history.replaceState(null, "", address.replace(/[?&]did=[a-z]+/, ""));
+        showKeys();
+        focusStatement();
+        window.scrollTo({ top: 0 });
+      } catch (error) {
+        show(before);
+        say(`Not undone: ${error instanceof TypeError ? "the server is not responding." : error.message}`);
+      }
+      undoing = false;
+      await loadAhead();
+    });
+  };
+
+  // A part of another page, such as the rows of an entity: sent, and replaced by what is answered.
+  const refresh = async (form, button) => {
+    const id = form.dataset.refresh;
+    const body = new URLSearchParams(new FormData(form));
+    if (button && button.name) body.set(button.name, button.value);
+    const place = [...document.querySelectorAll(`#${id} button, #${id} a`)].indexOf(button);
     try {
-      const answer = await fetch(form.getAttribute("action"), { // form.action is its button of that name
-        method: "POST",
-        body: fields,
-        headers: { accept: "text/html" },
-      });
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = page.getElementById("review");
-      if (!answer.ok || !fresh) {
-        const why = page.querySelector("main .lead");
-        say(`Not saved: ${why ? why.textContent : answer.statusText}`);
-        return;
-      }
-      if (page.querySelector('meta[http-equiv="refresh"]')) {
-        location.assign(answer.url); // the ranking is being made: that page goes on by itself
-        return;
-      }
-      area().replaceWith(fresh);
-      history.replaceState(null, "", answer.url.replace(/[?&]did=[a-z]+/, ""));
-      showKeys();
-      const statement = document.getElementById("statement");
-      if (statement) statement.focus({ preventScroll: true });
-      window.scrollTo({ top: 0 });
+      const { page } = await fetchPage(form.getAttribute("action"), body);
+      const open = document.querySelector(`#${id} details[open]`);
+      document.getElementById(id).replaceWith(page.getElementById(id));
+      const details = document.querySelector(`#${id} details`);
+      if (open && details) details.open = true;
+      const near = [...document.querySelectorAll(`#${id} button, #${id} a`)][place];
+      if (near) near.focus({ preventScroll: true });
     } catch {
-      // The same request name goes with the next try: nothing is decided twice.
-      say("Not saved: the server is not responding. Try again.");
-    } finally {
-      busy = false;
-      area().removeAttribute("aria-busy");
-      if (undoNext) document.getElementById("undo").requestSubmit();
-      undoNext = false;
+      form.submit();
     }
   };
 
   document.addEventListener("submit", (event) => {
-    if (!event.target.matches("form[data-live]")) return;
-    event.preventDefault();
-    // Enter in the note is no decision: it leaves the field.
-    if (document.activeElement && document.activeElement.id === "note") {
-      document.getElementById("statement").focus();
-      return;
+    const form = event.target;
+    if (form.dataset.refresh) {
+      event.preventDefault();
+      refresh(form, event.submitter);
     }
-    send(event.target, event.submitter);
+    if (!form.matches("form[data-live]")) return;
+    event.preventDefault();
+    const field = document.activeElement;
+    if (form.id === "undo") undo(form);
+    else if (field && field.id === "right-tail") decide(form, document.getElementById("correct"));
+    else if (field && field.matches("input")) focusStatement(); // Enter in a note is no decision
+    else decide(form, event.submitter);
   });
 
   document.addEventListener("change", (event) => {
@@ -91,31 +189,30 @@
       } catch {
         // for this page only, then
       }
-    } else if (event.target.id === "relation") {
+    } else if (event.target.id === "relation" && event.target.form.matches(".choose")) {
       event.target.form.requestSubmit();
     }
   });
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-    const field = event.target.closest("input:not([type=checkbox]), select, textarea");
-    if (field) {
-      if (event.key === "Escape" && field.id === "note") {
-        document.getElementById("statement").focus();
-      }
+    if (event.target.closest("input:not([type=checkbox]), select, textarea")) {
+      const inCard = event.target.closest("#card");
+      if (event.key === "Escape" && inCard) focusStatement();
       return;
     }
     const box = document.getElementById("keys");
     if (!box || !box.checked || event.repeat) return;
     const key = event.key.toLowerCase();
-    const target = [...area().querySelectorAll("[data-key]")].find((e) => e.dataset.key === key);
+    const target = [...area().querySelectorAll("[data-press]")].find((e) => e.dataset.press === key);
     if (!target) return;
     event.preventDefault();
-    if (target.matches("input")) target.focus();
+    if (target.matches("input:not([type=checkbox])")) target.focus();
     else target.click();
   });
 
+  if (!area()) return;
   showKeys();
-  const statement = document.getElementById("statement");
-  if (statement && area()) statement.focus({ preventScroll: true });
+  focusStatement();
+  if (isFact(card())) loadAhead();
 })();

@@ -1,0 +1,288 @@
+"""The pages of reviews: the queue, one card after the other, and the history."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlencode
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+
+from momok.serving.api import After, WithModel, WithService
+from momok.serving.describe import (
+    describe_contradictions,
+    describe_details,
+    describe_relation,
+    list_relations,
+)
+from momok.serving.entity_search import make_reference
+from momok.serving.model_holder import ServedModel
+from momok.serving.proposals import WORTH, Order, Proposal, QueueFilter
+from momok.serving.rendering import check_form, read_form, redirect, render, reviewer_name
+from momok.serving.review_schemas import ReviewerRequest, ReviewRequest
+from momok.serving.reviews.records import (
+    REASONS,
+    Event,
+    Review,
+    ReviewConflictError,
+    hash_fact,
+)
+from momok.serving.schemas import MAX_QUERY, MAX_TEXT
+from momok.serving.service import Service
+
+router = APIRouter(include_in_schema=False)
+_RANKING_SECONDS = 2.0  # to wait for a ranking before saying that it is being made
+_OUTCOMES = ("accept", "reject", "unsure", "skip", "undo", "conflict", "nothing")
+_AHEAD = 16  # cards that a page has before it
+_FIELDS = ("relation", "least", "order", "type", "modality", "text")
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Which facts a page of the queue shows, as its address says it; "" is the default."""
+
+    relation: Annotated[str, Query(max_length=MAX_TEXT)] = ""
+    least: Annotated[str, Query(pattern=r"^(0|1|0?\.\d{1,6})?$")] = ""
+    order: Order = "probability"
+    type: Annotated[str, Query(max_length=MAX_QUERY)] = ""
+    modality: Annotated[str, Query(max_length=MAX_QUERY)] = ""
+    text: Annotated[str, Query(max_length=MAX_QUERY)] = ""
+
+    @property
+    def query(self) -> str:
+        """The query of the address, without what is the default."""
+        given = {name: getattr(self, name) for name in _FIELDS}
+        given["order"] = "" if self.order == "probability" else self.order
+        return urlencode({name: value for name, value in given.items() if value})
+
+    def resolve(self, model: ServedModel) -> QueueFilter:
+        """What the model is asked for."""
+        return QueueFilter(
+            relation=model.names.find_relation(self.relation) if self.relation else None,
+            least=float(self.least) if self.least else WORTH * model.calibrated,
+            order=self.order,
+            type=self.type,
+            modality=self.modality if self.modality in model.predictor.scorer.present else "",
+            text=self.text.strip(),
+        )
+
+
+WithQueue = Annotated[Queue, Depends()]
+Keys = Annotated[list[str], Query(max_length=_AHEAD)]
+
+
+@router.get("/review")
+async def review(
+    *,
+    request: Request,
+    service: WithService,
+    model: WithModel,
+    queue: WithQueue,
+    did: str = "",
+    but: Keys = [],  # noqa: B006  # FastAPI copies it
+) -> Response:
+    """The next fact of a relation, with what speaks for it; without one, the relations.
+
+    ``but`` are keys of facts that the page has already: it loads the next one ahead.
+    """
+    relations = list_relations(model, await run_in_threadpool(service.store.count))
+    by_facts = sorted(relations, key=lambda entry: -entry.facts)
+    if not queue.relation:
+        return render(request, "review_start.html", relations=by_facts)
+    wanted = queue.resolve(model)
+    assert wanted.relation is not None
+    values: dict[str, Any] = {
+        "relation": relations[wanted.relation],
+        "relations": by_facts,
+        "queue": queue,
+        "did": did if did in _OUTCOMES else "",
+        "about_fact": "",
+        "reasons": REASONS,
+    }
+    picked = await _pick(model, wanted)
+    if picked is None:
+        return render(request, "review_wait.html", **values)
+    offered = await run_in_threadpool(service.lease, picked, reviewer_name(request), but)
+    values["left"] = await run_in_threadpool(_count_left, service, model, wanted, picked)
+    card = None
+    if offered is not None:
+        card = await _make_card(service, model, wanted, offered)
+    return render(request, "review.html", card=card, **values)
+
+
+async def _pick(model: ServedModel, wanted: QueueFilter) -> list[Proposal] | None:
+    """The proposals; None where they are not ranked within two seconds."""
+    if wanted.relation is not None:
+        ranking = asyncio.wrap_future(model.queue.rank(wanted.relation))
+        try:
+            await asyncio.wait_for(asyncio.shield(ranking), _RANKING_SECONDS)
+        except TimeoutError:
+            return None
+    return await run_in_threadpool(model.queue.pick, wanted)
+
+
+def _count_left(
+    service: Service, model: ServedModel, wanted: QueueFilter, picked: list[Proposal]
+) -> int:
+    """How many of the proposals nobody has decided."""
+    relation = wanted.relation
+    label = None if relation is None else model.graph.relations.labels[relation]
+    decided = service.store.list_decided(label)
+    return sum(proposal.fact not in decided for proposal in picked)
+
+
+async def _make_card(
+    service: Service, model: ServedModel, wanted: QueueFilter, offered: Review
+) -> dict[str, Any]:
+    """All that is shown of a fact."""
+    head, relation, tail = fact = model.names.find_fact(*offered.fact)
+    return {
+        "key": hash_fact(offered.fact),
+        "review": offered,
+        "relation": describe_relation(model, relation),
+        "probability": offered.probability,
+        "ordering": wanted.order if wanted.is_sample or wanted.order != "random" else "",
+        "against": describe_contradictions(model, fact),
+        "mirrors": [_name_ids(model, mirror) for mirror in model.mirrors.find(fact)],
+        "head": describe_details(model, head),
+        "tail": describe_details(model, tail),
+        "why": await service.explain(model, fact),
+        "request": secrets.token_hex(16),
+    }
+
+
+@router.post("/review/decide")
+async def decide(request: Request, service: WithService, model: WithModel) -> Response:
+    """Write a decision down, then show the next fact.
+
+    A script that has it already asks by ``live`` for what to say of it alone.
+    """
+    fields = await read_form(request)
+    fields |= dict(parse_qsl(fields.pop("fact", "")))  # of a button that decides by itself
+    fields["action"], _, reason = fields.get("action", "").partition(":")
+    if fields["action"] == "wrong_tail":
+        fields["action"] = "reject"
+    else:
+        fields.pop("right_tail", "")
+    asked = check_form(
+        ReviewRequest, fields | {"reviewer": reviewer_name(request), "reason": reason}
+    )
+    did: str = asked.action
+    try:
+        await service.decide(model, asked)
+    except ReviewConflictError:
+        did = "conflict"
+    back, _, side = fields.get("back", "").partition(":")
+    if back == "why":
+        return redirect(request, "/why", head=asked.head, relation=asked.relation, tail=asked.tail)
+    if back == "entity":
+        label = asked.head if side == "head" else asked.tail
+        return redirect(request, "/entity", label=label)
+    queue = _read_queue(fields, asked.relation)
+    if "live" in fields:
+        return await _say(request, service, model, queue, asked, did=did)
+    return redirect(request, "/review", **dict(parse_qsl(queue.query)), did=did)
+
+
+def _read_queue(fields: Mapping[str, str], relation: str = "") -> Queue:
+    """The queue that a form came from."""
+    given = dict(parse_qsl(fields.get("queue", "")))
+    known = {name: value[:MAX_TEXT] for name, value in given.items() if name in _FIELDS}
+    return Queue(**known) if known or "queue" in fields else Queue(relation=relation)  # type: ignore[arg-type]
+
+
+async def _say(
+    request: Request,
+    service: Service,
+    model: ServedModel,
+    queue: Queue,
+    asked: ReviewRequest,
+    *,
+    did: str,
+) -> Response:
+    """What became of a decision, and how far the queue is."""
+    wanted = queue.resolve(model)
+    picked = await run_in_threadpool(model.queue.pick, wanted) or []
+    relations = list_relations(model, await run_in_threadpool(service.store.count))
+    left = await run_in_threadpool(_count_left, service, model, wanted, picked)
+    ids = model.names.find_fact(asked.head, asked.relation, asked.tail)
+    return render(
+        request,
+        "review_said.html",
+        did=did,
+        about_fact=" ".join(_name_ids(model, ids)),
+        relation=None if wanted.relation is None else relations[wanted.relation],
+        left=left,
+    )
+
+
+@router.post("/review/undo")
+async def undo(request: Request, service: WithService, model: WithModel) -> Response:
+    """Take the latest decision of this browser's reviewer back, and show that fact again."""
+    fields = await read_form(request)
+    queue = _read_queue(fields, fields.get("relation", ""))
+    try:
+        review = await service.undo(reviewer_name(request))
+    except ReviewConflictError as conflict:
+        did = "conflict" if conflict.review is not None else "nothing"
+        return redirect(request, "/review", **dict(parse_qsl(queue.query)), did=did)
+    shown = await run_in_threadpool(model.queue.pick, queue.resolve(model)) or []
+    if all(proposal.fact != review.fact for proposal in shown):
+        queue = Queue(relation=make_reference(review.relation), least="0")
+    return redirect(request, "/review", **dict(parse_qsl(queue.query)), did="undo")
+
+
+@router.post("/review/name")
+async def name(request: Request, service: WithService) -> Response:
+    """Under which name this browser's decisions are written."""
+    fields = await read_form(request)
+    given = " ".join(fields.get("name", "").split())
+    reviewer = check_form(ReviewerRequest, {"reviewer": given}).reviewer
+    before = reviewer_name(request)
+    if before != reviewer:  # what was shown under the old name is free for others
+        await run_in_threadpool(service.store.release, before)
+    request.session["reviewer"] = reviewer
+    queue = _read_queue(fields, fields.get("relation", ""))
+    return redirect(request, "/review", **dict(parse_qsl(queue.query)))
+
+
+@router.get("/history")
+def history(
+    request: Request, service: WithService, model: WithModel, before: After | None = None
+) -> Response:
+    """All decisions, latest first, and the accepted facts as files."""
+    page, following = service.store.list_events(before=before, limit=50)
+    decided = service.store.count().values()
+    return render(
+        request,
+        "history.html",
+        events=[(event, _name_fact(model, event)) for event in page],
+        next=following,
+        accepted=sum(states.get("accepted", 0) for states in decided),
+        rejected=sum(states.get("rejected", 0) for states in decided),
+        reasons=REASONS,
+    )
+
+
+def _name_ids(model: ServedModel, fact: tuple[int, int, int]) -> tuple[str, str, str]:
+    """Names of a fact, to show."""
+    graph, (head, relation, tail) = model.graph, fact
+    return graph.title(head), graph.relation_names[relation], graph.title(tail)
+
+
+def _name_fact(model: ServedModel, event: Event | Review) -> tuple[str, str, str]:
+    """Names to show; labels where the graph does not have them any more."""
+    graph = model.graph
+    head, tail = (
+        graph.title(graph.entities.index(label)) if label in graph.entities else label
+        for label in (event.head, event.tail)
+    )
+    relation = event.relation
+    if relation in graph.relations:
+        relation = graph.relation_names[graph.relations.index(relation)]
+    return head, relation, tail

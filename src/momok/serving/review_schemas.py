@@ -1,0 +1,90 @@
+"""What the review operations of the JSON API take and give."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from momok.serving.proposals import Order
+from momok.serving.reviews.records import Event, Ordering, Reason, Review
+from momok.serving.schemas import FactRequest, StrictRequest, Text, check_text
+
+_ADDRESS = re.compile(r"https?://[^\s<>\"]+")
+
+
+def _check_name(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("a name has letters, and no control characters")
+    return check_text(text.strip())
+
+
+def _check_address(text: str) -> str:
+    if text and not _ADDRESS.fullmatch(text):
+        raise ValueError("a source is an address that begins with http:// or https://")
+    return check_text(text)
+
+
+Note = Annotated[str, Field(max_length=4000), AfterValidator(check_text)]
+Address = Annotated[str, Field(max_length=2000), AfterValidator(_check_address)]
+Reviewer = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_check_name)]
+RequestName = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")]
+
+
+class ReviewRequest(FactRequest):
+    """A decision on a fact."""
+
+    action: Literal["accept", "reject", "unsure", "skip"]
+    reviewer: Reviewer
+    note: Note = ""
+    reason: Reason = Field("", description="Why it is rejected.")
+    source: Address = Field("", description="The address of what proves the decision.")
+    right_tail: Text = Field(
+        "", description="Of a rejected fact: the tail that is right; that fact is accepted."
+    )
+    ordering: Ordering = Field("", description="How the queue was sorted that it was shown from.")
+    version: int | None = Field(
+        None,
+        ge=0,
+        le=2**31 - 1,
+        description="Of the review seen, decided or not; null: any that is open.",
+    )
+    request: RequestName = Field(
+        "", description="A name of this request: sent again, it decides nothing twice."
+    )
+
+
+class ReviewerRequest(StrictRequest):
+    """Who asks."""
+
+    reviewer: Reviewer
+
+
+class NextRequest(ReviewerRequest):
+    """A request for the next fact, which is then kept for the reviewer."""
+
+    relation: Text = Field("", description="A relation by label or name; empty: any.")
+    least: float = Field(0.0, ge=0, le=1, description="The least probability.")
+    order: Order = "probability"
+
+
+class NextReview(BaseModel):
+    """The next fact to decide; null where nothing is left, or the ranking is being made."""
+
+    review: Review | None
+    ranking: bool = Field(description="Whether facts are still being ranked.")
+
+
+class ReviewsAnswer(BaseModel):
+    """A page of reviews."""
+
+    reviews: list[Review]
+    next: int | None = Field(description="``after`` of the next page.")
+
+
+class HistoryAnswer(BaseModel):
+    """A page of the history, latest first."""
+
+    events: list[Event]
+    next: int | None = Field(description="``before`` of the next page.")

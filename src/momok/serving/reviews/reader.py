@@ -1,0 +1,167 @@
+"""Reads reviews: where facts stand, what led there, and counts over all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, TypeAlias, TypeVar
+
+import sqlalchemy as sa
+
+from momok.serving.reviews.database import Database, events, facts
+from momok.serving.reviews.records import Event, Fact, Review, State, hash_fact
+
+Record = TypeVar("Record", Review, Event)
+Row: TypeAlias = Mapping[Any, Any]
+
+_PAUSE = 120.0  # seconds; a longer gap between two decisions is no work
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Decisions of one relation, but those made along with another one.
+
+    Attributes:
+        accepted, rejected, unsure: how many.
+        sampled: accepted and rejected of those that were shown in random order.
+    """
+
+    accepted: int = 0
+    rejected: int = 0
+    unsure: int = 0
+    sampled: tuple[int, int] = (0, 0)
+
+    @property
+    def decided(self) -> int:
+        """All of them."""
+        return self.accepted + self.rejected + self.unsure
+
+    def __add__(self, other: Tally) -> Tally:
+        """The decisions of both."""
+        return Tally(
+            self.accepted + other.accepted,
+            self.rejected + other.rejected,
+            self.unsure + other.unsure,
+            (self.sampled[0] + other.sampled[0], self.sampled[1] + other.sampled[1]),
+        )
+
+
+class ReviewReader(Database):
+    """The reviews of one graph, to be read."""
+
+    def get(self, fact: Fact) -> Review:
+        """Where a fact stands; an open review of version 0 where nobody has touched it."""
+        return self.get_many([fact])[0]
+
+    def get_many(self, wanted: Sequence[Fact]) -> list[Review]:
+        """Where facts stand, in their order."""
+        keys = [hash_fact(fact) for fact in wanted]
+        found = {row["key"]: to_record(Review, row) for row in self.read(select_facts(keys))}
+        return [
+            found.get(key) or Review(head=head, relation=relation, tail=tail)
+            for key, (head, relation, tail) in zip(keys, wanted, strict=True)
+        ]
+
+    def list_reviews(
+        self,
+        *,
+        state: State | None = None,
+        relation: str | None = None,
+        reviewer: str | None = None,
+        after: int = 0,
+        limit: int = 50,
+    ) -> tuple[list[Review], int | None]:
+        """Touched facts in the order they were first touched: (a page, where the next begins)."""
+        query = sa.select(facts).where(facts.c.id > after).order_by(facts.c.id)
+        query = query.where(facts.c.version > 0 if state is None else facts.c.state == state)
+        if relation is not None:
+            query = query.where(facts.c.relation == relation)
+        if reviewer is not None:
+            query = query.where(facts.c.reviewer == reviewer)
+        return self._read_page(Review, query, limit)
+
+    def list_events(
+        self, *, before: int | None = None, limit: int = 50
+    ) -> tuple[list[Event], int | None]:
+        """The history, latest first: (a page, where the next begins)."""
+        query = sa.select(events, facts.c.head, facts.c.relation, facts.c.tail)
+        query = query.join(facts, facts.c.id == events.c.fact).order_by(events.c.id.desc())
+        if before is not None:
+            query = query.where(events.c.id < before)
+        return self._read_page(Event, query, limit)
+
+    def iterate_reviews(self, **wanted: Any) -> Iterator[Review]:
+        """All facts that ``list_reviews`` would give, page by page."""
+        after: int | None = 0
+        while after is not None:
+            page, after = self.list_reviews(**wanted, after=after, limit=1000)
+            yield from page
+
+    def list_decided(self, relation: str | None = None) -> set[Fact]:
+        """The facts that are not open, of a relation or of all."""
+        query = sa.select(facts.c.head, facts.c.relation, facts.c.tail)
+        query = query.where(facts.c.state != "open")
+        if relation is not None:
+            query = query.where(facts.c.relation == relation)
+        return {(row["head"], row["relation"], row["tail"]) for row in self.read(query)}
+
+    def count(self) -> dict[str, dict[State, int]]:
+        """How many facts are in each state but open: by relation label, then by state."""
+        query = (
+            sa.select(facts.c.relation, facts.c.state, sa.func.count().label("number"))
+            .where(facts.c.state != "open")
+            .group_by(facts.c.relation, facts.c.state)
+        )
+        counts: dict[str, dict[State, int]] = {}
+        for row in self.read(query):
+            counts.setdefault(row["relation"], {})[row["state"]] = row["number"]
+        return counts
+
+    def tally(self) -> dict[str, Tally]:
+        """The decisions by relation label; each decision counts once, whatever goes along."""
+        grouped = facts.c.relation, facts.c.state, facts.c.ordering
+        query = sa.select(*grouped, sa.func.count().label("number"))
+        query = query.where(facts.c.state != "open", ~facts.c.along).group_by(*grouped)
+        found: dict[str, Tally] = {}
+        for row in self.read(query):
+            number, state = row["number"], row["state"]
+            sample = (number * (state == "accepted"), number * (state == "rejected"))
+            tally = Tally(*(number * (state == name) for name in ("accepted", "rejected")))
+            if state in ("unsure", "disputed"):
+                tally = Tally(unsure=number)
+            if row["ordering"] == "random":
+                tally = Tally(tally.accepted, tally.rejected, tally.unsure, sample)
+            found[row["relation"]] = found.get(row["relation"], Tally()) + tally
+        return found
+
+    def count_minutes(self) -> dict[str, float]:
+        """The minutes that each reviewer spent: from one decision to the next, without pauses."""
+        query = sa.select(events.c.reviewer, events.c.at).order_by(events.c.id)
+        minutes: Counter[str] = Counter()
+        last: dict[str, datetime] = {}
+        for row in self.read(query):
+            reviewer, at = row["reviewer"], datetime.fromisoformat(row["at"])
+            gap = (at - last.get(reviewer, at)).total_seconds()
+            minutes[reviewer] += gap / 60 if 0 <= gap <= _PAUSE else 0.0  # type: ignore[assignment]
+            last[reviewer] = at
+        return dict(minutes)
+
+    def _read_page(
+        self, kind: type[Record], query: sa.Select[Any], limit: int
+    ) -> tuple[list[Record], int | None]:
+        """Records, and the id of the last one where more follow."""
+        rows = self.read(query.limit(limit + 1))
+        following = rows[limit - 1]["id"] if len(rows) > limit else None
+        return [to_record(kind, row) for row in rows[:limit]], following
+
+
+def select_facts(keys: list[str]) -> sa.Select[Any]:
+    """Facts by their keys."""
+    return sa.select(facts).where(facts.c.key.in_(keys))
+
+
+def to_record(kind: type[Record], row: Row) -> Record:
+    """A row as a record."""
+    return kind(**{field.name: row[field.name] for field in fields(kind)})
