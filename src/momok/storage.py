@@ -61,6 +61,38 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_file(path, text.encode() + b"\n")
 
 
+def parse_json(content: bytes | str) -> Any:
+    """Parse JSON that may be anything; ValueError for all that is none, or nested too deeply."""
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def seal(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Add a checksum to an object of JSON."""
+    return {**value, "checksum": _sum(value)}
+
+
+def unseal(value: Any) -> Any:
+    """Take off the checksum of ``seal``; what has none is given as it is.
+
+    Raises:
+        ValueError: the checksum is that of other values.
+    """
+    if not isinstance(value, dict) or "checksum" not in value:
+        return value
+    rest = {key: part for key, part in value.items() if key != "checksum"}
+    if _sum(rest) != value["checksum"]:
+        raise ValueError("it is not what was written: its checksum differs")
+    return rest
+
+
+def _sum(value: Mapping[str, Any]) -> int:
+    """The CRC-32 of a plain form, whatever its layout."""
+    return zlib.crc32(json.dumps(value, sort_keys=True).encode())
+
+
 @contextmanager
 def write_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give an empty draft folder beside ``path`` that takes its place if the block succeeds.

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import click
 
+from momok.cli.remarks import say_if_not_calibrated
 from momok.console import console, print_json
 
 
@@ -69,6 +70,7 @@ def command(
     from momok.progress import ProgressBar
 
     predictor = Predictor(run, source=graph)
+    say_if_not_calibrated(run, predictor.calibration)
     about: dict[str, Any] = {"version": 1, "graph": predictor.graph.name, "run": run}
     if model:
         with ProgressBar() as bar:

@@ -95,6 +95,7 @@ def encode_command(
     """
     from momok.encoders import encode_modality
     from momok.graph.catalog import find_writable_folder
+    from momok.graph.momok_format import find_changed_files
     from momok.progress import ProgressBar
 
     folder = find_writable_folder(graph, out)
@@ -108,6 +109,8 @@ def encode_command(
             **options,
         )
     _show_encoding(encoding, folder, _NOTHING[kind])
+    for name in find_changed_files(folder):
+        print_line(f"{folder / name} is not as momok wrote it: it was changed, or is damaged")
 
 
 def _show_encoding(encoding: Encoding, folder: Path, what: str) -> None:

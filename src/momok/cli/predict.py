@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from momok.cli.remarks import say_if_not_calibrated
 from momok.console import console, error_console, format_json, make_printable
 from momok.errors import ConfigError, DataError, FeatureError
 
@@ -159,6 +160,7 @@ def predict_command(
     from momok.prediction import Predictor
 
     predictor = Predictor(run)
+    say_if_not_calibrated(run, predictor.calibration)
     about = {"graph": predictor.graph.name, "run": run, "known": question["known"]}
     if question["relation"] is None:
         del question["relation"], question["plausible"], question["among"]
@@ -188,6 +190,7 @@ def _answer_table(run: str, questions: Path, out: str | None, options: dict[str,
     if ending not in writers:
         raise ConfigError(f"{out}: answers are written as {', '.join(writers)}, by the ending")
     rows, predictor = read_questions(questions), Predictor(run)
+    say_if_not_calibrated(run, predictor.calibration)
     with ProgressBar() as bar:
         frame = answer_rows(predictor, rows, **options, progress=bar.progress)
     if out is None and sys.stdout.isatty():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from momok.cli.predict import plausible_option, read_entities
+from momok.cli.remarks import say_if_not_calibrated
 from momok.console import error_console, make_printable
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def command(
     from momok.progress import ProgressBar
 
     scorer = Scorer(run, memory_budget=memory_mb << 20)
+    say_if_not_calibrated(run, scorer.calibration)
     chosen = [
         None if given is None else tuple(resolve_entities(scorer.graph, given).tolist())
         for given in map(read_entities, (heads, tails))

@@ -81,6 +81,9 @@ def encode_modality(
             an unfinished encoding of something else is in the way, or the disk refused.
     """
     name = modality or kind
+    unfinished = folder / "features" / f".encoding-{name}"
+    # What is begun goes on, even if it was killed when all was written but its parts not removed.
+    replace = replace or unfinished.is_dir()
     _check_request(folder / "features" / f"{name}.json", name, batch, limit, replace)
     inputs, numbers = read_inputs(folder, kind, fields)
     total = len(inputs.rows) if limit is None else min(limit, len(inputs.rows))
@@ -90,7 +93,7 @@ def encode_modality(
     settings: dict[str, Any] = {"spec": spec if isinstance(spec, str) else spec.name}
     settings |= {} if limit is None else {"limit": limit}
     job = _describe_job(inputs, encoder, name, total)
-    with open_parts(folder / "features" / f".encoding-{name}", job, restart) as finished:
+    with open_parts(unfinished, job, restart) as finished:
         resumed = finished.done
         parts = _encode_parts(inputs, encoder, range(resumed, total, batch), total)
         finished.keep(parts, total, _KEEP_SECONDS, partial(progress, f"encoding {name}"))

@@ -24,7 +24,7 @@ from safetensors.numpy import save
 from momok.arrays import FloatMatrix, Ints
 from momok.encoders.inputs import Problem
 from momok.errors import FeatureError
-from momok.storage import lock_file, remove_drafts, write_file
+from momok.storage import lock_file, parse_json, remove_drafts, write_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ class FinishedParts:
             write_file(path, json.dumps({"started": today, "job": job}, indent=1).encode())
             return today
         try:
-            found = json.loads(path.read_bytes())
+            found = parse_json(path.read_bytes())
             there, started = dict(found["job"]), str(found["started"])
         except (OSError, ValueError, KeyError, TypeError):
             there, started = {}, ""
@@ -161,7 +161,7 @@ def _read_part(path: Path) -> Part | None:
     """Read a part; a damaged one is none."""
     try:
         with safe_open(path, framework="np") as file:
-            problems = json.loads((file.metadata() or {})["problems"])
+            problems = parse_json((file.metadata() or {})["problems"])
             vectors, items = file.get_tensor("vectors"), file.get_tensor("items")
         start, stop = map(int, path.stem.split("-"))
         part = Part(start, vectors, items, tuple(Problem(**each) for each in problems))

@@ -29,7 +29,7 @@ from momok.arrays import Bools, FloatMatrix, Ints
 from momok.errors import FeatureError
 from momok.graph.names import Vocabulary
 from momok.graph.text_files import FindingLog
-from momok.storage import write_file
+from momok.storage import parse_json, write_file
 
 FORMAT, VERSION = "momok-features", 1
 PICKLE_SUFFIXES = (".pth", ".pt", ".pkl", ".pickle", ".bin")
@@ -84,7 +84,7 @@ def read_manifest(path: Path, modality: str) -> tuple[FeatureManifest, list[str]
             f"{modality}.safetensors"
         )
     try:
-        read = json.loads(path.read_bytes())
+        read = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise FeatureError(f"{path}: the manifest cannot be read as JSON: {error}") from error
     if not isinstance(read, dict) or (read.get("format"), read.get("version")) != (FORMAT, VERSION):

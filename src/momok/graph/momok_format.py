@@ -2,7 +2,8 @@
 
 It holds::
 
-    graph.json                      {"format": "momok-graph", "version": 1, "name": ...}
+    graph.json                      {"format": "momok-graph", "version": 1, "name": ...};
+                                    "files" has the SHA-256 of the tables as momok wrote them
     entities.tsv                    header: label, name, description, picture, type, any others
     relations.tsv                   optional; header: label, name
     train.tsv valid.tsv test.tsv    head, relation and tail label, no header
@@ -16,6 +17,7 @@ Columns are separated by tabs and never quoted; only ``label`` is required. File
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -42,10 +44,11 @@ from momok.graph.names import Vocabulary, make_readable
 from momok.graph.text_files import Finding, FindingLog, read_text
 from momok.graph.triples import Triples
 from momok.progress import Progress, no_progress
-from momok.storage import write_folder, write_through
+from momok.storage import parse_json, write_folder, write_through
 
 FORMAT, VERSION = "momok-graph", 1
 _BLOCK = 1 << 20  # facts written at once
+_TABLE = re.compile(r"[a-z-]+\.tsv")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
@@ -74,6 +77,7 @@ def read_momok_folder(
     """
     log = FindingLog(path, strict)
     about = read_graph_json(path)
+    _report_changes(path, log)
     table = read_table(path / "entities.tsv")
     entities = Vocabulary(table.labels)
     files = {
@@ -117,6 +121,30 @@ def read_momok_folder(
     )
 
 
+def find_changed_files(folder: Path) -> list[str]:
+    """Name the tables that are not as momok wrote them, by the checksums in ``graph.json``."""
+    files = read_graph_json(folder).get("files", {}) if is_momok_folder(folder) else {}
+    return [name for name, written in files.items() if _digest(folder / name) != written]
+
+
+def _report_changes(folder: Path, log: FindingLog) -> None:
+    changed = find_changed_files(folder)
+    log.reject(
+        "changed",
+        "tables are not as momok wrote them: somebody changed them, or they are damaged",
+        (f"{name}: its checksum is not the one in graph.json" for name in changed),
+        len(changed),
+    )
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file; "" where there is none."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _read_withheld(
     path: Path, entities: Vocabulary, relations: Vocabulary, log: FindingLog
 ) -> dict[str, Triples]:
@@ -131,9 +159,11 @@ def read_graph_json(folder: Path) -> dict[str, Any]:
     """Read what ``graph.json`` says of a graph."""
     path = folder / "graph.json"
     try:
-        about = json.loads(read_text(path).removesuffix("\n"))
+        about = parse_json(read_text(path).removesuffix("\n"))
     except json.JSONDecodeError as error:
         raise FormatError(f"{path}:{error.lineno}: is not JSON: {error.msg}") from None
+    except ValueError as error:
+        raise FormatError(f"{path}: is not JSON: {error}") from None
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise FormatError(f'{path}: expected an object with "format": "{FORMAT}"')
     if about.get("version") != VERSION:
@@ -148,6 +178,9 @@ def read_graph_json(folder: Path) -> dict[str, Any]:
     notes = about.get("split_notes", [])
     if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
         raise FormatError(f"{path}: 'split_notes' must be a list of texts")
+    files = about.get("files", {})
+    if not isinstance(files, dict) or not all(map(_TABLE.fullmatch, files)):
+        raise FormatError(f"{path}: 'files' must give the checksums of tables of this folder")
     return about
 
 
@@ -201,11 +234,11 @@ def write_momok_folder(
         facts: dict[str, Triples] = {split: graph.facts(split) for split in SPLIT_NAMES}
         if len(graph.withheld):
             facts["withheld"] = graph.withheld
+        for file in also:
+            write_through(draft / file.name, file.read_bytes())
         write_tables(draft, about, entities, relations, facts)
         for features in graph.features.values() if with_features else ():
             save_features(draft / "features", features, graph.entities)
-        for file in also:
-            write_through(draft / file.name, file.read_bytes())
 
 
 def _check_labels(kind: str, labels: Sequence[str]) -> None:
@@ -228,14 +261,18 @@ def write_tables(
     relations: Mapping[str, Sequence[str]],
     facts: Mapping[str, Triples],
 ) -> None:
-    """Write ``graph.json``, the columns of entities and relations, and the facts of every split."""
-    described = {"format": FORMAT, "version": VERSION, **about}
-    text = json.dumps(described, ensure_ascii=False, indent=2) + "\n"
-    write_through(folder / "graph.json", text.encode("utf-8", "backslashreplace"))
+    """Write the columns of entities and relations, the facts of every split, and ``graph.json``.
+
+    Tables that are there already count among those whose checksums it has.
+    """
     write_table(folder / "entities.tsv", entities)
     write_table(folder / "relations.tsv", relations)
     for split, triples in facts.items():
         write_facts(folder / f"{split}.tsv", triples, entities["label"], relations["label"])
+    sums = {path.name: _digest(path) for path in sorted(folder.glob("*.tsv"))}
+    described = {"format": FORMAT, "version": VERSION, **about, "files": sums}
+    text = json.dumps(described, ensure_ascii=False, indent=2) + "\n"
+    write_through(folder / "graph.json", text.encode("utf-8", "backslashreplace"))
 
 
 def write_table(path: Path, columns: Mapping[str, Sequence[str]]) -> None:

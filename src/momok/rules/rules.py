@@ -24,7 +24,7 @@ from momok.rules.grounding import Grounding, ground_rules
 from momok.rules.links import Links, build_links
 from momok.rules.paths import build_one_step, build_two_steps, count_one_step, pair_entities
 from momok.rules.table import KINDS, RuleTable, keep_strongest, make_table
-from momok.storage import write_file
+from momok.storage import parse_json, write_file
 
 _KEY, _VERSION = "momok-rules", 2
 _REMEDY = "restore it from a copy or train again"
@@ -153,7 +153,7 @@ class Rules:
         """
         try:
             with safe_open(path, framework="numpy") as file:
-                about = json.loads((file.metadata() or {})[_KEY])
+                about = parse_json((file.metadata() or {})[_KEY])
                 if about["version"] != _VERSION:
                     raise ValueError(f"version {about['version']}")
                 arrays = {

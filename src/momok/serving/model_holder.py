@@ -157,6 +157,10 @@ class ModelHolder:
         torch.set_num_threads(settings.threads or max((os.cpu_count() or 1) // 2, 1))
         self._seen = _stamp(self._path)
         self.current = ServedModel(self._path, self._seen)
+        if not self.current.calibrated:
+            _log.warning(
+                "not calibrated, so there are no probabilities: momok calibrate %s", self._path
+            )
         metrics.set_model(self.current.version)
         self.batcher = MicroBatcher(settings.answer_seconds, metrics)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="momok-model")

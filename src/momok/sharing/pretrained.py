@@ -14,13 +14,16 @@ from pathlib import Path
 from momok.errors import MomokError, RunError
 from momok.graph import CATALOG, Features, MultimodalGraph, load_graph
 from momok.graph.features import save_features
+from momok.prediction.calibration.record import load_calibration
 from momok.sharing.card import build_card
-from momok.storage import write_file, write_folder, write_json
+from momok.storage import seal, write_file, write_folder, write_json
 from momok.training import RunFolder
 from momok.training.checkpoint import load_model
 from momok.training.new_run import digest
+from momok.training.pooling import load_pool
 
-_FILES = ("config.json", "environment.json", "metrics.jsonl", "timing.jsonl")
+_LOGS = ("metrics.jsonl", "timing.jsonl")
+_FILES = ("config.json", "environment.json", *_LOGS)
 
 
 def save_pretrained(
@@ -49,15 +52,12 @@ def save_pretrained(
             f"on with momok resume {given.path}"
         )
     graph, path = given.load_graph(), Path(folder).resolve()
-    load_model(given.best_checkpoint, run=given.identity)  # whole, and this run's
+    _check_whole(given, graph)
     needed = [given.best_checkpoint]
     if given.config.evaluation.pool != "equal":
         needed += [given.pool_file]
     if given.config.evaluation.pool == "heads+rules":
         needed += [given.rules_file]
-    for file in (*needed, *(given.path / name for name in _FILES)):
-        if not file.is_file():
-            raise RunError(f"{file}: missing; restore it from a copy or train again")
     features = _find_features(given, graph)
     card = build_card(given, name or path.name, licence, with_features=bool(features))
     with write_folder(path) as draft:
@@ -73,6 +73,21 @@ def save_pretrained(
         _write_records(given, draft)
         write_file(draft / "README.md", card.encode())
     return Path(folder)
+
+
+def _check_whole(run: RunFolder, graph: MultimodalGraph) -> None:
+    """Read all that is given away: RunError where it is missing, damaged or of another run."""
+    model, state = load_model(run.best_checkpoint, run=run.identity)
+    load_pool(run, model, graph, state.get("selected", {}))
+    load_calibration(run)
+    for file in _LOGS:
+        list(run.records(file=file))
+    _ = run.environment
+    for result in sorted((run.path / "results").glob("*.json")):
+        split, _, protocol = result.stem.partition("-")
+        if split in ("valid", "test"):
+            run.load_evaluation(split, protocol or "clean")
+            run.load_ranks(split, protocol or "clean")
 
 
 def _find_features(run: RunFolder, graph: MultimodalGraph) -> Mapping[str, Features]:
@@ -100,4 +115,4 @@ def _write_records(run: RunFolder, draft: Path) -> None:
         about["start"] = {"checkpoint": about["start"]["checkpoint"]}
     if "files" in about:
         about["files"]["data.json"] = digest((draft / "data.json").read_bytes())
-    write_json(draft / "run.json", about)
+    write_json(draft / "run.json", seal(about))

@@ -23,7 +23,7 @@ import polars as pl
 from momok.errors import RunError
 from momok.evaluation import ANSWER
 from momok.graph import MultimodalGraph, write_momok_folder
-from momok.storage import write_file
+from momok.storage import parse_json, write_file
 from momok.studies.cells import is_damaged, list_cells, list_points, name_cell, resolve_variant
 from momok.studies.plan import Plan, build_plan
 from momok.training import RunFolder
@@ -132,7 +132,7 @@ def read_about(folder: Path) -> dict[str, Any]:
     """Read ``study.json``; RunError if it is none."""
     path = folder / "study.json"
     try:
-        about = json.loads(path.read_bytes())
+        about = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise RunError(f"{folder}: is no folder of a study (study.json: {error})") from error
     if not isinstance(about, dict) or (about.get("format"), about.get("version")) != (

@@ -24,7 +24,7 @@ from torch import Tensor
 from momok.errors import CheckpointError, StorageError
 from momok.model import DECODERS, FUSIONS, MissingPolicy, ModalitySpec, MoMoK, MoMoKSpec
 from momok.model.without_storage import without_storage
-from momok.storage import name_draft, settle_file, share_file
+from momok.storage import name_draft, parse_json, settle_file, share_file
 
 _KEY, _VERSION = "momok-checkpoint", 1
 
@@ -83,7 +83,7 @@ def read_checkpoint(
             header = file.metadata() or {}
             if _KEY not in header:
                 raise CheckpointError(f"{path}: a safetensors file, but no checkpoint of momok")
-            about = json.loads(header[_KEY])
+            about = parse_json(header[_KEY])
             if about["version"] != _VERSION:
                 raise CheckpointError(
                     f"{path}: checkpoint version {about['version']}, this momok reads "

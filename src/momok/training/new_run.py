@@ -16,11 +16,13 @@ from typing import Any
 from momok.errors import RunError
 from momok.graph import CATALOG, MultimodalGraph, write_momok_folder
 from momok.settings import RunConfig
-from momok.storage import is_draft, lock_file, write_file, write_json
+from momok.storage import is_draft, lock_file, seal, write_file, write_json
 
 FORMAT, VERSION = "momok-run", 1
 
-_SUMMED = re.compile(r"(config|data)\.json|graph/[a-z]+\.(tsv|json)")
+_SUMMED = re.compile(
+    r"(config|data|environment)\.json|(metrics|timing)\.jsonl|graph/[a-z]+\.(tsv|json)"
+)
 
 _BEGINNING = (
     *(".lock", "graph", "config.json", "environment.json", "data.json"),
@@ -104,7 +106,7 @@ def _write_beginning(
     write_json(folder / "config.json", config.model_dump(mode="json"))
     write_json(folder / "environment.json", environment)
     write_json(folder / "data.json", _describe_data(graph))
-    names = ["config.json", "data.json"]
+    names = ["config.json", "data.json", "environment.json"]
     names += sorted(f"graph/{path.name}" for path in (folder / "graph").iterdir())
     files = {name: digest((folder / name).read_bytes()) for name in names}
     decided = config.model_dump(mode="json", exclude={"training": {"track"}})
@@ -123,7 +125,7 @@ def _write_beginning(
         "files": files,
         **({} if start is None else {"start": dict(start)}),
     }
-    write_json(folder / "run.json", about)
+    write_json(folder / "run.json", seal(about))
 
 
 def _locate_source(source: str) -> str:

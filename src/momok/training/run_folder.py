@@ -4,7 +4,8 @@
 
     RUN/
       run.json            what this is, its state (training, interrupted, trained, finished), and
-                          checksums of what was decided at the start: settings, data, graph
+                          checksums of what was decided at the start: settings, data, graph; and of
+                          the logs of a finished run
       config.json         every setting, as resolved
       environment.json    machine, versions, precision, threads
       data.json           which graph, its fingerprint, which split, what was found in it
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from momok.config import validate_config
@@ -38,14 +39,18 @@ from momok.settings import RunConfig
 from momok.storage import (
     append_line,
     lock_file,
+    parse_json,
+    seal,
     settle_file,
     truncate_file,
+    unseal,
     write_file,
     write_json,
 )
 from momok.training.new_run import FORMAT, VERSION, check_sums, digest, write_new_run
 from momok.training.old_runs import translate_old
 
+_LOGS = ("metrics.jsonl", "timing.jsonl")  # which end when the run is finished
 
 class RunFolder:
     """Reads and writes the files of one run.
@@ -153,7 +158,8 @@ class RunFolder:
             DataError: it cannot be read.
         """
         for name in self._sums:
-            self._check(name, _read_bytes(self.path / name))
+            if name not in (*_LOGS, "environment.json"):  # of which no answer is made
+                self._check(name, _read_bytes(self.path / name))
         return load_graph(self.path / "graph")
 
     @contextmanager
@@ -185,7 +191,13 @@ class RunFolder:
 
     def set_state(self, state: str) -> None:
         """Write down how far the run is."""
-        write_json(self.path / "run.json", self._read_json("run.json") | {"state": state})
+        about = self._read_json("run.json") | {"state": state}
+        if "files" in about:
+            sums = {name: sum for name, sum in about["files"].items() if name not in _LOGS}
+            if state == "finished":
+                sums |= {name: digest((self.path / name).read_bytes()) for name in _LOGS}
+            self._sums = about["files"] = sums
+        write_json(self.path / "run.json", seal(about))
 
     def log(self, record: Mapping[str, Any], file: str = "metrics.jsonl") -> None:
         """Append a record to ``metrics.jsonl``, or to ``timing.jsonl``."""
@@ -219,12 +231,14 @@ class RunFolder:
         """
         path = self.path / file
         try:
-            lines = path.read_bytes().splitlines(keepends=True)
+            content = path.read_bytes()
         except OSError as error:
             raise RunError(f"{path}: cannot be read: {error.strerror or error}") from error
+        self._check(file, content)
+        lines = content.splitlines(keepends=True)
         for number, line in enumerate(lines, start=1):
             try:
-                record = json.loads(line)
+                record = parse_json(line)
                 wanted = kind is None or record["kind"] == kind
             except (ValueError, TypeError, KeyError) as error:
                 if not line.endswith(b"\n"):
@@ -262,10 +276,12 @@ class RunFolder:
     def save_evaluation(self, evaluation: Evaluation) -> Path:
         """Write an evaluation and the rank of every query; give the JSON file's path."""
         path = self.result_path(evaluation.split, evaluation.protocol)
+        value = evaluation.to_json() | {"run": self.identity}
         if evaluation.query_ranks is not None:
             ranks = save_arrays(evaluation.query_ranks.to_arrays())
             write_file(path.with_name(f"{path.stem}-ranks.safetensors"), ranks)
-        write_json(path, evaluation.to_json())
+            value["ranks"] = digest(ranks)
+        write_json(path, seal(value))
         return path
 
     def load_evaluation(self, split: str, protocol: str = "clean") -> Evaluation:
@@ -281,6 +297,10 @@ class RunFolder:
                 f"momok evaluate {self.path} --split {split} --protocol {protocol} does it"
             )
         value = self._read_json(f"results/{path.name}")
+        if value.get("run", self.identity) != self.identity:
+            raise RunError(
+                f"{path}: it belongs to another run; momok evaluate {self.path} writes it again"
+            )
         try:
             return Evaluation.from_json(value)
         except RunError as error:
@@ -292,12 +312,16 @@ class RunFolder:
         Raises:
             RunError: they are damaged.
         """
-        path = self.result_path(split, protocol)
-        path = path.with_name(f"{path.stem}-ranks.safetensors")
+        result = self.result_path(split, protocol)
+        path = result.with_name(f"{result.stem}-ranks.safetensors")
         if not path.is_file():
             return None
         try:
-            return QueryRanks.from_arrays(load_arrays(path))
+            content = path.read_bytes()
+            written = self._read_json(f"results/{result.name}")
+            if digest(content) != written.get("ranks", digest(content)):  # older ones have none
+                raise ValueError(f"it is not what was written beside {result.name}")
+            return QueryRanks.from_arrays(load_arrays(content))
         except (SafetensorError, KeyError, OSError, ValueError) as error:
             raise RunError(
                 f"{path}: cannot be read ({error}): momok evaluate {self.path} writes it again"
@@ -308,7 +332,7 @@ class RunFolder:
         try:
             content = path.read_bytes()
             self._check(name, content)
-            value = json.loads(content)
+            value = unseal(parse_json(content))
         except FileNotFoundError as error:
             raise RunError(
                 f"{self.path}: no {name} here, so this is not a complete run folder; if a killed "

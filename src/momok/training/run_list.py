@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +34,7 @@ def _describe(path: Path) -> dict[str, Any]:
         config = run.config
         about |= {"graph": run.data["name"], "preset": config.preset, "seed": config.seed}
         about |= {"state": run.state, "epochs": config.training.epochs}
-        about["created"] = json.loads((path / "run.json").read_bytes())["created"]
+        about["created"] = run.read_about()["created"]
         about["epoch"] = sum(1 for _ in run.records("epoch"))
         if run.state == "finished":
             about["valid_mrr"] = run.load_evaluation("valid").overall[ANSWER].mrr

@@ -283,7 +283,6 @@ def _write(
     }
     columns |= _list_attributes(raw, raw.entities)
     names = _column(raw.relations, raw.relation_names)
-    write_tables(folder, about, columns, {"label": raw.relations, "name": names}, raw.triples)
     known = set(raw.entities)
     numbers = {
         flatten(name).strip(): {x: value for x, value in values.items() if x in known}
@@ -291,6 +290,7 @@ def _write(
         if name.strip()
     }
     write_numbers(folder, numbers)
+    write_tables(folder, about, columns, {"label": raw.relations, "name": names}, raw.triples)
     if raw.features is not None:
         (folder / "features").mkdir()
         for file in sorted(raw.features.iterdir()):

@@ -20,6 +20,11 @@ from momok.graph.text_files import Finding
 from momok.graph.triples import Triples, encode_triples, is_member, mark_unseen
 
 _KINDS: dict[str, tuple[Severity, str, str]] = {
+    "changed": (
+        "warning",
+        "none if it was you who changed them; else this is not the graph that was built",
+        "momok data build GRAPH --out FOLDER takes the tables as they are now",
+    ),
     "malformed": (
         "error",
         "these lines are no facts to momok: what they say is lost",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tokenize
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +29,7 @@ from momok.graph.feature_import.vectors import (
 from momok.graph.sources.raw import TableOptions
 from momok.graph.sources.text_tables import LINE, read_text_table
 from momok.graph.text_files import FindingLog
+from momok.storage import parse_json
 
 _MOST_UNPACKED = 200  # times the packed size; more is taken for a bomb
 _HARMLESS = 64 << 20  # bytes that this does not apply to
@@ -144,7 +144,7 @@ def _read_own(path: Path, vectors: Any, present: Any) -> KeyedVectors:
     """Read a modality that momok has written: its manifest names the rows."""
     manifest = path.with_suffix(".json")
     try:
-        labels = list(map(str, json.loads(manifest.read_bytes())["labels"]))
+        labels = list(map(str, parse_json(manifest.read_bytes())["labels"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FeatureError(
             f"{path}: is a modality of momok, and {manifest.name} with its labels cannot be read"

@@ -26,7 +26,7 @@ from momok.graph.fetch.download import Downloader
 from momok.graph.fetch.origins import ORIGINS, PublishedArchive, PublishedFile, PublishedGraph
 from momok.graph.sources.compressed import list_members, open_source
 from momok.progress import Progress
-from momok.storage import lock_file, write_file, write_folder
+from momok.storage import lock_file, parse_json, write_file, write_folder
 
 LOCK_NAME = "fetched.json"
 RECORD_NAME = "origin.json"
@@ -186,7 +186,7 @@ def _read_lock(lock: Path) -> dict[str, dict[str, Any]]:
     if not lock.is_file():
         return {}
     try:
-        read = json.loads(lock.read_bytes())
+        read = parse_json(lock.read_bytes())
         if not all(isinstance(v, dict) and isinstance(v.get("sha256"), str) for v in read.values()):
             raise ValueError("entries must be objects with a sha256")
     except (OSError, ValueError, AttributeError) as error:

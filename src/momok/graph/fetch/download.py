@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from momok.errors import FetchError, StorageError
+from momok.storage import parse_json
 
 if TYPE_CHECKING:
     import requests
@@ -172,7 +173,7 @@ class Downloader:
     def _read_version(self, url: str) -> str | None:
         """Give what the server called the version of the part, None where it is of another URL."""
         try:
-            note = json.loads(self._note.read_bytes())
+            note = parse_json(self._note.read_bytes())
             return str(note["version"]) if note["url"] == url else None
         except (OSError, ValueError, KeyError, TypeError):
             return None

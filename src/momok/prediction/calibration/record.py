@@ -20,8 +20,6 @@ method. docs/prediction.md says what such a probability means, and what it does 
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,7 +33,7 @@ from momok.arrays import Floats
 from momok.config import describe_problem
 from momok.errors import RunError
 from momok.prediction.calibration.maps import CalibrationMap, Method
-from momok.storage import write_file
+from momok.storage import parse_json, seal, unseal, write_json
 from momok.training import RunFolder
 
 # Names of the score of a fact in both directions, beside those of the heads and "answer".
@@ -160,16 +158,8 @@ class Calibration:
     def save(self, run: RunFolder) -> Path:
         """Write it into the run folder, whole or not at all; gives the path."""
         path = run.path / _FILE
-        value = self.to_json()
-        value["checksum"] = _sum(value)
-        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-        write_file(path, text.encode() + b"\n")
+        write_json(path, seal(self.to_json()))
         return path
-
-
-def _sum(value: Any) -> int:
-    """The CRC-32 of a plain form, whatever its layout."""
-    return zlib.crc32(json.dumps(value, sort_keys=True).encode())
 
 
 def load_calibration(
@@ -188,10 +178,9 @@ def load_calibration(
     folder = run if isinstance(run, RunFolder) else RunFolder(run)
     path = folder.path / _FILE
     try:
-        value = json.loads(path.read_bytes())
-        checksum = value.pop("checksum", None) if isinstance(value, dict) else None
-        calibration = TypeAdapter(Calibration).validate_python(value)
-        if checksum != _sum(value):
+        value = parse_json(path.read_bytes())
+        calibration = TypeAdapter(Calibration).validate_python(unseal(value))
+        if "checksum" not in value:
             raise RunError("it is not what was written")
         if calibration.run != folder.identity:
             raise RunError("it belongs to another run")

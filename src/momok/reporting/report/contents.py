@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -46,7 +45,7 @@ class RunContents:
     def __init__(self, path: Path, name: str = "", prefix: str = "") -> None:
         self.run = run = RunFolder(path)
         self.name = name or shorten(path.resolve().name, LONGEST_NAME)
-        self.about = json.loads((path / "run.json").read_text(encoding="utf-8"))  # is checked
+        self.about = run.read_about()
         self.config = run.config
         self.settings = Value(run.config.model_dump(mode="json"), f"{prefix}config.json#")
         self.data = Value(run.data, f"{prefix}data.json#")

@@ -11,7 +11,7 @@ from typing import Any
 from momok.errors import ConfigError, MissingExtraError, MomokError, first_line
 from momok.evaluation import Evaluation, Metrics
 from momok.progress import Reporter
-from momok.storage import write_file
+from momok.storage import parse_json, write_file
 from momok.training.run_folder import RunFolder
 from momok.training.tracking.tensorboard import TensorBoard
 from momok.training.tracking.tracker import TrackedRun, Tracker
@@ -167,7 +167,7 @@ def _read_sent(run: RunFolder) -> dict[str, Any]:
     """The id of a run for trackers, the last epoch and the splits that they were told of."""
     sent: dict[str, Any] = {"id": secrets.token_hex(8), "step": 0, "results": []}
     with suppress(OSError, ValueError, TypeError):  # none yet, or damaged
-        sent |= json.loads((run.path / _FILE).read_bytes())
+        sent |= parse_json((run.path / _FILE).read_bytes())
     return sent
 
 
