@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -17,10 +18,13 @@ from momok.storage import (
     append_line,
     lock_file,
     name_draft,
+    parse_json,
     remove_drafts,
+    seal,
     settle_file,
     share_file,
     truncate_file,
+    unseal,
     write_file,
     write_folder,
 )
@@ -256,3 +260,16 @@ def test_drafts_of_dead_processes_are_removed_by_the_next_writer(tmp_path) -> No
         write_file(path, b"new")
         assert list(tmp_path.glob(".*.partial")) == [mine]
         mine.unlink()
+
+
+def test_a_sealed_value_is_not_changed_in_silence() -> None:
+    sealed = seal({"mrr": 0.25, "heads": ["a"]})
+    assert unseal(json.loads(json.dumps(sealed))) == {"mrr": 0.25, "heads": ["a"]}
+    assert unseal({"mrr": 0.25}) == {"mrr": 0.25}  # of older versions
+    with pytest.raises(ValueError, match="its checksum differs"):
+        unseal(sealed | {"mrr": 0.35})
+
+
+def test_json_that_is_nested_deeply_is_no_json() -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_json("[" * 100_000)

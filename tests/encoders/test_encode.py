@@ -93,6 +93,15 @@ def test_an_interrupted_encoding_goes_on(graph_folder, after):
     assert read_files(folder) == read_files(other)
 
 
+def test_one_killed_when_all_was_written_ends_by_the_same_command(graph_folder):
+    folder = graph_folder(6)
+    encode(folder)
+    before = read_files(folder)
+    (folder / "features" / ".encoding-text").mkdir()  # its parts were being removed
+    encode(folder)
+    assert read_files(folder) == before
+
+
 def _start(folder: Path, seconds: float) -> subprocess.Popen[bytes]:
     command = [sys.executable, str(HERE / "slow_encoder.py"), str(folder), str(seconds)]
     return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})

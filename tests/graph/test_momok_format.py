@@ -316,3 +316,13 @@ def test_a_full_disk_leaves_things_as_they_were(rich, folder, monkeypatch, overw
         write_momok_folder(rich, target, overwrite=overwrite)
     assert load_graph(folder).fingerprint() == before
     assert sorted(p.name for p in folder.parent.iterdir()) == ["flags", "graph"]
+
+
+def test_tables_that_were_changed_are_a_finding(small, tmp_path: Path) -> None:
+    folder = tmp_path / "graph"
+    write_momok_folder(small, folder)
+    assert "changed" not in {finding.kind for finding in load_graph(folder).findings}
+    lines = (folder / "train.tsv").read_text().splitlines(keepends=True)
+    (folder / "train.tsv").write_text("".join(reversed(lines)))
+    [found] = [f for f in load_graph(folder).findings if f.kind == "changed"]
+    assert found.examples == ("train.tsv: its checksum is not the one in graph.json",)

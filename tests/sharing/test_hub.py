@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from momok.prediction import Predictor
+from momok.storage import seal, unseal
 from momok.training import RunFolder
 from tests.prediction.trained_run import train_small_run
 from tests.sharing.fake_hub import FakeHub, serve_hub
@@ -125,9 +126,9 @@ def test_a_graph_at_a_path_is_not_trusted(hub: FakeHub, run: RunFolder, tmp_path
     assert momok(hub, tmp_path, "push", run.path, "me/path").returncode == 0
     files = hub.files["me/path"]
     files["data.json"] = files["data.json"].replace(b'"source": "world"', b'"source": "/etc"')
-    about = json.loads(files["run.json"])
+    about = unseal(json.loads(files["run.json"]))
     about["files"]["data.json"] = hashlib.sha256(files["data.json"]).hexdigest()
-    files["run.json"] = json.dumps(about).encode()
+    files["run.json"] = json.dumps(seal(about)).encode()
     found = momok(hub, tmp_path, "pull", "me/path", tmp_path / "x")
     assert found.returncode == 2
     assert "a path; it is not trusted" in found.stderr

@@ -28,6 +28,7 @@ from momok.graph import (
 from momok.model import ClubNetworks, MoMoK
 from momok.progress import Reporter
 from momok.settings import RunConfig
+from momok.storage import seal, unseal
 from momok.training import RunFolder
 from momok.training.build import build_model
 from momok.training.queries import TrainingQueries
@@ -109,10 +110,15 @@ def train_small(
 
 def drop_checksums(run: Path) -> None:
     """Let a test change what the run began with, as in a run of before there were checksums."""
+    change_about(run, files=None)
+
+
+def change_about(run: Path, **values: Any) -> None:
+    """Change what ``run.json`` says, as who writes a checksum that fits; None takes a value out."""
     path = run / "run.json"
-    about = json.loads(path.read_text())
-    del about["files"]
-    path.write_text(json.dumps(about))
+    about = unseal(json.loads(path.read_text())) | values
+    kept = {key: value for key, value in about.items() if value is not None}
+    path.write_text(json.dumps(seal(kept)))
 
 
 class Interrupter(Reporter):

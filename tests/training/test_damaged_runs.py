@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import shutil
@@ -27,6 +26,7 @@ from momok.training.checkpoint import read_checkpoint, write_checkpoint
 from tests.training.small_training import (
     KilledError,
     Killer,
+    change_about,
     expect_line,
     train_small,
     write_graph,
@@ -186,8 +186,7 @@ def test_a_json_file_of_the_run_is_damaged(stopped, name, content) -> None:
 
 
 def test_a_run_folder_of_another_version(stopped) -> None:
-    path = stopped.path / "run.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 2}))
+    change_about(stopped.path, version=2)
     with expect_line(RunError, "run folder version 2, this momok reads 1"):
         RunFolder(stopped.path)
 

@@ -12,7 +12,13 @@ import momok
 from momok.config import resolve_config
 from momok.errors import DataError, RunError
 from momok.training import RunFolder
-from tests.training.small_training import SETTINGS, drop_checksums, expect_line, train_small
+from tests.training.small_training import (
+    SETTINGS,
+    change_about,
+    drop_checksums,
+    expect_line,
+    train_small,
+)
 
 
 def test_a_frame_is_trained_on(tmp_path: Path) -> None:
@@ -53,8 +59,7 @@ def test_what_is_no_graph_is_not_trained_on(tmp_path: Path) -> None:
 def test_files_of_this_machine_are_not_read_for_a_run(tmp_path: Path, sums: object) -> None:
     """The folder may be from strangers."""
     run = train_small(tmp_path / "run", training__epochs=1)
-    about = json.loads((run.path / "run.json").read_text())
-    (run.path / "run.json").write_text(json.dumps(about | {"files": sums}))
+    change_about(run.path, files=sums)
     with expect_line(RunError, "its checksums are of other files than those of a run"):
         RunFolder(run.path)
 

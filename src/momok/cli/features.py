@@ -99,6 +99,7 @@ def encode_command(
     from momok.progress import ProgressBar
 
     folder = find_writable_folder(graph, out)
+    changed = find_changed_files(folder)
     with ProgressBar() as bar:
         bar.progress("loading the encoder", 0, 0)
         encoding = encode_modality(
@@ -109,7 +110,7 @@ def encode_command(
             **options,
         )
     _show_encoding(encoding, folder, _NOTHING[kind])
-    for name in find_changed_files(folder):
+    for name in changed:
         print_line(f"{folder / name} is not as momok wrote it: it was changed, or is damaged")
 
 

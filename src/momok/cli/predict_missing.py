@@ -109,7 +109,8 @@ def command(
     from momok.progress import ProgressBar
 
     scorer = Scorer(run, memory_budget=memory_mb << 20)
-    say_if_not_calibrated(run, scorer.calibration)
+    if min_probability is None:  # else it is an error
+        say_if_not_calibrated(run, scorer.calibration)
     chosen = [
         None if given is None else tuple(resolve_entities(scorer.graph, given).tolist())
         for given in map(read_entities, (heads, tails))

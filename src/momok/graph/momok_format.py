@@ -48,7 +48,7 @@ from momok.storage import parse_json, write_folder, write_through
 
 FORMAT, VERSION = "momok-graph", 1
 _BLOCK = 1 << 20  # facts written at once
-_TABLE = re.compile(r"[a-z-]+\.tsv")
+_TABLE = re.compile(r"[a-z_]+\.tsv")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
@@ -129,7 +129,7 @@ def find_changed_files(folder: Path) -> list[str]:
 
 def _report_changes(folder: Path, log: FindingLog) -> None:
     changed = find_changed_files(folder)
-    log.reject(
+    log.report(
         "changed",
         "tables are not as momok wrote them: somebody changed them, or they are damaged",
         (f"{name}: its checksum is not the one in graph.json" for name in changed),

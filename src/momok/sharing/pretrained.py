@@ -14,7 +14,6 @@ from pathlib import Path
 from momok.errors import MomokError, RunError
 from momok.graph import CATALOG, Features, MultimodalGraph, load_graph
 from momok.graph.features import save_features
-from momok.prediction.calibration.record import load_calibration
 from momok.sharing.card import build_card
 from momok.storage import seal, write_file, write_folder, write_json
 from momok.training import RunFolder
@@ -79,15 +78,13 @@ def _check_whole(run: RunFolder, graph: MultimodalGraph) -> None:
     """Read all that is given away: RunError where it is missing, damaged or of another run."""
     model, state = load_model(run.best_checkpoint, run=run.identity)
     load_pool(run, model, graph, state.get("selected", {}))
-    load_calibration(run)
     for file in _LOGS:
         list(run.records(file=file))
     _ = run.environment
     for result in sorted((run.path / "results").glob("*.json")):
+        run.read_result(result.name)
         split, _, protocol = result.stem.partition("-")
-        if split in ("valid", "test"):
-            run.load_evaluation(split, protocol or "clean")
-            run.load_ranks(split, protocol or "clean")
+        run.load_ranks(split, protocol or "clean")
 
 
 def _find_features(run: RunFolder, graph: MultimodalGraph) -> Mapping[str, Features]:

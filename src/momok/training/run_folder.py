@@ -52,6 +52,7 @@ from momok.training.old_runs import translate_old
 
 _LOGS = ("metrics.jsonl", "timing.jsonl")  # which end when the run is finished
 
+
 class RunFolder:
     """Reads and writes the files of one run.
 
@@ -296,15 +297,25 @@ class RunFolder:
                 f"{self.path}: {split} has not been evaluated under the {protocol} protocol; "
                 f"momok evaluate {self.path} --split {split} --protocol {protocol} does it"
             )
-        value = self._read_json(f"results/{path.name}")
-        if value.get("run", self.identity) != self.identity:
-            raise RunError(
-                f"{path}: it belongs to another run; momok evaluate {self.path} writes it again"
-            )
+        value = self.read_result(path.name)
         try:
             return Evaluation.from_json(value)
         except RunError as error:
             raise RunError(f"{path}: {error}") from error
+
+    def read_result(self, name: str) -> dict[str, Any]:
+        """What a JSON file in ``results/`` says.
+
+        Raises:
+            RunError: it is missing, damaged or of another run.
+        """
+        value = self._read_json(f"results/{name}")
+        if value.get("run", self.identity) != self.identity:
+            raise RunError(
+                f"{self.path / 'results' / name}: it belongs to another run; momok evaluate and "
+                "momok calibrate write the run's own"
+            )
+        return value
 
     def load_ranks(self, split: str, protocol: str = "clean") -> QueryRanks | None:
         """The rank of every query, written beside an evaluation; None where there are none.
@@ -318,7 +329,7 @@ class RunFolder:
             return None
         try:
             content = path.read_bytes()
-            written = self._read_json(f"results/{result.name}")
+            written = self.read_result(result.name)
             if digest(content) != written.get("ranks", digest(content)):  # older ones have none
                 raise ValueError(f"it is not what was written beside {result.name}")
             return QueryRanks.from_arrays(load_arrays(content))

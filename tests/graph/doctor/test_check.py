@@ -37,7 +37,11 @@ def test_a_folder_that_loading_refuses_is_checked(small, tmp_path):
     with pytest.raises(DataError):
         load_graph(tmp_path / "g")
     found = {(a.kind, a.severity) for a in check_graph(tmp_path / "g").problems}
-    assert found == {("unreadable-features", "error"), ("picture-outside", "error")}
+    assert found == {
+        ("unreadable-features", "error"),
+        ("picture-outside", "error"),
+        ("changed", "warning"),
+    }
 
 
 def test_a_published_folder_with_a_fault_of_every_reader(benchmark_folder):

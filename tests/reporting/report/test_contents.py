@@ -13,6 +13,8 @@ from safetensors.numpy import load_file, save_file
 
 from momok.errors import RunError, StorageError
 from momok.reporting.report import write_report
+from momok.storage import unseal
+from momok.training import RunFolder
 from tests.reporting.report.pages import check_page
 from tests.training.small_training import drop_checksums
 
@@ -32,7 +34,7 @@ def _change(file: Path, **values: str) -> None:
 def test_a_run_that_was_interrupted(copy_run: CopyRun) -> None:
     run = copy_run("first")
     shutil.rmtree(run / "results")
-    _change(run / "run.json", state="interrupted")
+    RunFolder(run).set_state("interrupted")
     _, sections, text = _write(run)
     assert "This run was interrupted: 3 of at most 3 epochs are done" in text
     assert "validation numbers" in text
@@ -45,6 +47,7 @@ def test_a_run_that_was_interrupted(copy_run: CopyRun) -> None:
 
 def test_epochs_that_were_done_again_count_once(copy_run: CopyRun) -> None:
     run = copy_run("first")
+    drop_checksums(run)
     with (run / "timing.jsonl").open("a") as log:
         for epoch in (2, 3):
             log.write(f'{{"kind": "epoch", "epoch": {epoch}, "batches": 1, "seconds": 9.0}}\n')
@@ -62,7 +65,7 @@ def test_an_unfinished_run_of_the_published_protocol(copy_run: CopyRun) -> None:
     (run / "config.json").write_text(json.dumps(config))
     log = (run / "metrics.jsonl").read_text().replace('"kind": "valid"', '"kind": "test"')
     (run / "metrics.jsonl").write_text(log)
-    _change(run / "run.json", state="trained")
+    RunFolder(run).set_state("trained")
     _, _, text = _write(run)
     assert "This run is trained and not tested yet: 3 of" in text
     assert "These are test numbers of epoch" in text
@@ -75,7 +78,7 @@ def test_a_run_before_its_first_epoch(copy_run: CopyRun) -> None:
         shutil.rmtree(run / folder, ignore_errors=True)
     for log in ("metrics.jsonl", "timing.jsonl"):
         (run / log).write_text("")
-    _change(run / "run.json", state="training")
+    RunFolder(run).set_state("training")
     _, sections, text = _write(run)
     assert "0 of at most 3 epochs" in text
     assert "No epoch is finished yet" in text
@@ -132,7 +135,7 @@ def test_the_published_protocol_is_loud(copy_run: CopyRun) -> None:
         other = f"{stem.replace('test', 'test-published')}.{ending}"
         path.rename(run / "results" / other)
     result = run / "results" / "test-published.json"
-    value = json.loads(result.read_text()) | {"protocol": "published"}
+    value = unseal(json.loads(result.read_text())) | {"protocol": "published"}
     result.write_text(json.dumps(value))
     _, _, text = _write(run)
     assert "Caution: Published protocol" in text
@@ -145,6 +148,12 @@ def test_ranks_that_are_not_of_this_result_are_refused(copy_run: CopyRun) -> Non
     path = run / "results" / "test-ranks.safetensors"
     arrays = load_file(path)
     save_file(arrays | {"optimistic/answer": arrays["optimistic/answer"] * 0 + 1}, path)
+    with pytest.raises(RunError, match=r"not what was written beside test\.json"):
+        write_report([run], out=run.parent / "page.html")
+    result = run / "results" / "test.json"  # as of before there were checksums
+    value = unseal(json.loads(result.read_text()))
+    del value["ranks"]
+    result.write_text(json.dumps(value))
     with pytest.raises(RunError, match=r"not those of test\.json"):
         write_report([run], out=run.parent / "page.html")
     save_file(arrays | {"facts": arrays["facts"][::-1].copy()}, path)
