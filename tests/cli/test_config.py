@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from momok.config import list_settings, resolve_config
-from momok.presets import PRESETS
+from momok.settings import PRESETS
 
 Invoke = Callable[..., Result]
 

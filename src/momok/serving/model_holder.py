@@ -41,9 +41,7 @@ Result = TypeVar("Result")
 Question: TypeAlias = tuple[int | None, int, int | None]
 """Ids of (head, relation, None) or (None, relation, tail)."""
 
-Among: TypeAlias = str | tuple[str, ...] | None
-"""A type of entities, or their labels."""
-Options: TypeAlias = tuple[Predictor, int, Known, bool, Among]
+Options: TypeAlias = tuple[Predictor, int, Known, bool]
 """The model, k, what becomes of known facts, and whether only plausible ones are wanted."""
 
 _log = logging.getLogger("momok.serving")
@@ -130,9 +128,9 @@ class MicroBatcher:
                 (question, future) for question, future in waiting[:_MOST] if not future.done()
             ]
             self._metrics.batch_size.observe(len(asked))
-            predictor, k, known, plausible, among = options
+            predictor, k, known, plausible = options
             questions = [question for question, _ in asked]
-            predict = partial(predictor.predict_many, known=known, plausible=plausible, among=among)
+            predict = partial(predictor.predict_many, known=known, plausible=plausible)
             answers: Sequence[Predictions | Exception]
             try:
                 answers = await loop.run_in_executor(self._thread, predict, questions, k)
