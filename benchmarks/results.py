@@ -26,8 +26,8 @@ from typing import Any
 import click
 
 from benchmarks.quality import STUDENT
+from momok.presets import PRESETS
 from momok.progress import no_progress
-from momok.settings import PRESETS
 
 # name -> settings
 VARIANTS: dict[str, dict[str, str]] = {

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from momok.config import list_settings, resolve_config, validate_config
 from momok.errors import ConfigError
-from momok.settings import PRESETS, FeatureSettings, RunConfig
+from momok.presets import PRESETS
+from momok.settings import FeatureSettings, RunConfig
 
 
 def write(folder: Path, text: str) -> Path:
@@ -53,6 +54,30 @@ def test_the_paper_is_as_published() -> None:
     assert (config.features.reduce, config.features.width) == ("pool", 256)
     assert config.features.normalise
     assert config.features.trainable
+
+
+@pytest.mark.parametrize(
+    ("graph", "rate", "width"),
+    [("MKG-W", 1e-3, 200), ("mkg-y", 5e-4, 300), ("DB15K", 5e-4, 256), ("KVC16K", 5e-4, 256),
+     ("world", 5e-4, 256)],
+)  # fmt: skip
+def test_the_paper_has_values_for_each_benchmark(graph, rate, width) -> None:
+    config = resolve_config("paper", graph=graph)
+    model = config.model
+    assert config.training.learning_rate == rate
+    assert (model.structure_width, model.joint_width) == (width, width)
+    assert (model.relation_width, config.features.width) == (256, 256)
+    changed = resolve_config("paper", graph=graph, overrides=["model.joint_width=64"])
+    assert (changed.model.joint_width, changed.model.structure_width) == (64, width)
+    assert resolve_config(graph=graph) == resolve_config()  # of no other preset
+
+
+def test_large_keeps_nothing_that_grows_with_facts_or_paths() -> None:
+    large, default = resolve_config("large"), resolve_config()
+    assert large.training.candidates == "sampled"
+    assert (large.model.members, large.model.structure_width) == (1, 128)
+    assert (large.features.reduce, large.evaluation.pool) == ("pca", "equal")
+    assert large.training.loss == default.training.loss
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -112,7 +137,10 @@ def test_a_modality_inherits_the_settings_of_all() -> None:
         ("runtime.threads=99999", "runtime.threads = 99999"),
         ("runtime.device=tpu", "runtime.device = 'tpu': expected 'auto', 'cpu' or 'cuda'"),
         ("seed=-1", "seed = -1"),
-        ("preset=papre", "preset 'papre' does not exist: choose one of default, experts, paper"),
+        (
+            "preset=papre",
+            "preset 'papre' does not exist: choose one of default, small, large, experts, paper",
+        ),
         ("preset=[1]", "preset [1] does not exist"),
         ("training=3", "training is a section"),
         ("features=3", "features is a section"),

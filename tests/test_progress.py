@@ -9,7 +9,14 @@ from rich.console import Console
 from rich.text import Text
 
 from momok import progress
-from momok.progress import NotebookBar, ProgressBar, Reporter, open_reporter
+from momok.progress import (
+    NotebookBar,
+    ProgressBar,
+    Reporter,
+    TimeLeft,
+    describe_seconds,
+    open_reporter,
+)
 
 
 @pytest.fixture
@@ -207,3 +214,21 @@ def test_a_reporter_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
         assert type(reporter) is NotebookBar
     with open_reporter(False) as reporter:
         assert type(reporter) is Reporter
+
+
+def test_the_time_left_is_told_once_and_without_the_first_steps(clock: list[float]) -> None:
+    time_left, told = TimeLeft(3), list[str]()
+    for step in range(1, 13):
+        clock[0] += 40 if step <= 3 else 2
+        told.append(time_left.estimate(300 - step))
+    # timing begins with the third step; after the sixth 6 seconds have gone
+    assert told == [""] * 5 + ["9.8 minutes"] + [""] * 6
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "1 second"), (89, "89 seconds"), (90, "1.5 minutes"), (720, "12 minutes"),
+     (5399, "90 minutes"), (7200, "2 hours"), (45_000, "12 hours"), (360_000, "100 hours")],
+)  # fmt: skip
+def test_times_in_words(seconds: float, words: str) -> None:
+    assert describe_seconds(seconds) == words

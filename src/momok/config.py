@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from momok.errors import ConfigError
-from momok.settings import PRESETS, FeatureSettings, RunConfig
+from momok.presets import PAPER_ON, PRESETS
+from momok.settings import FeatureSettings, RunConfig
 
 # What pydantic says of a value, by the kind of the problem; {names} are in its context.
 _EXPECTED = {
@@ -52,6 +53,7 @@ def resolve_config(
     file: str | Path | None = None,
     overrides: Sequence[str] | Mapping[str, Any] = (),
     base: RunConfig | None = None,
+    graph: str = "",
 ) -> RunConfig:
     """Put a configuration together: preset, then file, then overrides.
 
@@ -60,6 +62,8 @@ def resolve_config(
         file: a TOML file with the sections of ``RunConfig``.
         overrides: ``["training.epochs=10", ...]`` or ``{"training.epochs": 10, ...}``.
         base: settings that stand in the place of a preset, which then may not be chosen.
+        graph: the name of the graph, by which ``paper`` has the authors' values for MKG-W and
+            MKG-Y; without, or with another name, those for DB15K and KVC16K.
 
     Raises:
         ConfigError: an unknown setting (the nearest is named) or a value that does not fit.
@@ -76,6 +80,8 @@ def resolve_config(
     if not isinstance(chosen, str) or chosen not in PRESETS:
         raise ConfigError(f"preset {chosen!r} does not exist: choose one of {', '.join(PRESETS)}")
     begin = PRESETS[chosen] if base is None else base.model_dump(mode="json")
+    if base is None and chosen == "paper":
+        begin = _merge(begin, PAPER_ON.get(graph.upper(), {}))
     values = _merge(_merge(begin, given), changes)
     values["preset"] = chosen
     validate_config(values)  # sections are sections, so that one can be based on another

@@ -31,6 +31,7 @@ What stands behind a colon may change as the work goes on: ``training: loss 0.01
 """
 
 _BAR_AND_TIMES = 44  # columns of them, with the gaps between
+_TELLING = 5.0  # seconds of steps that tell how long all take
 _LINE_EVERY = 30.0  # seconds between the lines that stand for a bar where there is no terminal
 _DRAW_EVERY = 0.25  # seconds between two states of a bar in a notebook, each of which is a message
 _NOTEBOOK_WIDTH = 100  # columns
@@ -206,3 +207,41 @@ def _describe(task: Task) -> str:
     if task.fields["note"]:
         words.append(task.fields["note"])
     return f"{task.description}: {', '.join(words)}"
+
+
+class TimeLeft:
+    """Estimates once, after the first steps of long work, how long the others will take.
+
+    Args:
+        warm_up: steps that do not count.
+    """
+
+    def __init__(self, warm_up: int) -> None:
+        self._steps = -warm_up
+        self._began: float | None = None
+        self._told = False
+
+    def estimate(self, left: int) -> str:
+        """Take a step; say in words how long the ``left`` others take, or "" where it is not told.
+
+        It is told once, when some seconds of steps have been seen.
+        """
+        self._steps += 1
+        if self._told or self._steps < 0:
+            return ""
+        now = time.monotonic()
+        if self._began is None:
+            self._began, self._steps = now, 0
+        seconds = now - self._began
+        self._told = seconds >= _TELLING
+        return describe_seconds(seconds / self._steps * left) if self._told else ""
+
+
+def describe_seconds(seconds: float) -> str:
+    """Give a time in the unit that people would name it in: ``40 seconds``, ``12 minutes``."""
+    for unit, size in (("hours", 3600.0), ("minutes", 60.0)):
+        if seconds >= 1.5 * size:
+            number = f"{seconds / size:.1f}" if seconds < 10 * size else f"{seconds / size:.0f}"
+            return f"{number.removesuffix('.0')} {unit}"
+    whole = max(round(seconds), 1)
+    return f"{whole} second{'s' * (whole > 1)}"

@@ -1,4 +1,4 @@
-"""Every setting of a run, typed, with what it does, and the presets."""
+"""Every setting of a run, typed, with what it does."""
 
 from __future__ import annotations
 
@@ -207,13 +207,15 @@ class RuntimeSettings(_Section):
 class RunConfig(_Section):
     """All settings of a run."""
 
-    preset: Literal["default", "experts", "paper", "tucker", "distmult", "complex", "rotate"] = (
-        "default"
-    )
+    preset: Literal[
+        "default", "small", "large", "experts", "paper", "tucker", "distmult", "complex", "rotate"
+    ] = "default"
     """Where unset settings come from: ``default`` has a ComplEx head per modality, of two members
-    each, pooled with rules; ``paper`` is the method as published, and ``experts`` the method with
-    scores that begin at the prior, narrower and faster; the last four are baselines that learn from
-    the facts alone."""
+    each, pooled with rules; ``small``, for some thousand entities, has one member, half as wide,
+    and half the epochs; ``large``, for hundreds of thousands, has that with sampled candidates and
+    no rules; ``paper`` is the method as published, with the authors' values for each of the four
+    benchmarks, and ``experts`` the method with scores that begin at the prior, narrower and faster;
+    the last four are baselines that learn from the facts alone."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Fixes everything random."""
     data: DataSettings = DataSettings()
@@ -227,81 +229,3 @@ class RunConfig(_Section):
     def features_of(self, modality: str) -> FeatureSettings:
         """The feature settings of one modality."""
         return self.modality.get(modality, self.features)
-
-
-def _structure_alone(decoder: str, scale: float = 1e-3, **training: Any) -> dict[str, Any]:
-    """A baseline: one head that learns from the facts alone, by softmax over sampled entities.
-
-    Chosen on the validation facts of the four benchmarks: docs/results.md.
-    """
-    return {
-        "model": {
-            "modalities": ("structure",),
-            "heads": "modalities",
-            "decoder": decoder,
-            "experts": 0,
-            "structure_width": 256,
-            "initial_scale": scale,
-            "input_dropout": 0.0,
-            "score_prior": False,
-        },
-        "training": {
-            "epochs": 24,
-            "optimizer": "adagrad",
-            "learning_rate": 0.1,
-            "learning_rate_decay": 1.0,
-            "loss": "softmax",
-            "regulariser": "dura",
-            "regularisation": 0.05,
-            "candidates": "sampled",
-            "negatives": 2048,
-            "disentanglement": 0.0,
-            "validate_every": 4,
-            **training,
-        },
-        "runtime": {"precision": "float32"},  # scores as large as these lose too much in bfloat16
-    }
-
-
-PRESETS: dict[str, dict[str, Any]] = {
-    # Every modality a head of its own: free rows, and a map of the features; docs/results.md.
-    "default": {
-        **(pooled := _structure_alone("complex")),
-        "model": {**pooled["model"], "modalities": (), "members": 2},
-        "features": {"mapped": True, "reduce": "none"},
-        "evaluation": {"pool": "heads+rules"},
-    },
-    "experts": {},
-    # Zhang et al. 2025, section 4.1 and appendix; widths and pooling of the released code.
-    # DB15K and KVC16K have these values; MKG-W takes learning_rate 1e-3 and widths 200, MKG-Y
-    # widths 300.
-    "paper": {
-        "features": {"reduce": "pool", "width": 256, "missing": "mean"},
-        "model": {
-            "structure_width": 256,
-            "relation_width": 256,
-            "joint_width": 256,
-            "input_dropout": 0.3,
-            "relation_dropout": 0.4,
-            "query_dropout": 0.5,
-            "score_prior": False,
-        },
-        "training": {
-            "epochs": 2000,
-            "batch_size": 1024,
-            "learning_rate": 5e-4,
-            "learning_rate_decay": 1.0,
-            "beta2": 0.999,
-            "loss": "probabilities",
-            "patience": 0,
-        },
-    },
-    "distmult": _structure_alone("distmult"),
-    "complex": _structure_alone("complex"),
-    "rotate": _structure_alone("rotate", 0.05, learning_rate=0.3, regulariser="none"),
-    # binary cross-entropy, as its paper has it, with the sizes of the default
-    "tucker": {
-        "model": {"modalities": ("structure",), "heads": "modalities", "experts": 0},
-        "training": {"epochs": 80, "learning_rate": 4e-3, "disentanglement": 0.0},
-    },
-}

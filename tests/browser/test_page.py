@@ -21,6 +21,7 @@ PAGES = (
     "/ask?head=q%3Afrance&tail=q%3Aspain",
     "/review",
     "/review?relation=borders",
+    "/review?relation=*&order=random",
     "/history",
     "/api",
     "/login",

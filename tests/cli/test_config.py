@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from momok.config import list_settings, resolve_config
-from momok.settings import PRESETS
+from momok.presets import PRESETS
 
 Invoke = Callable[..., Result]
 

@@ -340,3 +340,22 @@ def test_answers_of_a_type_or_a_list(run: RunFolder, tmp_path: Path) -> None:
     result = ask(*question, "--among", tmp_path / "list.txt")
     assert result.exit_code == 2
     assert "expected labels or names in UTF-8, one a line" in result.stderr
+    result = ask(*question, "--among", "./nowhere.txt")
+    assert result.exit_code == 2
+    assert "./nowhere.txt: there is no such file" in result.stderr
+
+
+def test_a_file_that_is_called_as_a_type_is_asked_for_as_a_path(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = (run.path.resolve(), "--head", "France", "--relation", "borders", "--format", "csv")
+    monkeypatch.chdir(tmp_path)
+    Path("city").write_text("Japan\n")
+    result = ask(*question, "--among", "city")
+    assert all(
+        row["label"].startswith("city:") for row in csv.DictReader(io.StringIO(result.stdout))
+    )
+    assert result.stderr == "city: taken as the type of entities; ./city would be the file\n"
+    result = ask(*question, "--among", "./city")
+    assert [row["name"] for row in csv.DictReader(io.StringIO(result.stdout))] == ["Japan"]
+    assert not result.stderr

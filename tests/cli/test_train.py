@@ -103,7 +103,7 @@ def test_from_a_run(invoke: Invoke, shifts: Path, tmp_path: Path) -> None:
         (["world", "--set", "epochs"], "expected section.key=value"),
         (["world", "--set", "model.modalities=['sound']"], "graph 'world' has structure"),
         (["world", "--seed", "-1"], "seed = -1"),
-        (["world", "--preset", "papre"], "choose one of default, experts, paper"),
+        (["world", "--preset", "papre"], "choose one of default, small, large, experts, paper"),
         (["world", "--config", "nowhere.toml"], "nowhere.toml: cannot be read"),
         (["world", "--config", __file__], "not valid TOML"),
     ],

@@ -78,21 +78,37 @@ def test_wrong_rows(
         answer_rows(predictor, rows)
 
 
+def test_messages_have_the_line_of_the_file(predictor: Predictor, tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text("head,relation\nFrance,borders\n\n\nFrence,borders\n")
+    rows, places = read_questions(tmp_path / "q.csv")
+    with pytest.raises(UnknownLabelError, match=r"^q\.csv:5: .*'Frence'"):
+        answer_rows(predictor, rows, places=places)
+
+
 @pytest.mark.parametrize(
-    ("name", "content", "expected"),
+    ("name", "content", "expected", "lines"),
     [
-        ("a.csv", "head,relation,tail\nx,r,\n,r, y \n", [("x", "r", None), (None, "r", "y")]),
-        ("b.tsv", "x\tr\ty\n", [("x", "r", "y")]),
-        ("c.csv", "tail,head\ny,x\n", [("x", None, "y")]),
-        ("d.csv", "predicate,subject,note\nr,x,n\n", [("x", "r", None)]),
-        ("e.jsonl", '{"head": "x", "relation": "r", "tail": null}\n', [("x", "r", None)]),
+        (
+            "a.csv",
+            "head,relation,tail\n\nx,r,\n\n,r, y \n",
+            [("x", "r", None), (None, "r", "y")],
+            [3, 5],
+        ),
+        ("b.tsv", "x\tr\ty\n", [("x", "r", "y")], [1]),
+        ("c.csv", "tail,head\ny,x\n", [("x", None, "y")], [2]),
+        ("d.csv", "predicate,subject,note\nr,x,n\n", [("x", "r", None)], [2]),
+        ("e.jsonl", '{"head": "x", "relation": "r", "tail": null}\n', [("x", "r", None)], [1]),
     ],
 )
 def test_tables_of_questions(
-    tmp_path: Path, name: str, content: str, expected: list[tuple[str | None, ...]]
+    tmp_path: Path,
+    name: str,
+    content: str,
+    expected: list[tuple[str | None, ...]],
+    lines: list[int],
 ) -> None:
     (tmp_path / name).write_text(content)
-    assert read_questions(tmp_path / name) == expected
+    assert read_questions(tmp_path / name) == (expected, [f"{name}:{line}" for line in lines])
 
 
 @pytest.mark.parametrize(

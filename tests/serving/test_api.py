@@ -40,6 +40,8 @@ def test_about_says_what_is_served(client: TestClient) -> None:
         {"head": "日本", "relation": "borders", "known": "hide", "k": 5},
         {"head": LONG, "relation": "r:" + SCRIPT, "k": 1},
         {"head": "France", "relation": "borders", "k": 4, "plausible": True},
+        {"head": "France", "relation": "borders", "k": 4, "among": "place"},
+        {"head": "France", "relation": "borders", "k": 4, "among": ["Spain", "q:twin1", "Spain"]},
         {"head": make_reference(LONG_CHINESE), "relation": "BORDERS", "k": 1000},
     ],
 )
@@ -58,6 +60,7 @@ def test_predictions_are_those_of_the_predictor(
         k=asked.get("k", 10),  # type: ignore[arg-type]
         known=asked.get("known", "mark"),  # type: ignore[arg-type]
         plausible=bool(asked.get("plausible")),
+        among=asked.get("among"),  # type: ignore[arg-type]
     )
     assert [p["label"] for p in answer["predictions"]] == [p.label for p in expected]
     for mine, theirs in zip(answer["predictions"], expected, strict=True):
@@ -73,9 +76,12 @@ def test_a_batch_answers_each_question(client: TestClient) -> None:
         {"tail": "France", "relation": "borders"},
         {"head": "Spain", "relation": "lies-in"},
     ]
-    batch = client.post("/api/v1/predict/batch", json={"questions": questions, "k": 4}).json()
+    options = {"k": 4, "among": ["Spain", "France", "q:twin1"]}
+    asked = {"questions": questions} | options
+    batch = client.post("/api/v1/predict/batch", json=asked).json()
     for question, result in zip(questions, batch["results"], strict=True):
-        alone = client.post("/api/v1/predict", json=question | {"k": 4}).json()
+        alone = client.post("/api/v1/predict", json=question | options).json()
+        assert 0 < len(alone["predictions"]) <= 3
         assert [p["label"] for p in result["predictions"]] == [
             p["label"] for p in alone["predictions"]
         ]
@@ -126,7 +132,9 @@ def test_questions_asked_at_once_are_answered_together_and_alike(service: Servic
     async def ask_all() -> list[object]:
         return await asyncio.gather(
             *(
-                batcher.ask(q, (counting, 3 + (q[1] == 0), "hide" if q[1] == 1 else "mark", False))  # type: ignore[arg-type]
+                batcher.ask(
+                    q, (counting, 3 + (q[1] == 0), "hide" if q[1] == 1 else "mark", False, None)
+                )  # type: ignore[arg-type]
                 for q in questions
             )
         )
@@ -155,7 +163,7 @@ def test_many_questions_of_one_kind_do_not_hold_up_others() -> None:
     async def ask_all() -> None:
         asked = [1] * 200 + [2]
         await asyncio.gather(
-            *(batcher.ask((0, 0, None), (counting, k, "mark", False)) for k in asked)
+            *(batcher.ask((0, 0, None), (counting, k, "mark", False, None)) for k in asked)
         )
 
     asyncio.run(ask_all())
@@ -171,9 +179,9 @@ def test_a_failing_question_fails_alone() -> None:
     broken: Predictor = Broken()  # type: ignore[assignment]
     batcher = MicroBatcher(30.0, Metrics())
     with pytest.raises(RuntimeError, match="no"):
-        asyncio.run(batcher.ask((0, 0, None), (broken, 1, "mark", False)))
+        asyncio.run(batcher.ask((0, 0, None), (broken, 1, "mark", False, None)))
     with pytest.raises(RuntimeError, match="no"):
-        asyncio.run(batcher.ask((0, 0, None), (broken, 1, "mark", False)))
+        asyncio.run(batcher.ask((0, 0, None), (broken, 1, "mark", False, None)))
     batcher.close()
 
 
@@ -294,6 +302,24 @@ def test_relations_come_in_pages_with_their_decisions(client: TestClient) -> Non
             "16384 characters or less",
         ),
         ({"head": "a\0b", "relation": "borders"}, 422, "wrong_value", "zero byte"),
+        (
+            {"head": "France", "relation": "borders", "among": "plase"},
+            404,
+            "unknown_label",
+            "no entities of the type 'plase'; did you mean place?",
+        ),
+        (
+            {"head": "France", "relation": "borders", "among": ["Frence"]},
+            404,
+            "unknown_label",
+            "'Frence'",
+        ),
+        (
+            {"head": "France", "relation": "borders", "among": []},
+            422,
+            "wrong_value",
+            "body.among.list = []: expected 1 or more values",
+        ),
         ({"head": 3, "relation": "borders"}, 422, "wrong_value", "body.head = 3: expected text"),
         ([], 422, "wrong_value", "body = []: expected a JSON object"),
     ],

@@ -15,7 +15,8 @@ from momok.errors import ConfigError, FeatureError
 from momok.graph import Features, l2_normalise, pool
 from momok.graph.reductions import find_components
 from momok.model import DECODERS, FUSIONS
-from momok.settings import PRESETS, ModelSettings, RunConfig, TrainingSettings
+from momok.presets import PRESETS
+from momok.settings import ModelSettings, RunConfig, TrainingSettings
 from momok.training.build import build_model, check_parts, choose_modalities
 from momok.training.losses import LOSSES, REGULARISERS
 from tests.training.small_training import (

@@ -25,7 +25,7 @@ def complete_preset(
     _context: click.Context, _parameter: click.Parameter, begun: str
 ) -> list[CompletionItem]:
     """The presets."""
-    from momok.settings import PRESETS
+    from momok.presets import PRESETS
 
     return _complete(PRESETS, begun)
 

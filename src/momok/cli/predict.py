@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from momok.console import console, error_console, format_json, make_printable
 from momok.errors import ConfigError, DataError, FeatureError
 
 if TYPE_CHECKING:
+    from momok.graph import MultimodalGraph
     from momok.prediction import NewEntity, Predictions, RelationPredictions
 
 _FILE_WIDTH = 120  # columns of a table that is written into a file
@@ -33,18 +35,28 @@ plausible_option = click.option(
 )
 
 
-def read_entities(given: str | None) -> str | list[str] | None:
+def read_entities(given: str | None, graph: MultimodalGraph) -> str | list[str] | None:
     """A type of entities as it is, or the labels of a file, one a line.
+
+    What is both is taken as the type, and said; a path with a separator in it is a file.
 
     Raises:
         DataError: the file cannot be read.
     """
-    if given is None or not Path(given).is_file():
+    if given is None:
+        return None
+    path, is_path = Path(given), os.sep in given
+    if not is_path and (given in graph.entity_types or not path.is_file()):
+        if path.is_file():
+            shown = make_printable(given)
+            message = f"{shown}: taken as the type of entities; ./{shown} would be the file"
+            error_console().print(message, soft_wrap=True, highlight=False, markup=False)
         return given
     try:
-        lines = Path(given).read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
-        raise DataError(f"{given}: expected labels or names in UTF-8, one a line") from error
+        why = "there is no such file" if isinstance(error, FileNotFoundError) else "cannot be read"
+        raise DataError(f"{given}: {why}; expected labels or names in UTF-8, one a line") from error
     return [line.strip() for line in lines if line.strip()]
 
 
@@ -90,7 +102,8 @@ def add_answer_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--among",
     metavar="FILE|TYPE",
-    help="Only these entities as answers: a file with one a line, or a type of the graph.",
+    help="Only these entities as answers: a type of the graph, or a file with one a line (./FILE "
+    "where a type has the same name).",
 )
 @add_answer_options
 def predict_command(
@@ -144,8 +157,7 @@ def predict_command(
                 "--questions stands for --head, --relation, --tail and --format; the form of the "
                 "answers is the ending of --out"
             )
-        options = {key: question[key] for key in ("k", "known", "plausible")}
-        options["among"] = read_entities(question["among"])
+        options = {key: question[key] for key in ("k", "known", "plausible", "among")}
         _answer_table(run, Path(questions), out, options)
         return
     if len(given) != 2:
@@ -167,7 +179,7 @@ def predict_command(
         give_answers(predictor.predict_relations(**question), form, out, about)
     else:
         about |= {key: question[key] for key in ("plausible", "among")}
-        question["among"] = read_entities(question["among"])
+        question["among"] = read_entities(question["among"], predictor.graph)
         give_answers(predictor.predict(**question), form, out, about)
 
 
@@ -189,10 +201,11 @@ def _answer_table(run: str, questions: Path, out: str | None, options: dict[str,
     ending = ".csv" if out is None else Path(out).suffix.lower()
     if ending not in writers:
         raise ConfigError(f"{out}: answers are written as {', '.join(writers)}, by the ending")
-    rows, predictor = read_questions(questions), Predictor(run)
+    (rows, places), predictor = read_questions(questions), Predictor(run)
     say_if_not_calibrated(run, predictor.calibration)
+    options["among"] = read_entities(options["among"], predictor.graph)
     with ProgressBar() as bar:
-        frame = answer_rows(predictor, rows, **options, progress=bar.progress)
+        frame = answer_rows(predictor, rows, **options, places=places, progress=bar.progress)
     if out is None and sys.stdout.isatty():
         texts = pl.col(pl.String).map_elements(make_printable, return_dtype=pl.String)
         frame = frame.with_columns(texts)

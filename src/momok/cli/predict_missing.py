@@ -111,9 +111,10 @@ def command(
     scorer = Scorer(run, memory_budget=memory_mb << 20)
     if min_probability is None:  # else it is an error
         say_if_not_calibrated(run, scorer.calibration)
+    entities = [read_entities(given, scorer.graph) for given in (heads, tails)]
     chosen = [
         None if given is None else tuple(resolve_entities(scorer.graph, given).tolist())
-        for given in map(read_entities, (heads, tails))
+        for given in entities
     ]
     # A cap over all relations is also one of each: more of one could not be written.
     options = BulkOptions(

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     "--preset",
     metavar="NAME",
     shell_complete=complete_preset,
-    help="Settings to begin with: default, paper, tucker, distmult, complex, rotate [default].",
+    help="Settings to begin with: default, small, large, paper, experts, or a baseline: tucker, "
+    "distmult, complex, rotate [default].",
 )
 @click.option("--config", "file", metavar="FILE", help="A TOML file with settings.")
 @click.option(
@@ -71,6 +72,11 @@ def train_command(
       momok train world --run runs/first --set training.epochs=20
     A graph of your own, with the settings of the paper and another seed:
       momok train my-graph --preset paper --seed 1
+    A benchmark as the authors of MoMoK trained on it; a graph of some thousand entities, quickly;
+    one of hundreds of thousands:
+      momok train MKG-W --preset paper
+      momok train my-graph --preset small
+      momok train big-graph --preset large
     Without the pictures, to see what they are worth (momok report RUN RUN compares):
       momok train my-graph --set model.modalities=structure,text
     The graph has new facts, entities or relations since: start from the model that there is, with
@@ -86,6 +92,7 @@ def train_command(
     """
     from momok.config import resolve_config
     from momok.graph import load_graph
+    from momok.graph.catalog import find_name
     from momok.progress import open_reporter
     from momok.training import RunFolder, settings_from, train
     from momok.training.new_run import check_free
@@ -98,7 +105,8 @@ def train_command(
         overrides = (*overrides, f"training.track={track}")
     before = None if start is None else RunFolder(start)
     base = None if before is None else settings_from(before)
-    config = resolve_config(preset, file=file, overrides=overrides, base=base)
+    name = find_name(graph)
+    config = resolve_config(preset, file=file, overrides=overrides, base=base, graph=name)
     with open_reporter(not quiet) as reporter:
         # nothing here keeps the graph: training drops its features as soon as the tables have them
         folder = train(

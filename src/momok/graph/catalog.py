@@ -127,6 +127,16 @@ def find_entry(source: str) -> CatalogEntry | None:
     return next((e for e in CATALOG if _normalise(e.name) == _normalise(source)), None)
 
 
+def find_name(source: str) -> str:
+    """Find the name that a graph will have, without loading it.
+
+    Raises:
+        DataError: there is no such name or folder, or no graph is in it.
+    """
+    entry = find_entry(source)
+    return entry.name if entry else read_name_of(find_graph_folder(source))
+
+
 def _check_folder(source: str | Path) -> Path:
     folder = Path(source).expanduser()
     if folder.is_dir():

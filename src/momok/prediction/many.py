@@ -52,6 +52,7 @@ def answer_rows(
     known: Known = "mark",
     plausible: bool = False,
     among: str | Sequence[Name] | None = None,
+    places: Sequence[str] = (),
     progress: Progress = no_progress,
 ) -> pl.DataFrame:
     """Answer rows with one part missing, or score rows with none missing.
@@ -61,6 +62,7 @@ def answer_rows(
         rows: each (head, relation, tail) by label, name or id; None for the one that is asked, or
             no None at all, the same in all rows.
         k, known, plausible, among: as for ``Predictor.predict``; for questions alone.
+        places: what messages call the rows, by default ``row 1`` and so on.
         progress: is told of the rows.
 
     Returns:
@@ -77,20 +79,21 @@ def answer_rows(
             which row, and nothing is computed.
         ConfigError: there are questions as well as facts.
     """
-    for number, row in enumerate(rows, 1):
+    places = places or [f"row {number}" for number in range(1, len(rows) + 1)]
+    for place, row in zip(places, rows, strict=True):
         if len(row) != 3:
-            raise ConfigError(f"row {number}: {row!r}: expected (head, relation, tail)")
+            raise ConfigError(f"{place}: {row!r}: expected (head, relation, tail)")
     missing = [row.count(None) for row in rows]
-    for number, count in enumerate(missing, 1):
+    for place, row, count in zip(places, rows, missing, strict=True):
         if count > 1:
             raise ConfigError(
-                f"row {number}: {_describe(rows[number - 1])}: {count} of head, relation and tail "
-                "are missing; expected one, which is asked for, or none, for a fact to be scored"
+                f"{place}: {_describe(row)}: {count} of head, relation and tail are missing; "
+                "expected one, which is asked for, or none, for a fact to be scored"
             )
     if len(set(missing)) > 1:
-        first = missing.index(1 - missing[0]) + 1
+        first = missing.index(1 - missing[0])
         raise ConfigError(
-            f"row {first}: {_describe(rows[first - 1])}: questions and complete facts in one "
+            f"{places[first]}: {_describe(rows[first])}: questions and complete facts in one "
             "table; give them apart"
         )
     if (plausible or among is not None) and any(row[1] is None for row in rows):
@@ -98,7 +101,7 @@ def answer_rows(
             "plausible and among are of entities, and there are rows that ask for a relation; "
             "leave them out"
         )
-    _check_names(predictor, rows)
+    _check_names(predictor, rows, places)
     if missing and not missing[0]:
         return _score(predictor, rows, progress)
     blocks = []
@@ -115,9 +118,9 @@ def _describe(row: Row) -> str:
     return " | ".join("?" if part is None else str(part) for part in row)[:200]
 
 
-def _check_names(predictor: Predictor, rows: Sequence[Row]) -> None:
+def _check_names(predictor: Predictor, rows: Sequence[Row], places: Sequence[str]) -> None:
     graph = predictor.graph
-    for number, (head, relation, tail) in enumerate(rows, 1):
+    for place, (head, relation, tail) in zip(places, rows, strict=True):
         try:
             for entity in (head, tail):
                 if entity is not None:
@@ -125,7 +128,7 @@ def _check_names(predictor: Predictor, rows: Sequence[Row]) -> None:
             if relation is not None:
                 graph.find_relation(relation)
         except DataError as error:
-            raise type(error)(f"row {number}: {error}") from error
+            raise type(error)(f"{place}: {error}") from error
 
 
 def _answer(

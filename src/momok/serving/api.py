@@ -20,7 +20,7 @@ from momok.serving.describe import (
     describe_predictions,
     list_relations,
 )
-from momok.serving.model_holder import Question, ServedModel
+from momok.serving.model_holder import Among, Question, ServedModel
 from momok.serving.service import Service
 
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -63,6 +63,14 @@ def _resolve_question(model: ServedModel, asked: schemas.Question) -> Question:
         model.names.find_relation(asked.relation),
         None if asked.tail is None else find(asked.tail),
     )
+
+
+def _resolve_among(model: ServedModel, given: str | list[str] | None) -> Among:
+    """A type as it is, or the labels of the entities in a list."""
+    if given is None or isinstance(given, str):
+        return given
+    labels = model.graph.entities.labels
+    return tuple(labels[model.names.find_entity(name)] for name in given)
 
 
 @router.get("", tags=["graph"], summary="What is served")
@@ -135,7 +143,8 @@ async def predict(
     service: WithService, model: WithModel, asked: schemas.PredictRequest
 ) -> schemas.PredictionsAnswer:
     """The most likely tails of (head, relation, ?), or heads of (?, relation, tail)."""
-    question, options = _resolve_question(model, asked), (asked.k, asked.known, asked.plausible)
+    question, among = _resolve_question(model, asked), _resolve_among(model, asked.among)
+    options = asked.k, asked.known, asked.plausible, among
     found = await service.holder.batcher.ask(question, (model.predictor, *options))
     return describe_predictions(model, found)
 
@@ -146,11 +155,11 @@ async def predict_batch(
 ) -> schemas.BatchAnswer:
     """Answer many questions; none is answered when one is wrong."""
     questions = [_resolve_question(model, question) for question in asked.questions]
+    options: dict[str, Any] = {"known": asked.known, "plausible": asked.plausible}
+    options["among"] = _resolve_among(model, asked.among)
 
     def predict() -> schemas.BatchAnswer:
-        found = model.predictor.predict_many(
-            questions, asked.k, known=asked.known, plausible=asked.plausible
-        )
+        found = model.predictor.predict_many(questions, asked.k, **options)
         return schemas.BatchAnswer(results=[describe_predictions(model, a) for a in found])
 
     return await service.holder.compute(predict)

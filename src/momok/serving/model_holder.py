@@ -41,7 +41,9 @@ Result = TypeVar("Result")
 Question: TypeAlias = tuple[int | None, int, int | None]
 """Ids of (head, relation, None) or (None, relation, tail)."""
 
-Options: TypeAlias = tuple[Predictor, int, Known, bool]
+Among: TypeAlias = str | tuple[str, ...] | None
+"""A type of entities, or their labels."""
+Options: TypeAlias = tuple[Predictor, int, Known, bool, Among]
 """The model, k, what becomes of known facts, and whether only plausible ones are wanted."""
 
 _log = logging.getLogger("momok.serving")
@@ -128,9 +130,9 @@ class MicroBatcher:
                 (question, future) for question, future in waiting[:_MOST] if not future.done()
             ]
             self._metrics.batch_size.observe(len(asked))
-            predictor, k, known, plausible = options
+            predictor, k, known, plausible, among = options
             questions = [question for question, _ in asked]
-            predict = partial(predictor.predict_many, known=known, plausible=plausible)
+            predict = partial(predictor.predict_many, known=known, plausible=plausible, among=among)
             answers: Sequence[Predictions | Exception]
             try:
                 answers = await loop.run_in_executor(self._thread, predict, questions, k)

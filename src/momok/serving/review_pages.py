@@ -24,6 +24,7 @@ from momok.serving.entity_search import make_reference
 from momok.serving.model_holder import ServedModel
 from momok.serving.proposals import WORTH, Order, Proposal, QueueFilter
 from momok.serving.rendering import check_form, read_form, redirect, render, reviewer_name
+from momok.serving.review_overview import summarise
 from momok.serving.review_schemas import ReviewerRequest, ReviewRequest
 from momok.serving.reviews.records import (
     REASONS,
@@ -38,7 +39,10 @@ from momok.serving.service import Service
 router = APIRouter(include_in_schema=False)
 _RANKING_SECONDS = 2.0  # to wait for a ranking before saying that it is being made
 _OUTCOMES = ("accept", "reject", "unsure", "skip", "undo", "conflict", "nothing")
+_LEVELS = (0.0, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.9)  # of probability, to choose from
+_MOST_TYPES = 100
 _AHEAD = 16  # cards that a page has before it
+ALL = "*"  # relations
 _FIELDS = ("relation", "least", "order", "type", "modality", "text")
 
 
@@ -63,7 +67,7 @@ class Queue:
     def resolve(self, model: ServedModel) -> QueueFilter:
         """What the model is asked for."""
         return QueueFilter(
-            relation=model.names.find_relation(self.relation) if self.relation else None,
+            relation=None if self.relation == ALL else model.names.find_relation(self.relation),
             least=float(self.least) if self.least else WORTH * model.calibrated,
             order=self.order,
             type=self.type,
@@ -86,18 +90,24 @@ async def review(
     did: str = "",
     but: Keys = [],  # noqa: B006  # FastAPI copies it
 ) -> Response:
-    """The next fact of a relation, with what speaks for it; without one, the relations.
+    """The next fact of a queue, with what speaks for it; without a relation, where to begin.
 
     ``but`` are keys of facts that the page has already: it loads the next one ahead.
     """
     relations = list_relations(model, await run_in_threadpool(service.store.count))
     by_facts = sorted(relations, key=lambda entry: -entry.facts)
     if not queue.relation:
-        return render(request, "review_start.html", relations=by_facts)
+        mine = reviewer_name(request)
+        overview = await run_in_threadpool(summarise, service.store, model, mine)
+        return render(request, "review_start.html", overview=overview, worth=WORTH)
     wanted = queue.resolve(model)
-    assert wanted.relation is not None
+    graph = model.graph
     values: dict[str, Any] = {
-        "relation": relations[wanted.relation],
+        "relation": None if wanted.relation is None else relations[wanted.relation],
+        "types": sorted({kind for kind in graph.entity_types if kind})[:_MOST_TYPES],
+        "modalities": list(model.predictor.scorer.present),
+        "least": wanted.least,
+        "levels": sorted({*_LEVELS, wanted.least}),
         "relations": by_facts,
         "queue": queue,
         "did": did if did in _OUTCOMES else "",
@@ -109,6 +119,7 @@ async def review(
         return render(request, "review_wait.html", **values)
     offered = await run_in_threadpool(service.lease, picked, reviewer_name(request), but)
     values["left"] = await run_in_threadpool(_count_left, service, model, wanted, picked)
+    values["ranking"] = model.queue.is_ranking(wanted)
     card = None
     if offered is not None:
         card = await _make_card(service, model, wanted, offered)

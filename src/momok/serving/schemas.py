@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from momok.graph import SplitName
 from momok.prediction import Prediction
@@ -14,6 +14,7 @@ from momok.prediction.questions import Side
 MAX_BODY = 1 << 20  # bytes of a request
 MAX_ANSWERS = 1000  # to one question
 MAX_QUESTIONS = 256  # of one request
+MAX_AMONG = 10_000  # entities that answers are chosen from
 MAX_TEXT = 16_384  # characters of a label or a name
 MAX_QUERY = 200  # characters of what is searched for
 MAX_PAGE = 200  # rows of one page of a list
@@ -28,6 +29,11 @@ def check_text(text: str) -> str:
 
 Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(check_text)]
 Count = Annotated[int, Field(ge=1, le=MAX_ANSWERS)]
+Among = Annotated[
+    Annotated[Text, Tag("type")]
+    | Annotated[list[Text], Field(min_length=1, max_length=MAX_AMONG), Tag("list")],
+    Discriminator(lambda given: "list" if isinstance(given, list) else "type"),
+]
 
 
 class StrictRequest(BaseModel):
@@ -54,6 +60,9 @@ class _PredictOptions(StrictRequest):
     )
     plausible: bool = Field(
         False, description="Only entities that answer such a question in train."
+    )
+    among: Among | None = Field(
+        None, description="Only entities of this type, or only these, by label or name."
     )
 
 

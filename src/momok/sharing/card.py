@@ -43,7 +43,7 @@ def build_card(run: RunFolder, name: str, licence: str = "", *, with_features: b
         graph=graph,
         data=data,
         config=config,
-        changed=_list_changed(config),
+        changed=_list_changed(config, data["name"]),
         evaluation=evaluation,
         heads=[(title, _format(m)) for title, m in evaluation.overall.items()],
         answer=evaluation.overall[ANSWER],
@@ -62,9 +62,9 @@ def _format(metrics: Metrics) -> list[str]:
     return ["–" if value is None else f"{100 * value:.2f}" for value in values]
 
 
-def _list_changed(config: Any) -> list[str]:
+def _list_changed(config: Any, graph: str) -> list[str]:
     """The settings that differ from those of the preset."""
-    preset = resolve_config(config.preset).model_dump(mode="json")
+    preset = resolve_config(config.preset, graph=graph).model_dump(mode="json")
     found = []
 
     def compare(now: Any, before: Any, place: str) -> None:

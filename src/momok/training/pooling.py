@@ -25,12 +25,14 @@ def fit_run(folder: RunFolder, device: torch.device, reporter: Reporter) -> None
         return
     graph = folder.load_graph()
     model, state = load_model(folder.best_checkpoint, device, run=folder.identity)
-    rules = mine_rules(graph.train, graph.num_entities, graph.num_relations)
+    rules = None
+    if settings.pool == "heads+rules":
+        rules = mine_rules(graph.train, graph.num_entities, graph.num_relations)
     with torch.no_grad():
         pool = fit_pool(
             model.train(False),
             graph,
-            rules if settings.pool == "heads+rules" else None,
+            rules,
             seed=folder.config.seed,
             progress=reporter.progress,
         )

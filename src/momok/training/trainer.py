@@ -19,7 +19,7 @@ from momok.errors import CheckpointError, TrainingError
 from momok.evaluation import ANSWER, Evaluation, evaluate
 from momok.graph import MultimodalGraph
 from momok.model import MoMoK
-from momok.progress import Reporter
+from momok.progress import Reporter, TimeLeft
 from momok.runtime import Runtime, give_memory_back
 from momok.settings import RunConfig
 from momok.training.checkpoint import model_tensors, read_checkpoint, write_checkpoint
@@ -33,6 +33,7 @@ from momok.training.training_state import Choice, build_learners
 
 _PARTS = "parts/"  # of the names of tensors in a checkpoint
 _TIMING = "timing.jsonl"
+_FIRST_STEPS = 3  # of each part: slow, as code is compiled and memory is taken
 
 
 @dataclass
@@ -73,6 +74,7 @@ class Trainer:
         self.choice = Choice()
         self._lock = threading.Lock()  # of what the parts share: log, progress
         self._since = _Stretch()
+        self._time_left = TimeLeft(_FIRST_STEPS * len(self.parts))
 
     @property
     def epoch(self) -> int:
@@ -180,10 +182,13 @@ class Trainer:
             epochs = self.config.training.epochs
             positions = [part.learner.position for part in self.parts]
             done = sum((at.epoch - 1) * self.steps_of_part + at.batch for at in positions)
+            total = epochs * self.steps_of_part * len(self.parts)
+            if time_left := self._time_left.estimate(total - done):
+                self.reporter.say(f"about {time_left} of training to go, by the first steps")
             self.reporter.progress(
                 f"training: epoch {self.epoch}/{epochs}, loss {loss:.4f}, {speed:,.0f} queries/s",
                 done,
-                epochs * self.steps_of_part * len(self.parts),
+                total,
             )
 
     def _log_epochs(self) -> None:

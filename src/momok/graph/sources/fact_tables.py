@@ -62,11 +62,13 @@ def read_table(path: Path, options: TableOptions | None = None) -> RawGraph:
     return number_facts(frame.select(LINE, **picked), path, log, notes)
 
 
-def read_questions(path: Path) -> list[tuple[str | None, str | None, str | None]]:
+def read_questions(
+    path: Path,
+) -> tuple[list[tuple[str | None, str | None, str | None]], list[str]]:
     """Read rows of head, relation and tail, None where a cell is blank or there is no such column.
 
-    Two or three columns are found by their names; without such a header there are three, in this
-    order.
+    Gives them with their places: file and line, or row where the file has no lines. Two or three
+    columns are found by their names; without such a header there are three, in this order.
 
     Raises:
         DataError: the file is missing or cannot be read.
@@ -74,10 +76,10 @@ def read_questions(path: Path) -> list[tuple[str | None, str | None, str | None]
     """
     log = FindingLog(path.parent, strict=True)
     table = read_rows(path, log, TableOptions(strict=True), least=2)
-    frame, first = table.frame.drop(LINE), table.names
+    frame, first = table.frame, table.names
     if first is None:
-        first = [str(cell) for cell in frame.row(0)]
-    places = find_named_columns(first, frame.slice(0, 0), ROLES, str(path))
+        first = [str(cell) for cell in frame.drop(LINE).row(0)]
+    places = find_named_columns(first, frame.drop(LINE).slice(0, 0), ROLES, str(path))
     if len(places) < 2:
         if len(first) != len(ROLES):
             raise FormatError(
@@ -95,7 +97,8 @@ def read_questions(path: Path) -> list[tuple[str | None, str | None, str | None]
         else pl.lit(None, pl.String)
         for role in ROLES
     ]
-    return frame.select(cell.alias(role) for cell, role in zip(cells, ROLES, strict=True)).rows()
+    rows = frame.select(cell.alias(role) for cell, role in zip(cells, ROLES, strict=True)).rows()
+    return rows, [f"{path.name}:{line}" for line in frame[LINE]]
 
 
 def number_facts(facts: pl.DataFrame, path: Path, log: FindingLog, notes: list[str]) -> RawGraph:

@@ -164,7 +164,7 @@ def list_setting_rows(run: RunContents) -> tuple[list[list[Cell]], list[list[Cel
 
 def list_changes(run: RunContents) -> dict[str, Any]:
     """The settings that differ from the run's preset, each with the preset's value."""
-    preset = resolve_config(run.config.preset).model_dump(mode="json")
+    preset = resolve_config(run.config.preset, graph=run.run.data["name"]).model_dump(mode="json")
     usual = {key: value.value for key, value in flatten_settings(Value(preset, "")).items()}
     base = run.settings["features"].value  # what a modality's own settings start from
     changes = {}
