@@ -234,3 +234,16 @@ def test_fields_over_several_lines_are_fields(tmp_path: Path) -> None:
     raw = read(tmp_path / "facts.csv", text)
     assert list_facts(raw) == [("a", "r", "one, two three"), ("b c", "r", "d")] * 3
     assert {f.kind for f in raw.findings} == {"blanks"}
+
+
+def test_a_relation_in_the_last_column_is_said_where_tails_are_no_heads(tmp_path: Path) -> None:
+    path = tmp_path / "facts.csv"
+    kinds = ("country", "director", "starring")
+    rows = (
+        f"film{i},person{(3 * i + j) % 19},{kind}\n"
+        for i in range(40)
+        for j, kind in enumerate(kinds)
+    )
+    path.write_text("".join(rows))
+    [_, doubt] = read_table(path).notes
+    assert "if that is the relation: --columns 1,3,2" in doubt

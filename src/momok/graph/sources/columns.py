@@ -307,7 +307,7 @@ def _guess_places(rest: pl.DataFrame, roles: Sequence[str]) -> tuple[tuple[int, 
                 f"column {kind + 1} is taken as the relation, as it has {sizes[kind]:,} values and "
                 f"column 2 has {sizes[1]:,}; if column 2 is: --columns 1,2,3"
             )
-        if very_few:
+        if very_few or share(kind, 1, other) == 0:
             return middle, (
                 f"column 2 is taken as the relation and has {sizes[1]:,} values, column "
                 f"{kind + 1} has {sizes[kind]:,}; if that is the relation: {ends}"
