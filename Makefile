@@ -27,6 +27,7 @@ docs: $(VENV)/.momok-dev
 	rm -rf site
 	$(BIN)/zensical build --clean --strict
 	cp docs/llms.txt docs/*.md site/
+	cp docs/notebooks/*.md site/notebooks/
 
 check: $(VENV)/.momok-dev docs
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""Graphs for PyKEEN and NetworkX: the same facts, and back again."""
+"""Graphs for PyKEEN, NetworkX and PyG: the same facts, and back again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from momok.errors import MissingExtraError
-from momok.graph import SPLIT_NAMES, load_graph, to_networkx, to_pykeen
+from momok.graph import SPLIT_NAMES, load_graph, to_networkx, to_pyg, to_pykeen
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of its own dependencies
@@ -45,6 +45,26 @@ def test_every_fact_is_an_edge() -> None:
     assert only.number_of_edges() == len(graph.test)
     assert only.number_of_nodes() == graph.num_entities
     assert networkx.shortest_path_length(made, "country:FR", "city:FR/Paris") == 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_relation_is_an_edge_type() -> None:
+    pytest.importorskip("torch_geometric")
+    graph = load_graph("world")
+    data = to_pyg(graph, "test")
+    assert data.validate()
+    assert data["entity"].num_nodes == graph.num_entities
+    for modality, features in graph.features.items():
+        np.testing.assert_array_equal(data["entity"][modality].numpy(), features.matrix)
+        np.testing.assert_array_equal(data["entity"][f"{modality}_mask"].numpy(), features.present)
+    number = graph.find_relation("borders")
+    edges = data["entity", graph.relations.labels[number], "entity"]
+    held_out = graph.test[graph.test[:, 1] == number]
+    np.testing.assert_array_equal(edges.edge_label_index.numpy(), held_out[:, [0, 2]].T)
+    whole = to_pyg(graph).to_homogeneous()
+    heads, tails = whole.edge_index.numpy()
+    facts = np.stack([heads, whole.edge_type.numpy(), tails], axis=1)
+    np.testing.assert_array_equal(np.unique(facts, axis=0), np.unique(graph.train, axis=0))
 
 
 def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from momok.graph.benchmark_format import read_benchmark_folder
 from momok.graph.catalog import CATALOG, CatalogEntry, load_graph
-from momok.graph.exports import to_networkx, to_pykeen
+from momok.graph.exports import to_networkx, to_pyg, to_pykeen
 from momok.graph.features import FeatureManifest, Features, load_features, save_features
 from momok.graph.frames import graph_from_frames
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph, Split, SplitName
@@ -37,6 +37,7 @@ __all__ = [
     "read_momok_folder",
     "save_features",
     "to_networkx",
+    "to_pyg",
     "to_pykeen",
     "write_momok_folder",
 ]

@@ -1,4 +1,4 @@
-"""Graphs for other libraries: PyKEEN and NetworkX."""
+"""Graphs for other libraries: PyKEEN, NetworkX and PyG."""
 
 from __future__ import annotations
 
@@ -57,4 +57,38 @@ def to_networkx(graph: MultimodalGraph, *splits: SplitName) -> Any:
             )
             for head, relation, tail in graph.facts(split).tolist()
         )
+    return made
+
+
+def to_pyg(graph: MultimodalGraph, split: SplitName = "train") -> Any:
+    """Give a graph as PyG's ``HeteroData``, to predict the facts of a split.
+
+    There is one node type, ``entity``, with a matrix ``[N, d]`` per modality under its name and
+    the entities that have it as ``<modality>_mask`` ``[N]``; and an edge type ``("entity", label,
+    "entity")`` per relation, in the order of the graph, so that ``to_homogeneous().edge_type`` are
+    its ids. As PyG's ``RandomLinkSplit`` does, ``edge_index`` has the facts that messages pass
+    over, those of train, and ``edge_label_index`` those to predict, of ``split``.
+
+    Raises:
+        MissingExtraError: PyG is not installed.
+    """
+    import torch  # not at the top: a graph alone needs none
+
+    pyg = import_extra(
+        "torch_geometric.data", "exchange", "a graph for PyG", package="torch-geometric"
+    )
+    made = pyg.HeteroData()
+    nodes = made["entity"]
+    nodes.num_nodes = graph.num_entities
+    for modality, features in graph.features.items():
+        nodes[modality] = torch.from_numpy(features.matrix.astype("float32"))
+        nodes[f"{modality}_mask"] = torch.from_numpy(features.present.copy())
+    for number, label in enumerate(graph.relations.labels):
+        edges = made["entity", label, "entity"]
+        for name, facts in (
+            ("edge_index", graph.train),
+            ("edge_label_index", graph.facts(split)),
+        ):
+            ends = facts[facts[:, 1] == number][:, [0, 2]]
+            edges[name] = torch.from_numpy(ends.T.copy())
     return made
