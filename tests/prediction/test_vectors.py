@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +76,17 @@ def test_what_cannot_be_written(few: Vectors, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="two labels are one"):
         same.save(tmp_path / "v.txt")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("library", ["usearch", "faiss"])
+@pytest.mark.filterwarnings("ignore")
+def test_the_page_on_other_stores(library: str, predictor: Predictor) -> None:
+    pytest.importorskip(library)
+    page = (Path(__file__).parents[2] / "docs" / "prediction.md").read_text(encoding="utf-8")
+    section = page.split("### In other stores\n")[1]
+    (code,) = (x for x in re.findall(r"```python\n(.*?)```", section, re.S) if library in x)
+    vectors = find_vectors(predictor.scorer)
+    names = {"vectors": vectors}
+    exec(code, names)
+    exact = (vectors.matrix @ vectors.matrix[vectors.names.index("France")]).argsort()[::-1][:5]
+    assert names["near"] == [vectors.names[row] for row in exact]
