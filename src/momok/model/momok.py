@@ -15,6 +15,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from momok.model.decoders import Decoder
 from momok.model.grouped_product import RelationGroups, group_by_relation
 from momok.model.noise import Noise
 from momok.model.normalisers import Normalisers
@@ -22,6 +23,7 @@ from momok.model.parts import ModelParts
 from momok.model.spec import JOINT, MoMoKSpec
 from momok.model.towers import Candidates, Queries
 from momok.model.without_storage import without_storage
+from momok.shard import Shard
 
 _BLOCK = 1024  # entities encoded at a time where no gradient is wanted
 
@@ -40,14 +42,20 @@ class MoMoK(ModelParts):
         features: Mapping[str, Tensor] | None = None,
         present: Mapping[str, Tensor] | None = None,
         generator: torch.Generator | None = None,
+        shard: Shard | None = None,
     ) -> None:
-        super().__init__(spec, features=features, present=present, generator=generator)
+        super().__init__(spec, features=features, present=present, generator=generator, shard=shard)
         self.noise_generator: torch.Generator | None = None  # set by training
-        self._normalisers = Normalisers(self._encode_everything)
+        self.candidate_generator: torch.Generator | None = None  # of noise on a rank's own rows
+        self._normalisers = Normalisers(self._encode_everything, self.shard)
 
     @property
     def _noise(self) -> Noise:
         return Noise(self.noise_generator if self.training else None)
+
+    @property
+    def _candidate_noise(self) -> Noise:
+        return Noise((self.candidate_generator or self.noise_generator) if self.training else None)
 
     def queries(self, heads: Tensor, relations: Tensor, *, normalised: bool = True) -> Queries:
         """The query tower, for entity ids ``heads`` [B] and relation ids ``relations`` [B].
@@ -56,17 +64,18 @@ class MoMoK(ModelParts):
         Scores of a softmax are log-probabilities but for a constant of the query and head where
         they are not ``normalised``, which is most of the work.
         """
-        encoded = self.encode_queries(self.entity_rows(heads), heads, relations)
+        encoded = self.encode_queries(self.look_up(heads), heads, relations)
         return self.widen(encoded, normalised=normalised)
 
     def candidates(self, entity_ids: Tensor | slice | None = None) -> Candidates:
-        """The candidate tower, for the entities asked for (None: all N, in order).
+        """The candidate tower, for the entities asked for (None: all that are here, in order).
 
         As wide as the vectors of ``queries``. Without gradients, all N, or those of a slice, are
         encoded some at a time.
         """
         if not torch.is_grad_enabled() and not isinstance(entity_ids, Tensor):
-            first, end, _ = (entity_ids or slice(None)).indices(self.num_entities)
+            asked = entity_ids or slice(self.shard.first, self.shard.stop)
+            first, end, _ = asked.indices(self.num_entities)
             if end - first > _BLOCK or entity_ids is None:
                 return self._candidates_in_blocks(first, end)
         return self.widen(self.encode_candidates(self.entity_rows(entity_ids), entity_ids))
@@ -134,7 +143,7 @@ class MoMoK(ModelParts):
             relations = self.relations[number].detach().chunk(spec.members, dim=1)
             for member in range(spec.members):
                 with without_storage():
-                    part = MoMoK(replace(spec, modalities=(modality,), members=1))
+                    part = MoMoK(replace(spec, modalities=(modality,), members=1), shard=self.shard)
                 part.tables[0] = self.tables_by_name[modality.name].take_member(member)
                 part.relations[0] = nn.Parameter(relations[member])
                 part.decoders[0] = self.decoders[number]
@@ -142,13 +151,23 @@ class MoMoK(ModelParts):
                 apart[name] = part.train(self.training)
         return apart
 
+    def candidate_parameters(self) -> list[nn.Parameter]:
+        """What the candidate tower learns with, beside the tables."""
+        parts: list[nn.Module] = [*self.banks]
+        if self.entity_fusion is not None:
+            parts.append(self.entity_fusion)
+        decoders = self.decoders_by_name.values()
+        parts += [d for d in decoders if type(d).candidates is not Decoder.candidates]
+        maps = [table.projection for table in self.tables_by_name.values()]
+        return [m for m in maps if m is not None] + [p for part in parts for p in part.parameters()]
+
     def train(self, mode: bool = True) -> MoMoK:
         """Switch between training and evaluation; what is kept of all candidates is forgotten."""
-        self._normalisers = Normalisers(self._encode_everything)
+        self._normalisers = Normalisers(self._encode_everything, self.shard)
         return super().train(mode)
 
     def _encode_everything(self) -> dict[str, Tensor]:
-        """The candidates' vectors of all entities, without the column of ``widen``."""
+        """The candidates' vectors of all entities here, without the column of ``widen``."""
         return {head: x[:, :-1] for head, x in self.candidates().vectors.items()}
 
     def score(self, heads: Tensor, relations: Tensor) -> dict[str, Tensor]:
@@ -157,18 +176,41 @@ class MoMoK(ModelParts):
         return {head: queries[head] @ candidates[head].T for head in self.heads}
 
     def entity_rows(self, ids: Tensor | slice | None = None) -> dict[str, Tensor]:
-        """Stored table rows per modality, [n, f_m]: training holds them for their gradients."""
-        return {name: table.rows(ids) for name, table in self.tables_by_name.items()}
+        """Stored table rows per modality, [n, f_m], of entities that are here (None: all).
+
+        Training holds them for their gradients.
+        """
+        places = None if ids is None else self.shard.place(ids)
+        return {name: table.rows(places) for name, table in self.tables_by_name.items()}
+
+    def look_up(self, ids: Tensor) -> dict[str, Tensor]:
+        """Stored table rows per modality, [B, f_m], of any entities: all ranks ask for the same."""
+        tables = self.tables_by_name
+        return {name: self.shard.take(table.rows, ids) for name, table in tables.items()}
 
     def add_row_gradients(self, rows: Rows, ids: Tensor | slice) -> None:
         """Add the gradients that given rows collected to those of the tables they came from.
 
-        A gather inside the graph would make a gradient of the whole table for every block.
+        A gather inside the graph would make a gradient of the whole table for every block. Of rows
+        that were looked up, those that are here take theirs.
         """
+        own = None
+        if not self.shard.whole and isinstance(ids, Tensor):
+            own = self.shard.owned(ids)
+            ids = ids[own]
+        places = self.shard.place(ids)
         for name, table in self.tables_by_name.items():
             gradient = rows[name].grad
             if gradient is not None:
-                table.add_row_gradient(gradient, ids)
+                table.add_row_gradient(gradient if own is None else gradient[own], places)
+
+    def _join_looked_up(self, rows: Rows, ids: Tensor) -> dict[str, Tensor]:
+        """What the experts see of the rows that were looked up of the entities ``ids``."""
+        joined = {}
+        for name, table in self.tables_by_name.items():
+            given = self.shard.take(table.features.__getitem__, ids) if table.spec.mapped else None
+            joined[name] = table.join(rows[name], given)
+        return joined
 
     def before_step(self) -> None:
         """Called before the gradients of a step are made: memory of the last ones is used again."""
@@ -182,15 +224,12 @@ class MoMoK(ModelParts):
         relations: Tensor,
         groups: RelationGroups | None = None,
     ) -> Queries:
-        """The query tower over given table rows of the entities ``heads`` [B].
+        """The query tower over table rows that were looked up of the entities ``heads`` [B].
 
         Args:
             groups: ``group_by_relation(relations)``, if the caller has it.
         """
-        entities = {
-            name: table.vectors(rows[name], heads) for name, table in self.tables_by_name.items()
-        }
-        return self.encode_query_vectors(entities, relations, groups)
+        return self.encode_query_vectors(self._join_looked_up(rows, heads), relations, groups)
 
     def encode_query_vectors(
         self, entities: Rows, relations: Tensor, groups: RelationGroups | None = None
@@ -251,7 +290,7 @@ class MoMoK(ModelParts):
 
     def draw_candidate_noise(self, rows: int) -> list[Tensor]:
         """What ``encode_candidates`` would draw for this many entities, in order: a tape."""
-        noise = self._noise
+        noise = self._candidate_noise
         if noise.off:
             return []
         banks = self.banks_by_name.values()
@@ -268,10 +307,12 @@ class MoMoK(ModelParts):
         Args:
             noise: drawn beforehand; None draws it as it is needed.
         """
+        places = None if ids is None else self.shard.place(ids)
         entities = {
-            name: table.vectors(rows[name], ids) for name, table in self.tables_by_name.items()
+            name: table.vectors(rows[name], places) for name, table in self.tables_by_name.items()
         }
-        return self.encode_candidate_vectors(entities, self._noise if noise is None else noise)
+        drawn = self._candidate_noise if noise is None else noise
+        return self.encode_candidate_vectors(entities, drawn)
 
     def encode_candidate_vectors(self, entities: Rows, noise: Noise) -> Candidates:
         """The candidate tower over what the experts see of entities: per modality [n, d_m]."""
@@ -285,9 +326,9 @@ class MoMoK(ModelParts):
         )
 
     def expert_outputs(self, rows: Rows, ids: Tensor) -> dict[str, Tensor]:
-        """What the experts say of given table rows: per modality [n, K, d_m]."""
-        tables = self.tables_by_name
+        """What the experts say of table rows that were looked up: per modality [n, K, d_m]."""
+        entities = self._join_looked_up(rows, ids)
         return {
-            name: bank.outputs(tables[name].vectors(rows[name], ids), self._noise)
+            name: bank.outputs(entities[name], self._noise)
             for name, bank in self.banks_by_name.items()
         }

@@ -13,6 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from momok.shard import Shard
+
 _CELLS = 1 << 24  # scores at a time: 64 MB
 
 
@@ -20,11 +22,12 @@ class Normalisers:
     """Log-sum-exps per query; keeps the vectors of all entities once they are asked for.
 
     Args:
-        encode: gives them, per head [N, d].
+        encode: gives those that are here, per head [n, d].
+        shard: which those are.
     """
 
-    def __init__(self, encode: Callable[[], dict[str, Tensor]]) -> None:
-        self._encode = encode
+    def __init__(self, encode: Callable[[], dict[str, Tensor]], shard: Shard) -> None:
+        self._encode, self._shard = encode, shard
         self._vectors: dict[str, Tensor] | None = None
 
     def compute(self, head: str, queries: Tensor) -> Tensor:
@@ -33,6 +36,7 @@ class Normalisers:
             self._vectors = self._encode()
         candidates = self._vectors[head]
         rows = max(1, _CELLS // len(candidates))
-        return torch.cat(
+        found = torch.cat(
             [torch.logsumexp(some @ candidates.T, dim=1) for some in torch.split(queries, rows)]
         )
+        return self._shard.log_sum_exp(found)

@@ -16,6 +16,7 @@ from momok.model.experts import ExpertBank
 from momok.model.fusions import FUSIONS, Fusion
 from momok.model.spec import MoMoKSpec
 from momok.model.tables import EntityTable, draw_vectors
+from momok.shard import Shard
 
 
 class ModelParts(nn.Module):
@@ -23,9 +24,10 @@ class ModelParts(nn.Module):
 
     Args:
         spec: sizes and switches.
-        features: per modality [N, f_m]; a modality without features (structure) has none.
+        features: per modality [n, f_m]; a modality without features (structure) has none.
         present: per modality [N], which entities have features.
         generator: of the initial weights; None uses PyTorch's global one.
+        shard: which n rows of the tables are here; all N by default.
     """
 
     def __init__(
@@ -35,16 +37,18 @@ class ModelParts(nn.Module):
         features: Mapping[str, Tensor] | None = None,
         present: Mapping[str, Tensor] | None = None,
         generator: torch.Generator | None = None,
+        shard: Shard | None = None,
     ) -> None:
         super().__init__()
         self.spec = spec
+        self.shard = shard or Shard(spec.num_entities)
         features, present = features or {}, present or {}
         relations = 2 * spec.num_relations
         widths = [modality.width for modality in spec.modalities]
         self.tables = nn.ModuleList(
             EntityTable(
                 modality,
-                spec.num_entities,
+                self.shard,
                 features=features.get(modality.name),
                 present=present.get(modality.name),
                 scale=spec.initial_scale,

@@ -6,6 +6,7 @@ members, each with a table of its own.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -13,9 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from momok.model.without_storage import without_storage
+from momok.shard import Shard
 
 MissingPolicy = Literal["mean", "zero", "random"]
 """What stands for the features of an entity that has none: see ``FeatureSettings.missing``."""
+
+_DRAWN = 1 << 22  # numbers drawn at a time, where most are another rank's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +52,8 @@ class EntityTable(nn.Module):
 
     Args:
         spec: sizes and policy.
-        entities: N.
-        features: [N, f] given vectors; None starts the table at random (structure), Xavier
+        shard: which of the N rows are here; n below.
+        features: [n, f] given vectors; None starts the table at random (structure), Xavier
             normal as in the paper.
         present: [N] whether an entity has features; None means all.
         scale: standard deviation of what is drawn at random; 0 draws as the paper does.
@@ -63,7 +67,7 @@ class EntityTable(nn.Module):
     def __init__(
         self,
         spec: ModalitySpec,
-        entities: int,
+        shard: Shard,
         *,
         features: Tensor | None = None,
         present: Tensor | None = None,
@@ -72,23 +76,23 @@ class EntityTable(nn.Module):
         members: int = 1,
     ) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec, self.shard = spec, shard
         self.sparse_gradient = False  # whether the table's gradient holds the rows used, no others
         if present is None:
-            present = torch.ones(entities, dtype=torch.bool)
+            present = torch.ones(shard.entities, dtype=torch.bool)
         self.register_buffer("present", present)
-        shape = entities, spec.width if spec.mapped else spec.table_width
-        values = torch.empty(shape if members == 1 else (members, *shape))
-        draw_vectors(values, scale, generator)
+        width = spec.width if spec.mapped else spec.table_width
+        values = _draw_rows(shard, width, members, scale, generator)
+        here = present[shard.first : shard.stop]
         if spec.mapped:
-            mean, centred = torch.zeros(spec.table_width), torch.zeros(entities, spec.table_width)
+            mean, centred = torch.zeros(spec.table_width), torch.zeros(len(shard), spec.table_width)
             if features is not None:  # else a checkpoint fills them
-                mean = features[present].mean(dim=0)
-                centred = (features - mean) * present.unsqueeze(1)
+                mean = shard.mean(features[here])
+                centred = (features - mean) * here.unsqueeze(1)
             self.register_buffer("mean", mean)
             self.register_buffer("features", centred)
         elif features is not None:
-            _fill(values, features, present, spec.missing)
+            _fill(values, features, here, spec.missing, shard)
         if spec.trainable:
             self.weight = nn.Parameter(values)
         else:
@@ -102,7 +106,10 @@ class EntityTable(nn.Module):
                 nn.init.xavier_uniform_(self.projection, generator=generator)
 
     def rows(self, ids: Tensor | slice | None = None) -> Tensor:
-        """Rows of the table as stored, [n, f], or [n, M f]; all of them for None."""
+        """Rows of the table as stored, [n, f], or [n, M f]; all of them for None.
+
+        Here and below ``ids`` are places in the table: with all rows here, ids of entities.
+        """
         if self.weight.dim() == 3:
             of_members = self.weight if ids is None else self.weight[:, ids]
             return of_members.transpose(0, 1).flatten(1)
@@ -130,17 +137,26 @@ class EntityTable(nn.Module):
 
     def vectors(self, rows: Tensor, ids: Tensor | slice | None = None) -> Tensor:
         """What the experts see of the stored rows of the entities ``ids``: [n, f] to [n, d]."""
+        return self.join(rows, self.given(ids))
+
+    def given(self, ids: Tensor | slice | None = None) -> Tensor | None:
+        """The features that are added to stored rows, [n, f]; None where there are none."""
+        if not self.spec.mapped:
+            return None
+        return self.features if ids is None else self.features[ids]
+
+    def join(self, rows: Tensor, given: Tensor | None) -> Tensor:
+        """What the experts see of stored rows, with what is ``given`` beside them."""
         if self.projection is None:
             return rows
-        if not self.spec.mapped:
+        if given is None:
             return rows @ self.projection.T
-        features = self.features if ids is None else self.features[ids]
-        return rows + features @ self.projection.T
+        return rows + given @ self.projection.T
 
     def take_member(self, number: int) -> EntityTable:
         """The table of one of M members, in the memory of this one, with the same features."""
         with without_storage():
-            taken = EntityTable(self.spec, self.weight.shape[-2])
+            taken = EntityTable(self.spec, self.shard)
         values = self.weight.detach().view(-1, *self.weight.shape[-2:])[number]
         if self.spec.trainable:
             taken.weight = nn.Parameter(values)
@@ -168,17 +184,46 @@ def draw_vectors(values: Tensor, scale: float, generator: torch.Generator | None
     return nn.init.normal_(values, std=scale, generator=generator)
 
 
-def _fill(values: Tensor, features: Tensor, present: Tensor, policy: MissingPolicy) -> None:
+def _draw_rows(
+    shard: Shard, width: int, members: int, scale: float, generator: torch.Generator | None
+) -> Tensor:
+    """This rank's part of a table at random: the numbers that one process alone would draw."""
+    shape = (shard.entities, width) if members == 1 else (members, shard.entities, width)
+    if shard.whole or torch.empty(0).is_meta:
+        here = (*shape[:-2], len(shard), width)
+        return draw_vectors(torch.empty(here), scale, generator)
+    if scale == 0.0:
+        fans = shape[-1] + shape[-2] if members == 1 else width * (members + shard.entities)
+        scale = math.sqrt(2.0 / fans)
+    kept = torch.empty(members, len(shard) * width)
+    total, start = math.prod(shape), 0
+    while start < total:
+        # the generator draws sixteen numbers at a time, and those at the end anew
+        stop = total if total - start < 2 * _DRAWN else start + _DRAWN
+        drawn = torch.empty(stop - start).normal_(std=scale, generator=generator)
+        for member in range(members):
+            first = (member * shard.entities + shard.first) * width
+            low, high = max(start, first), min(stop, first + kept.shape[1])
+            if low < high:
+                kept[member, low - first : high - first] = drawn[low - start : high - start]
+        start = stop
+    return kept.view(*shape[:-2], len(shard), width)
+
+
+def _fill(
+    values: Tensor, features: Tensor, present: Tensor, policy: MissingPolicy, shard: Shard
+) -> None:
     """Write ``features`` over random ``values``, and at absent entities what the policy says."""
     absent = ~present
     instead: Tensor | float = 0.0
-    if bool(absent.any()):
+    if shard.any(bool(absent.any())):
         known = features[present].to(values.dtype)
-        if policy == "mean" and len(known):
-            instead = known.mean(dim=0)
+        some = shard.any(bool(len(known)))
+        if policy == "mean" and some:
+            instead = shard.mean(known)
         elif policy == "random":
             # as long as the present vectors are on average, so that no row stands out by its norm
-            scale = known.norm(dim=1).mean() if len(known) else 1.0
+            scale = shard.mean(known.norm(dim=1)) if some else 1.0
             instead = torch.nn.functional.normalize(values[absent], dim=1) * scale
     values.copy_(features)
     values[absent] = instead

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from momok.model import MoMoK
 from momok.runtime import upload
+from momok.shard import Shard
 from momok.training.queries import QueryBatch
 
 _LARGEST_ON_CPU = 2048  # more is slower: the numbers of a block no longer fit the cache (measured)
@@ -33,6 +34,7 @@ class CandidateBlock:
         size: n.
         rows: [p] the query of a positive.
         columns: [p] its candidate, counted within the block; ascending.
+        first: the number of its first positive among those of the batch.
         weight: how many entities a candidate stands for.
         summed: whether the candidates are scored for every query, not only for those that they
             answer.
@@ -42,8 +44,14 @@ class CandidateBlock:
     size: int
     rows: Tensor
     columns: Tensor
+    first: int = 0
     weight: float = 1.0
     summed: bool = True
+
+    @property
+    def positives(self) -> slice:
+        """Where its positives are among those of the batch."""
+        return slice(self.first, self.first + len(self.columns))
 
     def to(self, device: torch.device) -> CandidateBlock:
         """This block with its tensors on ``device``."""
@@ -113,6 +121,34 @@ def sample_candidates(
     ]
 
 
+def choose_own(blocks: list[CandidateBlock], shard: Shard) -> list[CandidateBlock]:
+    """What a rank scores of the batch's candidates: those whose rows it has; one block at least."""
+    if shard.whole:
+        return blocks
+    own = [_cut(block, shard) for block in blocks]
+    return [block for block in own if block.size] or own[:1]
+
+
+def _cut(block: CandidateBlock, shard: Shard) -> CandidateBlock:
+    if isinstance(block.ids, slice):
+        start, stop, _ = block.ids.indices(shard.entities)
+        low, high = (min(max(edge, start), stop) - start for edge in (shard.first, shard.stop))
+        ids: slice | Tensor = slice(start + low, start + high)
+    else:
+        edges = torch.tensor([shard.first, shard.stop])
+        low, high = torch.searchsorted(block.ids, edges).tolist()
+        ids = block.ids[low:high]
+    first, last = torch.searchsorted(block.columns, torch.tensor([low, high])).tolist()
+    return replace(
+        block,
+        ids=ids,
+        size=high - low,
+        rows=block.rows[first:last],
+        columns=block.columns[first:last] - low,
+        first=block.first + first,
+    )
+
+
 def _split(
     ids: slice | Tensor,
     size: int,
@@ -131,6 +167,7 @@ def _split(
             size=stop - start,
             rows=rows[first:last],
             columns=columns[first:last] - start,
+            first=first,
             summed=summed,
         )
         for (start, stop), (first, last) in zip(pairwise(edges), pairwise(bounds), strict=True)

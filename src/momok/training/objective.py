@@ -53,7 +53,6 @@ class _Encoded:
     """A block's candidates, ready for the backward pass of their tower."""
 
     block: CandidateBlock
-    first: int  # the number of its first answer among those of the batch
     leaves: dict[str, Tensor]
     vectors: dict[str, Tensor]
     entities: dict[str, Tensor]
@@ -67,9 +66,9 @@ class _Encoded:
         upstream = [gradients[head] for head in self.vectors]
         block = self.block
         if penalty is not None and len(block.columns):
-            answers = slice(self.first, self.first + len(block.columns))
             for head, entities in self.entities.items():
-                outputs.append(penalty(head, entities.index_select(0, block.columns), answers))
+                of_answers = entities.index_select(0, block.columns)
+                outputs.append(penalty(head, of_answers, block.positives))
                 upstream.append(torch.ones_like(outputs[-1]))
         torch.autograd.backward(outputs, upstream)
         model.add_row_gradients(self.leaves, block.ids)
@@ -84,11 +83,13 @@ def backward_candidates(
     smoothing: float = 0.1,
     kernels: PlainKernels | None = None,
     penalty: Penalty | None = None,
+    answers: int | None = None,
 ) -> TaskLoss:
     """Score candidates for a batch and run the candidate tower's backward pass.
 
     The gradients of everything on the candidate side are added to ``.grad``; those of the query
-    vectors are returned, for the caller to continue with.
+    vectors are returned, for the caller to continue with. Where the model is one rank's, blocks are
+    of its own rows; losses and gradients of queries are summed over the ranks.
 
     Args:
         query_vectors: per head [B, d_head]; not differentiated here.
@@ -97,11 +98,18 @@ def backward_candidates(
         smoothing: of a ``CellLoss``; answers count ``1 - smoothing``, and every pair ``1/N``.
         kernels: plain ones when None.
         penalty: of the answers' vectors.
+        answers: P, those of the batch on all ranks; None counts those of ``blocks``.
     """
     kernels = kernels or PlainKernels(model, loss)
     if issubclass(loss, RowLoss):
         return _backward_rows(
-            model, query_vectors, blocks, loss=loss, kernels=kernels, penalty=penalty
+            model,
+            query_vectors,
+            blocks,
+            loss=loss,
+            kernels=kernels,
+            penalty=penalty,
+            answers=sum(len(block.rows) for block in blocks) if answers is None else answers,
         )
     return _backward_cells(
         model,
@@ -114,13 +122,13 @@ def backward_candidates(
     )
 
 
-def _encode(model: MoMoK, kernels: PlainKernels, block: CandidateBlock, first: int) -> _Encoded:
+def _encode(model: MoMoK, kernels: PlainKernels, block: CandidateBlock) -> _Encoded:
     leaves = {
         name: table.detach().requires_grad_(table.requires_grad)
         for name, table in model.entity_rows(block.ids).items()
     }
     vectors, entities = kernels.encode(leaves, block.ids)
-    return _Encoded(block=block, first=first, leaves=leaves, vectors=vectors, entities=entities)
+    return _Encoded(block=block, leaves=leaves, vectors=vectors, entities=entities)
 
 
 # -- losses of single pairs --------------------------------------------------------------------
@@ -144,10 +152,8 @@ def _backward_cells(
         for head, q in query_vectors.items()
     }
     losses = {head: first.new_zeros((), dtype=torch.float64) for head in query_vectors}
-    answers = 0
     for block in blocks:
-        encoded = _encode(model, kernels, block, answers)
-        answers += len(block.columns)
+        encoded = _encode(model, kernels, block)
         upstream = {}
         for head, vectors in encoded.vectors.items():
             with as_given(first):
@@ -165,6 +171,7 @@ def _backward_cells(
             gradients[head].add_(by_query, alpha=block.weight)
             upstream[head] = by_candidate.to(vectors.dtype).mul_(scale * block.weight)
         encoded.backward(model, upstream, penalty)
+    model.shard.sum_(*losses.values(), *gradients.values())
     return TaskLoss(
         per_head={head: value * scale for head, value in losses.items()},
         query_gradients={head: gradient.mul_(scale) for head, gradient in gradients.items()},
@@ -211,6 +218,7 @@ def _backward_rows(
     loss: type[RowLoss],
     kernels: PlainKernels,
     penalty: Penalty | None,
+    answers: int,
 ) -> TaskLoss:
     first = next(iter(query_vectors.values()))
     # a sample is encoded and scored once and kept; all entities are not, unless they are one block
@@ -223,11 +231,9 @@ def _backward_rows(
     scores_of: dict[str, list[Tensor]] = {head: [] for head in query_vectors}
     kept: list[_Encoded] = []
     rows = torch.cat([block.rows for block in blocks])
-    answers = 0
     for block in blocks:
         with torch.set_grad_enabled(keep):
-            encoded = _encode(model, kernels, block, answers)
-        answers += len(block.columns)
+            encoded = _encode(model, kernels, block)
         for head, q in vectors_of.items():
             c = encoded.vectors[head].detach().to(q.dtype)
             with as_given(first):
@@ -237,17 +243,17 @@ def _backward_rows(
         if keep:
             kept.append(encoded)
     losses, weights, slopes = {}, {}, {}
-    for head, normaliser in normalisers.items():
-        found = _cost_rows(loss, normaliser, torch.cat(scores_of[head]), rows)
+    for head, own in normalisers.items():
+        normalisers[head] = normaliser = model.shard.log_sum_exp(own)
+        found = _cost_rows(loss, normaliser, torch.cat(scores_of[head]), rows, answers)
         losses[head], weights[head], slopes[head] = found
+    model.shard.sum_(*losses.values(), *weights.values())
     gradients = {
         head: q.new_zeros(q.shape, dtype=normalisers[head].dtype) for head, q in vectors_of.items()
     }
-    answers = 0
     for number, block in enumerate(blocks):
-        encoded = kept[number] if keep else _encode(model, kernels, block, answers)
-        mine = slice(answers, answers + len(block.columns))
-        answers = mine.stop
+        encoded = kept[number] if keep else _encode(model, kernels, block)
+        mine = slice(block.first - blocks[0].first, block.positives.stop - blocks[0].first)
         upstream = {}
         for head, q in vectors_of.items():
             with as_given(first):
@@ -263,14 +269,18 @@ def _backward_rows(
                     into=gradients[head],
                 ).to(given.dtype)
         encoded.backward(model, upstream, penalty)
+    model.shard.sum_(*gradients.values())
     return TaskLoss(per_head=losses, query_gradients=gradients)
 
 
 def _cost_rows(
-    loss: type[RowLoss], normaliser: Tensor, answers: Tensor, rows: Tensor
+    loss: type[RowLoss], normaliser: Tensor, answers: Tensor, rows: Tensor, count: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss of a head and its slopes: by the normalisers [B], by the scores of answers [P]."""
-    share = 1.0 / max(len(rows), 1)
+    """The loss of a head and its slopes: by the normalisers [B], by the scores of answers [P].
+
+    Of all ``count`` answers of the batch those here have their part in it.
+    """
+    share = 1.0 / max(count, 1)
     cost, by_normaliser, by_answer = loss.cost(normaliser[rows], answers)
     weights = torch.zeros_like(normaliser).index_add_(0, rows, by_normaliser) * share
     return cost.sum(dtype=torch.float64) * share, weights, by_answer * share

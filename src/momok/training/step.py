@@ -14,7 +14,8 @@ from torch import Tensor
 from momok.model import ClubNetworks, MoMoK, Queries, group_by_relation
 from momok.model.grouped_product import RelationGroups
 from momok.runtime import upload
-from momok.training.candidates import all_candidates, sample_candidates
+from momok.shard import Shard
+from momok.training.candidates import all_candidates, choose_own, sample_candidates
 from momok.training.kernels import PlainKernels
 from momok.training.losses import CellLoss, Logits, Regulariser, RowLoss
 from momok.training.objective import backward_candidates
@@ -83,7 +84,7 @@ class _Penalties:
             for head, entities in queries.entities.items()
         ]
         self.of_queries = torch.stack(of_queries).sum() * self._scale
-        self.total = self.of_queries.detach().clone()
+        self.of_candidates = torch.zeros_like(self.of_queries)
 
     def _penalise(self, head: str, entities: Tensor, relations: Tensor, place: Tensor) -> Tensor:
         # not by indexing, whose gradient adds in any order on several threads
@@ -93,8 +94,17 @@ class _Penalties:
         """The penalty of answers, as ``objective.Penalty`` describes it."""
         place = self._relation_of[answers]
         penalty = self._penalise(head, vectors, self.relations[head], place).sum() * self._scale
-        self.total += penalty.detach()
+        self.of_candidates += penalty.detach()
         return penalty
+
+    def sum_over_ranks(self, shard: Shard) -> None:
+        """Add what the answers of other ranks cost."""
+        shard.sum_(self.of_candidates, *map(_find_gradient, self.relations.values()))
+
+    @property
+    def total(self) -> Tensor:
+        """Of queries and answers."""
+        return self.of_queries.detach() + self.of_candidates
 
     def upstream(self, queries: Queries) -> Iterator[tuple[Tensor, Tensor]]:
         """What to differentiate after the candidates, each with its gradient."""
@@ -145,8 +155,8 @@ def training_step(
     model.before_step()
     optimizer.zero_grad(set_to_none=False)  # fresh memory costs more than zeros
     rows = {
-        name: table.detach().requires_grad_(table.requires_grad)
-        for name, table in model.entity_rows(placed.heads).items()
+        name: found.detach().requires_grad_(model.tables_by_name[name].weight.requires_grad)
+        for name, found in model.look_up(placed.heads).items()
     }
     queries = model.encode_queries(rows, placed.heads, placed.relations, groups)
     penalties = None
@@ -159,15 +169,24 @@ def training_step(
             batch, model.num_entities, block, negatives, generator, beside=_stands_beside(loss)
         )
     )
+    if not model.shard.whole and model.candidate_generator is not None:
+        # the same state everywhere, and noise of its own on the rows of every rank
+        seed = int(torch.randint(2**62, (), generator=generator))
+        model.candidate_generator.manual_seed(seed + model.shard.rank)
     task = backward_candidates(
         model,
         queries.vectors,
-        [candidate.to(device) for candidate in candidates],
+        [candidate.to(device) for candidate in choose_own(candidates, model.shard)],
+        answers=len(batch.rows),
         smoothing=smoothing,
         loss=loss,
         kernels=kernels,
         penalty=None if penalties is None else penalties.of_answers,
     )
+    if not model.shard.whole:
+        _sum_candidate_gradients(model)
+        if penalties is not None:
+            penalties.sum_over_ranks(model.shard)
     upstream = [(q, task.query_gradients[head].to(q.dtype)) for head, q in queries.vectors.items()]
     if penalties is not None:
         upstream += penalties.upstream(queries)
@@ -193,6 +212,19 @@ def training_step(
     return losses
 
 
+def _sum_candidate_gradients(model: MoMoK) -> None:
+    """Sum over the ranks what their candidates asked of what all have a copy of."""
+    shared = [p for p in model.candidate_parameters() if p.requires_grad]
+    model.shard.sum_(*map(_find_gradient, shared))
+
+
+def _find_gradient(tensor: Tensor) -> Tensor:
+    """The gradient of a tensor; zeros where nothing of this rank asked for it."""
+    if tensor.grad is None:
+        tensor.grad = torch.zeros_like(tensor)
+    return tensor.grad
+
+
 def _stands_beside(loss: type[CellLoss] | type[RowLoss]) -> bool:
     """Whether a loss takes the answers beside the sample, not as a part of it."""
     return issubclass(loss, RowLoss) and not loss.sees_answers
@@ -203,7 +235,7 @@ def _update_clubs(
 ) -> Tensor:
     """The CLUB networks' own step, on what the experts say after the model's step."""
     with torch.no_grad():
-        outputs = model.expert_outputs(model.entity_rows(heads), heads)
+        outputs = model.expert_outputs(model.look_up(heads), heads)
     disentanglement.optimizer.zero_grad(set_to_none=True)  # the model's pass left gradients here
     loss = disentanglement.clubs.loss(list(outputs.values()), pair)
     loss.backward()  # type: ignore[no-untyped-call]
