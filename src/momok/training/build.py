@@ -24,6 +24,7 @@ from momok.graph.names import suggest_near_misses
 from momok.graph.reductions import Components, find_components
 from momok.model import DECODERS, FUSIONS, JOINT, ModalitySpec, MoMoK, MoMoKSpec
 from momok.settings import FeatureSettings, RunConfig
+from momok.shard import Shard
 from momok.training.losses import LOSSES, REGULARISERS, RowLoss
 
 STRUCTURE = "structure"  # the modality without features
@@ -32,14 +33,19 @@ _RESERVED = {JOINT, ANSWER, RULES}  # names of parts that are no modality
 FloatMatrix = NDArray[np.float32]
 
 
-def build_model(graph: MultimodalGraph, config: RunConfig, generator: torch.Generator) -> MoMoK:
-    """Build the model that ``config`` describes for ``graph``.
+def build_model(
+    graph: MultimodalGraph,
+    config: RunConfig,
+    generator: torch.Generator,
+    shard: Shard | None = None,
+) -> MoMoK:
+    """Build the model that ``config`` describes for ``graph``, or a rank's part of it.
 
     Raises:
         ConfigError: a modality that the graph does not have.
         FeatureError: features that cannot be brought to the width asked for.
     """
-    settings = config.model
+    settings, shard = config.model, shard or Shard(graph.num_entities)
     specs: list[ModalitySpec] = []
     features: dict[str, Tensor] = {}
     present: dict[str, Tensor] = {}
@@ -49,7 +55,7 @@ def build_model(graph: MultimodalGraph, config: RunConfig, generator: torch.Gene
             specs.append(ModalitySpec(name=name, width=width, table_width=width))
             continue
         chosen, own = config.features_of(name), graph.features[name]
-        matrix = find_preparation(name, own, chosen).apply_present(own)
+        matrix = find_preparation(name, own, chosen).apply_present(own, shard)
         table_width = matrix.shape[1]
         projected = chosen.reduce == "project" and table_width > chosen.width
         width = chosen.width if projected else table_width
@@ -92,7 +98,7 @@ def build_model(graph: MultimodalGraph, config: RunConfig, generator: torch.Gene
     )
     _check_members(spec)
     _check_widths(spec)
-    return MoMoK(spec, features=features, present=present, generator=generator)
+    return MoMoK(spec, features=features, present=present, generator=generator, shard=shard)
 
 
 def check_parts(config: RunConfig) -> None:
@@ -202,11 +208,12 @@ class Preparation:
             return self.components.reduce(rows)
         return np.ascontiguousarray(rows, dtype=np.float32)
 
-    def apply_present(self, features: Features) -> FloatMatrix:
-        """Prepare all features of a graph: ``[N, f]``, zeros for entities that have none."""
-        rows = self.apply(features.matrix[features.present])
-        prepared = np.zeros((len(features.matrix), rows.shape[1]), dtype=np.float32)
-        prepared[features.present] = rows
+    def apply_present(self, features: Features, shard: Shard) -> FloatMatrix:
+        """Prepare the features of a rank's entities: ``[n, f]``, zeros where there are none."""
+        present = features.present[shard.first : shard.stop]
+        rows = self.apply(features.matrix[shard.first : shard.stop][present])
+        prepared = np.zeros((len(shard), rows.shape[1]), dtype=np.float32)
+        prepared[present] = rows
         return prepared
 
 
