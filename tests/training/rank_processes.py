@@ -26,7 +26,7 @@ def run_ranks(count: int, function: Callable[..., Any], *given: Any) -> list[Any
     with tempfile.TemporaryDirectory() as folder:
         processes = [
             context.Process(
-                target=_run, args=(rank, count, Path(folder) / "store", found, function, given)
+                target=_run, args=((rank, count), Path(folder) / "store", found, function, given)
             )
             for rank in range(count)
         ]
@@ -47,8 +47,9 @@ class _Failed:
 
 
 def _run(
-    rank: int, count: int, store: Path, found: Any, function: Callable[..., Any], given: Any
+    place: tuple[int, int], store: Path, found: Any, function: Callable[..., Any], given: Any
 ) -> None:
+    rank, count = place
     torch.set_num_threads(1)
     try:
         dist.init_process_group(

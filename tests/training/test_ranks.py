@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from momok.config import resolve_config
 from momok.graph import MultimodalGraph
 from momok.model import MoMoK
+from momok.runtime import start_runtime
 from momok.settings import RunConfig
 from momok.shard import Shard
 from momok.training.build import build_model
 from momok.training.part_trainer import PartTrainer
 from momok.training.queries import TrainingQueries
 from momok.training.training_state import build_learners
-from momok.runtime import start_runtime
 from tests.training.rank_processes import run_ranks
 from tests.training.small_training import SETTINGS, build_graph
 
@@ -48,9 +48,7 @@ CASES: dict[str, RunConfig] = {
         | {"training.loss": "probabilities", "model.score_prior": False}
     ),
     "sampled logits": resolve_config(
-        overrides=SETTINGS
-        | NO_NOISE
-        | {"training.candidates": "sampled", "training.negatives": 12}
+        overrides=SETTINGS | NO_NOISE | {"training.candidates": "sampled", "training.negatives": 12}
     ),
     "projected": resolve_config(
         overrides=SETTINGS
@@ -113,8 +111,9 @@ def gather(model: MoMoK) -> dict[str, NDArray[Any]]:
     for name, tensor in model.state_dict().items():
         if has_rows(name):
             parts = list(model.shard.collect(tensor, tensor.ndim - 2))
-            tensor = torch.cat(parts, dim=tensor.ndim - 2) if parts else tensor
-        found[name] = tensor.numpy()
+            found[name] = (torch.cat(parts, dim=-2) if parts else tensor).numpy()
+        else:
+            found[name] = tensor.numpy()
     return found
 
 

@@ -47,6 +47,12 @@ if TYPE_CHECKING:
     metavar="NAMES",
     help="Experiment trackers: tensorboard, wandb or both; the same as --set training.track=NAMES.",
 )
+@click.option(
+    "--ranks",
+    type=int,
+    metavar="N",
+    help="Train in N processes, each with a part of the entities (for large graphs).",
+)
 @click.option("--strict", is_flag=True, help="Malformed lines in the graph are errors.")
 @click.option("--quiet", is_flag=True, help="Print the run folder and nothing else.")
 def train_command(
@@ -59,6 +65,7 @@ def train_command(
     seed: int | None,
     start: str | None,
     track: str | None,
+    ranks: int | None,
     strict: bool,
     quiet: bool,
 ) -> None:
@@ -84,6 +91,8 @@ def train_command(
       momok train my-graph --from runs/mine --run runs/mine-2
     With its curves in Weights & Biases and in TensorBoard:
       momok train world --track wandb,tensorboard
+    A graph too large for one process, in four (on several machines: docs/scaling.md):
+      momok train large-graph --preset large --ranks 4
     In the background; the log gets a line for every validation, and one every half minute:
       nohup momok train MKG-Y --run runs/mkg-y > mkg-y.log 2>&1 &
 
@@ -96,7 +105,9 @@ def train_command(
     from momok.progress import open_reporter
     from momok.training import RunFolder, settings_from, train
     from momok.training.new_run import check_free
+    from momok.training.sharding import leads
 
+    _start_ranks(ranks)
     if run is not None:
         check_free(run)
     if seed is not None:
@@ -117,6 +128,8 @@ def train_command(
             progress=reporter,
             finish=finish_run,
         )
+    if not leads():
+        return
     if quiet:
         print_line(str(folder.path))
     else:
@@ -125,17 +138,42 @@ def train_command(
 
 @click.command("resume")
 @click.argument("run")
-def resume_command(run: str) -> None:
+@click.option(
+    "--ranks",
+    type=int,
+    metavar="N",
+    help="Go on in N processes, however many it began with.",
+)
+def resume_command(run: str, ranks: int | None) -> None:
     """Continue an interrupted or killed run from its last checkpoint.
 
-    On CPU the result equals that of an uninterrupted run, bit for bit.
+    On CPU the result equals that of an uninterrupted run, bit for bit, in as many processes.
     """
     from momok.progress import ProgressBar
     from momok.training import resume
+    from momok.training.sharding import leads
+
+    _start_ranks(ranks)
 
     with ProgressBar() as bar:
         folder = resume(run, progress=bar, finish=finish_run)
-    _show_outcome(folder)
+    if leads():
+        _show_outcome(folder)
+
+
+def _start_ranks(count: int | None) -> None:
+    """Run this command in several processes instead of this one, and end as the first does."""
+    if count is None or count == 1:
+        return
+    import sys
+
+    from momok.training.sharding import start_ranks
+
+    given = iter(sys.argv[1:])
+    kept = [
+        a for a in given if not a.startswith("--ranks=") and not (a == "--ranks" and next(given))
+    ]
+    sys.exit(start_ranks(count, kept))
 
 
 def finish_run(run: RunFolder, reporter: Reporter) -> None:

@@ -27,6 +27,7 @@ from momok.graph import MultimodalGraph
 from momok.graph.triples import CARDINALITIES, classify_cardinality, mark_unseen
 from momok.model.towers import TwoTowerModel
 from momok.progress import Progress, no_progress
+from momok.shard import Shard
 
 SIDES = ("tail", "head")
 
@@ -44,6 +45,7 @@ def evaluate(
     pool: Pool | None = None,
     memory_budget: int = DEFAULT_MEMORY_BUDGET,
     progress: Progress = no_progress,
+    shard: Shard | None = None,
 ) -> Evaluation:
     """Rank the true answers of a split's facts and report the metrics.
 
@@ -55,7 +57,8 @@ def evaluate(
     ``protocol`` is recorded, nothing more: under "published" the caller selects by
     metrics.best_of_each_metric. ``pool``: how the heads and rules become the answer; without one
     the heads weigh the same. ``memory_budget``: bytes of the score buffers; metrics do not
-    depend on it. ``progress`` is told of distinct queries.
+    depend on it. ``progress`` is told of distinct queries. ``shard``: the candidates that this rank
+    has, where several rank together; each gets the whole result.
 
     Raises DataError for an empty split, ConfigError for a head named "answer", TrainingError
     for scores that are not finite.
@@ -77,7 +80,13 @@ def evaluate(
         with torch.no_grad():
             show = partial(progress, f"ranking {split}")
             ranks = _rank_facts(
-                model, graph, facts, pool=pool, memory_budget=memory_budget, progress=show
+                model,
+                graph,
+                facts,
+                pool=pool,
+                memory_budget=memory_budget,
+                progress=show,
+                shard=shard or Shard(graph.num_entities),
             )
     finally:
         model.train(before)
@@ -92,6 +101,7 @@ def _rank_facts(
     pool: Pool | None,
     memory_budget: int,
     progress: Callable[[int, int], None],
+    shard: Shard,
 ) -> dict[str, Ranks]:
     """Return Ranks [2F] per head: the tail query of every fact, then the head query of every."""
     N, R = graph.num_entities, graph.num_relations
@@ -101,7 +111,7 @@ def _rank_facts(
         np.concatenate([relations * N + heads, (relations + R) * N + tails]), return_inverse=True
     )
     answers = np.concatenate([tails, heads])
-    if _MOST_KEPT < N:
+    if _MOST_KEPT < N or not shard.whole:
         encoded = [vectors for _, vectors in _encode_queries(model, keys, N)]
         everything = RankedQueries(
             {head: torch.cat([vectors[head] for vectors in encoded]) for head in model.heads},
@@ -111,7 +121,7 @@ def _rank_facts(
             terms=None if pool is None else pool.find_terms(*np.divmod(keys, N)[::-1]),
         )
         del encoded
-        return _rank_parts(model, N, everything, memory_budget, progress)
+        return _rank_parts(model, shard, everything, memory_budget, progress)
     order = np.argsort(query_of_answer, kind="stable")
     rows = query_of_answer[order]
     ranker = AnswerRanker(
@@ -152,26 +162,30 @@ def _encode_queries(
 
 def _rank_parts(
     model: TwoTowerModel,
-    num_entities: int,
+    shard: Shard,
     queries: RankedQueries,
     memory_budget: int,
     progress: Callable[[int, int], None],
 ) -> dict[str, Ranks]:
     """Rank among more candidates than are kept; the bar goes on as parts are encoded."""
-    num_parts = -(-num_entities // _MOST_KEPT)
-    size = -(-num_entities // num_parts)  # no part is much smaller than the others
+    num_parts = -(-len(shard) // _MOST_KEPT)
+    size = -(-len(shard) // num_parts)  # no part is much smaller than the others
     total = len(next(iter(queries.vectors.values())))
     taken = count(1)
 
     def parts() -> Iterator[tuple[int, Mapping[str, Tensor]]]:
-        for start in range(0, num_entities, size):
-            vectors = model.candidates(slice(start, min(start + size, num_entities))).vectors
+        for start in range(shard.first, shard.stop, size):
+            vectors = model.candidates(slice(start, min(start + size, shard.stop))).vectors
             yield start, {head: vectors[head] for head in model.heads}
             del vectors
             progress(total * next(taken) // (2 * num_parts), total)
 
     return rank_in_parts(
-        queries, parts, memory_budget=memory_budget, pooling=choose_pooling(model.softmax)
+        queries,
+        parts,
+        memory_budget=memory_budget,
+        pooling=choose_pooling(model.softmax),
+        shard=shard,
     )
 
 

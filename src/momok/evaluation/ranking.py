@@ -34,6 +34,7 @@ from momok.evaluation.scoring import (
     find_largest_norm,
     full_precision,
 )
+from momok.shard import Shard
 
 Compare = Callable[..., Tensor]
 Progress = Callable[[int], None]
@@ -288,24 +289,30 @@ def rank_in_parts(
     *,
     memory_budget: int = DEFAULT_MEMORY_BUDGET,
     pooling: Pooling = MEAN,
+    shard: Shard | None = None,
 ) -> dict[str, Ranks]:
     """Rank as ``AnswerRanker.rank`` does, with the candidates of one part in memory at a time.
 
     ``parts`` is called twice; each time it gives all candidates, in order: the id of the first of
-    a part and its vectors per head [n, d].
+    a part and its vectors per head [n, d]. With ``shard`` they are this rank's, and all ranks rank
+    the same queries.
     """
     heads = queries.vectors
     device = next(iter(heads.values())).device
-    costs = torch.empty(len(heads), len(queries.answers), device=device)
+    costs = torch.zeros(len(heads), len(queries.answers), device=device)
     for first, vectors in parts():
         AnswerRanker(vectors, memory_budget=memory_budget, first=first).read(queries, into=costs)
         del vectors  # the next ones take their memory
+    if shard is not None:
+        shard.sum_(costs)
     targets = torch.cat([costs, _join_costs(costs, queries, pooling).unsqueeze(0)])
     counts = np.zeros((len(targets), 2, len(queries.answers)), dtype=np.int64)
     for first, vectors in parts():
         ranker = AnswerRanker(vectors, memory_budget=memory_budget, pooling=pooling, first=first)
         counts += ranker.count(queries, targets=targets)
         del ranker, vectors
+    if shard is not None:
+        shard.sum_(torch.from_numpy(counts))
     return _name_ranks(counts, heads)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from momok.training.interruption import interrupt_on_sigterm
 from momok.training.new_run import check_free
 from momok.training.pooling import fit_run, load_pool
 from momok.training.run_folder import RunFolder
+from momok.training.sharding import FollowedRun, Group, join_group
 from momok.training.tracking import needs_result, open_tracking, require_trackers
 from momok.training.trainer import Trainer
 from momok.training.warm_start import describe_start, find_start, take_over
@@ -87,12 +89,10 @@ def train(
             )
     require_trackers(config.training.track)  # before anything is written
     runtime = start_runtime(config.runtime)
-    record = None if before is None else describe_start(before)
-    model, started = _build(graph, config, before)
-    path = Path(run) if run is not None else _new_path(graph.name)
-    environment = describe_environment(runtime)
-    folder = RunFolder.create(path, graph, config, environment, start=record)
-    with open_reporter(progress) as reporter:
+    with join_group(runtime) as group, _open_reporter(progress, group) as reporter:
+        group.check_alike(f"{config.model_dump_json()} {graph.fingerprint()}", "settings and graph")
+        model, started = _build(graph, config, before, group)
+        folder = _create_run(group, run, graph=graph, config=config, runtime=runtime, start=before)
         _introduce(reporter, folder, graph, runtime, model)
         if started:
             reporter.say(started)
@@ -100,6 +100,33 @@ def train(
         del model, graph  # the tables hold the features, and the trainer lets go of the tables
         with folder.lock():
             return _fit(trainer, finish, test)
+
+
+def _create_run(
+    group: Group,
+    run: str | Path | None,
+    *,
+    graph: MultimodalGraph,
+    config: RunConfig,
+    runtime: Runtime,
+    start: RunFolder | None,
+) -> RunFolder:
+    """Make the run folder, or wait until the first rank has made it."""
+    if not group.leads:
+        return FollowedRun(group.share(None))
+    path = Path(run) if run is not None else _new_path(graph.name)
+    environment = describe_environment(runtime)
+    if group.count > 1:
+        environment["ranks"] = group.count
+    record = None if start is None else describe_start(start)
+    folder = RunFolder.create(path, graph, config, environment, start=record)
+    group.share(str(path))
+    return folder
+
+
+def _open_reporter(progress: bool | Reporter, group: Group) -> AbstractContextManager[Reporter]:
+    """Of all ranks the first one speaks."""
+    return open_reporter(progress if group.leads else False)
 
 
 def settings_from(start: RunFolder) -> RunConfig:
@@ -113,11 +140,16 @@ def settings_from(start: RunFolder) -> RunConfig:
     return config.model_copy(update={"training": training.model_copy(update=fewer)})
 
 
-def _build(graph: MultimodalGraph, config: RunConfig, start: RunFolder | None) -> tuple[MoMoK, str]:
+def _build(
+    graph: MultimodalGraph, config: RunConfig, start: RunFolder | None, group: Group
+) -> tuple[MoMoK, str]:
     """The model to be trained, and what is to be said of where it starts from."""
-    model = build_model(graph, config, build_generator(config.seed, "weights"))
+    shard = group.shard(graph.num_entities)
+    model = build_model(graph, config, build_generator(config.seed, "weights"), shard)
     if start is None:
         return model, ""
+    if not shard.whole:
+        raise RunError("training that starts from another run (--from) takes one process")
     new = take_over(model, graph, start, find_reduced(graph, config))
     return model, f"starting from the model of {start.path}: {new}"
 
@@ -140,10 +172,16 @@ def resume(
     folder = RunFolder(run)
     if folder.state == "finished":
         raise RunError(f"{folder.path}: this run is finished; there is nothing to resume")
-    with folder.lock(), open_reporter(progress) as reporter:
-        for part in (folder.path, *folder.path.iterdir()):
-            remove_drafts(part)
-        return _fit(_restore(folder, reporter), finish, test)
+    check_parts(folder.config)
+    runtime = start_runtime(folder.config.runtime)
+    with join_group(runtime) as group, _open_reporter(progress, group) as reporter:
+        folder = folder if group.leads else FollowedRun(run)
+        with folder.lock():
+            if group.leads:
+                for part in (folder.path, *folder.path.iterdir()):
+                    remove_drafts(part)
+            group.share(None)  # nobody reads what the first one still puts in order
+            return _fit(_restore(folder, reporter, runtime, group), finish, test)
 
 
 def evaluate_run(
@@ -203,14 +241,12 @@ def _evaluate(
     return evaluation
 
 
-def _restore(folder: RunFolder, reporter: Reporter) -> Trainer:
+def _restore(folder: RunFolder, reporter: Reporter, runtime: Runtime, group: Group) -> Trainer:
     """The trainer of a run as it was at its last checkpoint, or at the start."""
-    config = folder.config
-    check_parts(config)
-    runtime = start_runtime(config.runtime)
-    graph = folder.load_graph()
+    config, graph = folder.config, folder.load_graph()
     if folder.last_checkpoint.exists():
-        model, _ = load_model(folder.last_checkpoint, run=folder.identity)
+        shard = group.shard(graph.num_entities)
+        model, _ = load_model(folder.last_checkpoint, run=folder.identity, shard=shard)
         trainer = Trainer(folder, graph, model, runtime, reporter)
         trainer.restore()
         reporter.say(f"resuming {folder.path} in epoch {trainer.epoch}")
@@ -219,7 +255,7 @@ def _restore(folder: RunFolder, reporter: Reporter) -> Trainer:
             reporter.say(f"  it began with {changed}: the numbers will differ in their last digits")
     else:  # killed before the first checkpoint: the features are needed again
         graph = _reload_source(folder)
-        model, _ = _build(graph, config, find_start(folder.read_about()))
+        model, _ = _build(graph, config, find_start(folder.read_about()), group)
         folder.rewind_log(0)
         trainer = Trainer(folder, graph, model, runtime, reporter)
         reporter.say(f"resuming {folder.path} from the start: it had saved no checkpoint")
@@ -240,7 +276,10 @@ def _fit(trainer: Trainer, finish: Finish, test: bool) -> RunFolder:
     try:
         with interrupt_on_sigterm(), open_tracking(folder, reporter) as tracking:
             trainer.fit(tracking)
+            leads = trainer.shard.rank == 0
             trainer.release()
+            if not leads:  # the model itself fits one process: what is left is done by the first
+                return folder
             fit_run(folder, trainer.runtime.device, reporter)
             tracking.log_result(_evaluate(folder, "valid", None, reporter))
             if test:

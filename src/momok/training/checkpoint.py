@@ -10,6 +10,7 @@ another run must answer questions.
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -24,9 +25,12 @@ from torch import Tensor
 from momok.errors import CheckpointError, StorageError
 from momok.model import DECODERS, FUSIONS, MissingPolicy, ModalitySpec, MoMoK, MoMoKSpec
 from momok.model.without_storage import without_storage
+from momok.shard import Shard
 from momok.storage import name_draft, parse_json, settle_file, share_file
 
 _KEY, _VERSION = "momok-checkpoint", 1
+
+_TABLE = re.compile(r"(^|/)tables\.\d+\.(weight|features)(/|$)")
 
 
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -41,10 +45,8 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[s
         path.parent.mkdir(parents=True, exist_ok=True)
         contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         sums = {name: _checksum(contiguous[name]) for name in sorted(contiguous)}
-        about = {"version": _VERSION, "state": dict(state), "sums": sums}
-        about["state_sum"] = _checksum_state(about["state"])
         try:
-            save_file(contiguous, draft, metadata={_KEY: json.dumps(about)})
+            save_file(contiguous, draft, metadata=describe_content(sums, state))
             share_file(draft)
             settle_file(draft)  # a rename must not overtake the content
             draft.replace(path)
@@ -57,12 +59,20 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[s
         ) from error
 
 
+def describe_content(sums: Mapping[str, int], state: Mapping[str, Any]) -> dict[str, str]:
+    """What the header of a file says beside its tensors: their checksums, and the state."""
+    about = {"version": _VERSION, "state": dict(state), "sums": dict(sums)}
+    about["state_sum"] = _checksum_state(about["state"])
+    return {_KEY: json.dumps(about)}
+
+
 def read_checkpoint(
     path: Path,
     prefix: str = "",
     device: torch.device | str = "cpu",
     *,
     run: str | None = None,
+    shard: Shard | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors whose names begin with ``prefix`` (cut off) and the JSON state.
 
@@ -71,6 +81,7 @@ def read_checkpoint(
         prefix: of the names of the tensors that are read.
         device: where they are wanted.
         run: the identity of the run that it must be of; None for any.
+        shard: whose rows of the tables are wanted; None for all.
 
     Raises:
         CheckpointError: missing, truncated, corrupt, a pickle, of another version or of another
@@ -103,12 +114,14 @@ def read_checkpoint(
                 )
             tensors = {}
             for name in names:
-                tensor = file.get_tensor(name)
+                tensor = file.get_tensor(name)  # of the file's pages, read as they are looked at
                 if sums and _checksum(tensor) != sums[name]:
                     raise CheckpointError(
                         f"{path}: {name} is not what was written: the file is damaged. Restore it "
                         "from a copy or train again"
                     )
+                if shard is not None and not shard.whole and has_rows(name, tensor.ndim):
+                    tensor = tensor[..., shard.first : shard.stop, :].clone()
                 tensors[name.removeprefix(prefix)] = tensor
             return tensors, about["state"]
     except (RuntimeError, MemoryError) as error:  # PyTorch's own form of a lack of memory
@@ -139,16 +152,22 @@ def model_tensors(model: MoMoK) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def load_model(
-    path: Path, device: torch.device | str = "cpu", *, run: str | None = None
+    path: Path,
+    device: torch.device | str = "cpu",
+    *,
+    run: str | None = None,
+    shard: Shard | None = None,
 ) -> tuple[MoMoK, dict[str, Any]]:
-    """Build the model of a checkpoint, in evaluation mode, and give the JSON state.
+    """Build the model of a checkpoint, or a rank's part of it, in evaluation mode.
+
+    The JSON state comes with it.
 
     Raises:
         CheckpointError: as ``read_checkpoint``; also when tensors and sizes disagree.
     """
-    tensors, state = read_checkpoint(path, "model/", device, run=run)
+    tensors, state = read_checkpoint(path, "model/", device, run=run, shard=shard)
     try:
-        model = _empty_model(state["model"], tensors)
+        model = _empty_model(state["model"], tensors, shard)
         model.load_state_dict(tensors, assign=True)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
@@ -158,7 +177,12 @@ def load_model(
     return model.eval(), state
 
 
-def _empty_model(spec: dict[str, Any], tensors: Mapping[str, Tensor]) -> MoMoK:
+def has_rows(name: str, dimensions: int) -> bool:
+    """Whether a tensor of a checkpoint has a row per entity: each rank has its own."""
+    return dimensions >= 2 and _TABLE.search(name) is not None
+
+
+def _empty_model(spec: dict[str, Any], tensors: Mapping[str, Tensor], shard: Shard | None) -> MoMoK:
     """A model on the meta device: it has shapes and takes its tensors from the file."""
     if any(modality["missing"] not in get_args(MissingPolicy) for modality in spec["modalities"]):
         raise CheckpointError(
@@ -178,4 +202,4 @@ def _empty_model(spec: dict[str, Any], tensors: Mapping[str, Tensor]) -> MoMoK:
         modality.name: tensors[f"tables.{m}.present"] for m, modality in enumerate(modalities)
     }
     with without_storage():
-        return MoMoK(sizes, present=present)
+        return MoMoK(sizes, present=present, shard=shard)

@@ -22,12 +22,13 @@ from momok.model import MoMoK
 from momok.progress import Reporter, TimeLeft
 from momok.runtime import Runtime, give_memory_back
 from momok.settings import RunConfig
-from momok.training.checkpoint import model_tensors, read_checkpoint, write_checkpoint
+from momok.training.checkpoint import model_tensors, read_checkpoint
 from momok.training.interruption import Interruption, catch_interruption
 from momok.training.kernels import choose_kernels, score_flops
 from momok.training.part_trainer import PartTrainer
 from momok.training.queries import TrainingQueries
 from momok.training.run_folder import RunFolder
+from momok.training.sharding.files import write_ranks_checkpoint
 from momok.training.tracking import Tracking, flatten_metrics
 from momok.training.training_state import Choice, build_learners
 
@@ -64,7 +65,7 @@ class Trainer:
         self.run, self.graph, self.runtime, self.reporter = run, graph, runtime, reporter
         self.config: RunConfig = run.config
         settings = self.config.training
-        self.model = model.to(runtime.device).train()
+        self.model, self.shard = model.to(runtime.device).train(), model.shard
         queries = TrainingQueries(graph.train, graph.num_relations)
         self.parts = [
             PartTrainer(learner, queries, settings, runtime)
@@ -102,7 +103,7 @@ class Trainer:
                 if self.epoch > end:  # all parts are through, asked to stop or not
                     self._validate(end)
                     self._save()
-                if interruption.requested:
+                if self.shard.any(interruption.requested):
                     self._save_interrupted()
         self.run.set_state("trained")
 
@@ -118,13 +119,16 @@ class Trainer:
                 waiting.put(part)
         self._since, failed = _Stretch(), threading.Event()
 
+        def goes_on() -> bool:
+            return not (self.shard.any(interruption.requested) or failed.is_set())
+
         def each_step(queries: int) -> bool:
             self._report_step(queries)
-            return not (interruption.requested or failed.is_set())
+            return goes_on()
 
         def work() -> None:
             try:
-                while not (interruption.requested or failed.is_set()):
+                while goes_on():
                     part = waiting.get_nowait()
                     part.train_epoch(each_step)
                     self._log_epochs()
@@ -137,7 +141,8 @@ class Trainer:
                 raise
 
         try:
-            with self.runtime.share_threads(len(self.parts)) as workers:
+            # several ranks exchange what they compute in one order
+            with self.runtime.share_threads(len(self.parts) if self.shard.whole else 1) as workers:
                 if workers == 1:
                     work()
                     return
@@ -238,7 +243,8 @@ class Trainer:
             tensors, description = model_tensors(self.model)
             description |= {"selected": {"epoch": epoch, "mrr": mrr, "split": chosen.split}}
             description |= {"run": self.run.identity}
-            write_checkpoint(self.run.best_checkpoint, tensors, description)
+            path = self.run.best_checkpoint
+            write_ranks_checkpoint(path, tensors, description, self.shard)
         else:
             choice.waited += 1
             choice.stopped = 0 < patience <= choice.waited
@@ -254,6 +260,7 @@ class Trainer:
             protocol=self.config.evaluation.protocol,
             memory_budget=self.config.evaluation.memory_mb << 20,
             progress=self.reporter.progress,
+            shard=self.shard,
         )
         metrics = {head: m.to_json() for head, m in evaluation.overall.items()}
         self.run.log({"kind": split, "epoch": epoch, "metrics": metrics})
@@ -272,9 +279,9 @@ class Trainer:
         for part in self.parts:
             if part.learner.disentanglement is not None:
                 tensors |= part.learner.disentanglement.clubs.state_dict(prefix="clubs.")
-        for name, tensor in tensors.items():
-            if not bool(tensor.isfinite().all()):
-                raise self._not_finite(f"epoch {epoch}: {name}")
+        bad = [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]
+        if self.shard.any(bool(bad)):
+            raise self._not_finite(f"epoch {epoch}: {bad[0] if bad else 'a table of another rank'}")
 
     def _not_finite(self, what: str) -> TrainingError:
         kept = "no checkpoint had been saved yet"
@@ -299,7 +306,7 @@ class Trainer:
             state = part.learner.state_tensors()
             tensors |= {f"{_PARTS}{name}": tensor for name, tensor in state.items()}
             description["parts"][part.learner.name] = asdict(part.learner.position)
-        write_checkpoint(self.run.last_checkpoint, tensors, description)
+        write_ranks_checkpoint(self.run.last_checkpoint, tensors, description, self.shard)
 
     def restore(self) -> None:
         """Take up the last checkpoint of the run; the model has been built from it already.
@@ -309,7 +316,7 @@ class Trainer:
             RunError: the log ends before the checkpoint does.
         """
         path = self.run.last_checkpoint
-        tensors, description = read_checkpoint(path, _PARTS)
+        tensors, description = read_checkpoint(path, _PARTS, shard=self.shard)
         try:
             self.choice = Choice(**description["training"])
             for part in self.parts:
