@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import tempfile
 import traceback
 from collections.abc import Callable
@@ -14,11 +15,14 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from momok.errors import MomokError
+
 
 def run_ranks(count: int, function: Callable[..., Any], *given: Any) -> list[Any]:
     """What ``function(rank, count, *given)`` returns on every rank.
 
-    The processes are forks of one that has imported PyTorch already.
+    The processes are forks of one that has imported PyTorch already. An exception of the package is
+    given in place of a result, any other fails.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["momok.training", __name__])
@@ -51,6 +55,7 @@ def _run(
 ) -> None:
     rank, count = place
     torch.set_num_threads(1)
+    os.environ.update(RANK=str(rank), WORLD_SIZE=str(count))  # as torchrun says it
     try:
         dist.init_process_group(
             "gloo",
@@ -60,7 +65,10 @@ def _run(
             timeout=timedelta(seconds=60),
         )
         result = function(rank, count, *given)
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
+    except MomokError as error:
+        result = error
     except BaseException:
         result = _Failed(f"rank {rank}: {traceback.format_exc()}")
     found.put((rank, result))

@@ -123,6 +123,19 @@ def on_ranks(rank: int, count: int, dtype: torch.dtype) -> dict[str, Any]:
     }
 
 
+def on_ranks_with_noise(rank: int, count: int) -> dict[str, Any]:
+    return train_some(resolve_config(overrides=SETTINGS), torch.float32, Shard(41, rank, count))
+
+
+def test_noise_of_rows_differs_and_that_of_queries_does_not() -> None:
+    """Order, samples and dropout of queries stay the same on all ranks."""
+    first, second = run_ranks(2, on_ranks_with_noise)
+    assert first["losses"] == second["losses"]
+    for name, tensor in first["model"].items():
+        if not has_rows(name):
+            np.testing.assert_array_equal(tensor, second["model"][name], err_msg=name)
+
+
 @pytest.fixture(scope="module", params=[torch.float64, torch.float32], ids=["float64", "float32"])
 def one(request: pytest.FixtureRequest) -> tuple[torch.dtype, dict[str, Any]]:
     return request.param, {
@@ -130,11 +143,9 @@ def one(request: pytest.FixtureRequest) -> tuple[torch.dtype, dict[str, Any]]:
     }
 
 
-@pytest.mark.parametrize("count", [2, 3])
-def test_ranks_learn_what_one_process_learns(
-    one: tuple[torch.dtype, dict[str, Any]], count: int
-) -> None:
+def test_ranks_learn_what_one_process_learns(one: tuple[torch.dtype, dict[str, Any]]) -> None:
     dtype, expected = one
+    count = 3 if dtype == torch.float64 else 2  # with 3 the shards are uneven
     several = run_ranks(count, on_ranks, dtype)
     tolerance = 1e-12 if dtype == torch.float64 else 1e-6
     for name, alone in expected.items():

@@ -169,9 +169,10 @@ def training_step(
             batch, model.num_entities, block, negatives, generator, beside=_stands_beside(loss)
         )
     )
-    if not model.shard.whole and model.candidate_generator is not None:
-        # the same state everywhere, and noise of its own on the rows of every rank
-        seed = int(torch.randint(2**62, (), generator=generator))
+    if model.candidate_generator is not None:
+        # from where the generator stands, which stays there, as one process alone would leave it
+        now = generator.clone_state()
+        seed = int(torch.randint(2**62, (), generator=now))
         model.candidate_generator.manual_seed(seed + model.shard.rank)
     task = backward_candidates(
         model,

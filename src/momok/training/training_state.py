@@ -125,6 +125,8 @@ def _build_learner(name: str, model: MoMoK, config: RunConfig) -> Learner:
     if model.device.type != "cpu":  # noise is drawn where the model is
         noise = build_generator(config.seed, f"noise {name}" if name else "noise", model.device)
     model.noise_generator = noise
+    if not model.shard.whole:  # seeded anew by every step
+        model.candidate_generator = torch.Generator(model.device)
     return Learner(
         name=name,
         model=model,
