@@ -37,6 +37,7 @@ def rank_with_pykeen(model: TableModel, graph: MultimodalGraph, head: str):
     return evaluator.finalize()
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # PyG, which PyKEEN imports
 @pytest.mark.parametrize("random_scores", [False, True])
 def test_agreement_with_pykeen(random_scores: bool) -> None:
     graph = build_random_graph(200, 3, 4000)
