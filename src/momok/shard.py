@@ -149,15 +149,14 @@ class Shard:
         try:
             dist.all_reduce(values, how)
         except RuntimeError as error:
-            raise lost_rank(error) from None
+            raise lost_rank() from error
 
 
-def lost_rank(error: BaseException) -> RunError:
+def lost_rank() -> RunError:
     """What a failed exchange means, in one line."""
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return RunError(
-        f"another process of this run has stopped, or does not answer ({reason}); what its last "
-        "checkpoint has is kept: momok resume goes on from there"
+        "another process of this run has stopped, or does not answer; what its last checkpoint has "
+        "is kept, and momok resume goes on from there"
     )
 
 
@@ -179,12 +178,12 @@ def _send(rows: Tensor) -> None:
     try:
         dist.send(rows.contiguous(), 0)
     except RuntimeError as error:
-        raise lost_rank(error) from None
+        raise lost_rank() from error
 
 
 def _receive(into: Tensor, rank: int) -> Tensor:
     try:
         dist.recv(into, rank)
     except RuntimeError as error:
-        raise lost_rank(error) from None
+        raise lost_rank() from error
     return into

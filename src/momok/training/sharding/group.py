@@ -43,7 +43,7 @@ class Group:
         try:
             dist.broadcast_object_list(values, 0)
         except RuntimeError as error:
-            raise lost_rank(error) from None
+            raise lost_rank() from error
         return values[0]
 
     def check_alike(self, value: str, what: str) -> None:

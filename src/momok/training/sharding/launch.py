@@ -46,11 +46,14 @@ def start_ranks(count: int, arguments: Sequence[str]) -> int:
                 command, env={**os.environ, **meeting, **own}, stdout=silent, stderr=silent
             )
         )
-    before = signal.signal(signal.SIGTERM, lambda *_: _tell(processes, signal.SIGTERM))
+    # Ctrl-C reaches all of them on a terminal: here it only means to let them save
+    stops = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(stop, lambda *_: _tell(processes, signal.SIGTERM)) for stop in stops]
     try:
         return _wait(processes)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for stop, handler in zip(stops, before, strict=True):
+            signal.signal(stop, handler)
         _tell(processes, signal.SIGKILL)
 
 
