@@ -47,8 +47,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "features": {"mapped": True, "reduce": "none"},
         "evaluation": {"pool": "heads+rules"},
     },
-    # For graphs of some thousand entities: half a point below the default there, in less than a
-    # third of its time (docs/results.md).
+    # For graphs of some thousand entities: about a point below the default on world, in less than
+    # a third of its time (docs/results.md).
     "small": {
         **pooled,
         "model": {**pooled["model"], "modalities": (), "structure_width": 128},
