@@ -429,6 +429,16 @@ def test_a_fact_is_decided_anew_and_undo_gives_the_first_decision_back(store: Re
     assert shown == ["undo", "reject", "accept"]
 
 
+def test_undo_does_not_give_back_what_was_taken_back_itself(store: ReviewStore) -> None:
+    (fact,) = new_facts(1)
+    store.decide(accept(fact, "bob", note="a map"))
+    store.decide(accept(fact, "eve", note="hearsay", version=1))
+    store.undo("eve")
+    store.decide(Decision(fact=fact, action="reject", reviewer="ann", version=3))
+    back = store.undo("ann")
+    assert (back.state, back.reviewer, back.note) == ("accepted", "bob", "a map")
+
+
 def test_the_next_fact_is_leased_ahead(store: ReviewStore) -> None:
     queue = [(fact, 0.5) for fact in new_facts(3)]
     me = f"me{next(_numbers)}"

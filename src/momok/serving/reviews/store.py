@@ -122,12 +122,11 @@ class ReviewStore(ReviewReader):
         Raises:
             ReviewConflictError: there is none, or all of those facts have changed since.
         """
-        undone = sa.select(events.c.undoes).where(events.c.undoes.is_not(None))
         mine = (
             sa.select(events)
             .join(facts, facts.c.id == events.c.fact)
             .where(events.c.reviewer == reviewer, events.c.action != "undo")
-            .where(events.c.id.not_in(undone))
+            .where(events.c.id.not_in(_list_undone()))
             .order_by(events.c.id.desc())
         )
         unchanged = mine.where(events.c.version == facts.c.version)
@@ -196,7 +195,8 @@ def _take_back(connection: sa.Connection, event: Row, reviewer: str) -> Review:
     if event["before"] != "open":  # decided anew: as it was
         query = sa.select(events).where(events.c.fact == event["fact"])
         query = query.where(events.c.after == event["before"], events.c.id < event["id"])
-        query = query.where(events.c.action != "undo").order_by(events.c.id.desc()).limit(1)
+        query = query.where(events.c.action != "undo", events.c.id.not_in(_list_undone()))
+        query = query.order_by(events.c.id.desc()).limit(1)
         earlier = connection.execute(query).mappings().one()
         then = {name: earlier[name] for name in (*_DETAILS, "reviewer")}
     return _write(
@@ -209,6 +209,11 @@ def _take_back(connection: sa.Connection, event: Row, reviewer: str) -> Review:
         reviewer=reviewer,
         undoes=event["id"],
     )
+
+
+def _list_undone() -> sa.Select[Any]:
+    """The events that were taken back."""
+    return sa.select(events.c.undoes).where(events.c.undoes.is_not(None))
 
 
 def _get_fact(connection: sa.Connection, number: int) -> Row:
