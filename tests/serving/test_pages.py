@@ -184,6 +184,8 @@ def test_a_form_sent_twice_decides_once(serve: Serve) -> None:
         {"note": "x" * 4001},
         {"note": "a\0b"},
         {"head": "nobody"},
+        {"queue": "relation=*&least=x"},
+        {"queue": "relation=*&order=sideways"},
     ],
 )
 def test_wrong_forms_are_said(client: TestClient, changes: dict[str, str]) -> None:

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from momok.serving.api import After, WithModel, WithService
@@ -77,6 +79,7 @@ class Queue:
 
 
 WithQueue = Annotated[Queue, Depends()]
+_QUEUE = TypeAdapter(Queue)
 Keys = Annotated[list[str], Query(max_length=_AHEAD)]
 
 
@@ -183,6 +186,7 @@ async def decide(request: Request, service: WithService, model: WithModel) -> Re
     asked = check_form(
         ReviewRequest, fields | {"reviewer": reviewer_name(request), "reason": reason}
     )
+    queue = _read_queue(fields, asked.relation)
     did: str = asked.action
     try:
         await service.decide(model, asked)
@@ -194,7 +198,6 @@ async def decide(request: Request, service: WithService, model: WithModel) -> Re
     if back == "entity":
         label = asked.head if side == "head" else asked.tail
         return redirect(request, "/entity", label=label)
-    queue = _read_queue(fields, asked.relation)
     if "live" in fields:
         return await _say(request, service, model, queue, asked, did=did)
     return redirect(request, "/review", **dict(parse_qsl(queue.query)), did=did)
@@ -203,8 +206,13 @@ async def decide(request: Request, service: WithService, model: WithModel) -> Re
 def _read_queue(fields: Mapping[str, str], relation: str = "") -> Queue:
     """The queue that a form came from."""
     given = dict(parse_qsl(fields.get("queue", "")))
-    known = {name: value[:MAX_TEXT] for name, value in given.items() if name in _FIELDS}
-    return Queue(**known) if known or "queue" in fields else Queue(relation=relation)  # type: ignore[arg-type]
+    known = {name: value for name, value in given.items() if name in _FIELDS}
+    if not known and "queue" not in fields:
+        return Queue(relation=relation)
+    try:
+        return _QUEUE.validate_python(known)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
 
 
 async def _say(
