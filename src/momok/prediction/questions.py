@@ -96,6 +96,19 @@ def resolve_question(graph: MultimodalGraph, query: Triple) -> tuple[int, int]:
     return graph.find_entity(entity), graph.find_relation(relation) + reverse
 
 
+def label_question(
+    graph: MultimodalGraph, head: int | None, relation: int, tail: int | None
+) -> Triple:
+    """A question or a fact of ids by its labels, which always name the same: where all labels are
+    numbers, a number is taken for a label."""
+    entities = graph.entities.labels
+    return (
+        None if head is None else entities[head],
+        graph.relations.labels[relation],
+        None if tail is None else entities[tail],
+    )
+
+
 def resolve_facts(graph: MultimodalGraph, facts: Sequence[tuple[Name, Name, Name]] | Ints) -> Ints:
     """Ids [n, 3] of facts given by label, name or id; a MomokError where they are none."""
     if not isinstance(facts, np.ndarray):

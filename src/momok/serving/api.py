@@ -12,6 +12,7 @@ import momok
 from momok.errors import ConfigError
 from momok.graph import SPLIT_NAMES
 from momok.prediction.many import answer_rows
+from momok.prediction.questions import Triple, label_question
 from momok.serving import schemas
 from momok.serving.describe import (
     describe_details,
@@ -20,7 +21,7 @@ from momok.serving.describe import (
     describe_predictions,
     list_relations,
 )
-from momok.serving.model_holder import Among, Question, ServedModel
+from momok.serving.model_holder import Among, ServedModel
 from momok.serving.service import Service
 
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -54,11 +55,12 @@ Limit = Annotated[int, Query(ge=1, le=schemas.MAX_PAGE)]
 After = Annotated[int, Query(ge=0, le=2**62)]
 
 
-def _resolve_question(model: ServedModel, asked: schemas.Question) -> Question:
+def _resolve_question(model: ServedModel, asked: schemas.Question) -> Triple:
     if (asked.head is None) == (asked.tail is None):
         raise ConfigError("give exactly one of head and tail; the other is predicted")
     find = model.names.find_entity
-    return (
+    return label_question(
+        model.graph,
         None if asked.head is None else find(asked.head),
         model.names.find_relation(asked.relation),
         None if asked.tail is None else find(asked.tail),
@@ -170,7 +172,8 @@ async def predict_relations(
     service: WithService, model: WithModel, asked: schemas.RelationsRequest
 ) -> schemas.RelationsPredicted:
     """The most likely relations from one entity to another."""
-    head, tail = model.names.find_entity(asked.head), model.names.find_entity(asked.tail)
+    labels, find = model.graph.entities.labels, model.names.find_entity
+    head, tail = labels[find(asked.head)], labels[find(asked.tail)]
 
     def predict() -> schemas.RelationsPredicted:
         found = model.predictor.predict_relations(head, tail, asked.k, known=asked.known)
@@ -184,7 +187,11 @@ async def score(
     service: WithService, model: WithModel, asked: schemas.ScoreRequest
 ) -> schemas.ScoreAnswer:
     """How likely the model finds given facts; none is scored when one is wrong."""
-    facts = [model.names.find_fact(fact.head, fact.relation, fact.tail) for fact in asked.facts]
+    find = model.names.find_fact
+    facts = [
+        label_question(model.graph, *find(fact.head, fact.relation, fact.tail))
+        for fact in asked.facts
+    ]
 
     def compute() -> schemas.ScoreAnswer:
         rows = answer_rows(model.predictor, facts).to_dicts()

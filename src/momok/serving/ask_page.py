@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from pydantic import AfterValidator
 
 from momok.errors import DataError
+from momok.prediction.questions import label_question
 from momok.serving.api import WithModel, WithService
 from momok.serving.describe import describe_entity, describe_predictions, list_relations
 from momok.serving.model_holder import ServedModel
@@ -72,11 +73,11 @@ def _answer(model: ServedModel, ids: dict[str, int | None], new: bool) -> dict[s
     if relation is None:
         assert head is not None
         assert tail is not None
-        found = model.predictor.predict_relations(head, tail, _ANSWERS, known=known)
+        labels = model.graph.entities.labels
+        found = model.predictor.predict_relations(labels[head], labels[tail], _ANSWERS, known=known)
         return {"answers": list(found), "entities": entities, "relation": None}
-    predictions = model.predictor.predict(
-        head=head, relation=relation, tail=tail, k=_ANSWERS, known=known
-    )
+    question = label_question(model.graph, head, relation, tail)
+    predictions = model.predictor.predict_many([question], _ANSWERS, known=known)[0]
     answers = describe_predictions(model, predictions).predictions
     name = model.graph.relation_names[relation], model.graph.relations.labels[relation]
     return {"answers": answers, "entities": entities, "relation": name}

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from momok.graph import SPLIT_NAMES
 from momok.prediction import Explanation, Prediction, Predictions
+from momok.prediction.questions import label_question
 from momok.serving import schemas
 from momok.serving.entity_search import Hit, make_reference
 from momok.serving.model_holder import ServedModel
@@ -141,7 +142,8 @@ def predict_facts(model: ServedModel, entity: int, k: int) -> schemas.EntityPred
     """The best new facts of an entity, by relation and role, most likely first."""
     num_relations = model.graph.num_relations
     roles = [divmod(role, num_relations) for role in model.roles.propose(entity, _ROLES)]
-    questions = [(None, r, entity) if reverse else (entity, r, None) for reverse, r in roles]
+    asked = [(None, r, entity) if reverse else (entity, r, None) for reverse, r in roles]
+    questions = [label_question(model.graph, *question) for question in asked]
     answered = model.predictor.predict_many(questions, k, known="hide", plausible=True)
     groups = [
         schemas.PredictedFacts(

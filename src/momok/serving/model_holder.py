@@ -28,6 +28,7 @@ from pydantic import BaseModel
 from momok.graph import MultimodalGraph
 from momok.prediction import Predictions, Predictor
 from momok.prediction.predictor import Known
+from momok.prediction.questions import Triple
 from momok.serving.contradictions import Contradictions
 from momok.serving.entity_search import EntitySearch
 from momok.serving.metrics import Metrics
@@ -38,9 +39,6 @@ from momok.serving.suggestions import RoleTable
 from momok.training import RunFolder
 
 Result = TypeVar("Result")
-Question: TypeAlias = tuple[int | None, int, int | None]
-"""Ids of (head, relation, None) or (None, relation, tail)."""
-
 Among: TypeAlias = str | tuple[str, ...] | None
 """A type of entities, or their labels."""
 Options: TypeAlias = tuple[Predictor, int, Known, bool, Among]
@@ -98,11 +96,11 @@ class MicroBatcher:
 
     def __init__(self, answer_seconds: float, metrics: Metrics) -> None:
         self._answer_seconds, self._metrics = answer_seconds, metrics
-        self._waiting: dict[Options, list[tuple[Question, asyncio.Future[Predictions]]]] = {}
+        self._waiting: dict[Options, list[tuple[Triple, asyncio.Future[Predictions]]]] = {}
         self._work: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="momok-predict")
 
-    async def ask(self, question: Question, options: Options) -> Predictions:
+    async def ask(self, question: Triple, options: Options) -> Predictions:
         """Answer one question as ``Predictor.predict_many``.
 
         Raises:

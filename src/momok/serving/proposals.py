@@ -170,10 +170,11 @@ class ReviewQueue:
                 return None
             ranked = {wanted.relation: future.result()}
         key = wanted, tuple(ranked)
-        if self._picked is None or self._picked[0] != key:
+        picked = self._picked  # which another thread may replace meanwhile
+        if picked is None or picked[0] != key:
             proposals = [proposal for found in ranked.values() for proposal in found]
-            self._picked = key, choose(self._predictor, proposals, wanted)
-        return self._picked[1]
+            self._picked = picked = key, choose(self._predictor, proposals, wanted)
+        return picked[1]
 
 
 def choose(
@@ -223,7 +224,8 @@ def label_fact(graph: MultimodalGraph, fact: Ids) -> Fact:
 def compute_probability(predictor: Predictor, fact: Ids) -> float:
     """How likely the model finds a fact, as the queue has it: by the lower of its two answers."""
     sides: tuple[Side, ...] = ("tail", "head")
-    lower = min(float(predictor.score_facts([fact], asked=side).answer[0]) for side in sides)
+    ids = np.array([fact])
+    lower = min(float(predictor.score_facts(ids, asked=side).answer[0]) for side in sides)
     if predictor.calibration is None:
         return lower
     return float(predictor.calibration.apply(PLAUSIBLE_FACT, lower))

@@ -79,7 +79,8 @@ class Service:
         """Why a fact has its probability."""
 
         def explain() -> schemas.ExplanationAnswer:
-            explanation = model.predictor.explain(*fact, asked=asked, limit=limit)
+            labels = label_fact(model.graph, fact)  # a number could be a label, too
+            explanation = model.predictor.explain(*labels, asked=asked, limit=limit)
             return describe_explanation(model, explanation)
 
         return await self._compute_once(model, ("explain", fact, asked, limit), explain)

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from momok.arrays import Floats, Ints
 from momok.evaluation import ANSWER
 from momok.prediction import Predictor
+from momok.prediction.questions import label_question
 from momok.reporting.report import formatting as fmt
 from momok.reporting.report.contents import RunContents
 from momok.reporting.report.page import Pictures
@@ -51,7 +52,7 @@ class Queries:
         return query < len(self.given) // 2
 
     def ask(self, query: int) -> tuple[int | None, int, int | None]:
-        """A query as ``Predictor.predict_many`` takes it."""
+        """The ids of a query's head, relation and tail; None for the one that is asked."""
         given, relation = int(self.given[query]), int(self.relations[query])
         return (given, relation, None) if self.asks_tail(query) else (None, relation, given)
 
@@ -136,7 +137,7 @@ def _sort_surest_wrong(queries: Queries, predictor: Predictor, wrong: Ints) -> I
     """Queries whose first answer is no known fact, by its probability."""
     if len(wrong) > _MOST_ASKED:  # evenly spread: facts often stand in order of relations
         wrong = wrong[np.linspace(0, len(wrong) - 1, _MOST_ASKED).astype(int)]
-    asked = [queries.ask(int(query)) for query in wrong]
+    asked = [label_question(predictor.graph, *queries.ask(int(query))) for query in wrong]
     answers = predictor.predict_many(asked, k=1, known="hide") if asked else []
     sure = np.array([found[0].score if len(found) else -1.0 for found in answers])
     return wrong[np.argsort(-sure, kind="stable")]
@@ -150,7 +151,8 @@ def _build(
     assert contents.ranks is not None
     ranks, entities = contents.ranks.ranks, contents.graph.entities
     queries = Queries.of(contents.graph.test)
-    rivals = predictor.predict_many([queries.ask(q) for q in chosen], k=_RIVALS, known="hide")
+    asked = [label_question(predictor.graph, *queries.ask(query)) for query in chosen]
+    rivals = predictor.predict_many(asked, k=_RIVALS, known="hide")
     scores, probabilities = _score(contents, predictor, np.asarray(chosen))
     shown_heads = fmt.name_heads(probabilities)
     cases = []
