@@ -247,3 +247,18 @@ def test_a_relation_in_the_last_column_is_said_where_tails_are_no_heads(tmp_path
     path.write_text("".join(rows))
     [_, doubt] = read_table(path).notes
     assert "if that is the relation: --columns 1,3,2" in doubt
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_header_without_the_name_of_the_row_numbers(quote: str, tmp_path: Path) -> None:
+    """R's ``write.table`` gives its header one field less than its rows."""
+    lines = ["head\trelation\ttail", "7\ta\tr\tb", "8\tb\tr\tc", "9\tb\ts\ta"]
+    text = "\n".join("\t".join(f"{quote}{x}{quote}" for x in line.split("\t")) for line in lines)
+    raw = read(tmp_path / "r.tsv", text)
+    assert list_facts(raw) == [("a", "r", "b"), ("b", "r", "c"), ("b", "s", "a")]
+
+
+def test_a_first_line_that_is_short_of_something_else_is_malformed(tmp_path: Path) -> None:
+    raw = read(tmp_path / "f.tsv", "a\tr\n" + "".join(f"e{i}\tr\te{i + 1}\n" for i in range(30)))
+    assert len(list_facts(raw)) == 30
+    assert [finding.kind for finding in raw.findings][:1] == ["malformed"]

@@ -104,6 +104,7 @@ def read_text_table(path: Path, log: FindingLog, options: TableOptions, *, least
         )
     else:
         frame = _split_plain(lines, delimiter, width)
+    frame = _complete_header(frame)
     form = f"columns separated by {_DELIMITER_NAMES.get(delimiter, repr(delimiter))}"
     form += ", quotes around fields taken off" * is_quoted
     return Rows(_drop_malformed(frame, path, delimiter, log), None, form)
@@ -271,6 +272,20 @@ def _split_quoted(
         log.reject("stray-quote", message, swallowed, len(swallowed))
     columns = dict.fromkeys(map(str, range(dialect.width + 1)), pl.String)
     return pl.DataFrame(rows, schema=columns | {LINE: lines.schema[LINE]}, orient="row")
+
+
+def _complete_header(frame: pl.DataFrame) -> pl.DataFrame:
+    """Give the column of row numbers its place in a header that leaves it out, as R writes it."""
+    *columns, _ = (name for name in frame.columns if name != LINE)
+    header, rest = frame[0, columns].row(0), frame[1:, columns]
+    is_short = header[-1] is None and None not in header[:-1]
+    if not is_short or not len(rest) or rest[0, columns[-1]] is None:
+        return frame
+    numbers = rest[columns[0]].drop_nulls()
+    if not numbers.str.contains(r"^\d+$").all() or not numbers.is_unique().all():
+        return frame
+    moved = {name: pl.lit(cell) for name, cell in zip(columns, ("", *header[:-1]), strict=True)}
+    return pl.concat([frame[:1].with_columns(**moved), frame[1:]])
 
 
 def _drop_malformed(
