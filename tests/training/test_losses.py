@@ -204,9 +204,9 @@ def test_nothing_of_all_scores_is_kept(monkeypatch) -> None:
     seen = []
     import momok.training.objective as module
 
-    score = module._score_in_tiles
+    score = module.score_in_tiles
     monkeypatch.setattr(
-        module, "_score_in_tiles", lambda q, c: (seen.append((len(q), len(c))), score(q, c))[1]
+        module, "score_in_tiles", lambda q, c: (seen.append((len(q), len(c))), score(q, c))[1]
     )
     take_step(model, batch, monkeypatch, loss=LOSSES["softmax"], block=5)
     assert seen

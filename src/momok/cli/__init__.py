@@ -53,7 +53,7 @@ _MODULES = {
     "encode": "features",
     "plot": "report",
     "predict-missing": "predict_missing",
-    "predict-new": "predict",
+    "predict-new": "predict_new",
     "pull": "share",
     "push": "share",
     "resume": "train",

@@ -21,16 +21,14 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from momok.errors import DataError, FormatError
-from momok.graph.entities_file import PICTURE_SEPARATOR, Table, read_pictures, read_table
+from momok.graph.entities_file import Table, read_pictures, read_table
 from momok.graph.fact_reader import (
     index_facts,
     index_splits,
@@ -41,15 +39,14 @@ from momok.graph.fact_reader import (
 from momok.graph.features import load_all_features, save_features
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.names import Vocabulary, make_readable
+from momok.graph.picture_files import copy_pictures
 from momok.graph.text_files import Finding, FindingLog, read_text
 from momok.graph.triples import Triples
-from momok.progress import Progress, no_progress
 from momok.storage import parse_json, write_folder, write_through
 
 FORMAT, VERSION = "momok-graph", 1
 _BLOCK = 1 << 20  # facts written at once
 _TABLE = re.compile(r"[a-z_]+\.tsv")
-_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
 def is_momok_folder(path: Path) -> bool:
@@ -306,55 +303,3 @@ def _write_frames(path: Path, frames: Iterable[pl.DataFrame], *, header: bool) -
             )
         file.flush()
         os.fsync(file.fileno())
-
-
-def copy_pictures(
-    pictures: Mapping[int, Iterable[Path]],
-    folder: Path,
-    *,
-    link: bool = False,
-    progress: Progress = no_progress,
-) -> tuple[dict[int, str], int, int]:
-    """Copy each picture file once into the folder ``pictures``.
-
-    Args:
-        link: use hard links where the file system can.
-
-    Returns:
-        The cell of the column ``picture`` by entity id, the number of files, and how many of them
-        were linked.
-
-    Raises:
-        DataError: a file cannot be copied.
-    """
-    cells: dict[int, str] = {}
-    copied: dict[Path, str] = {}
-    linked = 0
-    for entity, files in pictures.items():
-        places = []
-        for number, file in enumerate(files):
-            if file not in copied:
-                suffix = file.suffix if _SUFFIX.fullmatch(file.suffix) else ""
-                place = f"{entity}_{number}" if number else str(entity)
-                copied[file] = f"pictures/{place}{suffix}"
-                (folder / "pictures").mkdir(exist_ok=True)
-                linked += _copy_or_link(file, folder / copied[file], link)
-                if len(copied) % 100 == 0:
-                    progress("copying pictures", len(copied), 0)
-            places.append(copied[file])
-        if places:
-            cells[entity] = PICTURE_SEPARATOR.join(places)
-    return cells, len(copied), linked
-
-
-def _copy_or_link(source: Path, target: Path, link: bool) -> bool:
-    """Link or copy a picture; tells whether it was linked."""
-    if link:
-        with suppress(OSError):  # another file system, or one without links
-            os.link(os.path.realpath(source), target)
-            return True
-    try:
-        shutil.copyfile(source, target)
-    except OSError as error:
-        raise DataError(f"{source}: the picture cannot be copied: {error.strerror}") from error
-    return False

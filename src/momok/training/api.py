@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,15 +20,13 @@ from momok.storage import remove_drafts
 from momok.training.build import build_model, check_parts, find_reduced
 from momok.training.checkpoint import load_model
 from momok.training.interruption import interrupt_on_sigterm
-from momok.training.new_run import check_free
+from momok.training.new_run import check_free, choose_path
 from momok.training.pooling import fit_run, load_pool
 from momok.training.run_folder import RunFolder
 from momok.training.sharding import FollowedRun, Group, join_group
 from momok.training.tracking import needs_result, open_tracking, require_trackers
 from momok.training.trainer import Trainer
 from momok.training.warm_start import describe_start, find_start, take_over
-
-RUNS = Path("runs")  # where run folders go unless told otherwise
 
 Finish = Callable[[RunFolder, Reporter], None]
 
@@ -114,7 +110,7 @@ def _create_run(
     """Make the run folder, or wait until the first rank has made it."""
     if not group.leads:
         return FollowedRun(group.share(None))
-    path = Path(run) if run is not None else _new_path(graph.name)
+    path = Path(run) if run is not None else choose_path(graph.name)
     environment = describe_environment(runtime)
     if group.count > 1:
         environment["ranks"] = group.count
@@ -350,14 +346,3 @@ def _reload_source(folder: RunFolder) -> MultimodalGraph:
             "(its fingerprint differs); start a new run"
         )
     return graph
-
-
-def _new_path(name: str) -> Path:
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    word = re.sub(r"[^\w.-]+", "-", name.lower()).strip(".-")[:60]  # a name is not a path
-    path = RUNS / f"{word or 'graph'}-{stamp}"
-    number = 2
-    while path.exists():
-        path = RUNS / f"{word or 'graph'}-{stamp}-{number}"
-        number += 1
-    return path

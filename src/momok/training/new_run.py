@@ -19,6 +19,7 @@ from momok.settings import RunConfig
 from momok.storage import is_draft, lock_file, seal, write_file, write_json
 
 FORMAT, VERSION = "momok-run", 1
+RUNS = Path("runs")  # where run folders go unless told otherwise
 
 _SUMMED = re.compile(
     r"(config|data|environment)\.json|(metrics|timing)\.jsonl|graph/[a-z]+\.(tsv|json)"
@@ -48,6 +49,18 @@ def check_free(path: str | Path) -> None:
             f"{folder}: exists already, and is neither empty nor a run; choose another folder "
             "with --run"
         )
+
+
+def choose_path(name: str) -> Path:
+    """A new run folder for a graph of this name: ``runs/GRAPH-TIME``."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    word = re.sub(r"[^\w.-]+", "-", name.lower()).strip(".-")[:60]  # a name is not a path
+    path = RUNS / f"{word or 'graph'}-{stamp}"
+    number = 2
+    while path.exists():
+        path = RUNS / f"{word or 'graph'}-{stamp}-{number}"
+        number += 1
+    return path
 
 
 def write_new_run(

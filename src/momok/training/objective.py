@@ -17,7 +17,7 @@ d width.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -25,11 +25,10 @@ from torch import Tensor
 
 from momok.model import MoMoK
 from momok.model.precision import as_given, at_least_float32, matmul_dtype
+from momok.training.block_scores import score_in_tiles, score_pairs
 from momok.training.candidates import CandidateBlock
 from momok.training.kernels import PlainKernels
 from momok.training.losses import CellLoss, Logits, RowLoss
-
-_CELLS_IN_CACHE = 2**20  # scores at a time on a CPU: 2 MB in bfloat16, 4 MB in float32
 
 Penalty = Callable[[str, Tensor, slice], Tensor]
 """``(head, vectors [p, d] of answers, which of the batch's answers)`` to a scalar."""
@@ -194,10 +193,10 @@ def _block_gradients(
     Returns:
         the loss, summed over the cells, and its unscaled gradients by queries and candidates.
     """
-    answers = _score_pairs(q, c, block) + offset
+    answers = score_pairs(q, c, block) + offset
     slopes = q.new_empty(len(q), len(c))
     total = q.new_zeros((), dtype=torch.float64)
-    for some, scores in _score_in_tiles(q, c):
+    for some, scores in score_in_tiles(q, c):
         total += kernels.cost(scores, slopes[some], share, offset)
     gain, slope = loss.gain(answers)
     total += positive * gain
@@ -237,7 +236,7 @@ def _backward_rows(
         for head, q in vectors_of.items():
             c = encoded.vectors[head].detach().to(q.dtype)
             with as_given(first):
-                scores_of[head].append(_score_pairs(q, c, block))
+                scores_of[head].append(score_pairs(q, c, block))
                 if block.summed:
                     _add_to_normaliser(normalisers[head], q, c, encoded, head, keep=keep)
         if keep:
@@ -294,7 +293,7 @@ def _add_to_normaliser(
         encoded.scores[head] = q @ c.T
         tiles: Iterable[tuple[slice, Tensor]] = [(slice(0, len(q)), encoded.scores[head])]
     else:
-        tiles = _score_in_tiles(q, c)
+        tiles = score_in_tiles(q, c)
     for some, scores in tiles:
         found = torch.logsumexp(at_least_float32(scores), dim=1) + math.log(encoded.block.weight)
         normaliser[some] = torch.logaddexp(normaliser[some], found)
@@ -322,7 +321,7 @@ def _row_gradients(
     by_candidate = torch.zeros_like(c, dtype=into.dtype)
     if block.summed:
         whole = slice(0, len(q))
-        tiles = _score_in_tiles(q, c) if scores is None else iter([(whole, scores)])
+        tiles = score_in_tiles(q, c) if scores is None else iter([(whole, scores)])
         for some, tile in tiles:
             cells = at_least_float32(tile).sub_(normaliser[some, None]).exp_()
             cells = cells.mul_(weights[some, None]).to(q.dtype)
@@ -332,25 +331,3 @@ def _row_gradients(
         into.index_add_(0, rows, at_least_float32(c[columns]) * slopes.unsqueeze(1))
         by_candidate.index_add_(0, columns, at_least_float32(q[rows]) * slopes.unsqueeze(1))
     return by_candidate
-
-
-# -- scores ------------------------------------------------------------------------------------
-
-
-def _score_pairs(q: Tensor, c: Tensor, block: CandidateBlock) -> Tensor:
-    """The scores of the block's answers [p], without an offset, in full precision."""
-    return (at_least_float32(q[block.rows]) * at_least_float32(c[block.columns])).sum(dim=1)
-
-
-def _score_in_tiles(q: Tensor, c: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Scores [b, n] of a few queries at a time, in the same memory.
-
-    They are still in a core's cache when they are read again: twice as fast as the whole block at
-    once (measured, 2048 candidates).
-    """
-    fit = _CELLS_IN_CACHE // max(1, len(c)) if c.device.type == "cpu" else len(q)
-    rows = max(1, min(len(q), fit))
-    tile = q.new_empty(rows, len(c))
-    for start in range(0, len(q), rows):
-        some = slice(start, min(start + rows, len(q)))
-        yield some, torch.mm(q[some], c.T, out=tile[: some.stop - start])

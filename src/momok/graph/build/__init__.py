@@ -23,12 +23,12 @@ from momok.graph.build.steps import (
 from momok.graph.entities_file import PICTURE_LINKS, write_numbers
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.momok_format import (
-    copy_pictures,
     is_momok_folder,
     write_table,
     write_tables,
 )
 from momok.graph.names import Vocabulary, flatten, make_readable
+from momok.graph.picture_files import copy_pictures
 from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.graph.splits import RelationPair, find_redundant_relations, make_clean
 from momok.graph.text_files import Finding, FindingLog, is_ordinary_file
