@@ -332,7 +332,8 @@ class RunFolder:
             written = self.read_result(result.name)
             if digest(content) != written.get("ranks", digest(content)):  # older ones have none
                 raise ValueError(f"it is not what was written beside {result.name}")
-            return QueryRanks.from_arrays(load_arrays(content))
+            arrays = dict(sorted(load_arrays(content).items()))  # else in a random order
+            return QueryRanks.from_arrays(arrays)
         except (SafetensorError, KeyError, OSError, ValueError) as error:
             raise RunError(
                 f"{path}: cannot be read ({error}): momok evaluate {self.path} writes it again"
