@@ -74,11 +74,14 @@
         if (!answer.ok || mine !== asked) return;
         const found = (await answer.json()).results;
         if (mine !== asked || document.activeElement !== field) return;
+        const before = chosen < 0 ? null : list.children[chosen].dataset.reference;
         list.replaceChildren(...found.map(makeOption));
         chosen = -1;
         list.hidden = found.length === 0;
         field.setAttribute("aria-expanded", String(found.length > 0));
         field.removeAttribute("aria-activedescendant");
+        const still = found.findIndex((entity) => entity.reference === before);
+        if (still >= 0) choose(still); // chosen by a key while a later answer was under way
       } catch {
         close(); // no suggestions; Enter still searches
       }
