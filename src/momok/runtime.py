@@ -7,7 +7,7 @@ import gc
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -135,6 +135,15 @@ def describe_environment(runtime: Runtime) -> dict[str, Any]:
         "numpy": np.__version__,
         "platform": platform.platform(),
     }
+
+
+def compare_environments(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What a run began with and no longer has, of all that rounding depends on; in words."""
+    return ", ".join(
+        f"{name} {before[name]} (now {now.get(name)})"
+        for name in ("device", "gpu", "cpu", "threads", "precision", "torch")
+        if name in before and before[name] != now.get(name)
+    )
 
 
 def _cpu_name() -> str:

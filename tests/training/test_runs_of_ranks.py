@@ -71,6 +71,22 @@ def test_a_run_of_ranks_is_a_run(tmp_path: Path) -> None:
     assert again.overall["answer"].mrr == pytest.approx(best, abs=1e-9)
 
 
+def evaluate_on_ranks(_rank: int, _count: int, path: Path) -> float:
+    return float(evaluate_run(path, "test").overall["answer"].mrr or 0.0)
+
+
+def test_ranks_evaluate_as_one_process_does(tmp_path: Path) -> None:
+    """The pool and the evidence of rules take part."""
+    config = CONFIG.model_copy(
+        update={"evaluation": CONFIG.evaluation.model_copy(update={"pool": "heads+rules"})}
+    )
+    run = momok.train(build_graph(entities=41), config, run=tmp_path / "run", progress=False)
+    before = {path.name: path.read_bytes() for path in (run.path / "results").iterdir()}
+    alone = run.load_evaluation("test").overall["answer"].mrr
+    assert run_ranks(3, evaluate_on_ranks, run.path) == [alone] * 3
+    assert {path.name: path.read_bytes() for path in (run.path / "results").iterdir()} == before
+
+
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_a_killed_run_of_ranks_goes_on_in_any_number(tmp_path: Path, ranks: int) -> None:
     run_ranks(2, train_on_ranks, tmp_path / "whole")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from momok.cli.ranks import ranks_option, start_asked
 from momok.console import console, print_json, print_line
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ GROUPINGS = ("head", "side", "relation", "cardinality", "presence", "seen", "tie
     default=("head", "ties", "side", "cardinality", "seen"),
     help="Which tables to print; may be repeated [head, ties, side, cardinality, seen].",
 )
+@ranks_option("Rank in N processes, each with a part of the entities.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead.")
 def evaluate_command(
     *,
@@ -51,6 +53,7 @@ def evaluate_command(
     task: Literal["links", "relations", "classification"],
     protocol: Literal["clean", "published"] | None,
     groupings: tuple[str, ...],
+    ranks: int | None,
     as_json: bool,
 ) -> None:
     """Rank the held-out facts of a run: filtered MRR and Hits, by head and by every grouping.
@@ -63,16 +66,21 @@ def evaluate_command(
     that the relation has on that side. docs/prediction.md says how both are made.
     """
     from momok.training import RunFolder, evaluate_run
+    from momok.training.sharding import leads
 
     folder = RunFolder(run)
     if task != "links":
         context = click.get_current_context()
-        for name, option in (("groupings", "--by"), ("protocol", "--protocol")):
+        links = (("groupings", "--by"), ("protocol", "--protocol"), ("ranks", "--ranks"))
+        for name, option in links:
             if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
                 raise click.UsageError(f"{option} is of --task links; leave it out")
         _evaluate_task(folder, task, split, as_json=as_json)
         return
+    start_asked(ranks)
     evaluation = evaluate_run(folder, split, protocol=protocol, progress=True)
+    if not leads():
+        return
     if as_json:
         print_json(evaluation.to_json())
         return

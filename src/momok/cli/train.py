@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from momok.cli.completion import complete_graph, complete_preset, complete_setting
+from momok.cli.ranks import ranks_option, start_asked
 from momok.console import console, make_printable, print_line
 
 if TYPE_CHECKING:
@@ -47,12 +48,7 @@ if TYPE_CHECKING:
     metavar="NAMES",
     help="Experiment trackers: tensorboard, wandb or both; the same as --set training.track=NAMES.",
 )
-@click.option(
-    "--ranks",
-    type=int,
-    metavar="N",
-    help="Train in N processes, each with a part of the entities (for large graphs).",
-)
+@ranks_option("Train in N processes, each with a part of the entities (for large graphs).")
 @click.option("--strict", is_flag=True, help="Malformed lines in the graph are errors.")
 @click.option("--quiet", is_flag=True, help="Print the run folder and nothing else.")
 def train_command(
@@ -107,7 +103,7 @@ def train_command(
     from momok.training.new_run import check_free
     from momok.training.sharding import leads
 
-    _start_ranks(ranks)
+    start_asked(ranks)
     if run is not None:
         check_free(run)
     if seed is not None:
@@ -138,12 +134,7 @@ def train_command(
 
 @click.command("resume")
 @click.argument("run")
-@click.option(
-    "--ranks",
-    type=int,
-    metavar="N",
-    help="Go on in N processes, however many it began with.",
-)
+@ranks_option("Go on in N processes, however many it began with.")
 def resume_command(run: str, ranks: int | None) -> None:
     """Continue an interrupted or killed run from its last checkpoint.
 
@@ -153,27 +144,12 @@ def resume_command(run: str, ranks: int | None) -> None:
     from momok.training import resume
     from momok.training.sharding import leads
 
-    _start_ranks(ranks)
+    start_asked(ranks)
 
     with ProgressBar() as bar:
         folder = resume(run, progress=bar, finish=finish_run)
     if leads():
         _show_outcome(folder)
-
-
-def _start_ranks(count: int | None) -> None:
-    """Run this command in several processes instead of this one, and end as the first does."""
-    if count is None or count == 1:
-        return
-    import sys
-
-    from momok.training.sharding import start_ranks
-
-    given = iter(sys.argv[1:])
-    kept = [
-        a for a in given if not a.startswith("--ranks=") and not (a == "--ranks" and next(given))
-    ]
-    sys.exit(start_ranks(count, kept))
 
 
 def finish_run(run: RunFolder, reporter: Reporter) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,13 @@ from momok.evaluation import Evaluation, Metrics, best_of_each_metric, evaluate
 from momok.graph import SPLIT_NAMES, MultimodalGraph, graph_from_frames, load_graph
 from momok.model import MoMoK
 from momok.progress import Reporter, open_reporter
-from momok.runtime import Runtime, build_generator, describe_environment, start_runtime
+from momok.runtime import (
+    Runtime,
+    build_generator,
+    compare_environments,
+    describe_environment,
+    start_runtime,
+)
 from momok.settings import RunConfig
 from momok.storage import remove_drafts
 from momok.training.build import build_model, check_parts, find_reduced
@@ -200,28 +206,35 @@ def evaluate_run(
             ``clean`` for one that chose its checkpoint on test.
     """
     folder = run if isinstance(run, RunFolder) else RunFolder(run)
-    with open_reporter(progress) as reporter:
-        evaluation = _evaluate(folder, split, protocol, reporter)
-        if needs_result(folder, evaluation):
+    runtime = start_runtime(folder.config.runtime)
+    with join_group(runtime) as group, _open_reporter(progress, group) as reporter:
+        evaluation = _evaluate(folder, split, protocol, reporter, group)
+        if group.leads and needs_result(folder, evaluation):
             with open_tracking(folder, reporter) as tracking:
                 tracking.log_result(evaluation)
     return evaluation
 
 
 def _evaluate(
-    folder: RunFolder, split: Literal["valid", "test"], protocol: Any, reporter: Reporter
+    folder: RunFolder,
+    split: Literal["valid", "test"],
+    protocol: Any,
+    reporter: Reporter,
+    group: Group,
 ) -> Evaluation:
     config = folder.config
     chosen = protocol or config.evaluation.protocol
     best = _best_over_epochs(folder, split) if chosen == "published" else None
-    runtime = start_runtime(config.runtime)
-    model, state = load_model(folder.best_checkpoint, runtime.device, run=folder.identity)
+    runtime, graph = start_runtime(config.runtime), folder.load_graph()
+    shard = group.shard(graph.num_entities)
+    model, state = load_model(
+        folder.best_checkpoint, runtime.device, run=folder.identity, shard=shard
+    )
     if chosen == "clean" and state.get("selected", {}).get("split") == "test":
         raise RunError(
             f"{folder.path}: this run chose its checkpoint on test, so it has no clean result; "
             "train with --set evaluation.protocol=clean for one"
         )
-    graph = folder.load_graph()
     evaluation = evaluate(
         model,
         graph,
@@ -230,10 +243,12 @@ def _evaluate(
         pool=load_pool(folder, model, graph, state.get("selected", {})),
         memory_budget=config.evaluation.memory_mb << 20,
         progress=reporter.progress,
+        shard=shard,
     )
     if best is not None:
         evaluation = evaluation.with_overall(best)
-    folder.save_evaluation(evaluation)
+    if group.leads:
+        folder.save_evaluation(evaluation)
     return evaluation
 
 
@@ -246,7 +261,7 @@ def _restore(folder: RunFolder, reporter: Reporter, runtime: Runtime, group: Gro
         trainer = Trainer(folder, graph, model, runtime, reporter)
         trainer.restore()
         reporter.say(f"resuming {folder.path} in epoch {trainer.epoch}")
-        changed = _compare_environments(folder.environment, describe_environment(runtime))
+        changed = compare_environments(folder.environment, describe_environment(runtime))
         if changed:
             reporter.say(f"  it began with {changed}: the numbers will differ in their last digits")
     else:  # killed before the first checkpoint: the features are needed again
@@ -256,15 +271,6 @@ def _restore(folder: RunFolder, reporter: Reporter, runtime: Runtime, group: Gro
         trainer = Trainer(folder, graph, model, runtime, reporter)
         reporter.say(f"resuming {folder.path} from the start: it had saved no checkpoint")
     return trainer
-
-
-def _compare_environments(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What a run began with and no longer has, of all that rounding depends on; in words."""
-    return ", ".join(
-        f"{name} {before[name]} (now {now.get(name)})"
-        for name in ("device", "gpu", "cpu", "threads", "precision", "torch")
-        if name in before and before[name] != now.get(name)
-    )
 
 
 def _fit(trainer: Trainer, finish: Finish, test: bool) -> RunFolder:
@@ -277,9 +283,9 @@ def _fit(trainer: Trainer, finish: Finish, test: bool) -> RunFolder:
             if not leads:  # the model itself fits one process: what is left is done by the first
                 return folder
             fit_run(folder, trainer.runtime.device, reporter)
-            tracking.log_result(_evaluate(folder, "valid", None, reporter))
+            tracking.log_result(_evaluate(folder, "valid", None, reporter, Group()))
             if test:
-                tracking.log_result(_evaluate(folder, "test", None, reporter))
+                tracking.log_result(_evaluate(folder, "test", None, reporter, Group()))
             finish(folder, reporter)
             folder.set_state("finished")
     except KeyboardInterrupt:
