@@ -32,7 +32,7 @@ from momok.training.run_folder import RunFolder
 from momok.training.sharding import FollowedRun, Group, join_group
 from momok.training.tracking import needs_result, open_tracking, require_trackers
 from momok.training.trainer import Trainer
-from momok.training.warm_start import describe_start, find_start, take_over
+from momok.training.warm_start import describe_start, find_start, settings_from, take_over
 
 Finish = Callable[[RunFolder, Reporter], None]
 
@@ -129,17 +129,6 @@ def _create_run(
 def _open_reporter(progress: bool | Reporter, group: Group) -> AbstractContextManager[Reporter]:
     """Of all ranks the first one speaks."""
     return open_reporter(progress if group.leads else False)
-
-
-def settings_from(start: RunFolder) -> RunConfig:
-    """The settings of a run, for another that starts from it: a third of its epochs."""
-    config = start.config
-    training = config.training
-    fewer = {
-        "epochs": max(training.epochs // 3, 1),
-        "validate_every": max(training.validate_every // 3, 1),
-    }
-    return config.model_copy(update={"training": training.model_copy(update=fewer)})
 
 
 def _build(

@@ -27,12 +27,24 @@ from momok.graph import MultimodalGraph
 from momok.graph.fact_index import UNKNOWN
 from momok.graph.names import Vocabulary
 from momok.model import MoMoK
+from momok.settings import RunConfig
 from momok.training.checkpoint import load_model
 from momok.training.new_run import digest
 from momok.training.run_folder import RunFolder
 
 _NEW = -1  # in the place of a row of the trained model
 _OF_SIZE = ("num_entities", "num_relations", "score_offset")
+
+
+def settings_from(start: RunFolder) -> RunConfig:
+    """The settings of a run, for another that starts from it: a third of its epochs."""
+    config = start.config
+    training = config.training
+    fewer = {
+        "epochs": max(training.epochs // 3, 1),
+        "validate_every": max(training.validate_every // 3, 1),
+    }
+    return config.model_copy(update={"training": training.model_copy(update=fewer)})
 
 
 def describe_start(start: RunFolder) -> dict[str, str]:
