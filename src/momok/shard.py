@@ -146,10 +146,13 @@ class Shard:
                 yield _receive(rows.new_empty(shape), rank)
 
     def _reduce(self, values: Tensor, how: dist.ReduceOp.RedOpType) -> None:
+        placed = values.to(_device())  # the same tensor but for what is on the host of a GPU
         try:
-            dist.all_reduce(values, how)
+            dist.all_reduce(placed, how)
         except RuntimeError as error:
             raise lost_rank() from error
+        if placed is not values:
+            values.copy_(placed)
 
 
 def lost_rank() -> RunError:
