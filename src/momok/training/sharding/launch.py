@@ -26,11 +26,17 @@ def start_ranks(count: int, arguments: Sequence[str]) -> int:
         the exit code of the first one.
 
     Raises:
-        ConfigError: there would be less than one process.
+        ConfigError: there would be less than one process, or more than this machine has cores.
         RunError: another than the first was killed.
     """
     if count < 1:
         raise ConfigError(f"--ranks {count}: expected a number of processes, at least 1")
+    if count > usable_cores():
+        raise ConfigError(
+            f"--ranks {count}: this machine has {usable_cores()} cores, and more processes would "
+            "only wait for each other; give at most as many, or start them on several machines "
+            "(docs/scaling.md)"
+        )
     threads = max(1, (asked_threads() or usable_cores()) // count)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
