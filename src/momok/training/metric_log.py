@@ -1,12 +1,17 @@
-"""The losses of steps, read from the device some steps at a time"""
+"""What training logs: losses read from the device some steps at a time, and the file they go to."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from momok.errors import RunError
+from momok.storage import parse_json, truncate_file
 
 
 class PendingLosses:
@@ -48,3 +53,35 @@ class PendingLosses:
         self._kept.clear()
         self.last_task_loss = math.fsum(v for k, v in steps[-1].items() if k.startswith("loss/"))
         return steps
+
+
+def parse_records(content: bytes, path: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
+    """The records of a log, of one kind or all.
+
+    Raises:
+        RunError: it is malformed.
+    """
+    for number, line in enumerate(content.splitlines(keepends=True), start=1):
+        try:
+            record = parse_json(line)
+            wanted = kind is None or record["kind"] == kind
+        except (ValueError, TypeError, KeyError) as error:
+            if not line.endswith(b"\n"):
+                return  # cut off by a crash while it was written
+            raise RunError(f"{path}:{number}: not a JSON record") from error
+        if wanted:
+            yield record
+
+
+def rewind_log(path: Path, size: int) -> None:
+    """Forget what was logged after a checkpoint.
+
+    Raises:
+        RunError: the log is missing or shorter than it was then.
+    """
+    if not path.is_file() or path.stat().st_size < size:
+        raise RunError(
+            f"{path}: missing, or shorter than at the last checkpoint; it was changed or cut "
+            "after the run, so the run cannot be continued exactly. Restore it from a copy"
+        )
+    truncate_file(path, size)

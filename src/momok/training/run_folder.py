@@ -42,11 +42,11 @@ from momok.storage import (
     parse_json,
     seal,
     settle_file,
-    truncate_file,
     unseal,
     write_file,
     write_json,
 )
+from momok.training.metric_log import parse_records, rewind_log
 from momok.training.new_run import FORMAT, VERSION, check_sums, digest, write_new_run
 from momok.training.old_runs import translate_old
 
@@ -160,7 +160,8 @@ class RunFolder:
         """
         for name in self._sums:
             if name not in (*_LOGS, "environment.json"):  # of which no answer is made
-                self._check(name, _read_bytes(self.path / name))
+                path = self.path / name
+                self._check(name, path.read_bytes() if path.is_file() else None)
         return load_graph(self.path / "graph")
 
     @contextmanager
@@ -209,18 +210,8 @@ class RunFolder:
         return settle_file(self.path / "metrics.jsonl")
 
     def rewind_log(self, size: int) -> None:
-        """Forget what was logged after a checkpoint.
-
-        Raises:
-            RunError: the log is missing or shorter than it was then.
-        """
-        path = self.path / "metrics.jsonl"
-        if not path.is_file() or path.stat().st_size < size:
-            raise RunError(
-                f"{path}: missing, or shorter than at the last checkpoint; it was changed or cut "
-                "after the run, so the run cannot be continued exactly. Restore it from a copy"
-            )
-        truncate_file(path, size)
+        """Forget what was logged after a checkpoint; raises as ``metric_log.rewind_log``."""
+        rewind_log(self.path / "metrics.jsonl", size)
 
     def records(
         self, kind: str | None = None, file: str = "metrics.jsonl"
@@ -236,17 +227,7 @@ class RunFolder:
         except OSError as error:
             raise RunError(f"{path}: cannot be read: {error.strerror or error}") from error
         self._check(file, content)
-        lines = content.splitlines(keepends=True)
-        for number, line in enumerate(lines, start=1):
-            try:
-                record = parse_json(line)
-                wanted = kind is None or record["kind"] == kind
-            except (ValueError, TypeError, KeyError) as error:
-                if not line.endswith(b"\n"):
-                    return  # cut off by a crash while it was written
-                raise RunError(f"{path}:{number}: not a JSON record") from error
-            if wanted:
-                yield record
+        return parse_records(content, path, kind)
 
     # -- results ---------------------------------------------------------------------------
 
@@ -367,11 +348,3 @@ class RunFolder:
                 f"{self.path / name}: {what} since the run began; restore it from a copy or train "
                 "again"
             )
-
-
-def _read_bytes(path: Path) -> bytes | None:
-    """The content of a file; None where there is none."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
