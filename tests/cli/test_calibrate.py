@@ -8,7 +8,7 @@ from pathlib import Path
 
 from click.testing import Result
 
-from momok.prediction.calibration.record import load_calibration
+from momok.prediction.calibration_record import load_calibration
 
 Invoke = Callable[..., Result]
 

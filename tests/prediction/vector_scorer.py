@@ -13,7 +13,7 @@ from torch import Tensor
 
 from momok.evaluation.pooling import Terms, choose_pooling, collect_terms
 from momok.graph import MultimodalGraph, Vocabulary
-from momok.prediction.calibration.record import Calibration
+from momok.prediction.calibration_record import Calibration
 from momok.prediction.scorer import Encoded
 
 Ints = NDArray[np.int64]

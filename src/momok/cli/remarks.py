@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from momok.console import error_console, make_printable
 
 if TYPE_CHECKING:
-    from momok.prediction.calibration.record import Calibration
+    from momok.prediction.calibration_record import Calibration
 
 
 def say_if_not_calibrated(run: str, calibration: Calibration | None) -> None:

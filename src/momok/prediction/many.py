@@ -14,7 +14,7 @@ import polars as pl
 from momok.errors import ConfigError, DataError
 from momok.graph import SPLIT_NAMES
 from momok.graph.fact_index import UNKNOWN
-from momok.prediction.calibration.record import FACT
+from momok.prediction.calibration_record import FACT
 from momok.prediction.predictor import Known, Predictor
 from momok.prediction.questions import Name, resolve_facts
 from momok.progress import Progress, no_progress

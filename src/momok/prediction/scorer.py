@@ -37,7 +37,7 @@ from momok.evaluation.scoring import (
 from momok.graph.fact_index import FactIndex, lookup_excluded
 from momok.model import Candidates, Queries
 from momok.model.fusions import ModalityFusion
-from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT, Calibration, load_calibration
+from momok.prediction.calibration_record import FACT, PLAUSIBLE_FACT, Calibration, load_calibration
 from momok.prediction.original_graph import GraphSource, find_source
 from momok.prediction.shares import average_branches, compute_modality_shares
 from momok.progress import Progress, no_progress

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from momok.evaluation import ANSWER, Evaluation, Metrics, QueryRanks
-from momok.prediction.calibration.record import ReliabilityBin
+from momok.prediction.calibration_record import ReliabilityBin
 from momok.reporting import style
 from momok.reporting.style import INK, MUTED
 from momok.storage import write_file

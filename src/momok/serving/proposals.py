@@ -19,7 +19,7 @@ import numpy as np
 from momok.graph import MultimodalGraph
 from momok.graph.fact_index import UNKNOWN, FactIndex
 from momok.prediction import Predictor
-from momok.prediction.calibration.record import PLAUSIBLE_FACT
+from momok.prediction.calibration_record import PLAUSIBLE_FACT
 from momok.prediction.missing.facts import BulkOptions, iterate_new_facts
 from momok.prediction.questions import Side
 from momok.serving.contradictions import Ids

@@ -17,7 +17,7 @@ from momok.prediction.calibration.counts import (
     count_facts,
     count_questions,
 )
-from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT
+from momok.prediction.calibration_record import FACT, PLAUSIBLE_FACT
 from momok.prediction.scorer import Scorer
 from tests.prediction.vector_scorer import VectorScorer, draw_graph
 

@@ -16,8 +16,8 @@ from momok.prediction.calibration.fit import (
     choose_map,
     compute_reliability,
 )
-from momok.prediction.calibration.maps import fit_map
-from momok.prediction.calibration.record import load_calibration
+from momok.prediction.calibration_maps import fit_map
+from momok.prediction.calibration_record import load_calibration
 from momok.training import train
 from tests.prediction.calibration.test_maps import (
     DISTORTIONS,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momok.errors import ConfigError, UnknownLabelError
-from momok.prediction.calibration.record import FACT, CalibratedOutput, Calibration
+from momok.prediction.calibration_record import FACT, CalibratedOutput, Calibration
 from momok.prediction.missing.facts import (
     BulkOptions,
     count_pairs,

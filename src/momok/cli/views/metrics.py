@@ -12,7 +12,7 @@ from momok.cli.views import build_table, format_percent
 from momok.console import make_printable
 from momok.evaluation import ANSWER, Evaluation, Metrics
 from momok.graph import MultimodalGraph
-from momok.prediction.calibration.record import Calibration
+from momok.prediction.calibration_record import Calibration
 
 _HEAD_COLUMN = 9  # columns of one more head's MRR, with its padding
 _GROUP_COLUMNS = 72  # of what stands before them

@@ -1,7 +1,7 @@
 """Counts of true and other candidates by logit: what calibration maps are fitted to and judged by.
 
 Scores are made a few questions at a time and only their histograms are kept. Which candidates are
-counted, and which of them are true, ``momok.prediction.calibration.record`` says.
+counted, and which of them are true, ``momok.prediction.calibration_record`` says.
 
 Shapes: B questions, N candidates, F folds, n bins.
 """
@@ -22,11 +22,11 @@ from momok.evaluation.pooling import Terms, compute_rest
 from momok.evaluation.scoring import ANSWER, QUERY_BATCH, BlockScorer, full_precision
 from momok.graph import MultimodalGraph
 from momok.graph.fact_index import UNKNOWN, FactIndex, lookup_excluded
-from momok.prediction.calibration.maps import (
+from momok.prediction.calibration_maps import (
     LOGIT_LIMIT,
     compute_share_logits,
 )
-from momok.prediction.calibration.record import FACT, PLAUSIBLE_FACT
+from momok.prediction.calibration_record import FACT, PLAUSIBLE_FACT
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
 

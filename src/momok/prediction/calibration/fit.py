@@ -21,8 +21,8 @@ from momok.prediction.calibration.counts import (
     count_facts,
     count_questions,
 )
-from momok.prediction.calibration.maps import IDENTITY, METHODS, CalibrationMap, Method, fit_map
-from momok.prediction.calibration.record import (
+from momok.prediction.calibration_maps import IDENTITY, METHODS, CalibrationMap, Method, fit_map
+from momok.prediction.calibration_record import (
     BestAnswers,
     CalibratedOutput,
     Calibration,

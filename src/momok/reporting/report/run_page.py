@@ -9,7 +9,7 @@ from typing import Any
 
 from momok.evaluation import ANSWER, hierarchical_bootstrap
 from momok.prediction import Predictor, explain_model
-from momok.prediction.calibration.record import load_calibration
+from momok.prediction.calibration_record import load_calibration
 from momok.progress import Progress
 from momok.reporting.report import formatting as fmt
 from momok.reporting.report.cases import find_cases

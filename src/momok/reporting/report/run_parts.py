@@ -19,7 +19,7 @@ from momok.config import list_settings, resolve_config
 from momok.errors import RunError
 from momok.evaluation import ANSWER, CARDINALITIES, Metrics, classify_cardinality
 from momok.prediction import ModelExplanation, explain_model
-from momok.prediction.calibration.record import load_calibration
+from momok.prediction.calibration_record import load_calibration
 from momok.progress import Progress, no_progress
 from momok.reporting.plots import (
     draw_curves,

@@ -15,7 +15,7 @@ import pytest
 from momok.errors import RunError
 from momok.prediction import Predictor
 from momok.prediction.calibration.fit import calibrate_run
-from momok.prediction.calibration.record import load_calibration
+from momok.prediction.calibration_record import load_calibration
 from momok.training import RunFolder
 from tests.prediction.trained_run import train_small_run
 from tests.training.small_training import drop_checksums

@@ -32,7 +32,7 @@ from pydantic import TypeAdapter, ValidationError
 from momok.arrays import Floats
 from momok.config import describe_problem
 from momok.errors import RunError
-from momok.prediction.calibration.maps import CalibrationMap, Method
+from momok.prediction.calibration_maps import CalibrationMap, Method
 from momok.storage import parse_json, seal, unseal, write_json
 from momok.training import RunFolder
 

@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 
 from momok.errors import RunError
 from momok.prediction.calibration.counts import BIN_LOGITS
-from momok.prediction.calibration.maps import (
+from momok.prediction.calibration_maps import (
     IDENTITY,
     LOGIT_LIMIT,
     METHODS,
