@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import Result
 
@@ -110,3 +111,41 @@ def test_classification(invoke: Invoke, run: Path) -> None:
 def test_options_of_links_alone(fail: Callable[..., str], run: Path, option: tuple[str]) -> None:
     said = fail("evaluate", run, "--task", "relations", *option)
     assert f"{option[0]} is of --task links" in said
+
+
+def test_answers_among_some_entities_are_kept_apart(
+    invoke: Invoke, run: Path, tmp_path: Path
+) -> None:
+    before = {path.name: path.read_bytes() for path in (run / "results").iterdir()}
+    result = invoke("evaluate", run, "--among-tails", "country", "--json")
+    assert result.exit_code == 0, result.output
+    evaluation = Evaluation.from_json(json.loads(result.stdout))
+    folder = RunFolder(run)
+    graph = folder.load_graph()
+    countries = [i for i, kind in enumerate(graph.entity_types) if kind == "country"]
+    others = int((~np.isin(graph.test[:, 2], countries)).sum())
+    assert evaluation.candidates["tail"].left_out == others
+    assert evaluation.by_side["tail"]["answer"].count == len(graph.test) - others
+    assert evaluation.by_side["head"] == folder.load_evaluation("test").by_side["head"]
+    after = {path.name: path.read_bytes() for path in (run / "results").iterdir()}
+    assert before.items() <= after.items()
+    assert set(after) - set(before) == {"test-among.json", "test-among-ranks.safetensors"}
+    (tmp_path / "list.txt").write_text("France\nJapan\n")
+    result = invoke("evaluate", run, "--among", tmp_path / "list.txt", "--by", "head")
+    assert result.exit_code == 0, result.output
+    words = " ".join(result.stdout.split())
+    assert "heads were ranked among the 2 entities of a list alone" in words
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--among", "citty"), "did you mean city"),
+        (("--among", "city", "--among-heads", "city"), "give --among for both sides, or"),
+        (("--task", "relations", "--among", "city"), "--among is of --task links"),
+    ],
+)
+def test_entities_that_cannot_be_ranked_among(
+    fail: Callable[..., str], run: Path, options: tuple[str, ...], message: str
+) -> None:
+    assert message in fail("evaluate", run, *options)

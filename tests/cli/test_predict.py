@@ -336,6 +336,10 @@ def test_answers_of_a_type_or_a_list(run: RunFolder, tmp_path: Path) -> None:
     assert {row["name"] for row in rows} == {"Japan", "Peru"}
     rows = list(csv.DictReader(io.StringIO(ask(*question, "--among", "city").stdout)))
     assert all(row["label"].startswith("city:") for row in rows)
+    assert rows == list(csv.DictReader(io.StringIO(ask(*question, "--among-tails", "city").stdout)))
+    result = ask(*question, "--among-heads", "city")
+    assert result.exit_code == 2
+    assert "--among-heads is of heads, and this question asks for a tail" in result.stderr
     (tmp_path / "list.txt").write_bytes(b"\xff\xfe\x00")
     result = ask(*question, "--among", tmp_path / "list.txt")
     assert result.exit_code == 2

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from momok.errors import ConfigError, DataError, RunError
@@ -18,6 +19,7 @@ from momok.evaluation import (
     evaluate,
 )
 from momok.evaluation import evaluator as evaluator_module
+from momok.evaluation.grouping import SIDES
 from momok.evaluation.ranking import _BLOCK_ROWS, _BYTES_PER_SCORE
 from momok.graph import MultimodalGraph
 from tests.evaluation.two_towers import TableModel, build_graph, build_model, build_triples
@@ -65,6 +67,77 @@ def test_every_group_equals_brute_force(graph: MultimodalGraph, seed: int, split
     assert set(expected) <= set(found)
     for path, metrics in found.items():
         assert_equal_metrics(metrics, expected.get(path, ranking_oracle.measure([])))
+
+
+@pytest.mark.parametrize("kept", [1 << 17, 3], ids=["at once", "in parts"])
+@settings(
+    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    graph=graphs(),
+    seed=st.integers(0, 1000),
+    among=st.dictionaries(
+        st.sampled_from(["head", "tail"]), st.sets(st.integers(0, N - 1), min_size=1), min_size=1
+    ),
+)
+def test_answers_among_some_entities_equal_brute_force(
+    monkeypatch: pytest.MonkeyPatch, graph: MultimodalGraph, seed: int, among: Any, kept: int
+) -> None:
+    monkeypatch.setattr(evaluator_module, "_MOST_KEPT", kept)
+    model = build_model(N, R, seed=seed)
+    given_by_name = {
+        side: [f"e{i}" if i % 2 else i for i in sorted(ids)] for side, ids in among.items()
+    }
+    expected = ranking_oracle.evaluate(
+        model.score_all,
+        {name: getattr(graph, name).tolist() for name in ("train", "valid", "test")},
+        "test",
+        graph.relations.labels,
+        {modality: mask.tolist() for modality, mask in model.present.items()},
+        among=among,
+    )
+    if not expected:
+        with pytest.raises(DataError, match="has its answer among the entities that are given"):
+            evaluate(model, graph, "test", among=given_by_name)
+        return
+    evaluation = evaluate(model, graph, "test", among=given_by_name)
+    found = walk(evaluation.to_json())
+    assert set(expected) <= set(found)
+    for path, metrics in found.items():
+        assert_equal_metrics(metrics, expected.get(path, ranking_oracle.measure([])))
+    columns = {"head": graph.test[:, 0], "tail": graph.test[:, 2]}
+    left_out = {side: ~np.isin(columns[side], sorted(ids)) for side, ids in among.items()}
+    assert {side: (c.entities, c.left_out) for side, c in evaluation.candidates.items()} == {
+        side: (len(among[side]), left_out[side].sum()) for side in among
+    }
+    assert evaluation.num_queries == 2 * len(graph.test) - sum(m.sum() for m in left_out.values())
+    assert evaluation.query_ranks is not None
+    kept_out = np.concatenate([left_out.get(s, np.zeros(len(graph.test), bool)) for s in SIDES])
+    reciprocal = evaluation.query_ranks.reciprocal()
+    assert (np.isnan(reciprocal) == kept_out).all()
+    assert np.nanmean(reciprocal) == pytest.approx(evaluation.overall["answer"].mrr)
+    either = kept_out.reshape(2, -1).any(axis=0)
+    assert (np.isnan(evaluation.query_ranks.per_fact("hits@3")) == either).all()
+
+
+def test_an_evaluation_among_some_entities_says_so() -> None:
+    model, graph = build_hand_example()
+    typed = replace(graph, entity_types=("a", "a", "b", "b", "a"))
+    evaluation = evaluate(model, typed, "test", among={"tail": "b"})
+    # Of 3 and 8, entity 3 is better; the head query is as before.
+    assert evaluation.by_side["tail"]["answer"].mean_rank == 2.0
+    assert evaluation.by_side["head"]["answer"].mean_rank == 3.0
+    assert evaluation.describe_candidates() == [
+        "tails were ranked among the 2 entities of the type 'b' alone"
+    ]
+    assert "not among all entities" in repr(evaluation)
+    assert "2 entities of the type" in evaluation._repr_html_()
+    assert Evaluation.from_json(json.loads(json.dumps(evaluation.to_json()))) == evaluation
+    both = evaluate(model, typed, "test", among="b")
+    assert [c.left_out for c in both.candidates.values()] == [0, 1]
+    assert "1 of 1 questions were left out" in both.describe_candidates()[1]
+    with pytest.raises(ConfigError, match="'heads': expected 'head', 'tail' or both"):
+        evaluate(model, typed, "test", among={"heads": "b"})  # type: ignore[dict-item]
 
 
 def build_hand_example() -> tuple[TableModel, MultimodalGraph]:

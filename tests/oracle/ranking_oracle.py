@@ -70,8 +70,13 @@ def evaluate(
     split: str,
     labels: Sequence[str],
     present: Mapping[str, Sequence[bool]],
+    *,
+    among: Mapping[str, Iterable[int]] | None = None,
 ) -> dict[tuple[str, ...], dict[str, Any]]:
-    """Return the metrics of every group, keyed by the path that leads to it in the JSON."""
+    """Return the metrics of every group, keyed by the path that leads to it in the JSON.
+
+    ``among``: per side the entities that may be answers; questions with another answer are skipped.
+    """
     known: dict[tuple[int, int], set[int]] = {}
     for facts in splits.values():
         for h, r, t in facts:
@@ -87,8 +92,13 @@ def evaluate(
             ("tail", h, r, t),
             ("head", t, r + len(labels), h),
         ):
-            for head, scores in add_answer(score_all(entity, relation)).items():
-                optimistic, pessimistic = rank(scores, answer, known[entity, relation])
+            by_head = add_answer(score_all(entity, relation))
+            everyone = set(range(len(by_head["answer"])))
+            others = everyone - set((among or {}).get(side, everyone))
+            if answer in others:
+                continue
+            for head, scores in by_head.items():
+                optimistic, pessimistic = rank(scores, answer, known[entity, relation] | others)
                 realistic = (optimistic + pessimistic) / 2
                 paths: list[tuple[str, ...]] = [
                     ("by_tie_rule", "realistic"),

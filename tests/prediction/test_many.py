@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from momok.errors import ConfigError, FormatError, UnknownLabelError
+from momok.graph.candidates import Side
 from momok.graph.sources.fact_tables import read_questions
 from momok.prediction import Predictor
 from momok.prediction.many import answer_rows
-from momok.prediction.questions import Side
 
 QUESTIONS = [
     ("France", "borders", None),

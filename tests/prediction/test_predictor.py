@@ -182,13 +182,13 @@ def test_labels_names_and_ids_ask_the_same(predictor: Predictor) -> None:
 def test_many_questions_are_answered_as_one_by_one(
     predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("momok.prediction.predictor.QUERY_BATCH", 256)
-    triples = [(q.get("head"), q["relation"], q.get("tail")) for q in QUERIES] * 80  # two batches
+    monkeypatch.setattr("momok.prediction.predictor.QUERY_BATCH", 100)
+    triples = [(q.get("head"), q["relation"], q.get("tail")) for q in QUERIES] * 80
     told: list[tuple[int, int]] = []
     many = predictor.predict_many(
         triples, 7, progress=lambda _what, done, of: told.append((done, of))
     )
-    assert told == [(256, 320), (320, 320)]
+    assert told == [(100, 320), (160, 320), (260, 320), (320, 320)]  # tails, then heads
     for i, query in enumerate(QUERIES):
         alone = predictor.predict(**query, k=7)
         for predictions in many[i :: len(QUERIES)]:
@@ -303,6 +303,21 @@ def test_only_entities_that_are_asked_for(
     few = predictor.predict(**query, k=10, plausible=plausible, among=["Japan", "Peru", "Japan"])
     wanted = [p.label for p in everything if p.name in {"Japan", "Peru"}]
     assert [p.label for p in few] == wanted
+
+
+def test_heads_and_tails_among_different_entities(predictor: Predictor) -> None:
+    questions = [("France", "borders", None), (None, "capital", "Europe/Paris"),
+                 ("Spain", "capital", None)]  # fmt: skip
+    apart = predictor.predict_many(
+        questions, 5, among={"head": ["France", "Spain"], "tail": "country"}
+    )
+    for found, question in zip(apart, questions, strict=True):
+        among: Any = ["France", "Spain"] if question[0] is None else "country"
+        alone = predictor.predict_many([question], 5, among=among)[0]
+        assert [p.label for p in found] == [p.label for p in alone]
+        np.testing.assert_allclose([p.score for p in found], [p.score for p in alone])
+    one_side = predictor.predict_many(questions, 5, among={"head": ["France"]})
+    assert [len(found) for found in one_side] == [5, 1, 5]
 
 
 def test_entities_that_cannot_be_chosen(predictor: Predictor) -> None:

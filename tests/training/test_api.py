@@ -12,7 +12,7 @@ from tests.training.small_training import train_small
 
 def test_the_trained_model_is_let_go_before_the_chosen_one_is_tested(tmp_path, monkeypatch) -> None:
     trained, alive = [], []
-    build, evaluate = api.build_model, api._evaluate
+    build, evaluate = api.build_model, api.evaluate_checkpoint
 
     def build_and_note(*arguments):  # type: ignore[no-untyped-def]
         model = build(*arguments)
@@ -25,7 +25,7 @@ def test_the_trained_model_is_let_go_before_the_chosen_one_is_tested(tmp_path, m
         return evaluate(*arguments, **settings)
 
     monkeypatch.setattr(api, "build_model", build_and_note)
-    monkeypatch.setattr(api, "_evaluate", note_and_evaluate)
+    monkeypatch.setattr(api, "evaluate_checkpoint", note_and_evaluate)
     train_small(tmp_path / "run", training__epochs=2)
     assert alive == [False, False]  # valid, then test
 

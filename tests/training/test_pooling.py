@@ -25,8 +25,7 @@ from momok.reporting.report import write_report
 from momok.rules import KINDS
 from momok.serving.app import create_app
 from momok.serving.settings import ServeSettings
-from momok.training import RunFolder
-from momok.training.api import evaluate_run, resume, train
+from momok.training import RunFolder, evaluate_run, resume, train
 from momok.training.checkpoint import read_checkpoint, write_checkpoint
 
 

@@ -13,8 +13,7 @@ from momok.config import resolve_config
 from momok.errors import ConfigError, RunError
 from momok.progress import Reporter
 from momok.shard import Shard
-from momok.training import RunFolder
-from momok.training.api import evaluate_run
+from momok.training import RunFolder, evaluate_run
 from momok.training.checkpoint import load_model, model_tensors, read_checkpoint, write_checkpoint
 from momok.training.sharding import write_ranks_checkpoint
 from tests.training.rank_processes import run_ranks

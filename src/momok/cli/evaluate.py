@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from momok.cli.among import among_options, read_among
 from momok.cli.ranks import ranks_option, start_asked
 from momok.console import console, print_json, print_line
 
@@ -44,6 +45,7 @@ GROUPINGS = ("head", "side", "relation", "cardinality", "presence", "seen", "tie
     default=("head", "ties", "side", "cardinality", "seen"),
     help="Which tables to print; may be repeated [head, ties, side, cardinality, seen].",
 )
+@among_options()
 @ranks_option("Rank in N processes, each with a part of the entities.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead.")
 def evaluate_command(
@@ -55,10 +57,19 @@ def evaluate_command(
     groupings: tuple[str, ...],
     ranks: int | None,
     as_json: bool,
+    **limits: str | None,
 ) -> None:
     """Rank the held-out facts of a run: filtered MRR and Hits, by head and by every grouping.
 
     The result is also written into the run folder, with the rank of every query.
+
+    \b
+    How well are capitals told from other cities, not from countries?
+      momok evaluate RUN --among-tails city
+
+    With --among answers are ranked among some entities alone, which is easier; questions whose
+    answer is none of these are left out and counted. That result is kept apart, in
+    results/SPLIT-among.json.
 
     --task relations ranks the true relation between two entities among all, on at most 1,000 facts;
     --task classification chooses a threshold for every relation on validation facts and as many
@@ -71,14 +82,15 @@ def evaluate_command(
     folder = RunFolder(run)
     if task != "links":
         context = click.get_current_context()
-        links = (("groupings", "--by"), ("protocol", "--protocol"), ("ranks", "--ranks"))
-        for name, option in links:
+        links = {"groupings": "--by", "protocol": "--protocol", "ranks": "--ranks"}
+        for name, option in (links | dict.fromkeys(limits, "--among")).items():
             if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
                 raise click.UsageError(f"{option} is of --task links; leave it out")
         _evaluate_task(folder, task, split, as_json=as_json)
         return
     start_asked(ranks)
-    evaluation = evaluate_run(folder, split, protocol=protocol, progress=True)
+    among = read_among(folder.load_graph(), **limits) if any(limits.values()) else None
+    evaluation = evaluate_run(folder, split, protocol=protocol, among=among, progress=True)
     if not leads():
         return
     if as_json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from momok.cli.among import LIMITS, among_options, read_among
 from momok.cli.remarks import say_if_not_calibrated
 from momok.console import console, error_console, format_json, make_printable
-from momok.errors import ConfigError, DataError
+from momok.errors import ConfigError
 
 if TYPE_CHECKING:
-    from momok.graph import MultimodalGraph
     from momok.prediction import Predictions, RelationPredictions
 
 _FILE_WIDTH = 120  # columns of a table that is written into a file
@@ -31,31 +30,6 @@ plausible_option = click.option(
     is_flag=True,
     help="Only entities that the relation has on that side in train.",
 )
-
-
-def read_entities(given: str | None, graph: MultimodalGraph) -> str | list[str] | None:
-    """A type of entities as it is, or the labels of a file, one a line.
-
-    What is both is taken as the type, and said; a path with a separator in it is a file.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    if given is None:
-        return None
-    path, is_path = Path(given), os.sep in given
-    if not is_path and (given in graph.entity_types or not path.is_file()):
-        if path.is_file():
-            shown = make_printable(given)
-            message = f"{shown}: taken as the type of entities; ./{shown} would be the file"
-            error_console().print(message, soft_wrap=True, highlight=False, markup=False)
-        return given
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        why = "there is no such file" if isinstance(error, FileNotFoundError) else "cannot be read"
-        raise DataError(f"{given}: {why}; expected labels or names in UTF-8, one a line") from error
-    return [line.strip() for line in lines if line.strip()]
 
 
 def add_answer_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -97,12 +71,7 @@ def add_answer_options(command: Callable[..., None]) -> Callable[..., None]:
     default="mark",
     help="Facts that the graph has already: mark them, or leave them out [mark].",
 )
-@click.option(
-    "--among",
-    metavar="FILE|TYPE",
-    help="Only these entities as answers: a type of the graph, or a file with one a line (./FILE "
-    "where a type has the same name).",
-)
+@among_options()
 @add_answer_options
 def predict_command(
     *, run: str, questions: str | None, form: str | None, out: str | None, **question: Any
@@ -148,6 +117,7 @@ def predict_command(
     `momok predict-new` asks about an entity that the graph does not have, `momok predict-missing`
     for the missing facts of the whole graph.
     """
+    limits = {name: question.pop(name) for name in LIMITS}
     given = [key for key in ("head", "relation", "tail") if question[key] is not None]
     if questions is not None:
         if given or form is not None:
@@ -155,16 +125,22 @@ def predict_command(
                 "--questions stands for --head, --relation, --tail and --format; the form of the "
                 "answers is the ending of --out"
             )
-        options = {key: question[key] for key in ("k", "known", "plausible", "among")}
-        _answer_table(run, Path(questions), out, options)
+        options = {key: question[key] for key in ("k", "known", "plausible")}
+        _answer_table(run, Path(questions), out, options, limits)
         return
     if len(given) != 2:
         raise click.UsageError(
             "give exactly two of --head, --relation and --tail; the third is predicted"
         )
-    if question["relation"] is None and (question["plausible"] or question["among"]):
+    if question["relation"] is None and (question["plausible"] or any(limits.values())):
         raise click.UsageError(
             "--plausible and --among are of entities; leave them out to predict a relation"
+        )
+    asked = "tail" if question["tail"] is None else "head"
+    other = "heads" if asked == "tail" else "tails"
+    if limits[f"among_{other}"] is not None:
+        raise click.UsageError(
+            f"--among-{other} is of {other}, and this question asks for a {asked}"
         )
 
     from momok.prediction import Predictor
@@ -173,15 +149,22 @@ def predict_command(
     say_if_not_calibrated(run, predictor.calibration)
     about = {"graph": predictor.graph.name, "run": run, "known": question["known"]}
     if question["relation"] is None:
-        del question["relation"], question["plausible"], question["among"]
+        del question["relation"], question["plausible"]
         give_answers(predictor.predict_relations(**question), form, out, about)
     else:
-        about |= {key: question[key] for key in ("plausible", "among")}
-        question["among"] = read_entities(question["among"], predictor.graph)
+        about["plausible"] = question["plausible"]
+        about["among"] = limits["among"] or limits[f"among_{asked}s"]
+        question["among"] = read_among(predictor.graph, **limits)
         give_answers(predictor.predict(**question), form, out, about)
 
 
-def _answer_table(run: str, questions: Path, out: str | None, options: dict[str, Any]) -> None:
+def _answer_table(
+    run: str,
+    questions: Path,
+    out: str | None,
+    options: dict[str, Any],
+    limits: dict[str, str | None],
+) -> None:
     import polars as pl
 
     from momok.graph.sources.fact_tables import read_questions
@@ -201,7 +184,7 @@ def _answer_table(run: str, questions: Path, out: str | None, options: dict[str,
         raise ConfigError(f"{out}: answers are written as {', '.join(writers)}, by the ending")
     (rows, places), predictor = read_questions(questions), Predictor(run)
     say_if_not_calibrated(run, predictor.calibration)
-    options["among"] = read_entities(options["among"], predictor.graph)
+    options["among"] = read_among(predictor.graph, **limits)
     with ProgressBar() as bar:
         frame = answer_rows(predictor, rows, **options, places=places, progress=bar.progress)
     if out is None and sys.stdout.isatty():

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from momok.cli.predict import plausible_option, read_entities
+from momok.cli.among import among_options, read_among
+from momok.cli.predict import plausible_option
 from momok.cli.remarks import say_if_not_calibrated
 from momok.console import error_console, make_printable
 
@@ -30,12 +31,7 @@ if TYPE_CHECKING:
     help="Only facts of this relation; may be repeated [all].",
 )
 @plausible_option
-@click.option(
-    "--heads",
-    metavar="FILE|TYPE",
-    help="Only these entities as heads: a file with one a line, or a type of the graph [all].",
-)
-@click.option("--tails", metavar="FILE|TYPE", help="Likewise as tails [all].")
+@among_options(among_heads="--heads", among_tails="--tails")
 @click.option(
     "--per-relation",
     type=click.IntRange(1),
@@ -71,14 +67,13 @@ def command(
     out: str,
     relations: tuple[str, ...],
     plausible: bool,
-    heads: str | None,
-    tails: str | None,
     per_relation: int | None,
     top: int | None,
     min_probability: float | None,
     memory_mb: int,
     rdf: RdfForm,
     base_iri: str,
+    **limits: str | None,
 ) -> None:
     """Predict the missing facts of the whole graph with the model of the run folder RUN.
 
@@ -101,28 +96,25 @@ def command(
     what its probability means. It takes minutes on a large graph; killed, it continues where it was
     when the same command is given again.
     """
+    from momok.graph.candidates import resolve_candidates
     from momok.prediction.missing.facts import DEFAULT_PER_RELATION, BulkOptions
     from momok.prediction.missing.files import FileOptions
     from momok.prediction.missing.resume import write_new_facts
-    from momok.prediction.questions import resolve_entities
     from momok.prediction.scorer import Scorer
     from momok.progress import ProgressBar
 
     scorer = Scorer(run, memory_budget=memory_mb << 20)
     if min_probability is None:  # else it is an error
         say_if_not_calibrated(run, scorer.calibration)
-    entities = [read_entities(given, scorer.graph) for given in (heads, tails)]
-    chosen = [
-        None if given is None else tuple(resolve_entities(scorer.graph, given).tolist())
-        for given in entities
-    ]
+    candidates = resolve_candidates(scorer.graph, read_among(scorer.graph, **limits))
+    chosen = {side: tuple(ids.tolist()) for side, ids in candidates.items()}
     # A cap over all relations is also one of each: more of one could not be written.
     options = BulkOptions(
         per_relation=per_relation or top or DEFAULT_PER_RELATION,
         min_probability=min_probability,
         plausible=plausible,
-        heads=chosen[0],
-        tails=chosen[1],
+        heads=chosen.get("head"),
+        tails=chosen.get("tail"),
     )
     with ProgressBar() as bar:
         summary = write_new_facts(

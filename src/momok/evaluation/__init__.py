@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from momok.evaluation.blocks import RankedQueries
 from momok.evaluation.evaluator import evaluate
 from momok.evaluation.metrics import (
     HITS_AT,
@@ -10,8 +11,8 @@ from momok.evaluation.metrics import (
     compute_grouped_metrics,
     compute_metrics,
 )
-from momok.evaluation.ranking import AnswerRanker, RankedQueries, rank_in_parts
-from momok.evaluation.results import TIE_RULES, Evaluation, QueryRanks, Ranks
+from momok.evaluation.ranking import AnswerRanker, rank_in_parts
+from momok.evaluation.results import TIE_RULES, Candidates, Evaluation, QueryRanks, Ranks
 from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET
 from momok.evaluation.statistics import correct_holm, hierarchical_bootstrap
 from momok.graph.triples import CARDINALITIES, classify_cardinality
@@ -23,6 +24,7 @@ __all__ = [
     "HITS_AT",
     "TIE_RULES",
     "AnswerRanker",
+    "Candidates",
     "Evaluation",
     "Metrics",
     "QueryRanks",

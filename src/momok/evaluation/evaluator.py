@@ -1,35 +1,40 @@
 """Evaluates a two-tower model on a split of a graph: filtered ranks, grouped in every useful way.
 
-Notation: F facts, 2F queries (tail side, then head side), U distinct queries, N entities,
-R relations, d width.
+Notation: F facts, 2F queries (tail side, then head side), Q of them ranked, U distinct queries,
+N entities, R relations, d width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import count
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from momok.arrays import Floats, Ints
+from momok.arrays import Bools, Ints
 from momok.errors import ConfigError, DataError
-from momok.evaluation.metrics import Metrics, compute_grouped_metrics
+from momok.evaluation.blocks import RankedQueries
+from momok.evaluation.grouping import SIDES, summarise
 from momok.evaluation.pool import Pool
 from momok.evaluation.pooling import choose_pooling
-from momok.evaluation.ranking import AnswerRanker, RankedQueries, rank_in_parts
-from momok.evaluation.results import TIE_RULES, Evaluation, Protocol, QueryRanks, Ranks, Split
+from momok.evaluation.ranking import AnswerRanker, rank_in_parts
+from momok.evaluation.results import (
+    Candidates,
+    Evaluation,
+    Protocol,
+    Ranks,
+    Split,
+)
 from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH
 from momok.graph import MultimodalGraph
-from momok.graph.triples import CARDINALITIES, classify_cardinality, mark_unseen
+from momok.graph.candidates import Among, Side, resolve_candidates
 from momok.model.towers import TwoTowerModel
 from momok.progress import Progress, no_progress
 from momok.shard import Shard
-
-SIDES = ("tail", "head")
 
 # Entities whose vectors are kept: half a gigabyte at four heads of width 256. Where there are more,
 # they are ranked in parts of so many, and encoded twice.
@@ -42,6 +47,7 @@ def evaluate(
     split: Split,
     *,
     protocol: Protocol = "clean",
+    among: Among | None = None,
     pool: Pool | None = None,
     memory_budget: int = DEFAULT_MEMORY_BUDGET,
     progress: Progress = no_progress,
@@ -55,13 +61,16 @@ def evaluate(
     than 131,072 candidates twice, some at a time, so that their vectors need no more memory.
 
     ``protocol`` is recorded, nothing more: under "published" the caller selects by
-    metrics.best_of_each_metric. ``pool``: how the heads and rules become the answer; without one
-    the heads weigh the same. ``memory_budget``: bytes of the score buffers; metrics do not
-    depend on it. ``progress`` is told of distinct queries. ``shard``: the candidates that this rank
-    has, where several rank together; each gets the whole result.
+    metrics.best_of_each_metric. ``among``: the entities that answers are ranked among, by type or
+    as a list, for both sides or for ``"head"`` and ``"tail"`` apart; queries whose answer is none
+    of these are left out and counted (``Evaluation.candidates``). ``pool``: how the heads and rules
+    become the answer; without one the heads weigh the same. ``memory_budget``: bytes of the score
+    buffers; metrics do not depend on it. ``progress`` is told of distinct queries. ``shard``: the
+    candidates that this rank has, where several rank together; each gets the whole result.
 
-    Raises DataError for an empty split, ConfigError for a head named "answer", TrainingError
-    for scores that are not finite.
+    Raises DataError for a split that is empty or of which all is left out, ConfigError for a head
+    named "answer", TrainingError for scores that are not finite; for ``among`` as
+    ``resolve_entities``.
     """
     facts: Ints = graph.valid if split == "valid" else graph.test
     if not len(facts):
@@ -74,6 +83,7 @@ def evaluate(
             f"a decision head is named '{ANSWER}', which stands for the joint answer of all "
             "heads in evaluations: rename the modality"
         )
+    excluded, chosen = _choose_queries(graph, facts, candidates := resolve_candidates(graph, among))
     before = model.training
     model.train(False)
     try:
@@ -83,6 +93,8 @@ def evaluate(
                 model,
                 graph,
                 facts,
+                chosen,
+                excluded=excluded,
                 pool=pool,
                 memory_budget=memory_budget,
                 progress=show,
@@ -90,27 +102,71 @@ def evaluate(
             )
     finally:
         model.train(before)
-    return _summarise(model, graph, facts, ranks, split=split, protocol=protocol)
+    evaluation = summarise(model, graph, facts, chosen, ranks, split=split, protocol=protocol)
+    if not candidates:
+        return evaluation
+    return replace(evaluation, candidates=_describe(candidates, among, chosen, len(facts)))
+
+
+def _choose_queries(
+    graph: MultimodalGraph, facts: Ints, candidates: Mapping[Side, Ints]
+) -> tuple[Bools | None, Ints]:
+    """Which entities [2, N] are no candidates of the tail and the head queries, None where all are;
+    and which of the 2F queries are ranked: those whose answer is a candidate."""
+    if not candidates:
+        return None, np.arange(2 * len(facts))
+    excluded = np.zeros((2, graph.num_entities), dtype=bool)
+    for side, ids in candidates.items():
+        excluded[SIDES.index(side)] = True
+        excluded[SIDES.index(side), ids] = False
+    chosen = np.flatnonzero(~np.concatenate([excluded[0, facts[:, 2]], excluded[1, facts[:, 0]]]))
+    if not len(chosen):
+        raise DataError(
+            f"graph '{graph.name}': no question of this split has its answer among the entities "
+            "that are given, so there is nothing to rank"
+        )
+    return excluded, chosen
+
+
+def _describe(
+    candidates: Mapping[Side, Ints], among: Among | None, chosen: Ints, num_facts: int
+) -> dict[str, Candidates]:
+    """What ``Evaluation.candidates`` says."""
+    ranked = {"tail": (chosen < num_facts).sum(), "head": (chosen >= num_facts).sum()}
+    given = among if isinstance(among, Mapping) else dict.fromkeys(SIDES, among)
+    return {
+        side: Candidates(
+            type=kind if isinstance(kind := given[side], str) else None,
+            entities=len(candidates[side]),
+            left_out=num_facts - int(ranked[side]),
+        )
+        for side in SIDES
+        if side in candidates
+    }
 
 
 def _rank_facts(
     model: TwoTowerModel,
     graph: MultimodalGraph,
     facts: Ints,
+    chosen: Ints,
     *,
+    excluded: Bools | None,
     pool: Pool | None,
     memory_budget: int,
     progress: Callable[[int, int], None],
     shard: Shard,
 ) -> dict[str, Ranks]:
-    """Return Ranks [2F] per head: the tail query of every fact, then the head query of every."""
+    """Return Ranks [Q] per head, of the Q chosen ones of 2F queries: the tail query of every fact,
+    then the head query of every."""
     N, R = graph.num_entities, graph.num_relations
     heads, relations, tails = facts.T
     # In order of relations: a model may share work between queries of one relation in a batch.
-    keys, query_of_answer = np.unique(
-        np.concatenate([relations * N + heads, (relations + R) * N + tails]), return_inverse=True
-    )
-    answers = np.concatenate([tails, heads])
+    asked = np.concatenate([relations * N + heads, (relations + R) * N + tails])[chosen]
+    keys, query_of_answer = np.unique(asked, return_inverse=True)
+    answers = np.concatenate([tails, heads])[chosen]
+    sides = (keys >= R * N).astype(np.int64)
+    masks = None if excluded is None else torch.from_numpy(excluded).to(_find_device(model))
     if _MOST_KEPT < N or not shard.whole:
         encoded = [vectors for _, vectors in _encode_queries(model, keys, N)]
         everything = RankedQueries(
@@ -119,6 +175,7 @@ def _rank_facts(
             answer_rows=query_of_answer,
             known=graph.true_facts.lookup(*np.divmod(keys, N)[::-1]),
             terms=None if pool is None else pool.find_terms(*np.divmod(keys, N)[::-1]),
+            excluded=None if masks is None else (sides, masks),
         )
         del encoded
         return _rank_parts(model, shard, everything, memory_budget, progress)
@@ -139,6 +196,7 @@ def _rank_facts(
             answer_rows=rows[mine] - first,
             known=graph.true_facts.lookup(*np.divmod(batch, N)[::-1]),
             terms=None if pool is None else pool.find_terms(*np.divmod(batch, N)[::-1]),
+            excluded=None if masks is None else (sides[first : first + QUERY_BATCH], masks),
         )
 
         def show(done: int, first: int = first) -> None:
@@ -153,11 +211,15 @@ def _encode_queries(
     model: TwoTowerModel, keys: Ints, num_entities: int
 ) -> Iterator[tuple[int, Mapping[str, Tensor]]]:
     """Encode the queries some at a time: the place of the first, and the vectors of each head."""
-    device = next(iter(model.present.values())).device
+    device = _find_device(model)
     for first in range(0, len(keys), QUERY_BATCH):
         relations, entities = np.divmod(keys[first : first + QUERY_BATCH], num_entities)
         ids = torch.from_numpy(entities).to(device), torch.from_numpy(relations).to(device)
         yield first, model.queries(*ids).vectors
+
+
+def _find_device(model: TwoTowerModel) -> torch.device:
+    return next(iter(model.present.values())).device
 
 
 def _rank_parts(
@@ -196,83 +258,3 @@ def _join(pieces: Sequence[Ranks], order: Ints) -> Ranks:
         optimistic=np.concatenate([piece.optimistic for piece in pieces])[back],
         pessimistic=np.concatenate([piece.pessimistic for piece in pieces])[back],
     )
-
-
-def _summarise(
-    model: TwoTowerModel,
-    graph: MultimodalGraph,
-    facts: Ints,
-    ranks: Mapping[str, Ranks],
-    *,
-    split: Split,
-    protocol: Protocol,
-) -> Evaluation:
-    """Group the ranks [2F] of every head and compute the metrics of every group."""
-    relations = np.concatenate([facts[:, 1], facts[:, 1]])
-    cardinalities = classify_cardinality(graph.train, graph.num_entities, graph.num_relations)
-    unseen = mark_unseen(graph.train, facts, graph.num_entities)
-    by_rule = {rule: {head: getattr(r, rule) for head, r in ranks.items()} for rule in TIE_RULES}
-    realistic = by_rule["realistic"]
-    of_cardinality = cardinalities[relations]
-    labels = tuple(graph.relations.labels)
-
-    def by_side_and(groups: Ints, names: Sequence[str]) -> dict[str, Any]:
-        halves = zip(SIDES, (slice(None, len(facts)), slice(len(facts), None)), strict=True)
-        return {
-            side: _group({head: r[half] for head, r in realistic.items()}, groups[half], names)
-            for side, half in halves
-        }
-
-    return Evaluation(
-        split=split,
-        protocol=protocol,
-        num_facts=len(facts),
-        num_queries=2 * len(facts),
-        num_unseen_facts=int(unseen.sum()),
-        by_tie_rule={
-            rule: _group(values, np.zeros_like(relations), ["all"])["all"]
-            for rule, values in by_rule.items()
-        },
-        by_side=_group(realistic, np.repeat([0, 1], len(facts)), SIDES),
-        by_relation=_group(realistic, relations, labels),
-        by_relation_and_side=by_side_and(relations, labels),
-        by_cardinality=_group(realistic, of_cardinality, CARDINALITIES),
-        by_cardinality_and_side=by_side_and(of_cardinality, CARDINALITIES),
-        by_presence=_group_by_presence(model, facts, realistic),
-        by_seen=_group(realistic, np.tile(unseen, 2).astype(np.int64), ("seen", "unseen")),
-        query_ranks=QueryRanks(facts=facts, ranks=ranks),
-    )
-
-
-def _group(
-    ranks: Mapping[str, Floats], groups: Ints, names: Sequence[str]
-) -> dict[str, dict[str, Metrics]]:
-    """Return {group name: {head: metrics}}; ``groups`` [2F] are positions in ``names``."""
-    by_head = {
-        head: compute_grouped_metrics(values, groups, len(names)) for head, values in ranks.items()
-    }
-    return {
-        name: {head: metrics[g] for head, metrics in by_head.items()}
-        for g, name in enumerate(names)
-    }
-
-
-def _group_by_presence(
-    model: TwoTowerModel, facts: Ints, ranks: Mapping[str, Floats]
-) -> dict[str, dict[str, dict[str, Metrics]]]:
-    """Group by whether the query's entity, and the answer, has each modality."""
-    roles = {
-        "query": np.concatenate([facts[:, 0], facts[:, 2]]),
-        "answer": np.concatenate([facts[:, 2], facts[:, 0]]),
-    }
-    result = {}
-    for modality in model.modalities:
-        absent = ~model.present[modality].cpu().numpy().astype(bool)
-        result[modality] = {
-            name: by_head
-            for role, entities in roles.items()
-            for name, by_head in _group(
-                ranks, absent[entities].astype(np.int64), (f"{role}_present", f"{role}_absent")
-            ).items()
-        }
-    return result

@@ -14,7 +14,6 @@ are better there. It takes them twice, first for the scores of the true answers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from momok.arrays import Ints
 from momok.errors import TrainingError
+from momok.evaluation.blocks import Block, RankedQueries, plan_blocks
 from momok.evaluation.pooling import CPU_TILE, MEAN, Pooling, Terms
 from momok.evaluation.results import Ranks
 from momok.evaluation.scoring import (
@@ -53,35 +53,6 @@ _BYTES_PER_SCORE = 16
 # |q . c| <= |q| |c|, partial sums included (Cauchy-Schwarz): below this no score overflows, and a
 # score of finite vectors is NaN only after an overflow. Checking norms spares a pass over scores.
 _LARGEST_SCORE = 1e38
-
-
-@dataclass(frozen=True)
-class RankedQueries:
-    """Encoded queries and which of their answers to rank.
-
-    ``vectors`` {head: [U, d]}, in any floating type. ``answers`` [A]: candidate ids, and
-    ``answer_rows`` [A]: the queries they answer. ``known``: the answers (rows, ids) that count in
-    no rank, as FactIndex.lookup returns them. ``terms``: of the queries, for the pooled answer.
-    """
-
-    vectors: HeadVectors
-    answers: Ints
-    answer_rows: Ints
-    known: tuple[Ints, Ints]
-    terms: Terms | None = None
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Some queries, their answers to rank and their known answers; rows are local to the block."""
-
-    queries: Tensor  # [b] rows of the query vectors
-    num_single: int  # answer i belongs to row i for i < num_single
-    answer_ids: Ints  # [a] where the ranks belong in the result
-    answer_rows: Tensor  # [a]
-    here: Tensor  # [p] which of the answers are among these candidates: all but for a part
-    answer_cells: Tensor  # [p] their positions in the flat block of scores
-    known_cells: Tensor  # positions of known answers in it
 
 
 class AnswerRanker:
@@ -155,7 +126,7 @@ class AnswerRanker:
         return counts
 
     def _rank_block(
-        self, vectors: HeadVectors, block: _Block, targets: Tensor | None, terms: Terms | None
+        self, vectors: HeadVectors, block: Block, targets: Tensor | None, terms: Terms | None
     ) -> Ints:
         """Return [heads + 1, 2, a], the counts of the block's answers."""
         found: list[Tensor] = []
@@ -179,7 +150,7 @@ class AnswerRanker:
         self,
         values: Tensor,
         targets: Tensor | None,
-        block: _Block,
+        block: Block,
         comparisons: tuple[Compare, ...],
     ) -> Tensor:
         """Return [2, a]: how many of ``values`` [b, N] are better than the targets [a], or as good.
@@ -188,6 +159,8 @@ class AnswerRanker:
         """
         flat = values.view(-1)
         own = flat[block.answer_cells]
+        if block.excluded is not None:
+            values.masked_fill_(block.excluded, torch.nan)
         flat[block.known_cells] = torch.nan
         filtered_itself = flat[block.answer_cells].isnan()
         counts = self._count(values, own if targets is None else targets, block, comparisons)
@@ -197,7 +170,7 @@ class AnswerRanker:
         return counts
 
     def _count(
-        self, values: Tensor, targets: Tensor, block: _Block, comparisons: tuple[Compare, ...]
+        self, values: Tensor, targets: Tensor, block: Block, comparisons: tuple[Compare, ...]
     ) -> Tensor:
         """Return [2, a]: for how many values of its row each comparison with the target holds."""
         width = values.shape[1]
@@ -248,36 +221,14 @@ class AnswerRanker:
                 )
         return prepared
 
-    def _plan(self, queries: RankedQueries) -> Iterator[_Block]:
-        """Cut the queries into blocks, those with one answer first: they need no row gathered."""
-        num_queries = len(next(iter(queries.vectors.values())))
-        known_rows, known_columns = queries.known[0], queries.known[1] - self._first
-        inside = (known_columns >= 0) & (known_columns < self.num_candidates)
-        known_rows, known_columns = known_rows[inside], known_columns[inside]
-        columns = queries.answers - self._first
-        present = (columns >= 0) & (columns < self.num_candidates)
-        single = np.bincount(queries.answer_rows, minlength=num_queries) == 1
-        order = np.argsort(~single, kind="stable")
-        place = np.argsort(order)
-        rows, ids = _sort_by_row(place[queries.answer_rows])
-        known_rows, known_ids = _sort_by_row(place[known_rows])
-        for start in range(0, num_queries, self.block_rows):
-            stop = min(start + self.block_rows, num_queries)
-            mine = slice(*np.searchsorted(rows, [start, stop]))
-            theirs = slice(*np.searchsorted(known_rows, [start, stop]))
-            local = rows[mine] - start
-            known_cells = (known_rows[theirs] - start) * self.num_candidates
-            here = np.flatnonzero(present[ids[mine]])
-            cells = local[here] * self.num_candidates + columns[ids[mine]][here]
-            yield _Block(
-                queries=self._move(order[start:stop]),
-                num_single=int(single[order[start:stop]].sum()),
-                answer_ids=ids[mine],
-                answer_rows=self._move(local),
-                here=self._move(here),
-                answer_cells=self._move(cells),
-                known_cells=self._move(known_cells + known_columns[known_ids[theirs]]),
-            )
+    def _plan(self, queries: RankedQueries) -> Iterator[Block]:
+        return plan_blocks(
+            queries,
+            rows=self.block_rows,
+            first=self._first,
+            num_candidates=self.num_candidates,
+            device=self.device,
+        )
 
     def _move(self, values: Ints) -> Tensor:
         return torch.from_numpy(values).to(self.device)
@@ -338,8 +289,3 @@ def _name_ranks(counts: Ints, heads: Iterable[str]) -> dict[str, Ranks]:
         head: Ranks(optimistic=better + 1, pessimistic=as_good)
         for head, (better, as_good) in zip((*heads, ANSWER), counts, strict=True)
     }
-
-
-def _sort_by_row(rows: Ints) -> tuple[Ints, Ints]:
-    order = np.argsort(rows, kind="stable")
-    return rows[order], order

@@ -49,24 +49,33 @@ class QueryRanks:
     """The rank of every single query, for significance tests and error analysis.
 
     ``facts`` [F, 3] (ids). ``ranks`` {head: Ranks [2F]}: first the tail query of every fact in
-    order, then the head query of every fact.
+    order, then the head query of every fact; 0 for those that were left out
+    (``Evaluation.candidates``).
     """
 
     facts: Ints
     ranks: Mapping[str, Ranks]
 
     def reciprocal(self, head: str = ANSWER) -> Floats:
-        """Return 1 / realistic rank [2F]."""
-        return 1.0 / self.ranks[head].realistic
+        """Return 1 / realistic rank [2F]; NaN where a query was left out."""
+        return 1.0 / self._ranked(head)
+
+    def _ranked(self, head: str) -> Floats:
+        """Realistic ranks [2F]; NaN where a query was left out."""
+        ranks = self.ranks[head].realistic
+        return np.where(ranks > 0, ranks, np.nan)
 
     def per_fact(self, metric: str, head: str = ANSWER) -> Floats:
-        """The mean over the two queries of every fact [F], as hierarchical_bootstrap takes it.
+        """The mean over the two queries of every fact [F], as hierarchical_bootstrap takes it;
+        NaN where one of them was left out.
 
         Args:
             metric: ``mrr`` or ``hits@K``.
         """
-        ranks = self.ranks[head].realistic
-        values = 1.0 / ranks if metric == "mrr" else (ranks <= int(metric[5:])).astype(np.float64)
+        ranks = self._ranked(head)
+        values = 1.0 / ranks
+        if metric != "mrr":
+            values = np.where(np.isnan(ranks), np.nan, ranks <= int(metric[5:]))
         mean: Floats = values.reshape(2, -1).mean(axis=0)
         return mean
 
@@ -84,6 +93,21 @@ class QueryRanks:
         heads = [name.partition("/")[2] for name in arrays if name.startswith("optimistic/")]
         ranks = {h: Ranks(arrays[f"optimistic/{h}"], arrays[f"pessimistic/{h}"]) for h in heads}
         return cls(facts=arrays["facts"], ranks=ranks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """What the answers of one side were ranked among, where it was not among all entities.
+
+    Attributes:
+        type: the type of the entities; None where they are a list.
+        entities: how many there are.
+        left_out: queries of this side that were not ranked, as their answer is none of these.
+    """
+
+    type: str | None
+    entities: int
+    left_out: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +135,7 @@ class Evaluation:
     by_cardinality_and_side: Mapping[str, ByGroup]  # side -> cardinality
     by_presence: Mapping[str, ByGroup]  # modality -> query_present, query_absent, answer_...
     by_seen: ByGroup  # seen, unseen
+    candidates: Mapping[str, Candidates] = field(default_factory=dict)  # tail, head -> if not all
     # Not in JSON.
     query_ranks: InstanceOf[QueryRanks] | None = field(default=None, compare=False, repr=False)
 
@@ -134,9 +159,10 @@ class Evaluation:
     def __repr__(self) -> str:
         metrics = self.overall[ANSWER]
         hits = ", ".join(f"Hits@{k} {_format(metrics.hits[k])}" for k in (1, 3, 10))
+        among = ", not among all entities" if self.candidates else ""
         return (
-            f"<Evaluation of {self.split} ({self.protocol} protocol): {self.num_facts:,} facts, "
-            f"MRR {_format(metrics.mrr)}, {hits}>"
+            f"<Evaluation of {self.split} ({self.protocol} protocol{among}): "
+            f"{self.num_facts:,} facts, MRR {_format(metrics.mrr)}, {hits}>"
         )
 
     def _repr_html_(self) -> str:
@@ -153,8 +179,26 @@ class Evaluation:
             rows,
             header=("head", "MRR", *(f"Hits@{k}" for k in HITS_AT), "mean rank"),
             notes=notes if published else notes + protocol,
-            warnings=protocol if published else (),
+            warnings=[*self.describe_candidates(), *(protocol if published else ())],
         )
+
+    def describe_candidates(self) -> list[str]:
+        """Say in a sentence for each side what answers were ranked among; nothing where it was all.
+
+        Such numbers cannot be compared with those of an evaluation among all entities.
+        """
+        said = []
+        for side, among in self.candidates.items():
+            kind = "a list" if among.type is None else f"the type {among.type!r}"
+            count = "1 entity" if among.entities == 1 else f"{among.entities:,} entities"
+            text = f"{side}s were ranked among the {count} of {kind} alone"
+            if among.left_out:
+                text += (
+                    f"; {among.left_out:,} of {self.num_facts:,} questions were left out, as their "
+                    "answer is none of these"
+                )
+            said.append(text)
+        return said
 
     def describe_protocol(self) -> str:
         """Say in a sentence or two how the numbers came about."""

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from momok.arrays import Floats, Ints
-from momok.evaluation.ranking import AnswerRanker, RankedQueries
+from momok.evaluation.blocks import RankedQueries
+from momok.evaluation.ranking import AnswerRanker
 from momok.evaluation.scoring import ANSWER
 from momok.graph import SPLIT_NAMES
+from momok.graph.candidates import Side
 from momok.graph.fact_index import UNKNOWN, lookup_excluded
 from momok.prediction.evidence import SimilarityTable, find_support
 from momok.prediction.expert_statistics import average_query_gates
@@ -32,7 +34,7 @@ from momok.prediction.explanation import (
     SpeakingRule,
     SupportingFact,
 )
-from momok.prediction.questions import Side, describe_relation
+from momok.prediction.questions import describe_relation
 from momok.prediction.scorer import Encoded, Scorer
 from momok.prediction.shares import compute_head_shares
 from momok.rules import Grounding, write_formula

@@ -17,9 +17,10 @@ from typing import Any, Literal
 from pydantic_core import to_jsonable_python
 
 from momok.graph import SplitName
+from momok.graph.candidates import Side
 from momok.graph.pictures import PictureError, encode_thumbnail
 from momok.html import Share, render_pictures, render_table
-from momok.prediction.questions import Side, Thing
+from momok.prediction.questions import Thing
 
 _PICTURE = 96  # pixels of the longer side, in a notebook
 

@@ -13,10 +13,11 @@ import polars as pl
 
 from momok.errors import ConfigError, DataError
 from momok.graph import SPLIT_NAMES
+from momok.graph.candidates import Among, Name
 from momok.graph.fact_index import UNKNOWN
 from momok.prediction.calibration_record import FACT
 from momok.prediction.predictor import Known, Predictor
-from momok.prediction.questions import Name, resolve_facts
+from momok.prediction.questions import resolve_facts
 from momok.progress import Progress, no_progress
 
 Row: TypeAlias = tuple[Name | None, Name | None, Name | None]
@@ -51,7 +52,7 @@ def answer_rows(
     *,
     known: Known = "mark",
     plausible: bool = False,
-    among: str | Sequence[Name] | None = None,
+    among: Among | None = None,
     places: Sequence[str] = (),
     progress: Progress = no_progress,
 ) -> pl.DataFrame:

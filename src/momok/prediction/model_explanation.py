@@ -20,11 +20,12 @@ from torch import Tensor
 
 from momok.arrays import Floats, Ints
 from momok.evaluation.scoring import QUERY_BATCH
+from momok.graph.candidates import Side
 from momok.model import MoMoK
 from momok.model.noise import Noise
 from momok.prediction.expert_statistics import compute_cka, compute_random_cka
 from momok.prediction.predictor import Predictor
-from momok.prediction.questions import Side, Thing, describe_relation
+from momok.prediction.questions import Thing, describe_relation
 from momok.progress import Progress, no_progress
 from momok.training import RunFolder
 

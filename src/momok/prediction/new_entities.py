@@ -26,15 +26,14 @@ from momok.encoders.reencode import Reencoder, find_kind
 from momok.errors import ConfigError, RunError
 from momok.evaluation.scoring import score_pairs
 from momok.graph import Features, MultimodalGraph
+from momok.graph.candidates import Name, Side
 from momok.model import JOINT
 from momok.model.new_entities import encode_new_queries
 from momok.prediction.answering import sort_answers
 from momok.prediction.neighbours import Neighbours, NeighbourVote
 from momok.prediction.new_entity_rows import NewRows
 from momok.prediction.questions import (
-    Name,
     Question,
-    Side,
     Thing,
     check_count,
     check_side,

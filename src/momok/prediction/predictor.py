@@ -16,20 +16,18 @@ import torch
 from momok.arrays import Ints
 from momok.errors import ConfigError
 from momok.evaluation.scoring import ANSWER, DEFAULT_MEMORY_BUDGET, QUERY_BATCH
+from momok.graph.candidates import Among, Name, Side, resolve_candidates
 from momok.html import render_table
 from momok.prediction.answering import find_answers
 from momok.prediction.explain import Explainer
 from momok.prediction.explanation import Explanation
 from momok.prediction.new_entities import NewEntities, NewEntity, NewPredictions
 from momok.prediction.questions import (
-    Name,
-    Side,
     Triple,
     check_count,
     check_side,
     describe_question,
     list_triples,
-    resolve_entities,
     resolve_facts,
     resolve_question,
 )
@@ -136,7 +134,7 @@ class Predictor:
         k: int = 10,
         known: Known = "mark",
         plausible: bool = False,
-        among: str | Sequence[Name] | None = None,
+        among: Among | None = None,
     ) -> Predictions:
         """Find the most likely tails of (head, relation, ?), or heads of (?, relation, tail).
 
@@ -151,7 +149,8 @@ class Predictor:
             known: ``mark`` keeps facts that the graph already has, in any split, and says so;
                 ``hide`` leaves them out.
             plausible: only entities that answer such a question in train.
-            among: only these entities, by label, name or id; or only those of a type, by its name.
+            among: only these entities, by label, name or id; or only those of a type, by its name;
+                or ``{"head": …, "tail": …}``, where heads and tails are wanted of different ones.
 
         Raises:
             UnknownLabelError: no such entity, relation or type; near misses are suggested.
@@ -186,7 +185,7 @@ class Predictor:
         *,
         known: Known = "mark",
         plausible: bool = False,
-        among: str | Sequence[Name] | None = None,
+        among: Among | None = None,
         progress: Progress = no_progress,
     ) -> list[Predictions]:
         """Answer many questions at once.
@@ -206,17 +205,16 @@ class Predictor:
         resolved = [resolve_question(self.graph, query) for query in queries]
         entities, relations = np.array(resolved, dtype=np.int64).reshape(-1, 2).T
         options: dict[str, Any] = {"hide": known == "hide", "plausible": plausible}
-        if among is not None:
-            options["among"] = resolve_entities(self.graph, among)
+        candidates = resolve_candidates(self.graph, among)
         results: dict[int, Predictions] = {}
-        for chosen in _batch_by_relation(relations):
+        for side, chosen in _batch(relations, self.graph.num_relations):
             asked = entities[chosen], relations[chosen]
-            answers = find_answers(self.scorer, *asked, k, **options)
+            found = find_answers(self.scorer, *asked, k, **options, among=candidates.get(side))
             for row, place in enumerate(chosen.tolist()):
                 entity = int(entities[place])
                 question = describe_question(self.graph, entity, int(relations[place]))
                 present = {m: bool(has[entity]) for m, has in self.scorer.present.items()}
-                results[place] = Predictions(self.graph, question, answers, row, present)
+                results[place] = Predictions(self.graph, question, found, row, present)
             progress("answering questions", len(results), len(queries))
         return [results[place] for place in range(len(queries))]
 
@@ -242,7 +240,7 @@ class Predictor:
         said = {name: np.empty(len(ids)) for name in (*self.heads, ANSWER)}
         calibrated = {name: np.empty(len(ids)) for name in said}
         pooling = self.scorer.pooling
-        for chosen in _batch_by_relation(relations):
+        for _, chosen in _batch(relations, self.graph.num_relations):
             encoded = self.scorer.encode_queries(entities[chosen], relations[chosen])
             places = torch.arange(len(chosen), device=self.model.device)
             others = torch.from_numpy(answers[chosen]).to(self.model.device)
@@ -325,8 +323,15 @@ def _check_known(known: str) -> None:
         raise ConfigError(f"known = {known!r}: expected 'mark' or 'hide'")
 
 
-def _batch_by_relation(relations: Ints) -> Iterator[Ints]:
-    """Positions of queries in batches, by relation: the model shares work within a relation."""
-    order = np.argsort(relations, kind="stable")
-    for start in range(0, len(order), QUERY_BATCH):
-        yield order[start : start + QUERY_BATCH]
+def _batch(relations: Ints, num_relations: int) -> Iterator[tuple[Side, Ints]]:
+    """The side that is asked for and the positions of such queries, in batches, by relation: the
+    model shares work within a relation."""
+    sides: tuple[tuple[Side, Any], ...] = (
+        ("tail", relations < num_relations),
+        ("head", relations >= num_relations),
+    )
+    for side, mine in sides:
+        places = np.flatnonzero(mine)
+        order = places[np.argsort(relations[places], kind="stable")]
+        for start in range(0, len(order), QUERY_BATCH):
+            yield side, order[start : start + QUERY_BATCH]

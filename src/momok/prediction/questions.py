@@ -5,21 +5,18 @@ Shapes: n facts, R relations (2R with reciprocals).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 
 from momok.arrays import Ints
 from momok.errors import ConfigError, UnknownLabelError
 from momok.graph import MultimodalGraph
-from momok.graph.names import shorten, suggest_near_misses
+from momok.graph.candidates import Name, Side
 from momok.graph.sources.frames import is_frame, list_rows
 
-Side = Literal["head", "tail"]
-Name: TypeAlias = str | int
-"""An entity or relation: its label, its name, or its id."""
 Triple: TypeAlias = tuple[Name | None, Name, Name | None]
 """A question: (head, relation, None) or (None, relation, tail)."""
 
@@ -123,31 +120,6 @@ def resolve_facts(graph: MultimodalGraph, facts: Sequence[tuple[Name, Name, Name
     if ((facts < 0) | (facts >= limits)).any():
         raise UnknownLabelError(f"facts: ids outside the vocabulary of {graph.name}")
     return facts.astype(np.int64)
-
-
-def resolve_entities(graph: MultimodalGraph, given: str | Sequence[Name] | Ints) -> Ints:
-    """Ids, ascending, of entities of a type, or of those given by label, name or id.
-
-    Raises:
-        UnknownLabelError: no entity is of this type, or there is no such entity.
-        AmbiguousNameError: several share a name.
-        ConfigError: no entity is given.
-    """
-    if isinstance(given, str):
-        found = [i for i, kind in enumerate(graph.entity_types) if kind == given]
-        if not found:
-            kinds = sorted(set(filter(None, graph.entity_types)))
-            meant = suggest_near_misses(given, kinds) or (
-                f"; there are {shorten(', '.join(kinds), 200)}" if kinds else "; it has no types"
-            )
-            raise UnknownLabelError(f"{graph.name} has no entities of the type {given!r}{meant}")
-    elif not isinstance(given, Iterable):
-        raise ConfigError(f"{given!r}: expected a type of entities, or a list of them")
-    else:
-        found = [graph.find_entity(name) for name in given]
-    if not found:
-        raise ConfigError("no entities are given; expected a type or a list that has some")
-    return np.unique(np.array(found, dtype=np.int64))
 
 
 def describe_entity(graph: MultimodalGraph, entity: int) -> Thing:

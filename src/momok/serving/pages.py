@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from momok.graph import SPLIT_NAMES
-from momok.prediction.questions import Side
+from momok.graph.candidates import Side
 from momok.serving.access import distrust, is_local_path, is_token, trust
 from momok.serving.api import Label, WithModel, WithService
 from momok.serving.describe import (

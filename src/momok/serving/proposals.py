@@ -17,11 +17,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from momok.graph import MultimodalGraph
+from momok.graph.candidates import Side
 from momok.graph.fact_index import UNKNOWN, FactIndex
 from momok.prediction import Predictor
 from momok.prediction.calibration_record import PLAUSIBLE_FACT
 from momok.prediction.missing.facts import BulkOptions, iterate_new_facts
-from momok.prediction.questions import Side
 from momok.serving.contradictions import Ids
 from momok.serving.reviews.records import Fact, hash_fact
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from momok.graph import SplitName
+from momok.graph.candidates import Side
 from momok.prediction import Prediction
-from momok.prediction.questions import Side
 
 MAX_BODY = 1 << 20  # bytes of a request
 MAX_ANSWERS = 1000  # to one question

@@ -14,10 +14,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from momok.errors import ConfigError
+from momok.graph.candidates import Side
 from momok.graph.fact_index import UNKNOWN
 from momok.graph.names import flatten
 from momok.prediction.missing.files import to_iri
-from momok.prediction.questions import Side
 from momok.serving import schemas
 from momok.serving.contradictions import Ids
 from momok.serving.describe import describe_explanation, predict_facts

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from momok.config import resolve_config
 from momok.errors import DataError, RunError
-from momok.evaluation import Evaluation, Metrics, best_of_each_metric, evaluate
 from momok.graph import SPLIT_NAMES, MultimodalGraph, graph_from_frames, load_graph
 from momok.model import MoMoK
-from momok.progress import Reporter, open_reporter
+from momok.progress import Reporter
 from momok.runtime import (
     Runtime,
     build_generator,
@@ -27,10 +25,11 @@ from momok.training.build import build_model, check_parts, find_reduced
 from momok.training.checkpoint import load_model
 from momok.training.interruption import interrupt_on_sigterm
 from momok.training.new_run import check_free, choose_path
-from momok.training.pooling import fit_run, load_pool
+from momok.training.pooling import fit_run
+from momok.training.run_evaluation import evaluate_checkpoint, open_leader
 from momok.training.run_folder import RunFolder
 from momok.training.sharding import FollowedRun, Group, join_group
-from momok.training.tracking import needs_result, open_tracking, require_trackers
+from momok.training.tracking import open_tracking, require_trackers
 from momok.training.trainer import Trainer
 from momok.training.warm_start import describe_start, find_start, settings_from, take_over
 
@@ -91,7 +90,7 @@ def train(
             )
     require_trackers(config.training.track)  # before anything is written
     runtime = start_runtime(config.runtime)
-    with join_group(runtime) as group, _open_reporter(progress, group) as reporter:
+    with join_group(runtime) as group, open_leader(progress, group) as reporter:
         group.check_alike(f"{config.model_dump_json()} {graph.fingerprint()}", "settings and graph")
         model, started = _build(graph, config, before, group)
         folder = _create_run(group, run, graph=graph, config=config, runtime=runtime, start=before)
@@ -124,11 +123,6 @@ def _create_run(
     folder = RunFolder.create(path, graph, config, environment, start=record)
     group.share(str(path))
     return folder
-
-
-def _open_reporter(progress: bool | Reporter, group: Group) -> AbstractContextManager[Reporter]:
-    """Of all ranks the first one speaks."""
-    return open_reporter(progress if group.leads else False)
 
 
 def _build(
@@ -165,7 +159,7 @@ def resume(
         raise RunError(f"{folder.path}: this run is finished; there is nothing to resume")
     check_parts(folder.config)
     runtime = start_runtime(folder.config.runtime)
-    with join_group(runtime) as group, _open_reporter(progress, group) as reporter:
+    with join_group(runtime) as group, open_leader(progress, group) as reporter:
         folder = folder if group.leads else FollowedRun(run)
         with folder.lock():
             if group.leads:
@@ -173,72 +167,6 @@ def resume(
                     remove_drafts(part)
             group.share(None)  # nobody reads what the first one still puts in order
             return _fit(_restore(folder, reporter, runtime, group), finish, test)
-
-
-def evaluate_run(
-    run: str | Path | RunFolder,
-    split: Literal["valid", "test"] = "test",
-    *,
-    protocol: Literal["clean", "published"] | None = None,
-    progress: bool | Reporter = False,
-) -> Evaluation:
-    """Evaluate the chosen checkpoint of a run and write the result into its folder.
-
-    Args:
-        protocol: by default the run's own. ``published`` gives the best of each metric over the
-            epochs at which a run trained under that protocol ranked the split.
-
-    The trackers of a run get the result as well, if they had none of this split yet.
-
-    Raises:
-        RunError: ``published`` for a run that was not trained under it, or
-            ``clean`` for one that chose its checkpoint on test.
-    """
-    folder = run if isinstance(run, RunFolder) else RunFolder(run)
-    runtime = start_runtime(folder.config.runtime)
-    with join_group(runtime) as group, _open_reporter(progress, group) as reporter:
-        evaluation = _evaluate(folder, split, protocol, reporter, group)
-        if group.leads and needs_result(folder, evaluation):
-            with open_tracking(folder, reporter) as tracking:
-                tracking.log_result(evaluation)
-    return evaluation
-
-
-def _evaluate(
-    folder: RunFolder,
-    split: Literal["valid", "test"],
-    protocol: Any,
-    reporter: Reporter,
-    group: Group,
-) -> Evaluation:
-    config = folder.config
-    chosen = protocol or config.evaluation.protocol
-    best = _best_over_epochs(folder, split) if chosen == "published" else None
-    runtime, graph = start_runtime(config.runtime), folder.load_graph()
-    shard = group.shard(graph.num_entities)
-    model, state = load_model(
-        folder.best_checkpoint, runtime.device, run=folder.identity, shard=shard
-    )
-    if chosen == "clean" and state.get("selected", {}).get("split") == "test":
-        raise RunError(
-            f"{folder.path}: this run chose its checkpoint on test, so it has no clean result; "
-            "train with --set evaluation.protocol=clean for one"
-        )
-    evaluation = evaluate(
-        model,
-        graph,
-        split,
-        protocol=chosen,
-        pool=load_pool(folder, model, graph, state.get("selected", {})),
-        memory_budget=config.evaluation.memory_mb << 20,
-        progress=reporter.progress,
-        shard=shard,
-    )
-    if best is not None:
-        evaluation = evaluation.with_overall(best)
-    if group.leads:
-        folder.save_evaluation(evaluation)
-    return evaluation
 
 
 def _restore(folder: RunFolder, reporter: Reporter, runtime: Runtime, group: Group) -> Trainer:
@@ -272,9 +200,9 @@ def _fit(trainer: Trainer, finish: Finish, test: bool) -> RunFolder:
             if not leads:  # the model itself fits one process: what is left is done by the first
                 return folder
             fit_run(folder, trainer.runtime.device, reporter)
-            tracking.log_result(_evaluate(folder, "valid", None, reporter, Group()))
+            tracking.log_result(evaluate_checkpoint(folder, "valid", None, reporter, Group()))
             if test:
-                tracking.log_result(_evaluate(folder, "test", None, reporter, Group()))
+                tracking.log_result(evaluate_checkpoint(folder, "test", None, reporter, Group()))
             finish(folder, reporter)
             folder.set_state("finished")
     except KeyboardInterrupt:
@@ -282,21 +210,6 @@ def _fit(trainer: Trainer, finish: Finish, test: bool) -> RunFolder:
         reporter.say(f"{what}; go on with: momok resume {folder.path}")
         raise
     return folder
-
-
-def _best_over_epochs(folder: RunFolder, split: str) -> dict[str, Metrics]:
-    """Each metric's best value over the epochs, per head: the published habit."""
-    history = [record["metrics"] for record in folder.records(split)]
-    if not history or folder.config.evaluation.protocol != "published":
-        raise RunError(
-            f"{folder.path}: protocol 'published' needs a run that ranked test while it trained, "
-            "and this one did not (which is right); train with --set evaluation.protocol=published "
-            "to reproduce the published habit"
-        )
-    return {
-        head: best_of_each_metric([Metrics.from_json(epoch[head]) for epoch in history])
-        for head in history[0]
-    }
 
 
 def _introduce(

@@ -258,6 +258,8 @@ class RunFolder:
     def save_evaluation(self, evaluation: Evaluation) -> Path:
         """Write an evaluation and the rank of every query; give the JSON file's path."""
         path = self.result_path(evaluation.split, evaluation.protocol)
+        if evaluation.candidates:
+            path = path.with_name(f"{path.stem}-among.json")
         value = evaluation.to_json() | {"run": self.identity}
         if evaluation.query_ranks is not None:
             ranks = save_arrays(evaluation.query_ranks.to_arrays())

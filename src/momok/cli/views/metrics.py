@@ -37,6 +37,8 @@ def show_evaluation(
             f"{evaluation.num_unseen_facts:,} of the {evaluation.num_facts:,} facts have an entity "
             "that train never shows (unseen)."
         )
+    for text in evaluation.describe_candidates():
+        out.print(Text(f"NOT AMONG ALL: {text}.", style="bold red"))
     out.print(describe_protocol(evaluation))
     if published and set(groupings) - {"head"}:
         out.print("Groupings show the model chosen on test; only the table by head is the best of.")

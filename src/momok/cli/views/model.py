@@ -12,8 +12,8 @@ from rich.text import Text
 from momok.arrays import Floats
 from momok.cli.views import build_table, choose_colour, colour_name, draw_curve, format_percent
 from momok.console import make_printable, shorten_middle
+from momok.graph.candidates import Side
 from momok.prediction import ModelExplanation
-from momok.prediction.questions import Side
 from momok.prediction.shares import leading_expert
 
 _SHORT_NAME = 26  # columns of a name

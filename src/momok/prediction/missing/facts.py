@@ -15,9 +15,9 @@ import numpy as np
 from momok.arrays import Floats, Ints
 from momok.errors import ConfigError
 from momok.graph import MultimodalGraph
+from momok.graph.candidates import Name
 from momok.prediction.calibration_record import FACT, PLAUSIBLE_FACT
 from momok.prediction.missing.search import FoundFacts, find_new_facts
-from momok.prediction.questions import Name
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
 

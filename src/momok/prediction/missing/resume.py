@@ -30,6 +30,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from momok.errors import ConfigError, RunError, StorageError
+from momok.graph.candidates import Name
 from momok.prediction.missing.facts import (
     BulkOptions,
     count_pairs,
@@ -38,7 +39,6 @@ from momok.prediction.missing.facts import (
 )
 from momok.prediction.missing.files import SCHEMA, FileOptions, choose_format, write_facts
 from momok.prediction.missing.search import FoundFacts
-from momok.prediction.questions import Name
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
 from momok.storage import lock_file, settle_file, write_file

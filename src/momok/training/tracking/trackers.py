@@ -143,10 +143,12 @@ def open_tracking(run: RunFolder, reporter: Reporter) -> Iterator[Tracking]:
 
 
 def needs_result(run: RunFolder, evaluation: Evaluation) -> bool:
-    """Whether the trackers of a run have not been told of this split, under the run's protocol."""
+    """Whether the trackers of a run have not been told of this split, under the run's protocol;
+    what was ranked among some entities alone they are not told."""
     config = run.config
     return (
         bool(config.training.track)
+        and not evaluation.candidates
         and evaluation.protocol == config.evaluation.protocol
         and evaluation.split not in _read_sent(run)["results"]
     )
