@@ -13,7 +13,7 @@
       metrics.jsonl       losses per epoch, validations: the same bytes for the same seed
       timing.jsonl        seconds per epoch
       checkpoints/        last.safetensors (resume), best.safetensors (predict, evaluate)
-      results/            test.json, valid.json, their ranks as safetensors
+      results/            test.json, valid.json, their ranks as safetensors, test-among.json
       plots/              curves and bars
       .lock               held by the process that trains
 """
@@ -255,18 +255,16 @@ class RunFolder:
         """The file of an evaluation, whether there is one or not."""
         return self.path / "results" / f"{split}{'' if protocol == 'clean' else '-published'}.json"
 
-    def save_evaluation(self, evaluation: Evaluation) -> Path:
-        """Write an evaluation and the rank of every query; give the JSON file's path."""
+    def save_evaluation(self, evaluation: Evaluation) -> None:
+        """Write an evaluation and the rank of every query."""
         path = self.result_path(evaluation.split, evaluation.protocol)
-        if evaluation.candidates:
-            path = path.with_name(f"{path.stem}-among.json")
+        path = path.with_stem(f"{path.stem}-among") if evaluation.candidates else path
         value = evaluation.to_json() | {"run": self.identity}
         if evaluation.query_ranks is not None:
             ranks = save_arrays(evaluation.query_ranks.to_arrays())
             write_file(path.with_name(f"{path.stem}-ranks.safetensors"), ranks)
             value["ranks"] = digest(ranks)
         write_json(path, seal(value))
-        return path
 
     def load_evaluation(self, split: str, protocol: str = "clean") -> Evaluation:
         """An evaluation written before.
