@@ -21,6 +21,7 @@ from tests.serving.real_server import start_server
 FRANCE = "/entity?label=country%3AFR"
 WHY = "/why?head=country%3AFR&relation=borders&tail=country%3AES"
 ASK = "/ask?head=country%3AFR&relation=borders&new=true"
+NEIGHBOURHOOD = "/neighbourhood?label=country%3AFR"
 REVIEW = "/review?relation=official_language"
 
 
@@ -36,6 +37,7 @@ def main(run: Path, folder: Path) -> None:
         views = (
             ("serve-entity", FRANCE, wide),
             ("serve-why", WHY, wide),
+            ("serve-neighbourhood", NEIGHBOURHOOD, wide),
             ("serve-review", REVIEW, wide),
             ("serve-ask", ASK, wide | {"height": 700}),
         )

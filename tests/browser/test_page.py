@@ -17,6 +17,7 @@ PAGES = (
     "/search?q=place",
     "/entity?label=q%3Afrance",
     "/why?head=q%3Afrance&relation=borders&tail=q%3Aspain",
+    "/neighbourhood?label=q%3Afrance",
     "/ask?head=q%3Afrance&relation=borders",
     "/ask?head=q%3Afrance&tail=q%3Aspain",
     "/review",

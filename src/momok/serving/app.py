@@ -24,7 +24,7 @@ from momok.errors import (
     StorageError,
     UnknownLabelError,
 )
-from momok.serving import api, ask_page, pages, review_api, review_pages
+from momok.serving import api, ask_page, neighbourhood_page, pages, review_api, review_pages
 from momok.serving.access import SECURITY_HEADERS, Access, answer_error
 from momok.serving.rendering import render
 from momok.serving.reviews.records import ReviewConflictError
@@ -83,7 +83,7 @@ def create_app(settings: ServeSettings, service: Service | None = None) -> FastA
     scheme = [Security(HTTPBearer(auto_error=False))] if settings.token else []
     for router in (api.router, review_api.router):
         app.include_router(router, dependencies=scheme)
-    for router in (pages.router, ask_page.router, review_pages.router):
+    for router in (pages.router, ask_page.router, neighbourhood_page.router, review_pages.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     for kind, _, _ in _STATUSES:

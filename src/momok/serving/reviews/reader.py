@@ -99,6 +99,13 @@ class ReviewReader(Database):
             page, after = self.list_reviews(**wanted, after=after, limit=1000)
             yield from page
 
+    def list_about(self, entity: str, limit: int) -> list[Review]:
+        """The facts about an entity that are not open, those that changed last first."""
+        query = sa.select(facts).where(facts.c.state != "open")
+        query = query.where((facts.c.head == entity) | (facts.c.tail == entity))
+        query = query.order_by(facts.c.changed.desc(), facts.c.id).limit(limit)
+        return [to_record(Review, row) for row in self.read(query)]
+
     def list_decided(self, relation: str | None = None) -> set[Fact]:
         """The facts that are not open, of a relation or of all."""
         query = sa.select(facts.c.head, facts.c.relation, facts.c.tail)
