@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from momok.graph import load_graph
+from momok.graph import SPLIT_NAMES, MultimodalGraph, load_graph
 from momok.graph.entities_file import read_numbers
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "rdf.md"
@@ -111,3 +111,23 @@ def test_the_endpoint_gives_the_same_facts(folder: Path, endpoint: str) -> None:
     sizes = [len(g.train) + len(g.valid) + len(g.test) for g in (graph, other)]
     assert sizes[0] == sizes[1]
     assert "France" in graph.entity_names
+
+
+def test_a_graph_comes_back_from_turtle(folder: Path) -> None:
+    pytest.importorskip("rdflib")
+    run_block(find_block("python - <<'END'"), folder)
+    graph, again = (load_graph(str(folder / name)) for name in ("capitals", "again"))
+    assert list_facts(graph) == list_facts(again)
+    names = [dict(zip(g.entities.labels, g.entity_names, strict=True)) for g in (graph, again)]
+    types = [dict(zip(g.entities.labels, g.entity_types, strict=True)) for g in (graph, again)]
+    assert names[0] == names[1]
+    assert types[0] == types[1]
+
+
+def list_facts(graph: MultimodalGraph) -> set[tuple[str, str, str]]:
+    entities, relations = graph.entities.labels, graph.relations.labels
+    return {
+        (entities[h], relations[r], entities[t])
+        for split in SPLIT_NAMES
+        for h, r, t in graph.facts(split).tolist()
+    }

@@ -1,15 +1,27 @@
-"""Graphs for PyKEEN, NetworkX and PyG: the same facts, and back again."""
+"""Graphs for PyKEEN, NetworkX, RDFLib and PyG: the same facts, and back again."""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from momok.errors import MissingExtraError
-from momok.graph import SPLIT_NAMES, load_graph, to_networkx, to_pyg, to_pykeen
+from momok.errors import ConfigError, MissingExtraError
+from momok.graph import (
+    SPLIT_NAMES,
+    Vocabulary,
+    load_graph,
+    to_networkx,
+    to_pyg,
+    to_pykeen,
+    to_rdf,
+)
+from momok.graph.iris import make_iri
+from momok.graph.sources.rdf import read_rdf
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of its own dependencies
@@ -45,6 +57,49 @@ def test_every_fact_is_an_edge() -> None:
     assert only.number_of_edges() == len(graph.test)
     assert only.number_of_nodes() == graph.num_entities
     assert networkx.shortest_path_length(made, "country:FR", "city:FR/Paris") == 1
+
+
+@pytest.mark.parametrize(("form", "ending"), [("nt", "nt"), ("turtle", "ttl"), ("xml", "rdf")])
+def test_rdf_is_read_back_as_the_same_facts(tmp_path: Path, form: str, ending: str) -> None:
+    pytest.importorskip("rdflib")
+    pytest.importorskip("pyoxigraph")
+    graph = load_graph("world")
+    odd = {5: "http://example.org/Zürich#1", 6: 'a "b" <c>\\ d', 7: "urn:x:y"}
+    labels = tuple(odd.get(i, label) for i, label in enumerate(graph.entities.labels))
+    texts = tuple(
+        'of\n"two" lines' if i == 5 else text for i, text in enumerate(graph.descriptions)
+    )
+    graph = replace(graph, entities=Vocabulary(labels), descriptions=texts)
+    path = tmp_path / f"graph.{ending}"
+    to_rdf(graph, "train", "valid").serialize(path, form, encoding="utf-8")
+    read = read_rdf(path)
+    iris = [make_iri(label, "entity") for label in labels]
+    predicates = [make_iri(label, "relation") for label in graph.relations.labels]
+    facts = {
+        (iris[h], predicates[r], iris[t])
+        for split in ("train", "valid")
+        for h, r, t in graph.facts(split).tolist()
+    }
+    assert {
+        (read.entities[h], read.relations[r], read.entities[t])
+        for h, r, t in np.concatenate(list(read.triples.values())).tolist()
+    } == facts
+    for i in {h for h, _, _ in facts} | {t for _, _, t in facts}:
+        place = iris.index(i)
+        assert read.names[i] == graph.entity_names[place]
+        assert read.types[i] == graph.entity_types[place]
+        assert read.descriptions.get(i, "") == " ".join(graph.descriptions[place].split())
+    assert read.relation_names == dict(zip(predicates, graph.relation_names, strict=True))
+    assert not read.findings
+
+
+def test_a_base_that_nothing_can_follow_is_refused() -> None:
+    pytest.importorskip("rdflib")
+    graph = load_graph("world")
+    with pytest.raises(ConfigError, match="expected an absolute one that ends with /, # or :"):
+        to_rdf(graph, base_iri="https://example.org")
+    made = to_rdf(graph, "test", base_iri="https://example.org/")
+    assert sum("/relation/" in predicate for _, predicate, _ in made) == len(graph.test)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -2,7 +2,7 @@
 
 from momok.graph.benchmark_format import read_benchmark_folder
 from momok.graph.catalog import CATALOG, CatalogEntry, load_graph
-from momok.graph.exports import to_networkx, to_pyg, to_pykeen
+from momok.graph.exports import to_networkx, to_pyg, to_pykeen, to_rdf
 from momok.graph.features import FeatureManifest, Features, load_features, save_features
 from momok.graph.frames import graph_from_frames
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph, Split, SplitName
@@ -39,5 +39,6 @@ __all__ = [
     "to_networkx",
     "to_pyg",
     "to_pykeen",
+    "to_rdf",
     "write_momok_folder",
 ]

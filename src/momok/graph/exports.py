@@ -1,11 +1,14 @@
-"""Graphs for other libraries: PyKEEN, NetworkX and PyG."""
+"""Graphs for other libraries: PyKEEN, NetworkX, RDFLib and PyG."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from momok.extras import import_extra
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph, SplitName
+from momok.graph.iris import DEFAULT_BASE, check_base, make_iri
+from momok.graph.names import make_readable
 
 
 def to_pykeen(graph: MultimodalGraph, split: SplitName) -> Any:
@@ -57,6 +60,53 @@ def to_networkx(graph: MultimodalGraph, *splits: SplitName) -> Any:
             )
             for head, relation, tail in graph.facts(split).tolist()
         )
+    return made
+
+
+def to_rdf(graph: MultimodalGraph, *splits: SplitName, base_iri: str = DEFAULT_BASE) -> Any:
+    """Give facts as a ``Graph`` of RDFLib, which writes N-Triples, Turtle and other forms of RDF.
+
+    Labels that are IRIs are taken as they are, others percent-encoded under ``base_iri``, as in the
+    N-Triples of ``momok predict-missing``. Names are ``rdfs:label``, descriptions
+    ``schema:description``, and types ``rdf:type``. RDF has no splits: ``splits`` says which facts.
+
+    Args:
+        graph: the graph.
+        splits: which; all by default.
+        base_iri: what labels that are no IRIs are put under.
+
+    Raises:
+        MissingExtraError: RDFLib is not installed.
+        ConfigError: the base is no absolute IRI that ends with ``/``, ``#`` or ``:``.
+    """
+    rdflib = import_extra("rdflib", "exchange", "a graph as RDF")
+    check_base(base_iri)
+    named, described = rdflib.RDFS.label, rdflib.SDO.description
+    made = rdflib.Graph()
+    made.bind("schema", rdflib.SDO)
+
+    def add_texts(thing: Any, name: str, description: str = "") -> None:
+        for predicate, text in ((named, name), (described, description)):
+            if text:
+                made.add((thing, predicate, rdflib.Literal(text)))
+
+    def find(labels: Sequence[str], kind: Literal["entity", "relation"]) -> list[Any]:
+        return [rdflib.URIRef(make_iri(label, kind, base_iri)) for label in labels]
+
+    entities = find(graph.entities.labels, "entity")
+    relations = find(graph.relations.labels, "relation")
+    columns = graph.entity_names, graph.entity_types, graph.descriptions
+    for thing, name, kind, description in zip(entities, *columns, strict=True):
+        add_texts(thing, name, description)
+        if kind:
+            type_ = rdflib.URIRef(make_iri(kind, "type", base_iri))
+            made.add((thing, rdflib.RDF.type, type_))
+            add_texts(type_, make_readable(kind))
+    for thing, name in zip(relations, graph.relation_names, strict=True):
+        add_texts(thing, name)
+    for split in splits or SPLIT_NAMES:
+        for head, relation, tail in graph.facts(split).tolist():
+            made.add((entities[head], relations[relation], entities[tail]))
     return made
 
 

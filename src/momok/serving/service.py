@@ -16,8 +16,8 @@ from starlette.responses import StreamingResponse
 from momok.errors import ConfigError
 from momok.graph.candidates import Side
 from momok.graph.fact_index import UNKNOWN
+from momok.graph.iris import make_iri
 from momok.graph.names import flatten
-from momok.prediction.missing.files import to_iri
 from momok.serving import schemas
 from momok.serving.contradictions import Ids
 from momok.serving.describe import describe_explanation, predict_facts
@@ -189,8 +189,8 @@ def to_tsv(facts: Iterable[Fact]) -> Iterator[str]:
 def to_ntriples(facts: Iterable[Fact]) -> Iterator[str]:
     """N-Triples; a label that is no IRI becomes ``urn:momok:entity/...``, percent-encoded."""
     for head, relation, tail in facts:
-        parts = to_iri(head, "entity"), to_iri(relation, "relation"), to_iri(tail, "entity")
-        yield " ".join(parts) + " .\n"
+        iris = make_iri(head, "entity"), make_iri(relation, "relation"), make_iri(tail, "entity")
+        yield " ".join(f"<{iri}>" for iri in iris) + " .\n"
 
 
 EXPORTS: dict[ExportFormat, tuple[str, str, Callable[[Iterable[Fact]], Iterator[str]]]] = {

@@ -19,7 +19,7 @@ from momok.prediction.calibration.fit import (
 from momok.prediction.calibration_maps import fit_map
 from momok.prediction.calibration_record import load_calibration
 from momok.training import train
-from tests.prediction.calibration.test_maps import (
+from tests.prediction.test_calibration_maps import (
     DISTORTIONS,
     IDENTITY,
     distort,

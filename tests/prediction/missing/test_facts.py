@@ -18,8 +18,8 @@ from momok.prediction.missing.facts import (
     rank_relation,
 )
 from momok.prediction.scorer import Scorer
-from tests.prediction.calibration.test_maps import make_line
 from tests.prediction.missing.test_search import assert_same, search_all
+from tests.prediction.test_calibration_maps import make_line
 from tests.prediction.vector_scorer import VectorScorer, draw_graph
 
 

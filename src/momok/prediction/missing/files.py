@@ -16,16 +16,15 @@ as a triple term (RDF 1.2), or as an ``rdf:Statement`` (reification, which every
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
-from urllib.parse import quote
 
 import polars
 
 from momok.errors import ConfigError
+from momok.graph.iris import DEFAULT_BASE, check_base, make_iri
 
 SCHEMA = polars.Schema(
     {
@@ -37,15 +36,11 @@ SCHEMA = polars.Schema(
         **dict.fromkeys(("probability", "score", "tail_answer", "head_answer"), polars.Float64()),
     }
 )
-DEFAULT_BASE = "urn:momok:"
 FORMATS = (".parquet", ".csv", ".jsonl", ".nt")
 
 RdfForm = Literal["star", "rdf12", "reification"]
 
 _FORMULA = r"^[=+\-@\t\r']"
-# An absolute IRI that can stand in N-Triples: a hierarchical one or a URN, without the characters
-# that IRIREF excludes. A label like "city:FR/Paris" has a colon too, but names no known scheme.
-_IRI = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|urn:)[^\x00-\x20<>\"{}|^`\\]+")
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _XSD = "http://www.w3.org/2001/XMLSchema#"
 
@@ -69,11 +64,7 @@ class FileOptions:
     def __post_init__(self) -> None:
         if self.rdf not in get_args(RdfForm):
             raise ConfigError(f"rdf = {self.rdf!r}: expected one of {', '.join(get_args(RdfForm))}")
-        if not _IRI.fullmatch(self.base_iri) or self.base_iri[-1] not in "/#:":
-            raise ConfigError(
-                f"base IRI {self.base_iri!r}: expected an absolute one that ends with /, # or :, "
-                f"as https://example.org/ or {DEFAULT_BASE}"
-            )
+        check_base(self.base_iri)
 
 
 def choose_format(path: Path) -> str:
@@ -143,9 +134,9 @@ def _encode_triples(block: polars.DataFrame, options: FileOptions) -> Iterator[s
         "rank", "head", "relation", "tail", *names
     ).iter_rows():
         triple = (
-            to_iri(head, "entity", options.base_iri),
-            to_iri(relation, "relation", options.base_iri),
-            to_iri(tail, "entity", options.base_iri),
+            f"<{make_iri(head, 'entity', options.base_iri)}>",
+            f"<{make_iri(relation, 'relation', options.base_iri)}>",
+            f"<{make_iri(tail, 'entity', options.base_iri)}>",
         )
         subject = f"_:fact{rank}"
         if options.rdf == "star":
@@ -159,10 +150,3 @@ def _encode_triples(block: polars.DataFrame, options: FileOptions) -> Iterator[s
         for name, number in zip(names.values(), numbers, strict=True):
             if number is not None:
                 yield f'{subject} {name} "{number!r}"^^<{_XSD}double> .\n'
-
-
-def to_iri(label: str, kind: Literal["entity", "relation"], base: str = DEFAULT_BASE) -> str:
-    """A label in angle brackets: as it is if it is an IRI, else encoded under ``base``."""
-    if _IRI.fullmatch(label):
-        return f"<{label}>"
-    return f"<{base}{kind}/{quote(label, safe='')}>"
