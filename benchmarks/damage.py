@@ -166,7 +166,7 @@ def judge(found: Outcome, sound: Outcome, file: str) -> str:
     if found.code == 2:
         lines = found.said.strip().splitlines()
         return "2" if len(lines) == 1 and lines[0].startswith("momok: ") else "L"
-    if found.code != 0 and '"momok-data-check"' not in found.said:  # which exits 1 at an error
+    if found.code != 0 and '"worst": "error"' not in found.said:  # momok data check exits 1 then
         return "X"
     if (found.said.split(), found.made) == (sound.said.split(), sound.made):
         return "="

@@ -111,6 +111,20 @@ def test_a_graph_is_replaced_only_with_force(
     assert (mine / "facts.csv").is_file()
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--encoding", "base64"), "expected one that Python knows"),
+        (("--keep", "in"), "--drop-inv"),
+    ],
+)
+def test_options_that_make_no_sense(
+    given: tuple[str, ...], said: str, fail: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "f.csv").write_text("a,in,b\n")
+    assert said in fail("data", "build", tmp_path / "f.csv", "--out", tmp_path / "g", *given)
+
+
 def test_help_teaches(invoke: Invoke) -> None:
     text = invoke("data", "build", "--help").stdout
     assert "momok data build facts.csv --entities things.csv" in text

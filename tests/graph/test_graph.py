@@ -38,11 +38,15 @@ def test_look_ups_do_not_mind_case_blanks_and_forms_of_unicode(small):
     for given in ("Zo\u00eb", "Zoe\u0308", " Zo\u00eb ", "ZOE\u0308", "z."):
         assert graph.find_entity(given) == 0
     assert graph.find_relation(" Part_Of ") == 2
+    assert graph.find_relation("part  of") == 2
 
 
 def test_a_number_is_a_label_where_labels_are_numbers(small):
     labels = tuple(str(10 - i) for i in range(small.num_entities))
-    assert replace(small, entities=Vocabulary(labels)).find_entity(9) == 1
+    numbered = replace(small, entities=Vocabulary(labels))
+    assert numbered.find_entity(9) == 1
+    with pytest.raises(UnknownLabelError, match="no label '0'"):
+        numbered.find_entity(0)  # which is no id here
     assert replace(small, entities=Vocabulary((*labels[:-1], "x"))).find_entity(5) == 5
     assert small.find_entity(np.int64(2)) == 2
 

@@ -325,4 +325,15 @@ def test_tables_that_were_changed_are_a_finding(small, tmp_path: Path) -> None:
     lines = (folder / "train.tsv").read_text().splitlines(keepends=True)
     (folder / "train.tsv").write_text("".join(reversed(lines)))
     [found] = [f for f in load_graph(folder).findings if f.kind == "changed"]
-    assert found.examples == ("train.tsv: its checksum is not the one in graph.json",)
+    assert found.examples == ("train.tsv: its checksum is another one",)
+
+
+def test_a_changed_text_of_graph_json_is_a_finding(small, tmp_path: Path) -> None:
+    folder = tmp_path / "graph"
+    write_momok_folder(small, folder)
+    about = folder / "graph.json"
+    about.write_text(about.read_text().replace(f'"name": "{small.name}"', '"name": "another"'))
+    [found] = [f for f in load_graph(folder).findings if f.kind == "changed"]
+    assert found.examples == ("graph.json: its checksum is another one",)
+    about.write_text('{"format": "momok-graph", "version": 1}')  # as people write it
+    assert "changed" not in {finding.kind for finding in load_graph(folder).findings}

@@ -200,3 +200,8 @@ def test_grey_values_of_many_bits_are_scaled(mode: str, tmp_path: Path) -> None:
     grey = np.asarray(open_picture(tmp_path / "a.tif"))[..., 0]
     assert np.abs(grey - values / 257).max() <= 1
     assert len(np.unique(grey)) == 64
+
+
+def test_a_picture_of_one_value_alone(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4), 5.0, dtype=np.float32)).save(tmp_path / "a.tif")
+    assert np.unique(np.asarray(open_picture(tmp_path / "a.tif"))).tolist() == [0]

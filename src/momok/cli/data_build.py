@@ -48,8 +48,10 @@ def _parse_delimiter(_: click.Context, __: click.Parameter, text: str | None) ->
 
 def _parse_encoding(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
     try:
+        if text is not None:
+            "a".encode(text)  # codecs that are of no text, as base64, have no name to it
         return None if text is None else codecs.lookup(text).name
-    except LookupError:
+    except (LookupError, UnicodeError):
         raise click.UsageError(
             f"--encoding {text!r}: expected one that Python knows, as in cp1252, latin-1 or utf-16"
         ) from None
@@ -173,6 +175,13 @@ def _parse_ratio(_: click.Context, __: click.Parameter, text: str) -> tuple[floa
     help="Leave out the facts of a relation; may be repeated.",
 )
 @click.option(
+    "--literals",
+    multiple=True,
+    metavar="RELATION",
+    help="The tails of a relation are no entities but numbers, dates or texts of its heads; may be "
+    "repeated.",
+)
+@click.option(
     "--with-reviews",
     type=_FILE,
     help="Facts that were accepted since (TSV: head, relation, tail): they join train.",
@@ -207,6 +216,8 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
     from momok.progress import ProgressBar
 
     options = _read_source_options(given)
+    if given["keep"] and not given["drop_inverse_leaks"]:
+        raise click.UsageError("--keep says what --drop-inverse-leaks keeps; give that too")
     building = BuildOptions(
         **_pick(given, "ratio", "seed", "drop_inverse_leaks", "keep"),
         **_pick(given, "link_pictures", "overwrite", "name"),
@@ -252,7 +263,7 @@ def _read_source_options(given: dict[str, Any]) -> SourceOptions:
             )
             if column is not None
         },
-        **_pick(given, "entities", "pictures", "leave_out"),
+        **_pick(given, "entities", "pictures", "leave_out", "literals"),
     )
 
 

@@ -95,11 +95,9 @@ def encode_command(
     """
     from momok.encoders import encode_modality
     from momok.graph.catalog import find_writable_folder
-    from momok.graph.momok_format import find_changed_files
     from momok.progress import ProgressBar
 
     folder = find_writable_folder(graph, out)
-    changed = find_changed_files(folder)
     with ProgressBar() as bar:
         bar.progress("loading the encoder", 0, 0)
         encoding = encode_modality(
@@ -110,7 +108,14 @@ def encode_command(
             **options,
         )
     _show_encoding(encoding, folder, _NOTHING[kind])
-    for name in changed:
+    _say_what_changed(folder)
+
+
+def _say_what_changed(folder: Path) -> None:
+    """Name the files of a graph that are not as momok wrote them."""
+    from momok.graph.momok_format import find_changed_files
+
+    for name in find_changed_files(folder):
         print_line(f"{folder / name} is not as momok wrote it: it was changed, or is damaged")
 
 
@@ -174,6 +179,7 @@ def list_features(graph: str) -> None:
         print_line(f"No features yet; make some: momok encode {graph} text")
     for line in broken:
         print_line(f"unusable: {line}")
+    _say_what_changed(folder)
 
 
 @features_command.command("import")
@@ -237,6 +243,7 @@ def import_features(
         )
     save_features(folder / "features", imported.features, entities, half=half)
     _show_import(imported, len(entities), place)
+    _say_what_changed(folder)
 
 
 def _show_import(imported: FeatureImport, entities: int, place: Path) -> None:

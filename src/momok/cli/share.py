@@ -29,9 +29,12 @@ def share_command(run: str, folder: str, licence: str) -> None:
       momok share runs/mine my-model --licence cc-by-4.0
       momok predict my-model --head France --relation borders
     """
+    from momok.cli.remarks import say_if_not_calibrated
+    from momok.prediction.calibration_record import load_calibration
     from momok.sharing import save_pretrained
 
     save_pretrained(run, folder, licence=licence)
+    say_if_not_calibrated(run, load_calibration(folder))
     print_line(f"Written to {folder}; its card is {folder}/README.md")
 
 

@@ -304,8 +304,8 @@ class MultimodalGraph:
                 raise UnknownLabelError(
                     f"{given!r}: expected a label, a name or an id of {self.name}"
                 ) from None
-            if str(position) in vocabulary and all(x.isdecimal() for x in vocabulary.labels):
-                return vocabulary.ids[str(position)]
+            if vocabulary.is_of_numbers:
+                return vocabulary.index(str(position))
             if not 0 <= position < len(vocabulary):
                 raise UnknownLabelError(
                     f"there is no id {given}: {self.name} has {len(vocabulary)} {kind}, from id 0"
@@ -316,7 +316,7 @@ class MultimodalGraph:
             if label in vocabulary:
                 return vocabulary.ids[label]
         by_name = self._entities_by_name if kind == "entities" else self._relations_by_name
-        folded = fold_name(given.strip())
+        folded = fold_name(given)
         same_name = by_name.get(folded, [])
         if not same_name:
             same_name = [i for i, x in enumerate(vocabulary.labels) if fold_name(x) == folded]

@@ -3,7 +3,8 @@
 It holds::
 
     graph.json                      {"format": "momok-graph", "version": 1, "name": ...};
-                                    "files" has the SHA-256 of the tables as momok wrote them
+                                    "files" has the SHA-256 of the tables as momok wrote them,
+                                    "checksum" that of the other values
     entities.tsv                    header: label, name, description, picture, type, any others
     relations.tsv                   optional; header: label, name
     train.tsv valid.tsv test.tsv    head, relation and tail label, no header
@@ -42,7 +43,7 @@ from momok.graph.names import Vocabulary, make_readable
 from momok.graph.picture_files import copy_pictures
 from momok.graph.text_files import Finding, FindingLog, read_text
 from momok.graph.triples import Triples
-from momok.storage import parse_json, write_folder, write_through
+from momok.storage import is_sealed, parse_json, seal, write_folder, write_through
 
 FORMAT, VERSION = "momok-graph", 1
 _BLOCK = 1 << 20  # facts written at once
@@ -119,17 +120,19 @@ def read_momok_folder(
 
 
 def find_changed_files(folder: Path) -> list[str]:
-    """Name the tables that are not as momok wrote them, by the checksums in ``graph.json``."""
-    files = read_graph_json(folder).get("files", {}) if is_momok_folder(folder) else {}
-    return [name for name, written in files.items() if _digest(folder / name) != written]
+    """Name the files that are not as momok wrote them, by the checksums in ``graph.json``."""
+    about = read_graph_json(folder) if is_momok_folder(folder) else {}
+    files = about.get("files", {})
+    changed = [name for name, written in files.items() if _digest(folder / name) != written]
+    return ["graph.json"] * (not is_sealed(about)) + changed
 
 
 def _report_changes(folder: Path, log: FindingLog) -> None:
     changed = find_changed_files(folder)
     log.report(
         "changed",
-        "tables are not as momok wrote them: somebody changed them, or they are damaged",
-        (f"{name}: its checksum is not the one in graph.json" for name in changed),
+        "files are not as momok wrote them: somebody changed them, or they are damaged",
+        (f"{name}: its checksum is another one" for name in changed),
         len(changed),
     )
 
@@ -268,7 +271,7 @@ def write_tables(
         write_facts(folder / f"{split}.tsv", triples, entities["label"], relations["label"])
     sums = {path.name: _digest(path) for path in sorted(folder.glob("*.tsv"))}
     described = {"format": FORMAT, "version": VERSION, **about, "files": sums}
-    text = json.dumps(described, ensure_ascii=False, indent=2) + "\n"
+    text = json.dumps(seal(described), ensure_ascii=False, indent=2) + "\n"
     write_through(folder / "graph.json", text.encode("utf-8", "backslashreplace"))
 
 

@@ -14,6 +14,7 @@ from momok.errors import DataError, FormatError, UnknownLabelError
 from momok.graph.text_files import read_lines
 
 _LINE_BREAKERS = re.compile(r"[\t\r\n]+")
+_WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 _MINIMUM_LIKENESS = 60.0  # of rapidfuzz's 100; below it a suggestion misleads more than it helps
 
 
@@ -47,7 +48,8 @@ def strip_brackets(label: str) -> str:
 
 
 def fold_name(name: str) -> str:
-    """Give a name as it is compared: without case, and with accents written in one way."""
+    """Give a name as it is compared: without case, accents written in one way, single blanks."""
+    name = " ".join(name.split())
     if name.isascii():
         return name.casefold()
     folded = unicodedata.normalize("NFC", name).casefold()
@@ -108,6 +110,11 @@ class Vocabulary:
     def ids(self) -> Mapping[str, int]:
         """Ids by label."""
         return {label: position for position, label in enumerate(self.labels)}
+
+    @cached_property
+    def is_of_numbers(self) -> bool:
+        """Whether all labels are whole numbers, so that a number is one of them and no id."""
+        return all(map(_WHOLE_NUMBER.fullmatch, self.labels))
 
     def index(self, label: str) -> int:
         """Give the id of a label.

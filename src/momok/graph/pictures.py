@@ -186,6 +186,6 @@ def _scale(values: Floats, mode: str) -> NDArray[np.uint8]:
         low, high = min(0.0, values.min()), max(1.0, values.max())
         if (low, high) != (0, 1):
             low = values.min()
-        return np.asarray((values - low) / (high - low) * 255, dtype=np.uint8)
+        return np.asarray((values - low) / (high - low or 1) * 255, dtype=np.uint8)
     bits = 16 if mode != "I" else next(b for b in (8, 16, 32) if values.max() < 2**b)
     return np.asarray(np.clip(values, 0, None) / 2 ** (bits - 8), dtype=np.uint8)

@@ -82,9 +82,20 @@ def _check_whole(run: RunFolder, graph: MultimodalGraph) -> None:
         list(run.records(file=file))
     _ = run.environment
     for result in sorted((run.path / "results").glob("*.json")):
-        run.read_result(result.name)
-        split, _, protocol = result.stem.partition("-")
-        run.load_ranks(split, protocol or "clean")
+        value = run.read_result(result.name)
+        if result.name == "calibration.json" and "outputs" not in value:
+            raise RunError(
+                f"{result}: not a calibration; momok calibrate {run.path} makes it again"
+            )
+    for split in ("valid", "test"):
+        protocol = run.config.evaluation.protocol
+        run.load_evaluation(split, protocol)
+        result = run.result_path(split, protocol)
+        if run.load_ranks(split, protocol) is None and "ranks" in run.read_result(result.name):
+            raise RunError(
+                f"{result.with_name(result.stem)}-ranks.safetensors: missing; momok evaluate "
+                f"{run.path} --split {split} writes it again"
+            )
 
 
 def _find_features(run: RunFolder, graph: MultimodalGraph) -> Mapping[str, Features]:

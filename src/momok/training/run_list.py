@@ -20,7 +20,7 @@ def find_runs(folder: Path) -> Iterator[dict[str, Any]]:
     """
     found = []
     for place, folders, files in os.walk(folder):
-        if "run.json" in files:
+        if "run.json" in files or ("config.json" in files and "checkpoints" in folders):
             folders.clear()  # a run holds no runs
             found.append(_describe(Path(place)))
     yield from sorted(found, key=lambda run: (run["created"], run["run"]))

@@ -87,7 +87,7 @@ def test_a_column_of_numbers_may_have_a_few_that_are_none(raw: RawGraph, tmp_pat
     assert [(f.kind, f.examples) for f in read.findings] == [
         ("no-number", ("things.csv:2: 'unknown'",))
     ]
-    read = add(raw, tmp_path, f"id,size\nE38,?\nE39,?\nE40,inf\n{rows.split('E38')[0]}")
+    read = add(raw, tmp_path, f"id,size\nE38,few\nE39,many\nE40,inf\n{rows.split('E38')[0]}")
     assert read.numbers == {}
     assert len(read.attributes["size"]) == 41
 
@@ -100,7 +100,7 @@ def test_dates_are_decimal_years_as_in_rdf(raw: RawGraph, tmp_path: Path) -> Non
     assert years[0] == pytest.approx(1990 + 182 / 365)
 
 
-@pytest.mark.parametrize("date", ["1990-13-45", "1990-01-32", "1990-05-x", "1990-05"])
+@pytest.mark.parametrize("date", ["1990-13-45", "1990-01-32", "1990-05-x", "3-02", "03.01.90"])
 def test_what_is_no_date_is_kept_as_text(date: str, raw: RawGraph, tmp_path: Path) -> None:
     read = add(raw, tmp_path, f"id,born\nQ1,{date}\n")
     assert read.numbers == {}
@@ -169,6 +169,20 @@ def test_na_is_no_value(raw: RawGraph, tmp_path: Path) -> None:
     assert found.examples[0] == "things.csv:2: column 'name'"
 
 
+@pytest.mark.parametrize("cell", ["n/a", "#N/A", "\\N", "(null)", "-", "?", "NaT"])
+def test_cells_that_stand_for_nothing(cell: str, raw: RawGraph, tmp_path: Path) -> None:
+    read = add(raw, tmp_path, f"id,name,year\nQ1,{cell},{cell}\nQ2,Two,1991\n")
+    assert read.names == {"Q2": "Two"}
+    assert read.numbers == {"year": {"Q2": 1991.0}}
+
+
+@pytest.mark.parametrize("header", ["", "Unnamed: 0", "...1"])
+def test_a_column_of_row_numbers_is_left_out(header: str, raw: RawGraph, tmp_path: Path) -> None:
+    read = add(raw, tmp_path, f"{header},id,name\n0,Q1,One\n1,Q2,Two\n")
+    assert (read.names, read.numbers) == ({"Q1": "One", "Q2": "Two"}, {})
+    assert "without a name and left out: column 1" in read.notes[-1]
+
+
 def test_columns_can_be_chosen(raw: RawGraph, tmp_path: Path) -> None:
     text = "nr,thing,called,story\n1,Q1,One,first\n2,Q2,Two,second\n"
     chosen = {"key": "thing", "name": "called", "description": "story"}
@@ -192,7 +206,19 @@ def test_columns_can_be_chosen(raw: RawGraph, tmp_path: Path) -> None:
         ("31.12.1999", "1.1.2000", (1999 + 364 / 365, 2000.0)),
         ("12/31/1999", "01/01/2000", (1999 + 364 / 365, 2000.0)),
         ("31 December 1999", "1 January 2000", (1999 + 364 / 365, 2000.0)),
+        ("1'234.5", "7", (1234.5, 7.0)),
+        ("1\u202f234,5", "7", (1234.5, 7.0)),
+        ("0,125", "1234", (0.125, 1234.0)),
+        ("1,000", "1234", (1000.0, 1234.0)),
+        ("\u22121.5", "7", (-1.5, 7.0)),
+        ("Dec 31, 1999", "Jan 1, 2000", (1999 + 364 / 365, 2000.0)),
+        ("31-Dec-1999", "01-Jan-2000", (1999 + 364 / 365, 2000.0)),
+        ("19991231", "20000101", (1999 + 364 / 365, 2000.0)),
+        ("1999-12-31 23:59:59", "2000-01-01 00:00:00", (1999 + 364 / 365, 2000.0)),
+        ("1999-07", "2000-01", (1999 + 181 / 365, 2000.0)),
         ("01/02/1999", "03/04/2000", None),  # days or months?
+        ("00012", "00345", None),  # a code
+        ("03.01.90", "04.02.91", None),  # of which century?
     ],
 )
 def test_numbers_and_dates_as_people_write_them(

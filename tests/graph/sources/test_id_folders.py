@@ -57,6 +57,14 @@ def test_openke_splits_may_be_missing(openke: Path) -> None:
     assert set(read_openke(openke).triples) == {"train", "valid"}
 
 
+@pytest.mark.parametrize("content", ["", "0\n"])
+def test_openke_splits_may_be_empty(content: str, openke: Path) -> None:
+    (openke / "valid2id.txt").write_text(content)
+    raw = read_openke(openke)
+    assert set(raw.triples) == {"train", "test"}
+    assert raw.notes == ["valid2id.txt is empty and left out"]
+
+
 def test_openke_counts_what_it_cannot_use(openke: Path) -> None:
     text = (openke / "train2id.txt").read_text() + "0 1 99\n7 0 0\n0 1\n0 1 x\n"
     (openke / "train2id.txt").write_text(text)

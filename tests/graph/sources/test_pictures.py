@@ -122,6 +122,12 @@ def test_a_folder_without_pictures_is_said(present, raw: RawGraph, tmp_path: Pat
         ("Q42", "Douglas Adams", "douglas_adams-1.jpg"),
         ("Zo\u00eb", "", "Zoe\u0308.png"),
         ("New_York", "", "new york.png"),
+        ("m.0abc", "", "m_0abc.png"),
+        ("/m/0abc", "", "m-0abc.png"),
+        ("wd:Q42", "", "Q42.png"),
+        ("<http://x.org/Q42>", "", "Q42.png"),
+        ("Q42", "", "Q42 (2).png"),
+        ("Q42", "", "Q42/large/a.png"),
     ],
 )
 def test_a_file_may_be_called_otherwise(label: str, name: str, file: str, tmp_path: Path) -> None:
@@ -131,7 +137,7 @@ def test_a_file_may_be_called_otherwise(label: str, name: str, file: str, tmp_pa
         triples={"all": np.array([[0, 0, 1]])},
         names={label: name} if name else {},
     )
-    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     put(tmp_path, file, "film.heic", "film")
     read = add_picture_folder(raw, tmp_path)
     assert read.pictures == {label: [str(tmp_path / file)]}
@@ -143,7 +149,7 @@ def test_no_match_says_how_a_file_is_called(raw: RawGraph, tmp_path: Path) -> No
     put(tmp_path, "other.png")
     note = add_picture_folder(raw, tmp_path).notes[-1]
     assert note.endswith(
-        "0 of 1 pictures belong to entities; a picture of 'Q1' should be called 'q1.png'"
+        "0 of 1 pictures belong to entities; a picture of 'Q1' should be called 'Q1.png'"
     )
 
 
@@ -152,4 +158,7 @@ def test_no_match_says_how_a_file_is_called(raw: RawGraph, tmp_path: Path) -> No
 )
 def test_several_pictures_in_a_cell(cell: str) -> None:
     assert split_paths(cell) == ["a/b.png", "c.png"]
+    assert split_paths("a.png, b c.png") == ["a.png", "b c.png"]
+    assert split_paths("a.png b.jpg") == ["a.png", "b.jpg"]
+    assert split_paths("a b.png") == ["a b.png"]
     assert split_paths("https://x/a;b.png") == ["https://x/a;b.png"]

@@ -84,7 +84,8 @@ def test_relations_can_be_left_out(tmp_path: Path) -> None:
     (tmp_path / "f.csv").write_text("a,http://x/P1,b\nb,r,a\na,r,b\n")
     for given in ("http://x/P1", "P1"):
         raw = read_sources([tmp_path / "f.csv"], SourceOptions(leave_out=[given]))
-        assert raw.triples["all"].tolist() == [[1, 1, 0], [0, 1, 1]]
+        assert raw.triples["all"].tolist() == [[1, 0, 0], [0, 0, 1]]
+        assert raw.relations == ["r"]
         assert raw.notes[-1] == "left out as asked: 1 facts of http://x/P1"
     with pytest.raises(DataError, match="--leave-out 'P2': there is no such relation"):
         read_sources([tmp_path / "f.csv"], SourceOptions(leave_out=["P2"]))
@@ -118,3 +119,23 @@ def test_empty_splits_are_left_out(tmp_path: Path) -> None:
     assert raw.notes[0].endswith(
         "; valid.tsv is empty and left out; test.tsv is empty and left out"
     )
+
+
+def test_a_split_of_a_header_alone_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("head,relation,tail\na,r,b\nb,r,a\n")
+    (tmp_path / "valid.csv").write_text("head,relation,tail\n")
+    raw = read_sources([tmp_path])
+    assert list(raw.triples) == ["train"]
+    assert raw.notes[0].endswith("; valid.csv is empty and left out")
+
+
+def test_what_is_left_out_is_no_entity_either(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("a,r,b\nb,r,a\na,year,1990\n")
+    (tmp_path / "test.csv").write_text("b,r,c\nb,year,1991\n")
+    raw = read_sources([tmp_path], SourceOptions(leave_out=["year"]))
+    assert (raw.entities, raw.relations) == (["a", "b", "c"], ["r"])
+    assert {split: facts.tolist() for split, facts in raw.triples.items()} == {
+        "train": [[0, 0, 1], [1, 0, 0]],
+        "test": [[1, 0, 2]],
+    }
+    assert raw.notes[-1].endswith("2 facts of year, and 2 entities that are in no other fact")

@@ -60,7 +60,10 @@ def test_numbers_of_json_stay_as_they_are_written(tmp_path: Path) -> None:
         ('{"head": "a"}\n{"head": [1]}\n', "f.jsonl:2: expected 1 texts or numbers"),
         ('["a", "r", "b"]\n["a", "r"]\n', "f.jsonl:2: expected 3 texts"),
         ('["a", "r", "b"]\n["a", "r", \n', "f.jsonl:2: is JSON in its beginning; expected a list"),
-        ('{"head": {"vars": []}, "results": {}}', "expected 2 texts or numbers"),
+        (
+            '{"head": {"vars": []}, "results": {}}',
+            "is one JSON object, which holds 'head', 'results'",
+        ),
     ],
 )
 def test_json_that_holds_no_facts(text: str, said: str, tmp_path: Path) -> None:
@@ -87,6 +90,15 @@ def test_fields_in_single_quotes(tmp_path: Path) -> None:
     assert read(tmp_path / "f.tsv", "'s Gravenhage\tin\tb\n'a'\tin\tb\n")[1][0] == "'a'"
 
 
+@pytest.mark.parametrize("quotes", ["\u201c\u201d", "\u201e\u201c", "\u00ab\u00bb"])
+def test_fields_in_typographic_quotes(quotes: str, tmp_path: Path) -> None:
+    left, right = quotes
+    fact = ",".join(f"{left}{label}{right}" for label in ("a, b", "r", "c"))
+    assert read(tmp_path / "f.csv", f"{fact}\n" * 3) == [("a, b", "r", "c")] * 3
+    one = f"a,r,{left}b{right}\n" + "a,r,c\n" * 9  # here they mean themselves
+    assert read(tmp_path / "f.csv", one)[0] == ("a", "r", f"{left}b{right}")
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -100,6 +112,9 @@ def test_fields_in_single_quotes(tmp_path: Path) -> None:
         (b"INSERT INTO f VALUES ('a','r','b');\n", "a script for a database"),
         (b"(a, r, b)\n(c, r, d)\n(e, r, f)\n", "a list of terms in brackets"),
         (b"in(a,b).\nin(c,d).\nin(e,f).\n", "a list of terms in brackets"),
+        (b"| head | relation | tail |\n|---|:-:|---|\n| a | r | b |\n", "a table in Markdown"),
+        (b"head | relation | tail\n--- | --- | ---\na | r | b\n", "a table in Markdown"),
+        (b"- [a, r, b]\n- [c, r, d]\n", "YAML"),
         (b"@prefix x: <http://x/> .\nx:a x:r x:b .", "Turtle or SPARQL"),
     ],
 )
@@ -131,3 +146,10 @@ def test_an_encoding_can_be_named(tmp_path: Path) -> None:
     (tmp_path / "f.csv").write_bytes(b"a,r,\x81\n")
     with pytest.raises(FormatError, match=r"is no text in cp1252"):
         read_table(tmp_path / "f.csv", TableOptions(encoding="cp1252"))
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_json_has_an_encoding_too(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "f.jsonl").write_bytes('["a", "r", "Z\u00fcrich"]\n'.encode(encoding))
+    raw = read_table(tmp_path / "f.jsonl", TableOptions(encoding=encoding))
+    assert raw.entities == ["a", "Z\u00fcrich"]

@@ -92,12 +92,13 @@ def test_without_ranks_timing_checkpoint_and_source(copy_run: CopyRun) -> None:
     drop_checksums(run)
     _change(run / "data.json", source=str(run / "gone"))
     _, sections, text = _write(run)
-    assert "The ranks of single queries are not there" in text
+    assert "Nothing is said of single queries: results/test-ranks.safetensors is not there" in text
     assert "95% interval" not in text.partition("How to read this")[0]
-    assert "nothing is said about time" in text
+    assert "Nothing is said about time: timing.jsonl is not there" in text
     assert {"results", "experts"} <= sections
     shutil.rmtree(run / "checkpoints")
-    _, sections, _ = _write(run)
+    _, sections, text = _write(run)
+    assert "what was learned: checkpoints/best.safetensors is not there" in text
     assert "experts" not in sections
     assert "results" in sections
 

@@ -14,6 +14,7 @@ from momok.arrays import Ints
 from momok.graph.doctor.report import Problem, Severity, count_problem, format_count
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.sources.columns import count_known_names
+from momok.graph.sources.literals import find_literal_relations
 from momok.graph.triples import Triples
 from momok.progress import Progress
 
@@ -23,8 +24,6 @@ _INVISIBLE = re.compile(
 )
 _BLANKS = re.compile(r"[\s_]+")
 _SCHEME = re.compile(r"^https?://(www\.)?", re.IGNORECASE)
-_NUMBER = re.compile(r"[+-]?\d[\d.,: /-]*(?:[eE][+-]?\d+)?(?:T[\d:.Z+-]+)?|\"[^\"]*\"(?:\^\^|@).*")
-_TEXT = re.compile(r"(?:\S+\s+){6,}\S+")  # seven words or more
 _ENOUGH = 8  # facts that say something about their relation
 _SHARE = 0.95  # of the tails
 
@@ -153,19 +152,16 @@ def check_relations(graph: MultimodalGraph) -> Iterator[Problem]:
     facts = np.unique(np.concatenate([graph.facts(split) for split in SPLIT_NAMES]), axis=0)
     degrees = np.bincount(facts[:, [0, 2]].ravel(), minlength=graph.num_entities)
     sizes = np.bincount(facts[:, 1], minlength=graph.num_relations)
-    is_head = np.bincount(facts[:, 0], minlength=graph.num_entities) > 0
-    labels = graph.entities.labels
     literals, lone = list[tuple[int, str]](), list[tuple[int, str]]()
+    values = find_literal_relations(facts, graph.entities.labels)
     for relation in np.flatnonzero(sizes >= _ENOUGH).tolist():
         own = facts[facts[:, 1] == relation]
-        tails = np.unique(own[:, 2])
         name = graph.relations.labels[relation]
-        values = [bool(_NUMBER.fullmatch(labels[i]) or _TEXT.fullmatch(labels[i])) for i in tails]
-        heads_are_things = not _NUMBER.fullmatch(labels[own[0, 0]])
-        if not is_head[tails].any() and np.mean(values) >= _SHARE and heads_are_things:
-            literals.append((len(own), f"{name}: {len(tails):,} tails, such as {labels[tails[0]]}"))
+        if relation in values:
+            literals.append((len(own), f"{name}: {values[relation]}"))
         elif (degrees[own[:, 2]] == 1).mean() >= _SHARE:
-            lone.append((len(own), f"{name}: {len(tails):,} tails, each in this one fact"))
+            tails = len(np.unique(own[:, 2]))
+            lone.append((len(own), f"{name}: {tails:,} tails, each in this one fact"))
     yield from count_problem(
         *("labels", "literal-tails", "warning"),
         count=sum(count for count, _ in literals),
@@ -174,7 +170,7 @@ def check_relations(graph: MultimodalGraph) -> Iterator[Problem]:
         what="are of relations whose tails are numbers or texts and no entities",
         effect="each value is a candidate for every question; what it says is not learned from",
         examples=(example for _, example in sorted(literals, reverse=True)),
-        remedy="momok data build --leave-out RELATION, and give the values in --entities",
+        remedy="momok data build --literals RELATION makes them what their heads have",
     )
     yield from count_problem(
         *("labels", "lone-tails", "note"),

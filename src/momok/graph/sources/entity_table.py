@@ -1,7 +1,7 @@
 """The table of entities: names, texts, types, pictures and numbers beside the facts.
 
 Which column is which is told by its name. The key is, of the columns that may be one, that which
-matches most entities of the facts. Columns of numbers or of ISO dates become numbers, a date as a
+matches most entities of the facts. Columns of numbers or of dates become numbers, a date as a
 decimal year; columns of other texts become attributes.
 """
 
@@ -20,19 +20,23 @@ from momok.graph.names import suggest_near_misses
 from momok.graph.sources.columns import simplify_name
 from momok.graph.sources.pictures import split_paths
 from momok.graph.sources.raw import RawGraph, TableOptions
-from momok.graph.sources.rdf_collect import compute_decimal_years
 from momok.graph.sources.records import read_rows
 from momok.graph.sources.text_tables import LINE
+from momok.graph.sources.values import NO_VALUES, is_code, parse_values
 from momok.graph.text_files import FindingLog
 
 _KEYS = (
     *("label", "id", "entity", "entity_id", "uri", "iri", "url", "qid", "key", "code", "node"),
     *("node_id", "name", "title"),
 )
-_TEXTS = {
-    "name": ("name", "title", "display_name", "label", "preflabel", "pref_label"),
+TEXTS = {
+    "name": (
+        *("name", "title", "display_name", "label", "preflabel", "pref_label", "entity_name"),
+        "entity",
+    ),
     "description": (
         *("description", "desc", "text", "abstract", "comment", "summary", "definition"),
+        *("entity_desc", "entity_description"),
     ),
     "type": ("type", "class", "category", "kind", "entity_type"),
     "picture": (
@@ -42,16 +46,7 @@ _TEXTS = {
 }
 _OPTIONS = {"key": "--key", "name": "--name-column", "description": "--description"}
 _NAMELESS = " column "  # and its position: columns that the header does not name
-_NUMERIC_SHARE = 0.95  # of the values that must be numbers for a column of numbers
-_NO_VALUES = ("NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")  # of R, pandas, SQL
-_CODE = re.compile(  # numbers of which sums and distances mean nothing
-    r"(^|_)(id|ids|zip|zip_?code|post_?code|postal_code|plz|code|phone|telephone|isbn|issn|ean)$"
-)
-_DATE_FORMS = (
-    *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y.%m.%d"),
-    *("%d %B %Y", "%B %d, %Y", "%d %b %Y", "%b %d, %Y"),
-)
-_DATE = r"^-?\d{1,4}-\d{2}-\d{2}(?:T.*)?$"
+_INDEX = re.compile(r"Unnamed: \d+(\.\d+)?|\.\.\.\d+")  # what pandas and readr call a nameless one
 
 
 def add_entity_table(
@@ -133,8 +128,7 @@ def _sort_columns(
     numbers: dict[str, dict[str, float]] = {}
     texts: dict[str, dict[str, str]] = {}
     for column in columns:
-        is_code = _CODE.search(simplify_name(column))
-        values = None if is_code else _parse_numbers(frame, key, column, path, log)
+        values = _parse_numbers(frame, key, column, path, log)
         if values is None:
             texts[column] = _collect(frame, key, column)
         else:
@@ -186,7 +180,8 @@ def _read(path: Path, raw: RawGraph, log: FindingLog, encoding: str | None) -> p
 def name_columns(frame: pl.DataFrame, header: Sequence[str]) -> pl.DataFrame:
     """Name columns ``0`` to ``width - 1`` beside that of lines by a header; see ``_read``."""
     names = [LINE]
-    for position, name in enumerate(header, 1):
+    for position, given in enumerate(header, 1):
+        name = "" if _INDEX.fullmatch(given) else given
         numbered = (f"{name}_{number}" for number in itertools.count(2))
         unique = name or f"{_NAMELESS}{position}"
         while unique in names:
@@ -199,7 +194,7 @@ def name_columns(frame: pl.DataFrame, header: Sequence[str]) -> pl.DataFrame:
 
 def _has_no_header(first: list[str], raw: RawGraph) -> bool:
     """Tell a list of labels and names, perhaps texts: its first line begins with an entity."""
-    known = {*_KEYS, *(name for names in _TEXTS.values() for name in names)}
+    known = {*_KEYS, *(name for names in TEXTS.values() for name in names)}
     is_header = any(simplify_name(name) in known for name in first)
     return not is_header and len(first) <= 3 and first[0] in set(raw.entities)
 
@@ -246,7 +241,7 @@ def _find_roles(columns: Sequence[str]) -> dict[str, str]:
     by_name = {simplify_name(column): column for column in reversed(columns)}
     found = {
         role: next((by_name[name] for name in names if name in by_name), None)
-        for role, names in _TEXTS.items()
+        for role, names in TEXTS.items()
     }
     return {role: column for role, column in found.items() if column is not None}
 
@@ -277,7 +272,7 @@ def _match(
 
 def _blank_no_values(frame: pl.DataFrame, key: str, path: Path, log: FindingLog) -> pl.DataFrame:
     """Take cells such as NA, but those of the key, for cells without a value, and count them."""
-    is_none = pl.exclude(LINE, key).is_in(_NO_VALUES)
+    is_none = pl.exclude(LINE, key).is_in(NO_VALUES)
     found = frame.select(is_none)
     places = (
         f"{path.name}:{line}: column {name!r}"
@@ -299,34 +294,14 @@ def _collect(frame: pl.DataFrame, key: str, column: str) -> dict[str, str]:
 def _parse_numbers(
     frame: pl.DataFrame, key: str, column: str, path: Path, log: FindingLog
 ) -> dict[str, float] | None:
-    """Read a column of numbers, or of ISO dates as decimal years; None where it holds others."""
+    """Read a column of numbers, or of dates as decimal years; None where it holds others."""
     given = frame.filter(pl.col(column) != "").select(LINE, key, text=column)
-    values = _unify_numbers(given["text"]).cast(pl.Float64, strict=False)
-    if values.is_not_null().sum() < _NUMERIC_SHARE * len(given):
-        dates = _unify_dates(given["text"])
-        years = compute_decimal_years(dates.set(~dates.str.contains(_DATE), None))
-        values = years if years.is_not_null().any() else values
-    is_number = values.is_finite().fill_null(value=False)
-    if is_number.sum() < _NUMERIC_SHARE * len(given):
+    values = None if is_code(column, given["text"]) else parse_values(given["text"])
+    if values is None:
         return None
+    is_number = values.is_not_null()
     bad = given.filter(~is_number)
     places = (f"{path.name}:{line}: {text[:80]!r}" for line, _, text in bad.iter_rows())
     log.reject("no-number", f"values of column {column!r} are no numbers", places, len(bad))
     labels = given[key].filter(is_number).to_list()
     return dict(zip(labels, values.filter(is_number).to_list(), strict=True))
-
-
-def _unify_numbers(text: pl.Series) -> pl.Series:
-    """Write numbers with a decimal point and without thousands, if all are of one kind."""
-    if text.str.contains(r"^[+-]?\d{1,3}(?:,\d{3})*(?:\.\d+)?$").all():  # 1,234.5
-        return text.str.replace_all(",", "", literal=True)
-    if text.str.contains(r"^[+-]?(?:\d{1,3}(?:[. ]\d{3})+|\d+)(?:,\d+)?$").all():  # 1.234,5
-        return text.str.replace_all(r"[. ]", "").str.replace(",", ".", literal=True)
-    return text
-
-
-def _unify_dates(text: pl.Series) -> pl.Series:
-    """Write dates as 1990-12-31, if one way of writing alone fits nearly all of them."""
-    read = [text.str.to_date(form, strict=False) for form in _DATE_FORMS]
-    fitting = [d for d in read if d.is_not_null().sum() >= _NUMERIC_SHARE * len(text)]
-    return fitting[0].cast(pl.String) if len(fitting) == 1 else text

@@ -42,6 +42,7 @@ _PYKEEN_SPLITS: dict[str, SplitName] = {
     "validation": "valid",
     "testing": "test",
 }
+_BLANK = 16  # bytes: a larger file is no empty split
 _TOLERATED = 0.5  # of the lines may be unusable; with more, the file is something else
 
 
@@ -58,17 +59,27 @@ def read_openke(path: Path, *, strict: bool = False) -> RawGraph:
     files = {split: path / f"{split}2id.txt" for split in SPLIT_NAMES}
     if not files["train"].is_file():
         raise DataError(f"{files['train']}: the file is missing")
+    empty = [s for s in SPLIT_NAMES[1:] if files[s].is_file() and _is_empty(files[s])]
+    notes = [f"{files[split].name} is empty and left out" for split in empty]
     sizes = len(entities), len(relations)
     triples: dict[str, Triples] = {
-        split: _read_id_facts(file, sizes, log) for split, file in files.items() if file.is_file()
+        split: _read_id_facts(file, sizes, log)
+        for split, file in files.items()
+        if file.is_file() and split not in empty
     }
     return RawGraph(
         entities=entities,
         relations=relations,
         triples=triples,
         findings=log.findings,
+        notes=notes,
         name=path.resolve().name,
     )
+
+
+def _is_empty(path: Path) -> bool:
+    """Tell a file without facts: blank, or with the count 0 alone."""
+    return path.stat().st_size < _BLANK and path.read_bytes().strip() in (b"", b"0")
 
 
 def read_mygo(path: Path, *, strict: bool = False) -> RawGraph:

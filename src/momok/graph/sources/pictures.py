@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from momok.errors import DataError
-from momok.graph.names import fold_name
+from momok.graph.names import fold_name, strip_brackets
 from momok.graph.sources.raw import RawGraph
 from momok.graph.text_files import FindingLog, is_ordinary_file
 
@@ -28,7 +28,8 @@ PICTURE_SUFFIXES = frozenset(
 )
 _TEXTS = (".txt", ".md", ".csv", ".tsv", ".json", ".html", ".xml", ".db", ".ini")  # beside pictures
 _AWKWARD = re.compile(r"[^\w.()+,'-]")
-_COUNTER = re.compile(r"[_\- .]\d+$")
+_COUNTER = re.compile(r"([_\- .]\d+| ?\(\d+\))$")
+_CURIE = re.compile(r"[A-Za-z][\w.-]*:[^\s/:#]+")
 _MAX_DEPTH = 8
 
 
@@ -48,7 +49,8 @@ def add_picture_folder(raw: RawGraph, folder: Path) -> RawGraph:
             f"{folder}: has no picture ({', '.join(sorted(PICTURE_SUFFIXES))}); expected files "
             f"named by the labels of the entities"
         )
-    pictures = {label: _look_up(paths, folder) for label, paths in raw.pictures.items()}
+    by_path = _index_files(files)
+    pictures = {label: _look_up(paths, by_path) for label, paths in raw.pictures.items()}
     used = {path for paths in pictures.values() for path in paths}
     by_name = _index_labels(raw)
     unmatched = []
@@ -74,7 +76,7 @@ def add_picture_folder(raw: RawGraph, folder: Path) -> RawGraph:
         f"{folder}: {len(files) - len(unmatched):,} of {len(files):,} pictures belong to entities"
     )
     if len(unmatched) == len(files):
-        wanted = make_file_name(raw.entities[0].strip("/"))
+        wanted = _AWKWARD.sub("_", _find_last_part(raw.entities[0]))
         note += f"; a picture of {raw.entities[0]!r} should be called {wanted + files[0].suffix!r}"
     return replace(raw, pictures=pictures, findings=log.findings, notes=[*raw.notes, note])
 
@@ -134,7 +136,7 @@ def _index_labels(raw: RawGraph) -> dict[str, str]:
     Labels themselves come first, then their last parts, then names, then the same loosely; a name
     that may stand for two entities of one kind stands for neither.
     """
-    parts = {label: re.split("[/#]", label.rstrip("/#"))[-1] for label in raw.entities}
+    parts = {label: _find_last_part(label) for label in raw.entities}
     freebase = {
         label: re.sub("^/(.+)/", r"\1.", label) for label in raw.entities if label[0] == "/"
     }
@@ -143,7 +145,11 @@ def _index_labels(raw: RawGraph) -> dict[str, str]:
     index: dict[str, str] = {}
     paths = {label: label.strip("/") for label in freebase}
     kinds = (own, parts, freebase, names, paths)
-    loose = [{label: make_file_name(text) for label, text in kind.items()} for kind in kinds]
+    loose = [
+        {label: simplify(text) for label, text in kind.items()}
+        for simplify in (make_file_name, _simplify)
+        for kind in kinds
+    ]
     for kind in (*kinds, *loose):
         found: dict[str, str] = {}
         counts = Counter(kind.values())
@@ -152,14 +158,32 @@ def _index_labels(raw: RawGraph) -> dict[str, str]:
     return index
 
 
+def _find_last_part(label: str) -> str:
+    """The part of a label that names the thing: ``Q42`` of an IRI, ``<IRI>`` or ``wd:Q42``."""
+    plain = strip_brackets(label).rstrip("/#")
+    if _CURIE.fullmatch(plain):
+        return plain.partition(":")[2]
+    return re.split("[/#]", plain)[-1]
+
+
 def split_paths(cell: str) -> list[str]:
     """Take the paths and addresses of a cell apart: ``a.jpg|b.jpg``, ``a.jpg; b.jpg``, a list."""
     if cell[0] == "[" and cell[-1] == "]":  # as Python and JSON print it
         found = re.findall(r"""'([^']*)'|"([^"]*)\"""", cell)
         return [one or other for one, other in found if one or other]
     several = re.split(r"\||;\s*(?=\S+://)" if "://" in cell else r"[|;]", cell)
-    paths = [text.strip() for text in several]
+    paths = [text.strip() for one in several for text in _split_names(one)]
     return [text if "://" in text else text.replace("\\", "/") for text in paths if text]
+
+
+def _split_names(text: str) -> list[str]:
+    """Split at commas or blanks where each part is a name of a picture, as in ``a.jpg, b.jpg``."""
+    for between in (",", None):
+        parts = text.split(between)
+        suffixes = {Path(part.strip()).suffix.lower() for part in parts}
+        if len(parts) > 1 and suffixes <= PICTURE_SUFFIXES:
+            return parts
+    return [text]
 
 
 def make_file_name(label: str) -> str:
@@ -167,24 +191,48 @@ def make_file_name(label: str) -> str:
     return _AWKWARD.sub("_", fold_name(label))
 
 
+def _simplify(label: str) -> str:
+    """The same with ``_`` for all that is no letter or digit."""
+    return re.sub(r"[\W_]+", "_", fold_name(label)).strip("_")
+
+
 def _find_label(file: Path, folder: Path, by_name: dict[str, str]) -> str | None:
-    parent = "" if file.parent == folder else file.parent.name
+    parents = reversed(file.relative_to(folder).parts[:-1])  # the nearest first
     stem = file.stem
     plain = _COUNTER.sub("", stem)
-    names = (file.name, stem, unquote(stem), plain, unquote(plain), parent, unquote(parent))
-    for name in (*names, *map(make_file_name, names)):
+    names = [file.name, stem, unquote(stem), plain, unquote(plain)]
+    names += [name for parent in parents for name in (parent, unquote(parent))]
+    for name in (*names, *map(make_file_name, names), *map(_simplify, names)):
         if name and name in by_name:
             return by_name[name]
     return None
 
 
-def _look_up(paths: list[str], folder: Path) -> list[str]:
-    """Find given paths and URLs in the folder by their last part; keep those that are not there."""
+def _index_files(files: Iterable[Path]) -> dict[str, str]:
+    """Give the file that a path, the last part of a URL, or a name without a suffix may mean.
+
+    Names come first, then names loosely; one that two files have means neither.
+    """
+    index: dict[str, str] = {}
+    paths = list(files)
+    for kind in (
+        [path.name for path in paths],
+        [make_file_name(path.name) for path in paths],
+        [make_file_name(path.stem) for path in paths],
+    ):
+        counts = Counter(kind)
+        found = zip(kind, map(str, paths), strict=True)
+        index = {**{name: path for name, path in found if counts[name] == 1}, **index}
+    return index
+
+
+def _look_up(paths: list[str], index: dict[str, str]) -> list[str]:
+    """Find given paths and URLs among the files of the folder; keep those that are not there."""
     found = []
     for path in paths:
-        name = unquote(path.rsplit("/", 1)[-1]) if "://" in path else Path(path).name
-        inside = folder / name
-        plain = name not in ("", ".", "..") and "/" not in name and not inside.is_symlink()
-        relative = not is_ordinary_file(Path(path)) and plain and is_ordinary_file(inside)
-        found.append(str(inside) if relative else path)
+        name = unquote(path.rsplit("/", 1)[-1])
+        if "://" not in path and is_ordinary_file(Path(path)):
+            found.append(path)
+        else:
+            found.append(index.get(name) or index.get(make_file_name(name)) or path)
     return found

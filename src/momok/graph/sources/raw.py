@@ -121,28 +121,63 @@ def translate_ids(labels: Iterable[str], known: dict[str, int]) -> Ints:
     return np.array([known.setdefault(label, len(known)) for label in labels], dtype=np.int64)
 
 
+def find_relations(raw: RawGraph, given: Iterable[str], option: str) -> list[int]:
+    """Find relations by label, by name or by the last part of an IRI.
+
+    Raises:
+        DataError: there is no such relation; the option is named.
+    """
+    places: dict[int, None] = {}
+    for name in given:
+        found = [
+            i
+            for i, label in enumerate(raw.relations)
+            if name in (label, raw.relation_names.get(label), make_readable(label))
+        ]
+        if not found:
+            near = suggest_near_misses(name, raw.relations)
+            raise DataError(f"{option} {name!r}: there is no such relation{near}")
+        places.update(dict.fromkeys(found))
+    return list(places)
+
+
+def drop_facts(raw: RawGraph, relations: Sequence[int]) -> RawGraph:
+    """Leave out relations with their facts, and the entities that are in these alone."""
+    before = np.zeros(len(raw.entities), dtype=np.bool_)
+    after = before.copy()
+    stay = ~np.isin(np.arange(len(raw.relations)), relations)
+    triples: dict[str, Triples] = {}
+    for split, facts in raw.triples.items():
+        triples[split] = facts[stay[facts[:, 1]]]
+        before[facts[:, [0, 2]]] = True
+        after[triples[split][:, [0, 2]]] = True
+    kept = after | ~before
+    ends, kinds = np.cumsum(kept) - 1, np.cumsum(stay) - 1
+    for split, facts in triples.items():
+        triples[split] = np.stack([ends[facts[:, 0]], kinds[facts[:, 1]], ends[facts[:, 2]]], 1)
+    return replace(
+        raw,
+        triples=triples,
+        entities=[label for label, keep in zip(raw.entities, kept, strict=True) if keep],
+        relations=[label for label, keep in zip(raw.relations, stay, strict=True) if keep],
+    )
+
+
 def leave_out(raw: RawGraph, relations: Iterable[str]) -> RawGraph:
-    """Leave out the facts of relations, given by label, by name or by the last part of an IRI.
+    """Leave out the facts of relations, as ``drop_facts``, and say so.
 
     Raises:
         DataError: there is no such relation.
     """
-    gone = np.zeros(len(raw.relations), dtype=np.bool_)
-    for given in relations:
-        found = [
-            i
-            for i, label in enumerate(raw.relations)
-            if given in (label, raw.relation_names.get(label), make_readable(label))
-        ]
-        if not found:
-            near = suggest_near_misses(given, raw.relations)
-            raise DataError(f"--leave-out {given!r}: there is no such relation{near}")
-        gone[found] = True
-    triples = {split: facts[~gone[facts[:, 1]]] for split, facts in raw.triples.items()}
-    count = sum(map(len, raw.triples.values())) - sum(map(len, triples.values()))
-    names = ", ".join(raw.relations[i] for i in np.flatnonzero(gone))
-    note = [f"left out as asked: {count:,} facts of {names}"] * bool(count)
-    return replace(raw, triples=triples, notes=[*raw.notes, *note])
+    places = find_relations(raw, relations, "--leave-out")
+    rest = drop_facts(raw, places)
+    count = sum(map(len, raw.triples.values())) - sum(map(len, rest.triples.values()))
+    if not count:
+        return raw
+    gone = len(raw.entities) - len(rest.entities)
+    note = f"left out as asked: {count:,} facts of {', '.join(raw.relations[i] for i in places)}"
+    note += f", and {gone:,} entities that are in no other fact" * bool(gone)
+    return replace(rest, notes=[*raw.notes, note])
 
 
 def merge_sources(parts: Sequence[tuple[SplitName | None, RawGraph]]) -> RawGraph:

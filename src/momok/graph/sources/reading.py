@@ -11,6 +11,7 @@ from momok.errors import DataError
 from momok.graph.catalog import find_entry, find_folder
 from momok.graph.graph import SPLIT_NAMES, SplitName
 from momok.graph.names import flatten
+from momok.graph.sources.columns import count_known_names
 from momok.graph.sources.compressed import is_container
 from momok.graph.sources.entity_table import add_entity_table
 from momok.graph.sources.fact_tables import read_table
@@ -23,6 +24,7 @@ from momok.graph.sources.formats import (
     find_pictures,
     find_split_files,
 )
+from momok.graph.sources.literals import report_literals, take_literals
 from momok.graph.sources.pictures import add_picture_folder, keep_inside
 from momok.graph.sources.raw import RawGraph, TableOptions, leave_out, merge_sources
 from momok.graph.sources.rdf import read_rdf
@@ -31,7 +33,7 @@ from momok.graph.sources.sparql import SparqlSource, read_sparql
 from momok.graph.text_files import read_lines
 from momok.progress import Progress, no_progress
 
-_BLANK = 16  # bytes: a larger file is no empty split
+_BLANK = 256  # bytes: a larger file is no empty split
 Part = tuple[SplitName | None, RawGraph]
 
 
@@ -43,6 +45,8 @@ class SourceOptions:
         splits: files of facts by split, instead of sources or besides them.
         rdf: how to read RDF; its ``strict`` is that of the tables.
         entity_columns: the columns of that table that are the ``key``, ``name`` or ``description``.
+        leave_out: relations whose facts are left out.
+        literals: relations whose tails are no entities but numbers or texts that their heads have.
     """
 
     format: str | None = None
@@ -54,6 +58,7 @@ class SourceOptions:
     sparql: SparqlSource | None = None
     entity_columns: Mapping[str, str] = field(default_factory=dict)
     leave_out: Sequence[str] = ()
+    literals: Sequence[str] = ()
 
 
 def read_sources(
@@ -89,6 +94,7 @@ def read_sources(
         raise DataError("there is nothing to build from: name a file or folder, or give --train")
     progress("merging", 0, 0)
     raw = leave_out(merge_sources(parts), options.leave_out)
+    raw = report_literals(take_literals(raw, options.literals))
     for path in paths:
         raw = add_text_lists(raw, path)
     entities, pictures = _find_beside(paths, options)
@@ -156,7 +162,11 @@ def _read_source(path: Path, options: SourceOptions, progress: Progress) -> list
 
 
 def _is_blank(path: Path) -> bool:
-    return path.stat().st_size < _BLANK and not path.read_bytes().strip()
+    """Tell a file that has nothing, or a header and nothing else."""
+    if path.stat().st_size > _BLANK:
+        return False
+    text = path.read_text("utf-8", errors="replace").strip()
+    return not text or ("\n" not in text and count_known_names(re.split("[\t,;|]", text)) == 3)
 
 
 def read_facts_file(

@@ -24,7 +24,7 @@ from momok.graph.sources.compressed import (
     read_content,
 )
 from momok.graph.sources.raw import TableOptions
-from momok.graph.sources.text_tables import LINE, Rows, read_text_table
+from momok.graph.sources.text_tables import LINE, Rows, read_text_content, read_text_table
 from momok.graph.text_files import FindingLog, decode_text
 
 _BOM = b"\xef\xbb\xbf"
@@ -61,6 +61,8 @@ _BEGINNINGS = tuple(
             rb"\s*(insert\s+into|create\s+(table|\()|merge\s*\()",
             f"a script for a database; {_AS_CSV}",
         ),
+        (rb"[^\n]*\|[^\n]*\n[ |]*:?--[ :|-]*\|[ :|-]*\n", f"a table in Markdown; {_AS_CSV}"),
+        (rb"\s*(---\s*\n)?(\s*- +[\[{][^\n]*[\]}]\s*(\n|$)){2,}", f"YAML; {_AS_CSV}, or as JSON"),
         (rb"\s*@?prefix\s+\w*:\s*<", "Turtle or SPARQL; give Turtle the suffix .ttl"),
         (
             rf"(\s*({_TERMS})\s*[.,;]*\s*(\n|$)){{3,}}".encode(),
@@ -87,16 +89,19 @@ def read_rows(path: Path, log: FindingLog, options: TableOptions, *, least: int)
         frame.columns = list(map(str, range(len(names))))
         return Rows(frame.with_row_index(LINE, offset=1), names, form)
     return (
-        _read_json(path)
-        if is_json_table(path)
+        _read_json(path, options.encoding)
+        if is_json_table(path, options.encoding)
         else read_text_table(path, log, options, least=least)
     )
 
 
-def is_json_table(path: Path) -> bool:
+def is_json_table(path: Path, encoding: str | None = None) -> bool:
     """Tell JSON, or tuples of Python, by the first bytes of a file; JSON-LD is RDF and no table."""
     with open_source(path) as file:
-        start = file.peek(_START)[:_START].removeprefix(_BOM)
+        start = file.peek(_START)[:_START]
+    if encoding is not None:
+        start = start.decode(encoding, "ignore").encode()
+    start = start.removeprefix(_BOM)
     first = start.lstrip().partition(b"\n")[0]
     is_json = _BEGINNING.match(start) and (len(start) == _START or _LINE_END.search(first))
     return bool(is_json and b"\t" not in first and not _JSON_LD.search(start))
@@ -122,10 +127,17 @@ def _read_binary(path: Path, *, is_parquet: bool) -> pl.DataFrame:
     return frame.cast(pl.String)
 
 
-def _read_json(path: Path) -> Rows:
+def _read_json(path: Path, encoding: str | None) -> Rows:
     """Read a list of objects or lists, or one of them a line."""
-    text = decode_text(read_content(path).removeprefix(_BOM), path)
+    text = decode_text(read_text_content(path, encoding), path)
     whole = _parse(text)
+    parts = whole.items() if isinstance(whole, dict) else ()
+    lists = [repr(name) for name, value in parts if isinstance(value, list | dict)]
+    if lists:
+        raise FormatError(
+            f"{path}: is one JSON object, which holds {', '.join(lists)[:120]}; expected a list of "
+            f"facts, or a fact a line"
+        )
     if isinstance(whole, list | tuple) and all(
         isinstance(row, dict | list | tuple) for row in whole
     ):

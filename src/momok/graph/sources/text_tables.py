@@ -93,6 +93,8 @@ def read_text_table(path: Path, log: FindingLog, options: TableOptions, *, least
             a quote swallows lines.
     """
     lines = read_text_lines(path, options.encoding)
+    if options.quotes is not False:
+        lines = lines.with_columns(_straighten_quotes(lines[LINE_TEXT]))
     sample = lines[LINE_TEXT].head(_SAMPLE_LINES).str.head(_SAMPLE_WIDTH).to_list()
     place = f"{path}:{lines[LINE][0]}"
     quote = '"' if options.quotes is False else _find_quote(sample)
@@ -112,13 +114,7 @@ def read_text_table(path: Path, log: FindingLog, options: TableOptions, *, least
 
 def read_text_lines(path: Path, encoding: str | None = None) -> pl.DataFrame:
     """Read the lines that are not blank: columns ``line``, the number from 1, and ``text``."""
-    content = read_content(path)
-    if encoding is not None:
-        try:
-            content = content.decode(encoding).encode()
-        except UnicodeError as error:
-            raise FormatError(f"{path}: is no text in {encoding}: {error}") from None
-    content = content.removeprefix(_BOM)
+    content = read_text_content(path, encoding)
     if not content.strip():
         raise FormatError(f"{path}: is empty")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -138,6 +134,27 @@ def read_text_lines(path: Path, encoding: str | None = None) -> pl.DataFrame:
     if not len(lines):
         raise FormatError(f"{path}: holds nothing but blank lines")
     return lines
+
+
+def read_text_content(path: Path, encoding: str | None = None) -> bytes:
+    """Read a text, which is in UTF-8 or the encoding given, as UTF-8 without byte order mark."""
+    content = read_content(path)
+    if encoding is not None:
+        try:
+            content = content.decode(encoding).encode()
+        except UnicodeError as error:
+            raise FormatError(f"{path}: is no text in {encoding}: {error}") from None
+    return content.removeprefix(_BOM)
+
+
+def _straighten_quotes(text: pl.Series) -> pl.Series:
+    """Write typographic quotes as straight ones, if nearly all lines have a field in them."""
+    begin, end = "[\u201c\u201d\u201e\u00ab\u00bb]", "[\u201c\u201d\u00ab\u00bb]"  # “ ” „ « »
+    before, after = r"(^|[\t,;|])", r"([\t,;|\r]|$)"
+    first = text.head(_SAMPLE_LINES)
+    if first.str.contains(f"{before}{begin}[^\t]*{end}{after}").mean() < _QUOTED_SHARE:  # type: ignore[operator]
+        return text
+    return text.str.replace_all(before + begin, '${1}"').str.replace_all(end + after, '"${1}')
 
 
 def _find_quote(sample: Sequence[str]) -> str:

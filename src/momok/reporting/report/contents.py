@@ -67,14 +67,21 @@ class RunContents:
         if (path / "timing.jsonl").is_file():
             self.timings = list(run.records(file="timing.jsonl"))
         else:
-            self.missing.append("timing.jsonl is not there, so nothing is said about time")
+            self.missing.append("nothing is said about time: timing.jsonl is not there")
+        if self.state == "finished" and not run.best_checkpoint.is_file():
+            file = run.best_checkpoint.relative_to(path)
+            self.missing.append(f"nothing is said about what was learned: {file} is not there")
 
     def _load_result(self) -> Evaluation | None:
         run, protocol = self.run, self.config.evaluation.protocol
         if run.result_path("test", protocol).is_file():
             return run.load_evaluation("test", protocol)
-        what = "evaluate {} makes it" if run.state == "finished" else "resume {} finishes the run"
-        self.missing.append(f"there is no test result: momok {what.format(run.path)}")
+        if run.state == "finished":
+            file = run.result_path("test", protocol).relative_to(run.path)
+            what = f"{file} is not there, and momok evaluate {run.path} makes it"
+        else:
+            what = f"momok resume {run.path} finishes the run"
+        self.missing.append(f"there is no test result: {what}")
         return None
 
     def _load_ranks(self, evaluation: Evaluation) -> QueryRanks | None:
@@ -82,10 +89,11 @@ class RunContents:
         result = self.run.result_path("test", evaluation.protocol)
         remedy = f"momok evaluate {self.run.path} writes them again"
         found = self.run.load_ranks("test", evaluation.protocol)
-        if found is None:
-            self.missing.append(f"the ranks of single queries are not there: {remedy}")
-            return None
         path = result.with_name(f"{result.stem}-ranks.safetensors")
+        if found is None:
+            file = path.relative_to(self.run.path)
+            self.missing.append(f"nothing is said of single queries: {file} is not there; {remedy}")
+            return None
         if (
             not np.array_equal(found.facts, self.graph.test)
             or set(found.ranks) != set(evaluation.heads)
