@@ -23,3 +23,11 @@ def test_vectors_are_written(invoke: Invoke, run: Path, tmp_path: Path) -> None:
 
 def test_an_unknown_head(fail: Callable[..., str], run: Path, tmp_path: Path) -> None:
     assert "no head 'sound'" in fail("export", run, tmp_path / "v.npz", "--head", "sound")
+
+
+def test_answers_that_are_no_products(fail: Callable[..., str], run: Path, tmp_path: Path) -> None:
+    line = fail("export", run, tmp_path / "v.npz", "--head", "answer")
+    assert "which no product of two vectors ranks like" in line
+    line = fail("export", run, tmp_path / "v.npz", "--head", "answer", "--relations")
+    assert "has vectors of entities alone" in line
+    assert not (tmp_path / "v.npz").exists()

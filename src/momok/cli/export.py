@@ -14,7 +14,8 @@ from momok.console import print_line
     "--head",
     default="joined",
     metavar="HEAD",
-    help="Of this decision head; joined: all side by side, each of length one [joined].",
+    help="Of this decision head; joined: all side by side, each of length one; answer: as answers, "
+    "for searches with the vectors of questions [joined].",
 )
 @click.option("--relations", is_flag=True, help="Vectors of relations and their reverses instead.")
 def command(run: str, file: str, head: str, *, relations: bool) -> None:
@@ -28,11 +29,20 @@ def command(run: str, file: str, head: str, *, relations: bool) -> None:
       momok export RUN vectors.parquet
     What the text head alone has learned:
       momok export RUN text.npz --head text
+    To find answers elsewhere, by the vectors of questions that docs/prediction.md makes:
+      momok export RUN answers.parquet --head answer
     """
+    from momok.evaluation import ANSWER
     from momok.prediction.scorer import Scorer
-    from momok.prediction.vectors import find_vectors
+    from momok.prediction.vectors import find_candidate_vectors, find_vectors
 
-    found = find_vectors(Scorer(run, calibrated=False), head, relations=relations)
+    if head == ANSWER and relations:
+        raise click.UsageError("--head answer has vectors of entities alone; leave out --relations")
+    scorer = Scorer(run, calibrated=False)
+    if head == ANSWER:
+        found = find_candidate_vectors(scorer)
+    else:
+        found = find_vectors(scorer, head, relations=relations)
     found.save(file)
     print_line(
         f"{len(found.labels):,} vectors of {found.matrix.shape[1]} numbers written to {file}"

@@ -19,7 +19,12 @@ from momok.prediction.predictor import Predictor
 from momok.prediction.questions import Question
 from momok.prediction.relations import RelationPrediction, RelationPredictions
 from momok.prediction.results import FactScores, Prediction, Predictions
-from momok.prediction.vectors import Vectors, find_vectors
+from momok.prediction.vectors import (
+    Vectors,
+    find_candidate_vectors,
+    find_query_vectors,
+    find_vectors,
+)
 
 __all__ = [
     "Evidence",
@@ -45,5 +50,7 @@ __all__ = [
     "SupportingFact",
     "Vectors",
     "explain_model",
+    "find_candidate_vectors",
+    "find_query_vectors",
     "find_vectors",
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from safetensors.numpy import save as save_arrays
 
 from momok.arrays import FloatMatrix
 from momok.errors import ConfigError
+from momok.prediction.questions import Triple, resolve_question
 from momok.prediction.scorer import Scorer
 from momok.storage import write_file
 
@@ -136,6 +137,60 @@ def find_vectors(scorer: Scorer, head: str = JOINED, *, relations: bool = False)
         ]
         return Vectors(labels=labels, names=names, matrix=np.concatenate(parts, axis=1))
     return Vectors(labels=labels, names=names, matrix=by_head[head])
+
+
+def find_candidate_vectors(scorer: Scorer) -> Vectors:
+    """Give a vector of every entity as an answer: what ``find_query_vectors`` are multiplied with.
+
+    Raises:
+        ConfigError: the answers of this run are no products of vectors.
+    """
+    _check_products(scorer)
+    parts = [scorer.candidates.vectors[head] for head in scorer.heads]
+    matrix = torch.cat([*parts, parts[0].new_ones(len(parts[0]), 1)], dim=1)
+    graph = scorer.graph
+    return Vectors(
+        labels=graph.entities.labels, names=graph.entity_names, matrix=matrix.float().cpu().numpy()
+    )
+
+
+def find_query_vectors(scorer: Scorer, queries: Sequence[Triple]) -> FloatMatrix:
+    """Give a vector of every question, [B, d]: its product with that of an answer ranks as the pool
+    of heads does.
+
+    Where scores are probabilities among all entities, as in the preset ``default``, the product is
+    the logarithm of ``Prediction.score``, of answers that no rule speaks for: the evidence of rules
+    is none of vectors. A search does not know which answers are known, or which are the entity
+    asked about.
+
+    Args:
+        scorer: of the run.
+        queries: as for ``Predictor.predict_many``.
+
+    Raises:
+        ConfigError: the answers of this run are no products of vectors.
+        MomokError: a question is wrong.
+    """
+    _check_products(scorer)
+    resolved = [resolve_question(scorer.graph, query) for query in queries]
+    entities, relations = np.array(resolved, dtype=np.int64).reshape(-1, 2).T
+    encoded = scorer.encode_queries(entities, relations)
+    terms, count = encoded.terms, len(scorer.heads)
+    weights = torch.full((len(queries), count), 1 / count) if terms is None else terms.weights
+    parts = [
+        encoded.vectors[head] * weights[:, number, None].to(scorer.model.device)
+        for number, head in enumerate(scorer.heads)
+    ]
+    constants = parts[0].new_zeros(len(queries)) if terms is None else terms.constants
+    return torch.cat([*parts, constants[:, None]], dim=1).float().cpu().numpy()
+
+
+def _check_products(scorer: Scorer) -> None:
+    if len(scorer.heads) > 1 and not scorer.model.softmax:
+        raise ConfigError(
+            f"{scorer.run.path}: its answer is the mean of the heads' probabilities, which no "
+            "product of two vectors ranks like; a run of the preset default has one that does"
+        )
 
 
 def _encode_entities(scorer: Scorer) -> dict[str, torch.Tensor]:
