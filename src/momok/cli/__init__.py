@@ -41,6 +41,7 @@ COMMANDS: dict[str, str] = {
     "push": "Upload a finished run to a hub of models.",
     "pull": "Download a run from a hub of models.",
     "serve": "Serve a run: pages to review facts with, and a JSON API.",
+    "reviewers": "Give reviewers of a served run a token each.",
     "plot": "Draw the plots of a run again.",
     "config": "List every setting with its value and what it does.",
     "data": "Build, check, fetch or look at a graph.",

@@ -1,8 +1,8 @@
 """Who may ask, from where: the token, sessions, and protection from other sites' pages.
 
-- The token is compared in constant time, as a digest, so that its length does not show either.
-- A browser shows the token once, at ``/login``, and is trusted by a signed session cookie. The
-  signature depends on the token: another token ends all sessions.
+- A browser shows a token once, at ``/login``, and is trusted by a signed session cookie. The
+  signature depends on the server's token: another one ends all sessions. That of a reviewer ends
+  the sessions of this reviewer when it is revoked.
 - A page of another site can make a browser send requests here. Browsers name the origin of every
   request that may change something (Origin, Sec-Fetch-Site); it must be this server.
 - Such a page can also give its own name this machine's address (DNS rebinding). The host name of a
@@ -19,12 +19,12 @@ import time
 from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from momok.serving.identity import AccessError, Gate, Visitor
 from momok.serving.metrics import Metrics
 from momok.serving.schemas import MAX_BODY
 from momok.serving.settings import ServeSettings
@@ -44,27 +44,24 @@ SECURITY_HEADERS = {
 """Sent with every answer. No inline script or style, nothing from elsewhere, no framing."""
 
 _SESSION_SECONDS = 365 * 24 * 3600  # for the name of a reviewer
-_TRUSTED_SECONDS = 12 * 3600
 _OPEN_PATHS = ("/health", "/ready", "/login")  # no token needed, as for /static/
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _LONG_LIVED = "public, max-age=31536000, immutable"
-
-
-class AccessError(HTTPException):
-    """A request that goes no further; programs tell errors apart by the code."""
-
-    def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
-        super().__init__(status, message, headers)
-        self.code = code
 
 
 class Access:
     """Checks and counts every request, and adds headers to every answer."""
 
     def __init__(
-        self, app: ASGIApp, *, settings: ServeSettings, secret: str, metrics: Metrics
+        self,
+        app: ASGIApp,
+        *,
+        settings: ServeSettings,
+        secret: str,
+        gate: Gate,
+        metrics: Metrics,
     ) -> None:
-        self._app, self._token, self._metrics = app, settings.token, metrics
+        self._app, self._gate, self._metrics = app, gate, metrics
         self._root = settings.root_path
         names = {"localhost", settings.host, socket.gethostname(), *settings.allowed_hosts}
         self._hosts = {name.casefold().rstrip(".") for name in names if name}
@@ -106,7 +103,8 @@ class Access:
         request = Request(scope)
         try:
             check_origin(request, self._hosts)
-            check_token(request, self._token, self._root)
+            await self._gate.refresh()
+            request.state.visitor = check_token(request, self._gate, self._root)
             receive = limit_body(request, receive, MAX_BODY)
         except AccessError as error:
             refusal = answer_error(error.status_code, error.code, error.detail)
@@ -139,19 +137,20 @@ def check_origin(request: Request, hosts: set[str]) -> None:
         raise AccessError(403, "other_origin", "this request comes from another site")
 
 
-def check_token(request: Request, token: str, root: str) -> None:
-    """Refuse who shows neither the token nor a session that has shown it.
+def check_token(request: Request, gate: Gate, root: str) -> Visitor | None:
+    """Who asks; refuses who shows neither a token nor a session that has shown one.
 
-    ``root`` is what the addresses on this server begin with.
+    None is nobody in particular, where pages are open to all. ``root`` is what the addresses on
+    this server begin with.
     """
-    path = request.url.path
-    if not token or path in _OPEN_PATHS or path.startswith("/static/"):
-        return
+    if not gate.is_closed:
+        return Visitor("admin")
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if scheme.casefold() == "bearer" and is_token(given.strip(), token):
-        return
-    if request.session.get("trusted_until", 0.0) > time.time():
-        return
+    visitor = gate.find_by_token(given.strip()) if scheme.casefold() == "bearer" else None
+    visitor = visitor or gate.find_by_session(request.session)
+    path = request.url.path
+    if visitor is not None or path in _OPEN_PATHS or path.startswith("/static/"):
+        return visitor
     if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
         wanted = quote(path) + (f"?{request.url.query}" if request.url.query else "")
         place = f"{root}/login?next={quote(wanted, safe='')}"
@@ -179,21 +178,6 @@ def limit_body(request: Request, receive: Receive, limit: int) -> Receive:
     return receive_limited
 
 
-def trust(request: Request) -> None:
-    """Trust the browser of a request, which has shown the token, for 12 hours."""
-    request.session["trusted_until"] = time.time() + _TRUSTED_SECONDS
-
-
-def distrust(request: Request) -> None:
-    """Ask the browser of a request for the token again."""
-    request.session.pop("trusted_until", None)
-
-
-def is_token(given: str, token: str) -> bool:
-    """Whether this is the token."""
-    return hmac.compare_digest(_digest(given), _digest(token))
-
-
 def is_local_path(path: str) -> bool:
     """Whether a redirect to this path stays on this server."""
     return path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
@@ -207,7 +191,3 @@ def _is_known_host(host: str, hosts: set[str]) -> bool:
     except ValueError:
         return name in hosts
     return True
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "replace")).digest()

@@ -21,6 +21,7 @@ from momok.serving.describe import (
     describe_predictions,
     list_relations,
 )
+from momok.serving.identity import needs
 from momok.serving.model_holder import Among, ServedModel
 from momok.serving.service import Service
 
@@ -233,7 +234,7 @@ def ready(service: WithService, response: Response) -> schemas.Health:
     return schemas.Health(status="unavailable")
 
 
-@probes.get("/metrics", include_in_schema=False)
+@probes.get("/metrics", include_in_schema=False, dependencies=[needs("admin")])
 def metrics(service: WithService) -> Response:
     """For Prometheus."""
     content = generate_latest(service.metrics.registry)

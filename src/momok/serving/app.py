@@ -80,7 +80,7 @@ def create_app(settings: ServeSettings, service: Service | None = None) -> FastA
     app.state.service = service
     app.include_router(api.probes)
     # Access checks the token; this describes it where there is one.
-    scheme = [Security(HTTPBearer(auto_error=False))] if settings.token else []
+    scheme = [Security(HTTPBearer(auto_error=False))] if service.gate.is_closed else []
     for router in (api.router, review_api.router):
         app.include_router(router, dependencies=scheme)
     for router in (pages.router, ask_page.router, neighbourhood_page.router, review_pages.router):
@@ -88,7 +88,13 @@ def create_app(settings: ServeSettings, service: Service | None = None) -> FastA
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     for kind, _, _ in _STATUSES:
         app.add_exception_handler(kind, _answer_error)
-    app.add_middleware(Access, settings=settings, secret=service.secret, metrics=service.metrics)
+    app.add_middleware(
+        Access,
+        settings=settings,
+        secret=service.secret,
+        gate=service.gate,
+        metrics=service.metrics,
+    )
     return app
 
 

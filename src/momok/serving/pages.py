@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from momok.graph import SPLIT_NAMES
 from momok.graph.candidates import Side
-from momok.serving.access import distrust, is_local_path, is_token, trust
+from momok.serving.access import is_local_path
 from momok.serving.api import Label, WithModel, WithService
 from momok.serving.describe import (
     describe_contradictions,
@@ -25,6 +25,7 @@ from momok.serving.describe import (
     list_relations,
 )
 from momok.serving.entity_search import make_reference
+from momok.serving.identity import SERVER_TOKEN, sign_out
 from momok.serving.pictures import MEDIA_TYPE
 from momok.serving.proposals import compute_probability
 from momok.serving.rendering import (
@@ -189,20 +190,23 @@ async def login_form(request: Request, next: str = "/") -> Response:
 
 @router.post("/login")
 async def login(request: Request, service: WithService) -> Response:
-    """Begin a session when the token is right."""
+    """Begin a session when the token is the server's or a reviewer's."""
     fields = await read_form(request)
     place = _keep_local(fields.get("next", "/"))
-    if not is_token(fields.get("token", ""), service.settings.token):
+    token = fields.get("token", "").strip()
+    visitor = service.gate.find_by_token(token)
+    if visitor is None:
         await asyncio.sleep(_FAILED_SECONDS)
         return render(request, "login.html", 401, next=place, wrong=True)
-    trust(request)
+    await run_in_threadpool(service.store.record, visitor.name or SERVER_TOKEN, "sign in")
+    service.gate.trust(request, token)
     return redirect(request, place)
 
 
 @router.post("/logout")
 async def logout(request: Request) -> Response:
     """End the session."""
-    distrust(request)
+    sign_out(request)
     return redirect(request, "/login")
 
 

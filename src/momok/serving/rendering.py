@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 import momok
 from momok.console import shorten_middle
 from momok.serving.entity_search import make_reference
+from momok.serving.identity import get_visitor
 from momok.serving.service import Service
 
 Form = TypeVar("Form", bound=BaseModel)
@@ -40,7 +41,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
         "momok": momok.__version__,
         "model": model.version,
         "calibrated": model.calibrated,
-        "asks_token": bool(service.settings.token),
+        "asks_token": service.gate.is_closed,
     }
     text = (
         _environment(service.settings.root_path)
@@ -49,6 +50,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
             **values,
             about=about,
             reviewer=reviewer_name(request),
+            visitor=get_visitor(request),
             path=path,
         )
     )
@@ -83,6 +85,8 @@ def check_form(kind: type[Form], fields: Mapping[str, str]) -> Form:
 
 def reviewer_name(request: Request) -> str:
     """The name that decisions of this browser are written under; it gets one if it has none."""
+    if own := get_visitor(request).name:
+        return own
     name: str = request.session.setdefault("reviewer", f"reviewer-{secrets.token_hex(3)}")
     return name
 

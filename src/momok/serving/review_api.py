@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
 from momok.serving import review_schemas, schemas
 from momok.serving.api import ERRORS, After, Limit, WithModel, WithService
+from momok.serving.identity import get_visitor
 from momok.serving.proposals import QueueFilter
 from momok.serving.reviews.records import Review, State
 from momok.serving.schemas import MAX_TEXT
@@ -44,38 +45,48 @@ def list_reviews(
 
 @router.post("/reviews", responses=_CONFLICT, tags=["reviews"])
 async def decide(
-    service: WithService, model: WithModel, asked: review_schemas.ReviewRequest
+    request: Request, service: WithService, model: WithModel, asked: review_schemas.ReviewRequest
 ) -> Review:
-    """Accept, reject or skip a fact; when answered, the decision is on the disk."""
-    return await service.decide(model, asked)
+    """Accept, reject or skip a fact; when answered, the decision is on the disk.
+
+    A fact that needs several opinions stays open until it has them; a disputed one is settled by
+    who may, with its version.
+    """
+    name = service.gate.choose_name(request, asked.reviewer or "")
+    may_settle = get_visitor(request).may("settler")
+    return await service.decide(model, asked, name, may_settle=may_settle)
 
 
 @router.post("/reviews/next", tags=["reviews"])
 def next_review(
-    service: WithService, model: WithModel, asked: review_schemas.NextRequest
+    request: Request, service: WithService, model: WithModel, asked: review_schemas.NextRequest
 ) -> review_schemas.NextReview:
     """The first new fact that nobody has decided or holds; kept for the reviewer."""
     relation = model.names.find_relation(asked.relation) if asked.relation else None
     wanted = QueueFilter(relation=relation, least=asked.least, order=asked.order)
     picked = model.queue.pick(wanted)
-    review = service.lease(picked or [], asked.reviewer)
+    name = service.gate.choose_name(request, asked.reviewer or "")
+    review = service.lease(picked or [], name)
     return review_schemas.NextReview(
         review=review, ranking=picked is None or (review is None and model.queue.is_ranking(wanted))
     )
 
 
 @router.post("/reviews/undo", responses=_CONFLICT, tags=["reviews"])
-async def undo(service: WithService, asked: review_schemas.ReviewerRequest) -> Review:
+async def undo(
+    request: Request, service: WithService, asked: review_schemas.ReviewerRequest
+) -> Review:
     """Take back the reviewer's latest decision; the fact is open again."""
-    return await service.undo(asked.reviewer)
+    return await service.undo(service.gate.choose_name(request, asked.reviewer or ""))
 
 
 @router.get("/reviews/history", tags=["reviews"])
 def history(
-    service: WithService, before: After | None = None, limit: Limit = 50
+    request: Request, service: WithService, before: After | None = None, limit: Limit = 50
 ) -> review_schemas.HistoryAnswer:
-    """All that was ever decided, latest first."""
-    page, following = service.store.list_events(before=before, limit=limit)
+    """All that was ever decided, latest first; while opinions are missing, one's own alone."""
+    viewer = get_visitor(request).name
+    page, following = service.store.list_events(viewer=viewer, before=before, limit=limit)
     return review_schemas.HistoryAnswer(events=page, next=following)
 
 

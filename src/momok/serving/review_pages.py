@@ -23,6 +23,7 @@ from momok.serving.describe import (
     list_relations,
 )
 from momok.serving.entity_search import make_reference
+from momok.serving.identity import get_visitor
 from momok.serving.model_holder import ServedModel
 from momok.serving.proposals import WORTH, Order, Proposal, QueueFilter
 from momok.serving.rendering import check_form, read_form, redirect, render, reviewer_name
@@ -183,13 +184,13 @@ async def decide(request: Request, service: WithService, model: WithModel) -> Re
         fields["action"] = "reject"
     else:
         fields.pop("right_tail", "")
-    asked = check_form(
-        ReviewRequest, fields | {"reviewer": reviewer_name(request), "reason": reason}
-    )
+    asked = check_form(ReviewRequest, fields | {"reason": reason})
+    name = service.gate.choose_name(request, reviewer_name(request))
     queue = _read_queue(fields, asked.relation)
     did: str = asked.action
     try:
-        await service.decide(model, asked)
+        may_settle = get_visitor(request).may("settler")
+        await service.decide(model, asked, name, may_settle=may_settle)
     except ReviewConflictError:
         did = "conflict"
     back, _, side = fields.get("back", "").partition(":")
@@ -246,7 +247,7 @@ async def undo(request: Request, service: WithService, model: WithModel) -> Resp
     fields = await read_form(request)
     queue = _read_queue(fields, fields.get("relation", ""))
     try:
-        review = await service.undo(reviewer_name(request))
+        review = await service.undo(service.gate.choose_name(request, reviewer_name(request)))
     except ReviewConflictError as conflict:
         did = "conflict" if conflict.review is not None else "nothing"
         return redirect(request, "/review", **dict(parse_qsl(queue.query)), did=did)
@@ -261,7 +262,8 @@ async def name(request: Request, service: WithService) -> Response:
     """Under which name this browser's decisions are written."""
     fields = await read_form(request)
     given = " ".join(fields.get("name", "").split())
-    reviewer = check_form(ReviewerRequest, {"reviewer": given}).reviewer
+    checked = check_form(ReviewerRequest, {"reviewer": given}).reviewer or ""
+    reviewer = service.gate.choose_name(request, checked)
     before = reviewer_name(request)
     if before != reviewer:  # what was shown under the old name is free for others
         await run_in_threadpool(service.store.release, before)
@@ -275,7 +277,8 @@ def history(
     request: Request, service: WithService, model: WithModel, before: After | None = None
 ) -> Response:
     """All decisions, latest first, and the accepted facts as files."""
-    page, following = service.store.list_events(before=before, limit=50)
+    viewer = reviewer_name(request)
+    page, following = service.store.list_events(viewer=viewer, before=before, limit=50)
     decided = service.store.count().values()
     return render(
         request,

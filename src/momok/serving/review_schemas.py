@@ -29,6 +29,7 @@ def _check_address(text: str) -> str:
 Note = Annotated[str, Field(max_length=4000), AfterValidator(check_text)]
 Address = Annotated[str, Field(max_length=2000), AfterValidator(_check_address)]
 Reviewer = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_check_name)]
+_WHO = "Who decides; not needed with a reviewer's token, which has a name."
 RequestName = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")]
 
 
@@ -36,7 +37,7 @@ class ReviewRequest(FactRequest):
     """A decision on a fact."""
 
     action: Literal["accept", "reject", "unsure", "skip"]
-    reviewer: Reviewer
+    reviewer: Reviewer | None = Field(None, description=_WHO)
     note: Note = ""
     reason: Reason = Field("", description="Why it is rejected.")
     source: Address = Field("", description="The address of what proves the decision.")
@@ -58,7 +59,7 @@ class ReviewRequest(FactRequest):
 class ReviewerRequest(StrictRequest):
     """Who asks."""
 
-    reviewer: Reviewer
+    reviewer: Reviewer | None = Field(None, description=_WHO)
 
 
 class NextRequest(ReviewerRequest):

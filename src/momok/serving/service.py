@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal, TypeVar, cast
 
@@ -21,6 +22,7 @@ from momok.graph.names import flatten
 from momok.serving import schemas
 from momok.serving.contradictions import Ids
 from momok.serving.describe import describe_explanation, predict_facts
+from momok.serving.identity import Gate
 from momok.serving.metrics import Metrics
 from momok.serving.model_holder import ModelHolder, ServedModel
 from momok.serving.proposals import Proposal, compute_probability, label_fact
@@ -33,7 +35,7 @@ Asked = TypeVar("Asked")
 Answer = TypeVar("Answer", bound=BaseModel)
 ExportFormat = Literal["tsv", "ntriples"]
 _LINES_AT_ONCE = 500
-_AS_ASKED = {"action", "reviewer", "source", "ordering", "version", "request"}
+_AS_ASKED = {"action", "source", "ordering", "version", "request"}
 
 
 class Service:
@@ -44,6 +46,7 @@ class Service:
         holder: the model.
         store: the decisions.
         secret: signs sessions; the same after a restart, so that open pages stay usable.
+        gate: tells who asks.
         metrics: counts.
 
     Raises:
@@ -55,6 +58,7 @@ class Service:
         self.holder = ModelHolder(settings, self.metrics)
         self.store = ReviewStore(settings.reviews_url)
         self.secret = self.store.load_secret()
+        self.gate = Gate(self.store, settings.token)
 
     def close(self) -> None:
         """Stop the threads, then close the database."""
@@ -110,10 +114,13 @@ class Service:
         """The first proposal that is free for a reviewer; ``but`` are keys of facts."""
         return self.store.lease([(p.fact, p.probability) for p in proposals], reviewer, but)
 
-    async def decide(self, model: ServedModel, asked: ReviewRequest) -> Review:
+    async def decide(
+        self, model: ServedModel, asked: ReviewRequest, reviewer: str, *, may_settle: bool
+    ) -> Review:
         """Write a decision down; answered only when it is on the disk.
 
         What says the same turned round is decided with it; so is the fact with the right tail.
+        On a disputed fact it is the last word of who may settle.
 
         Raises:
             DataError: a name is unknown or ambiguous.
@@ -122,10 +129,11 @@ class Service:
             StorageError: the database refused.
         """
         decision = await self.holder.compute(self._complete, model, asked)
+        decision = replace(decision, reviewer=reviewer, may_settle=may_settle)
         return await self._write(asked.action, self.store.decide, decision)
 
     def _complete(self, model: ServedModel, asked: ReviewRequest) -> Decision:
-        """A decision by labels, with what goes along."""
+        """A decision by labels, with what goes along, of nobody yet."""
         head, relation, tail = fact = model.names.find_fact(asked.head, asked.relation, asked.tail)
         along: list[tuple[Ids, Action]] = [(m, asked.action) for m in model.mirrors.find(fact)]
         reason, right_tail = asked.reason if asked.action == "reject" else "", ""
@@ -143,6 +151,7 @@ class Service:
             along = []
         return Decision(
             fact=label_fact(model.graph, fact),
+            reviewer="",
             reason=reason,
             right_tail=right_tail,
             note=asked.note.strip(),

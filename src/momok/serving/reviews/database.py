@@ -1,9 +1,4 @@
-"""The review database: its tables, its connections, its transactions.
-
-``review_fact`` is where every fact stands now, ``review_event`` what led there. Events are never
-changed: triggers refuse it in SQLite and PostgreSQL. ``(fact, version)`` is unique among events, so
-that two decisions on one version cannot both be written, whatever the database's isolation.
-"""
+"""The review database: its connections, its transactions."""
 
 from __future__ import annotations
 
@@ -16,11 +11,12 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, String, Table, Text, event
+from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.schema import CreateColumn
 
 from momok.errors import ConfigError, StorageError
+from momok.serving.reviews.tables import metadata, settings
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -30,93 +26,6 @@ _READ_ONLY = "momok_read_only"  # the execution option of connections that write
 _DEADLINE = 4.0  # seconds after which a transaction that met others is not tried again
 _LOCK_TIMEOUT = 1.0  # seconds to wait for another writer, each time
 _EXAMPLES = "sqlite:///reviews.sqlite or postgresql+psycopg://user@host/base"
-
-metadata = sa.MetaData()
-_ID = sa.BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER keys only
-
-
-def _make_details() -> list[Column[Any]]:
-    """What is known of a decision; the defaults fill the rows of older databases."""
-    return [
-        Column("reason", String(16), nullable=False, server_default=""),
-        Column("source", Text, nullable=False, server_default=""),
-        Column("right_tail", Text, nullable=False, server_default=""),
-        Column("along", Boolean, nullable=False, server_default=sa.false()),
-        Column("ordering", String(16), nullable=False, server_default=""),
-    ]
-
-
-settings = Table(
-    "review_setting",
-    metadata,
-    Column("name", String(64), primary_key=True),
-    Column("value", Text, nullable=False),
-)
-
-facts = Table(
-    "review_fact",
-    metadata,
-    Column("id", _ID, primary_key=True, autoincrement=True),
-    Column("key", String(64), nullable=False, unique=True),  # sha256 of the labels
-    Column("head", Text, nullable=False),
-    Column("relation", Text, nullable=False),
-    Column("tail", Text, nullable=False),
-    Column("state", String(16), nullable=False, default="open", index=True),
-    Column("version", Integer, nullable=False, default=0),
-    Column("reviewer", Text, nullable=False, default=""),
-    Column("note", Text, nullable=False, default=""),
-    *_make_details(),
-    Column("probability", Float(53), nullable=True),
-    Column("changed", String(40), nullable=False),
-    Column("lease_holder", Text, nullable=False, default=""),
-    Column("lease_until", Float(53), nullable=False, default=0.0),  # seconds since 1970
-)
-
-events = Table(
-    "review_event",
-    metadata,
-    Column("id", _ID, primary_key=True, autoincrement=True),
-    Column("fact", _ID, ForeignKey("review_fact.id"), nullable=False),
-    Column("action", String(16), nullable=False),
-    Column("before", String(16), nullable=False),
-    Column("after", String(16), nullable=False),
-    Column("reviewer", Text, nullable=False),
-    Column("note", Text, nullable=False),
-    *_make_details(),
-    Column("batch", String(64), nullable=True),  # events of one decision; an undo takes back all
-    Column("version", Integer, nullable=False),  # of the fact after the event
-    Column("undoes", _ID, ForeignKey("review_event.id"), nullable=True, unique=True),
-    Column("request", String(64), nullable=True, unique=True),
-    Column("at", String(40), nullable=False),
-    sa.UniqueConstraint("fact", "version"),
-)
-sa.Index("review_event_reviewer", events.c.reviewer, events.c.id)
-
-skips = Table(
-    "review_skip",
-    metadata,
-    Column("fact", _ID, ForeignKey("review_fact.id"), primary_key=True),
-    Column("reviewer_key", String(64), primary_key=True),
-)
-
-_APPEND_ONLY = "the history of reviews is only ever added to"
-_TRIGGERS = {
-    "sqlite": [
-        f"CREATE TRIGGER review_event_no_{verb.lower()} BEFORE {verb} ON review_event "
-        f"BEGIN SELECT RAISE(ABORT, '{_APPEND_ONLY}'); END"
-        for verb in ("UPDATE", "DELETE")
-    ],
-    "postgresql": [
-        "CREATE OR REPLACE FUNCTION review_event_refuse() RETURNS trigger AS $$ BEGIN "
-        f"RAISE EXCEPTION '{_APPEND_ONLY}'; END $$ LANGUAGE plpgsql",
-        "CREATE TRIGGER review_event_keep BEFORE UPDATE OR DELETE OR TRUNCATE ON review_event "
-        "FOR EACH STATEMENT EXECUTE FUNCTION review_event_refuse()",
-    ],
-}
-for _dialect, _statements in _TRIGGERS.items():
-    for _statement in _statements:
-        _ddl = sa.DDL(_statement)  # type: ignore[no-untyped-call]
-        event.listen(events, "after_create", _ddl.execute_if(dialect=_dialect))
 
 
 def in_transaction(

@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 
-from momok.serving.reviews.database import Database, events, facts
+from momok.serving.reviews.accounts import Accounts
+from momok.serving.reviews.opinions import is_opinion, is_told_to, is_waiting, select_given
 from momok.serving.reviews.records import Event, Fact, Review, State, hash_fact
+from momok.serving.reviews.tables import events, facts
 
 Record = TypeVar("Record", Review, Event)
 Row: TypeAlias = Mapping[Any, Any]
@@ -48,7 +51,7 @@ class Tally:
         )
 
 
-class ReviewReader(Database):
+class ReviewReader(Accounts):
     """The reviews of one graph, to be read."""
 
     def get(self, fact: Fact) -> Review:
@@ -58,7 +61,7 @@ class ReviewReader(Database):
     def get_many(self, wanted: Sequence[Fact]) -> list[Review]:
         """Where facts stand, in their order."""
         keys = [hash_fact(fact) for fact in wanted]
-        found = {row["key"]: to_record(Review, row) for row in self.read(select_facts(keys))}
+        found = {row["key"]: _to_review(row) for row in self.read(select_facts(keys))}
         return [
             found.get(key) or Review(head=head, relation=relation, tail=tail)
             for key, (head, relation, tail) in zip(keys, wanted, strict=True)
@@ -83,11 +86,13 @@ class ReviewReader(Database):
         return self._read_page(Review, query, limit)
 
     def list_events(
-        self, *, before: int | None = None, limit: int = 50
+        self, *, viewer: str = "", before: int | None = None, limit: int = 50
     ) -> tuple[list[Event], int | None]:
-        """The history, latest first: (a page, where the next begins)."""
-        query = sa.select(events, facts.c.head, facts.c.relation, facts.c.tail)
-        query = query.join(facts, facts.c.id == events.c.fact).order_by(events.c.id.desc())
+        """The history, latest first: (a page, where the next begins).
+
+        Of facts that wait for more opinions it has those of ``viewer`` alone.
+        """
+        query = _SELECT_EVENTS.where(is_told_to(viewer)).order_by(events.c.id.desc())
         if before is not None:
             query = query.where(events.c.id < before)
         return self._read_page(Event, query, limit)
@@ -106,10 +111,27 @@ class ReviewReader(Database):
         query = query.order_by(facts.c.changed.desc(), facts.c.id).limit(limit)
         return [to_record(Review, row) for row in self.read(query)]
 
-    def list_decided(self, relation: str | None = None) -> set[Fact]:
-        """The facts that are not open, of a relation or of all."""
+    def list_opinions(self, wanted: Sequence[Fact], viewer: str) -> dict[Fact, list[Event]]:
+        """The opinions on facts, and what settled them, as far as somebody may see them."""
+        query = _SELECT_EVENTS.where(facts.c.key.in_([hash_fact(fact) for fact in wanted]))
+        query = query.where(is_opinion(), is_told_to(viewer)).order_by(events.c.id)
+        found: dict[Fact, dict[tuple[str, bool], Event]] = {}
+        for row in self.read(query):
+            event = to_record(Event, row)
+            found.setdefault(event.fact, {})[event.reviewer, event.settled] = event
+        return {fact: list(opinions.values()) for fact, opinions in found.items()}
+
+    def list_waiting(self, reviewer: str) -> list[tuple[Fact, float | None]]:
+        """Facts that others have given their opinion on and that wait for this reviewer's."""
+        given = sa.select(events.c.fact).where(is_opinion())
+        query = sa.select(facts).where(is_waiting(), facts.c.id.in_(given))
+        query = query.where(facts.c.id.not_in(select_given(reviewer))).order_by(facts.c.id)
+        return [(_to_review(row).fact, row["probability"]) for row in self.read(query)]
+
+    def list_decided(self, relation: str | None = None, reviewer: str = "") -> set[Fact]:
+        """The facts that are not open to a reviewer, of a relation or of all."""
         query = sa.select(facts.c.head, facts.c.relation, facts.c.tail)
-        query = query.where(facts.c.state != "open")
+        query = query.where((facts.c.state != "open") | facts.c.id.in_(select_given(reviewer)))
         if relation is not None:
             query = query.where(facts.c.relation == relation)
         return {(row["head"], row["relation"], row["tail"]) for row in self.read(query)}
@@ -161,7 +183,13 @@ class ReviewReader(Database):
         """Records, and the id of the last one where more follow."""
         rows = self.read(query.limit(limit + 1))
         following = rows[limit - 1]["id"] if len(rows) > limit else None
-        return [to_record(kind, row) for row in rows[:limit]], following
+        make: Any = _to_review if kind is Review else partial(to_record, kind)
+        return [make(row) for row in rows[:limit]], following
+
+
+_SELECT_EVENTS = sa.select(events, facts.c.head, facts.c.relation, facts.c.tail).join(
+    facts, facts.c.id == events.c.fact
+)
 
 
 def select_facts(keys: list[str]) -> sa.Select[Any]:
@@ -172,3 +200,9 @@ def select_facts(keys: list[str]) -> sa.Select[Any]:
 def to_record(kind: type[Record], row: Row) -> Record:
     """A row as a record."""
     return kind(**{field.name: row[field.name] for field in fields(kind)})
+
+
+def _to_review(row: Row) -> Review:
+    """Where a fact stands; while it is open, what somebody has begun to write is theirs."""
+    draft = {"note": "", "source": ""} if row["state"] == "open" else {}
+    return to_record(Review, {**row, **draft})

@@ -53,12 +53,14 @@ class Review:
         head, relation, tail: labels.
         state: where it stands.
         version: counts its events; a decision names the version that it was made on.
+        needed: how many people are to give their opinion.
         reviewer: who decided, or "".
         note: what they wrote, or "".
         reason: why it was rejected, or "".
         source: the address of what proves the decision, or "".
         right_tail: the tail that is right instead, or "".
         along: whether it was decided along with another fact (its reverse, or a corrected one).
+        settled: whether opinions differed, and somebody had the last word.
         ordering: how the queue was sorted that it was decided in.
         probability: what the model said when the fact was first shown or decided.
         changed: when it last changed, in ISO 8601, UTC.
@@ -69,12 +71,14 @@ class Review:
     tail: str
     state: State = "open"
     version: int = 0
+    needed: int = 1
     reviewer: str = ""
     note: str = ""
     reason: Reason = ""
     source: str = ""
     right_tail: str = ""
     along: bool = False
+    settled: bool = False
     ordering: Ordering = ""
     probability: float | None = None
     changed: str = ""
@@ -97,6 +101,7 @@ class Decision:
         ordering: how the queue was sorted that the fact was shown from.
         version: of the review that the reviewer saw; None is any that is still open. A fact that is
             decided already is decided anew where this is its version.
+        may_settle: whether the reviewer has the last word on a disputed fact.
         probability: what the model says of the fact.
         request: a name of this request; repeated, it gives the same outcome once more and
             decides nothing (for clients that got no answer).
@@ -113,6 +118,7 @@ class Decision:
     right_tail: str = ""
     ordering: Ordering = ""
     version: int | None = None
+    may_settle: bool = False
     probability: float | None = None
     request: str = ""
     along: tuple[tuple[Fact, Action], ...] = ()
@@ -126,6 +132,7 @@ class Event:
         id: counts up.
         action: what was done.
         before, after: the state of the fact.
+        settled: whether it is the last word on differing opinions.
         version: of the fact after it.
         at: when, in ISO 8601, UTC.
     """
@@ -143,8 +150,14 @@ class Event:
     source: str
     right_tail: str
     along: bool
+    settled: bool
     version: int
     at: str
+
+    @property
+    def fact(self) -> Fact:
+        """The labels."""
+        return self.head, self.relation, self.tail
 
 
 def hash_fact(fact: Fact) -> str:

@@ -11,13 +11,21 @@ import hashlib
 import secrets
 import time
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from momok.serving.reviews.database import events, facts, in_transaction, skips
+from momok.console import shorten_middle
+from momok.serving.reviews.accounts import now, read_overlap, write_audit
+from momok.serving.reviews.database import in_transaction
+from momok.serving.reviews.opinions import (
+    STATE_AFTER,
+    judge,
+    list_opinions,
+    list_undone,
+    select_given,
+)
 from momok.serving.reviews.reader import ReviewReader, Row, select_facts, to_record
 from momok.serving.reviews.records import (
     Action,
@@ -28,17 +36,14 @@ from momok.serving.reviews.records import (
     State,
     hash_fact,
 )
+from momok.serving.reviews.tables import events, facts, skips
 
-_AFTER: dict[Action, State] = {
-    "accept": "accepted",
-    "reject": "rejected",
-    "unsure": "unsure",
-    "skip": "open",
-}
 _LEASE_SECONDS = 300.0  # how long a fact is kept for the reviewer it was given to
 _UNDONE_SECONDS = 600.0  # longer, so that it is shown before what was given ahead
 _FREE = {"lease_holder": "", "lease_until": 0.0}
-_DETAILS = ("note", "reason", "source", "right_tail", "along", "ordering")
+_NO_DRAFT = {"note": "", "source": ""}  # what one reviewer has begun is not for the next
+_WRITTEN = ("note", "reason", "source", "right_tail", "ordering")  # by the reviewer
+_DETAILS = (*_WRITTEN, "along", "settled")
 _AT_ONCE = 500  # candidates that are looked up in one query
 
 
@@ -53,7 +58,8 @@ class ReviewStore(ReviewReader):
         reviewer: str,
         but: Collection[str] = (),
     ) -> Review | None:
-        """Give the first candidate that nobody decided, holds or (of this reviewer) skipped.
+        """Give the first candidate that is open, that nobody holds, and that this reviewer has
+        neither skipped nor given an opinion on.
 
         It is then kept for the reviewer for five minutes; who holds one already gets it again
         while it is among the candidates, of several the one given last.
@@ -64,12 +70,13 @@ class ReviewStore(ReviewReader):
             reviewer: who asks.
             but: keys of facts that the reviewer has before them already.
         """
-        now = time.time()
+        moment = time.time()
         mine = skips.c.reviewer_key == _hash_name(reviewer)
         skipped = set(connection.execute(sa.select(skips.c.fact).where(mine)).scalars())
+        skipped |= set(connection.execute(select_given(reviewer)).scalars())
         probabilities = dict(candidates)
         query = sa.select(facts).where(facts.c.lease_holder == reviewer, facts.c.state == "open")
-        query = query.where(facts.c.lease_until >= now).order_by(facts.c.lease_until.desc())
+        query = query.where(facts.c.lease_until >= moment).order_by(facts.c.lease_until.desc())
         held = [to_record(Review, row).fact for row in connection.execute(query).mappings()]
         wanted = [fact for fact in held if fact in probabilities]
         queue = [*wanted, *probabilities]
@@ -86,14 +93,15 @@ class ReviewStore(ReviewReader):
                     row = row or _insert_fact(connection, fact, probabilities[fact])
                 except IntegrityError:
                     continue  # another one was given it just now
+                draft = {} if row["lease_holder"] == reviewer else _NO_DRAFT
                 taken = connection.execute(
                     sa.update(facts)
                     .where(facts.c.id == row["id"], facts.c.state == "open")
-                    .where((facts.c.lease_holder == reviewer) | (facts.c.lease_until < now))
-                    .values(lease_holder=reviewer, lease_until=now + _LEASE_SECONDS)
+                    .where((facts.c.lease_holder == reviewer) | (facts.c.lease_until < moment))
+                    .values(lease_holder=reviewer, lease_until=moment + _LEASE_SECONDS, **draft)
                 )
                 if taken.rowcount == 1:
-                    return to_record(Review, row)
+                    return to_record(Review, {**row, **draft})
         return None
 
     @in_transaction
@@ -126,22 +134,25 @@ class ReviewStore(ReviewReader):
             sa.select(events)
             .join(facts, facts.c.id == events.c.fact)
             .where(events.c.reviewer == reviewer, events.c.action != "undo")
-            .where(events.c.id.not_in(_list_undone()))
+            .where(events.c.id.not_in(list_undone()))
             .order_by(events.c.id.desc())
         )
-        unchanged = mine.where(events.c.version == facts.c.version)
+        still_open = (facts.c.state == "open") & (events.c.after == "open")
+        unchanged = mine.where((events.c.version == facts.c.version) | still_open)
         latest = connection.execute(unchanged.limit(1)).mappings().first()
         if latest is None:
             changed = connection.execute(mine.limit(1)).mappings().first()
             if changed is None:
                 raise ReviewConflictError("there is nothing to undo")
-            now = to_record(Review, _get_fact(connection, changed["fact"]))
-            raise ReviewConflictError(f"this fact has changed since: it is {_describe(now)}", now)
+            then = to_record(Review, _get_fact(connection, changed["fact"]))
+            raise ReviewConflictError(f"this fact has changed since: it is {_describe(then)}", then)
         together = [latest]
         if latest["batch"] is not None:
             batch = unchanged.where(events.c.batch == latest["batch"])
             together = list(connection.execute(batch).mappings())
-        return [_take_back(connection, event, reviewer) for event in together][-1]
+        review = [_take_back(connection, event, reviewer) for event in together][-1]
+        _write_audit(connection, reviewer, "undo", review)
+        return review
 
 
 def _decide(connection: sa.Connection, decision: Decision, batch: str | None) -> Review:
@@ -151,6 +162,32 @@ def _decide(connection: sa.Connection, decision: Decision, batch: str | None) ->
         return repeated
     row = _find_fact(connection, decision.fact, decision.probability)
     before = to_record(Review, row)
+    given = list_opinions(connection, row["id"])
+    settles = _check(decision, before, given)
+    if decision.action == "skip":
+        skip = {"fact": row["id"], "reviewer_key": _hash_name(decision.reviewer)}
+        if connection.execute(sa.select(skips).filter_by(**skip)).first() is None:
+            connection.execute(sa.insert(skips).values(skip))
+    needed = read_overlap(connection).count_needed(row["key"])
+    event: dict[str, Any] = {"reviewer": decision.reviewer, "settled": settles, "batch": batch}
+    own = {"action": decision.action, "request": decision.request or None}
+    own |= {name: getattr(decision, name) for name in _WRITTEN}
+    review = _give_opinion(connection, row, needed, event | own)
+    what = "settle" if settles else "skip" if decision.action == "skip" else "decide"
+    _write_audit(connection, decision.reviewer, what, review)
+    for fact, action in decision.along:
+        other = _find_fact(connection, fact, None)
+        anew = settles or decision.version is not None
+        if other["state"] == "open" or (anew and other["state"] == before.state):
+            reason = decision.reason if action == "reject" else ""
+            event |= {"action": action, "reason": reason, "along": True}
+            event |= {"note": decision.note, "source": decision.source}
+            _give_opinion(connection, other, review.needed, event)
+    return review
+
+
+def _check(decision: Decision, before: Review, given: dict[str, Action]) -> bool:
+    """Whether a decision settles a dispute; refuses one that cannot be made any more."""
     if decision.version is not None and decision.version != before.version:
         raise ReviewConflictError(
             f"this fact has changed since it was shown: it is {_describe(before)}", before
@@ -158,32 +195,27 @@ def _decide(connection: sa.Connection, decision: Decision, batch: str | None) ->
     anew = decision.version is not None and decision.action != "skip"
     if before.state != "open" and not anew:
         raise ReviewConflictError(f"this fact is decided already: {_describe(before)}", before)
-    if decision.action == "skip":
-        skip = {"fact": row["id"], "reviewer_key": _hash_name(decision.reviewer)}
-        if connection.execute(sa.select(skips).filter_by(**skip)).first() is None:
-            connection.execute(sa.insert(skips).values(skip))
-    review = _write(
-        connection,
-        row,
-        _AFTER[decision.action],
-        action=decision.action,
-        reviewer=decision.reviewer,
-        request=decision.request or None,
-        batch=batch,
-        **{name: getattr(decision, name) for name in _DETAILS if name != "along"},
-    )
-    for fact, action in decision.along:
-        other = _find_fact(connection, fact, None)
-        if other["state"] == "open" or (anew and other["state"] == before.state):
-            event: dict[str, Any] = {
-                "action": action,
-                "reviewer": decision.reviewer,
-                "batch": batch,
-            }
-            event |= {"note": decision.note, "source": decision.source, "along": True}
-            event["reason"] = decision.reason if action == "reject" else ""
-            _write(connection, other, _AFTER[action], **event)
-    return review
+    if before.settled and not decision.may_settle:
+        raise ReviewConflictError(f"this fact is settled: {_describe(before)}", before)
+    if before.state == "open" and decision.reviewer in given and not anew:
+        raise ReviewConflictError("you have given your opinion on this fact already", before)
+    return decision.may_settle and (before.settled or before.state == "disputed")
+
+
+def _give_opinion(connection: sa.Connection, row: Row, needed: int, event: Row) -> Review:
+    """Write an opinion, a settlement or a skip, and where the fact stands then.
+
+    ``needed`` is how many opinions it needs, if this is the first.
+    """
+    action = event["action"]
+    others = list_opinions(connection, row["id"])
+    needed = row["needed"] if others else needed
+    others.pop(event["reviewer"], None)
+    if action == "skip" or event["settled"]:
+        state = STATE_AFTER[action]
+    else:
+        state = judge(action, others.values(), needed)
+    return _write(connection, row, state, needed=needed, **event)
 
 
 def _take_back(connection: sa.Connection, event: Row, reviewer: str) -> Review:
@@ -192,10 +224,12 @@ def _take_back(connection: sa.Connection, event: Row, reviewer: str) -> Review:
     connection.execute(sa.delete(skips).filter_by(**skip))
     row = _get_fact(connection, event["fact"])
     then: Row = {name: event[name] for name in ("note", "source")}  # a draft of the next decision
-    if event["before"] != "open":  # decided anew: as it was
+    if event["before"] == "disputed":
+        then = {}
+    elif event["before"] != "open":  # decided anew: as it was
         query = sa.select(events).where(events.c.fact == event["fact"])
         query = query.where(events.c.after == event["before"], events.c.id < event["id"])
-        query = query.where(events.c.action != "undo", events.c.id.not_in(_list_undone()))
+        query = query.where(events.c.action != "undo", events.c.id.not_in(list_undone()))
         query = query.order_by(events.c.id.desc()).limit(1)
         earlier = connection.execute(query).mappings().one()
         then = {name: earlier[name] for name in (*_DETAILS, "reviewer")}
@@ -211,18 +245,15 @@ def _take_back(connection: sa.Connection, event: Row, reviewer: str) -> Review:
     )
 
 
-def _list_undone() -> sa.Select[Any]:
-    """The events that were taken back."""
-    return sa.select(events.c.undoes).where(events.c.undoes.is_not(None))
-
-
 def _get_fact(connection: sa.Connection, number: int) -> Row:
-    return connection.execute(sa.select(facts).where(facts.c.id == number)).mappings().one()
+    query = sa.select(facts).where(facts.c.id == number).with_for_update()
+    return connection.execute(query).mappings().one()
 
 
 def _find_fact(connection: sa.Connection, fact: Fact, probability: float | None) -> Row:
-    """The row of a fact, which is made where there is none."""
-    found = connection.execute(select_facts([hash_fact(fact)])).mappings().first()
+    """The row of a fact, which is made where there is none; others wait for it."""
+    query = select_facts([hash_fact(fact)]).with_for_update()
+    found = connection.execute(query).mappings().first()
     return found or _insert_fact(connection, fact, probability)
 
 
@@ -247,7 +278,7 @@ def _find_request(connection: sa.Connection, decision: Decision) -> Review | Non
 
 def _insert_fact(connection: sa.Connection, fact: Fact, probability: float | None) -> Row:
     row = dict(zip(("head", "relation", "tail"), fact, strict=True), key=hash_fact(fact))
-    insert = sa.insert(facts).values(probability=probability, changed=_now(), **row)
+    insert = sa.insert(facts).values(probability=probability, changed=now(), **row)
     with connection.begin_nested():  # fails where another one has just written the same fact
         inserted = connection.execute(insert)
     assert inserted.inserted_primary_key is not None
@@ -261,6 +292,7 @@ def _write(
     *,
     lease: Row = _FREE,
     then: Row | None = None,
+    needed: int | None = None,
     **event: Any,
 ) -> Review:
     """Change the fact where it has still the version seen, and add the event.
@@ -268,11 +300,12 @@ def _write(
     ``then`` is what the fact's row has besides its state; by default what the event has of it.
     """
     event = {"note": "", **event}
-    change = {"state": state, "version": row["version"] + 1, "changed": _now(), **lease}
-    change |= dict.fromkeys(("reviewer", *_DETAILS), "") | {"along": False}
+    change = {"state": state, "version": row["version"] + 1, "changed": now(), **lease}
+    change |= dict.fromkeys(("reviewer", *_DETAILS), "") | {"along": False, "settled": False}
+    change["needed"] = row["needed"] if needed is None else needed
     if then is not None:
         change |= then
-    elif state != "open":
+    elif state not in ("open", "disputed"):
         change |= {name: event[name] for name in ("reviewer", *_DETAILS) if name in event}
     seen = sa.update(facts).where(facts.c.id == row["id"], facts.c.version == row["version"])
     if connection.execute(seen.values(change)).rowcount != 1:
@@ -283,6 +316,12 @@ def _write(
     return to_record(Review, {**row, **change})
 
 
+def _write_audit(connection: sa.Connection, reviewer: str, what: str, review: Review) -> None:
+    """What was done with which fact; what was said of it is in its history, told when it may be."""
+    fact = " | ".join(shorten_middle(part, 80) for part in review.fact)
+    write_audit(connection, reviewer, what, fact)
+
+
 def _describe(review: Review) -> str:
     return f"{review.state} by {review.reviewer}" if review.reviewer else review.state
 
@@ -290,7 +329,3 @@ def _describe(review: Review) -> str:
 def _hash_name(reviewer: str) -> str:
     """A key of fixed length, as of facts."""
     return hashlib.sha256(reviewer.encode()).hexdigest()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
