@@ -21,7 +21,7 @@ from pathlib import Path
 from momok.serving.server import serve
 from momok.serving.settings import ServeSettings
 given = json.loads(sys.argv[1])
-given["run"] = Path(given["run"])
+given |= {name: Path(given[name]) for name in ("run", "beside") if name in given}
 serve(ServeSettings(**given), ready=lambda address: print(address, flush=True))
 """
 

@@ -12,6 +12,11 @@ from momok.console import print_line
 
 @click.command("serve")
 @click.argument("run")
+@click.option(
+    "--beside",
+    metavar="RUN",
+    help="A second run on the same graph, to compare its answers and proposals.",
+)
 @click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="Where to listen [127.0.0.1].")
 @click.option("--port", default=8000, metavar="PORT", help="The port; 0 takes a free one [8000].")
 @click.option(
@@ -66,6 +71,8 @@ def command(run: str, **options: Any) -> None:
       momok serve RUN --root-path /momok --allow-host tools.example.org
     Decisions of several servers in one PostgreSQL database:
       momok serve RUN --reviews postgresql+psycopg://curator@db/reviews
+    Beside another model of the same graph, such as one retrained with the decisions:
+      momok serve RUN --beside RUN2
 
     Decisions on facts are kept in RUN/reviews.sqlite. The page exports the accepted ones, and
     `momok data build --with-reviews` adds them to a graph. A newer checkpoint in RUN is served as
@@ -75,7 +82,8 @@ def command(run: str, **options: Any) -> None:
     """
     from momok.serving.settings import ServeSettings, check_extra
 
-    settings = ServeSettings(run=Path(run), **options)
+    beside = options.pop("beside")
+    settings = ServeSettings(run=Path(run), beside=Path(beside) if beside else None, **options)
     check_extra()
     from momok.serving.server import serve
 

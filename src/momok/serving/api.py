@@ -56,7 +56,8 @@ Limit = Annotated[int, Query(ge=1, le=schemas.MAX_PAGE)]
 After = Annotated[int, Query(ge=0, le=2**62)]
 
 
-def _resolve_question(model: ServedModel, asked: schemas.Question) -> Triple:
+def resolve_question(model: ServedModel, asked: schemas.Question) -> Triple:
+    """A question by labels; fails as ``EntitySearch``, or where not exactly one side is given."""
     if (asked.head is None) == (asked.tail is None):
         raise ConfigError("give exactly one of head and tail; the other is predicted")
     find = model.names.find_entity
@@ -146,7 +147,7 @@ async def predict(
     service: WithService, model: WithModel, asked: schemas.PredictRequest
 ) -> schemas.PredictionsAnswer:
     """The most likely tails of (head, relation, ?), or heads of (?, relation, tail)."""
-    question, among = _resolve_question(model, asked), _resolve_among(model, asked.among)
+    question, among = resolve_question(model, asked), _resolve_among(model, asked.among)
     options = asked.k, asked.known, asked.plausible, among
     found = await service.holder.batcher.ask(question, (model.predictor, *options))
     return describe_predictions(model, found)
@@ -157,7 +158,7 @@ async def predict_batch(
     service: WithService, model: WithModel, asked: schemas.BatchRequest
 ) -> schemas.BatchAnswer:
     """Answer many questions; none is answered when one is wrong."""
-    questions = [_resolve_question(model, question) for question in asked.questions]
+    questions = [resolve_question(model, question) for question in asked.questions]
     options: dict[str, Any] = {"known": asked.known, "plausible": asked.plausible}
     options["among"] = _resolve_among(model, asked.among)
 

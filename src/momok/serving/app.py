@@ -24,7 +24,15 @@ from momok.errors import (
     StorageError,
     UnknownLabelError,
 )
-from momok.serving import api, ask_page, neighbourhood_page, pages, review_api, review_pages
+from momok.serving import (
+    api,
+    ask_page,
+    beside_page,
+    neighbourhood_page,
+    pages,
+    review_api,
+    review_pages,
+)
 from momok.serving.access import SECURITY_HEADERS, Access, answer_error
 from momok.serving.rendering import render
 from momok.serving.reviews.records import ReviewConflictError
@@ -81,10 +89,10 @@ def create_app(settings: ServeSettings, service: Service | None = None) -> FastA
     app.include_router(api.probes)
     # Access checks the token; this describes it where there is one.
     scheme = [Security(HTTPBearer(auto_error=False))] if service.gate.is_closed else []
-    for router in (api.router, review_api.router):
+    for router in (api.router, beside_page.api_router, review_api.router):
         app.include_router(router, dependencies=scheme)
-    for router in (pages.router, ask_page.router, neighbourhood_page.router, review_pages.router):
-        app.include_router(router)
+    for page in (pages, ask_page, beside_page, neighbourhood_page, review_pages):
+        app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     for kind, _, _ in _STATUSES:
         app.add_exception_handler(kind, _answer_error)

@@ -41,7 +41,7 @@ async def ask(
     status = 200
     if len(missing) == 1:
         try:
-            ids = _find(model, given)
+            ids = find_parts(model, given)
         except DataError as error:
             values["problem"], status = str(error), 404
         else:
@@ -52,7 +52,7 @@ async def ask(
     return render(request, "ask.html", status, **values)
 
 
-def _find(model: ServedModel, given: dict[str, str]) -> dict[str, int | None]:
+def find_parts(model: ServedModel, given: dict[str, str]) -> dict[str, int | None]:
     """Ids of the parts that are given; DataError where there is no such part."""
     find = {
         "head": model.names.find_entity,

@@ -41,6 +41,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
         "momok": momok.__version__,
         "model": model.version,
         "calibrated": model.calibrated,
+        "beside": service.beside is not None,
         "asks_token": service.gate.is_closed,
     }
     text = (

@@ -80,6 +80,15 @@ class BatchRequest(_PredictOptions):
     questions: list[Question] = Field(min_length=1, max_length=MAX_QUESTIONS)
 
 
+class CompareRequest(Question):
+    """One question to two models."""
+
+    k: Count = Field(10, description="How many answers of either.")
+    known: Literal["mark", "hide"] = Field(
+        "mark", description="Facts that the graph has: say so, or leave them out."
+    )
+
+
 class RelationsRequest(StrictRequest):
     """Two entities: how is the head related to the tail?"""
 
@@ -203,6 +212,29 @@ class PredictionsAnswer(BaseModel):
     query: dict[str, Any]
     predictions: list[PredictionWithPicture]
     model: str = Field(description="Version of the checkpoint.")
+
+
+class ModelSays(BaseModel):
+    """What a model says of an answer."""
+
+    rank: int
+    value: float = Field(description="The calibrated probability; the score where there is none.")
+
+
+class ComparedAnswer(Entity):
+    """An answer of two models."""
+
+    known: SplitName | None
+    models: list[ModelSays | None] = Field(
+        description="In the order of the models; null beyond the first thousand answers of one."
+    )
+
+
+class CompareAnswer(BaseModel):
+    """Answers of two models to one question, the best ranks of either first."""
+
+    models: list[str]
+    answers: list[ComparedAnswer]
 
 
 class RelationsPrediction(BaseModel):

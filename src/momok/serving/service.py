@@ -20,6 +20,7 @@ from momok.graph.fact_index import UNKNOWN
 from momok.graph.iris import make_iri
 from momok.graph.names import flatten
 from momok.serving import schemas
+from momok.serving.beside import Beside
 from momok.serving.contradictions import Ids
 from momok.serving.describe import describe_explanation, predict_facts
 from momok.serving.identity import Gate
@@ -44,6 +45,7 @@ class Service:
     Attributes:
         settings: as started.
         holder: the model.
+        beside: the second model, if there is one.
         store: the decisions.
         secret: signs sessions; the same after a restart, so that open pages stay usable.
         gate: tells who asks.
@@ -56,6 +58,7 @@ class Service:
     def __init__(self, settings: ServeSettings) -> None:
         self.settings, self.metrics = settings, Metrics()
         self.holder = ModelHolder(settings, self.metrics)
+        self.beside = Beside(settings, self.model.graph) if settings.beside else None
         self.store = ReviewStore(settings.reviews_url)
         self.secret = self.store.load_secret()
         self.gate = Gate(self.store, settings.token)
@@ -63,6 +66,8 @@ class Service:
     def close(self) -> None:
         """Stop the threads, then close the database."""
         self.holder.close()
+        if self.beside is not None:
+            self.beside.close()
         self.store.close()
 
     @property

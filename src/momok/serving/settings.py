@@ -31,6 +31,7 @@ class ServeSettings:
 
     Attributes:
         run: the run folder.
+        beside: a second run on the same graph, whose answers are shown beside those of ``run``.
         host: the address to bind to; beyond loopback only with a token or ``insecure``.
         port: the port; 0 takes a free one.
         token: what clients must show, as a bearer token or once at the login page; "" asks for
@@ -51,6 +52,7 @@ class ServeSettings:
     """
 
     run: Path
+    beside: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     token: str = ""
