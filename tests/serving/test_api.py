@@ -383,16 +383,26 @@ def test_a_review_from_next_to_export(serve: Serve) -> None:
     late = client.post("/api/v1/reviews", json=decision | {"reviewer": "bob"})
     assert (late.status_code, error_of(late)) == (409, "conflict")
     assert client.get("/api/v1/reviews", params={"state": "accepted"}).json()["reviews"] == [done]
-    assert client.get("/api/v1/reviews/export").text == "\t".join(fact.values()) + "\n"
-    triples = client.get("/api/v1/reviews/export", params={"format": "ntriples"})
+    export = "/api/v1/reviews/export"
+    rows = client.get(export, params={"state": "", "relation": "borders"}).text.splitlines()
+    assert [row.split("\t")[:4] for row in rows[1:]] == [[*fact.values(), "accepted"]]
+    assert len(client.get(export, params={"state": "rejected"}).text.splitlines()) == 1
+    assert client.get(export, params={"since": "now"}).status_code == 422
+    triples = client.get(export, params={"format": "ntriples"})
     assert triples.headers["content-type"].startswith("application/n-triples")
     assert triples.text.endswith(" .\n")
     undone = client.post("/api/v1/reviews/undo", json={"reviewer": "ann"}).json()
     assert undone["state"] == "open"
-    assert client.get("/api/v1/reviews/export").text == ""
+    assert client.get(export, params={"format": "jsonl"}).text == ""
+    written = {"content": "\n".join(rows), "params": {"reviewer": "eve"}}
+    answer = client.post("/api/v1/reviews/import", **written).json()
+    assert answer == {"added": 1, "known": 0, "undecided": 0, "differing": []}
+    assert client.post("/api/v1/reviews/import", **written).json()["known"] == 1
+    wrong = client.post("/api/v1/reviews/import", content="a\tb\n")
+    assert (wrong.status_code, error_of(wrong)) == (422, "wrong_value")
     history = client.get("/api/v1/reviews/history").json()["events"]
-    assert [event["action"] for event in history] == ["undo", "accept"]
-    assert client.post("/api/v1/reviews/undo", json={"reviewer": "ann"}).status_code == 409
+    assert [event["action"] for event in history] == ["accept", "undo", "accept"]
+    assert history[0]["reviewer"] == "ann"  # as the file says
 
 
 @pytest.mark.parametrize("reviewer", ["", "   ", "x" * 81, "a\nb", "\0"])
@@ -440,4 +450,4 @@ def test_a_wrong_tail_is_corrected(serve: Serve) -> None:
     for change in ({"action": "accept"}, {"right_tail": again["tail"]}, {"source": "javascript:x"}):
         assert client.post("/api/v1/reviews", json=again | change).status_code == 422
     client.post("/api/v1/reviews/undo", json={"reviewer": "ann"})
-    assert client.get("/api/v1/reviews/export").text == ""
+    assert len(client.get("/api/v1/reviews/export").text.splitlines()) == 1

@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from momok.cli import main
+from momok.serving.reviews.records import ReviewFilter
 from momok.serving.reviews.store import ReviewStore
 from tests.serving.real_server import RealServer, start_server
 from tests.serving.served_run import NAMES
@@ -149,7 +150,7 @@ def test_no_accepted_decision_is_lost_when_the_server_is_killed(
         assert server.wait() == -signal.SIGKILL
     assert unsure
     store = ReviewStore(address)
-    kept = {review.fact for review in store.iterate_reviews(state="accepted")}
+    kept = {review.fact for review in store.iterate_reviews(ReviewFilter(states=("accepted",)))}
     assert set(saved) <= kept
     store.close()
     with start_server(own_run, reviews=address) as server:
@@ -157,7 +158,7 @@ def test_no_accepted_decision_is_lost_when_the_server_is_killed(
             decide(server, number)
         assert server.ask("GET", "/ready")[0] == 200
     store = ReviewStore(address)
-    everything = list(store.iterate_reviews(state="accepted"))
+    everything = list(store.iterate_reviews(ReviewFilter(states=("accepted",))))
     assert set(saved) <= {review.fact for review in everything}
     assert all(review.version == 1 for review in everything)
     history, _ = store.list_events(limit=10_000)

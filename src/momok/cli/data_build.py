@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from momok.graph import Finding
     from momok.graph.build import BuildReport
+    from momok.graph.reviewed import ReviewedFacts
     from momok.graph.sources.reading import SourceOptions
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -183,8 +184,9 @@ def _parse_ratio(_: click.Context, __: click.Parameter, text: str) -> tuple[floa
 )
 @click.option(
     "--with-reviews",
-    type=_FILE,
-    help="Facts that were accepted since (TSV: head, relation, tail): they join train.",
+    metavar="FILE|RUN|ADDRESS",
+    help="Decisions of reviewers: a file, a run folder or a database. Accepted facts join train, "
+    "rejected ones are kept as negatives.",
 )
 @click.option("--link-pictures", is_flag=True, help="Hard links instead of copies of the pictures.")
 @click.option("--name", default="", help="Name of the graph [that of the source or the folder].")
@@ -209,10 +211,10 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
     momok data build --train a.tsv --valid b.tsv --test c.tsv --out my-graph
     momok data build museum.ttl.gz --language de --language en --out museum
     momok data build --sparql http://localhost:7878/query --query @facts.rq --out my-graph
-    momok data build world --with-reviews accepted.tsv --out world-reviewed
+    momok data build world --with-reviews runs/world --out world-reviewed
     """
     from momok.graph.build import BuildOptions, build_graph, check_target
-    from momok.graph.sources.reading import SourceOptions, read_facts_file, read_sources
+    from momok.graph.sources.reading import read_sources
     from momok.progress import ProgressBar
 
     options = _read_source_options(given)
@@ -225,10 +227,18 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
     check_target(out, overwrite=building.overwrite)
     with ProgressBar() as bar:
         raw = read_sources(sources, options, progress=bar.progress)
-        reviews = given["with_reviews"]
-        accepted = read_facts_file(reviews, SourceOptions()) if reviews else None
-        report = build_graph(raw, out, building, reviews=accepted, progress=bar.progress)
+        reviews = load_reviews(given["with_reviews"])
+        report = build_graph(raw, out, building, reviews=reviews, progress=bar.progress)
     _show(report)
+
+
+def load_reviews(place: str | None) -> ReviewedFacts | None:
+    """What reviewers have decided, from a file, a run folder or a database."""
+    if place is None:
+        return None
+    from momok.serving.reviews.places import load_reviewed_facts
+
+    return load_reviewed_facts(place)
 
 
 def _read_source_options(given: dict[str, Any]) -> SourceOptions:

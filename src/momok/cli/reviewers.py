@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -45,7 +44,7 @@ def add(place: str, name: str, role: Any) -> None:
     """
     store = _open(place)
     try:
-        token = store.add_reviewer(name, role, by=_who())
+        token = store.add_reviewer(name, role, by=name_user())
     finally:
         store.close()
     click.echo(token)
@@ -59,7 +58,7 @@ def revoke(place: str, name: str) -> None:
     """End the token of the reviewer NAME; the name and all decisions stay."""
     store = _open(place)
     try:
-        store.revoke_reviewer(name, by=_who())
+        store.revoke_reviewer(name, by=name_user())
     finally:
         store.close()
     print_line(f"The token of {name} is revoked.")
@@ -89,18 +88,12 @@ def list_reviewers(place: str, as_json: bool) -> None:
 
 
 def _open(place: str) -> ReviewStore:
-    from momok.serving.settings import ServeSettings, check_extra
+    from momok.serving.reviews.places import open_store
 
-    check_extra()
-    from momok.serving.reviews.store import ReviewStore
-    from momok.training import RunFolder
-
-    if "://" in place:
-        return ReviewStore(place)
-    return ReviewStore(ServeSettings(run=Path(RunFolder(place).path)).reviews_url)
+    return open_store(place, make=True)
 
 
-def _who() -> str:
+def name_user() -> str:
     """Who gives the command, for the audit log."""
     try:
         return f"{getpass.getuser()} (command line)"

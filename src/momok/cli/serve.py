@@ -74,8 +74,8 @@ def command(run: str, **options: Any) -> None:
     Beside another model of the same graph, such as one retrained with the decisions:
       momok serve RUN --beside RUN2
 
-    Decisions on facts are kept in RUN/reviews.sqlite. The page exports the accepted ones, and
-    `momok data build --with-reviews` adds them to a graph. A newer checkpoint in RUN is served as
+    Decisions on facts are kept in RUN/reviews.sqlite. `momok reviews export` writes them into a
+    file, and `momok train --with-reviews` learns from them. A newer checkpoint in RUN is served as
     soon as it is there. SIGTERM ends the server after the requests under way, SIGHUP loads the
     checkpoint again. The API is described at /api/v1/openapi.json; /health, /ready and /metrics
     are there for monitoring.

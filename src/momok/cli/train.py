@@ -44,6 +44,13 @@ if TYPE_CHECKING:
     help="Start from the model of this run, whose graph has grown or changed since.",
 )
 @click.option(
+    "--with-reviews",
+    "reviews",
+    metavar="FILE|RUN|ADDRESS",
+    help="Decisions of reviewers: a file, a run folder or a database. Accepted facts join train, "
+    "rejected ones are negatives.",
+)
+@click.option(
     "--track",
     metavar="NAMES",
     help="Experiment trackers: tensorboard, wandb or both; the same as --set training.track=NAMES.",
@@ -60,6 +67,7 @@ def train_command(
     run: str | None,
     seed: int | None,
     start: str | None,
+    reviews: str | None,
     track: str | None,
     ranks: int | None,
     strict: bool,
@@ -85,6 +93,8 @@ def train_command(
     The graph has new facts, entities or relations since: start from the model that there is, with
     its settings and a third of its epochs
       momok train my-graph --from runs/mine --run runs/mine-2
+    The same graph, with what reviewers have decided on the page of a run:
+      momok train my-graph --from runs/mine --with-reviews runs/mine --run runs/mine-2
     With its curves in Weights & Biases and in TensorBoard:
       momok train world --track wandb,tensorboard
     A graph too large for one process, in four (on several machines: docs/scaling.md):
@@ -95,9 +105,11 @@ def train_command(
     The run folder then holds the settings, the graph's facts, the metrics of every epoch, the last
     and the best checkpoint, the results on validation and test, and plots.
     """
+    from momok.cli.data_build import load_reviews
     from momok.config import resolve_config
     from momok.graph import load_graph
     from momok.graph.catalog import find_name
+    from momok.graph.reviewed import ReviewedFacts, apply_reviews
     from momok.progress import open_reporter
     from momok.training import RunFolder, settings_from, train
     from momok.training.new_run import check_free
@@ -114,10 +126,11 @@ def train_command(
     base = None if before is None else settings_from(before)
     name = find_name(graph)
     config = resolve_config(preset, file=file, overrides=overrides, base=base, graph=name)
+    reviewed = load_reviews(reviews) or ReviewedFacts()
     with open_reporter(not quiet) as reporter:
         # nothing here keeps the graph: training drops its features as soon as the tables have them
         folder = train(
-            load_graph(graph, split=config.data.split, strict=strict),
+            apply_reviews(load_graph(graph, split=config.data.split, strict=strict), reviewed),
             config,
             run=run,
             start=before,

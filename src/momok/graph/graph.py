@@ -58,6 +58,8 @@ class MultimodalGraph:
         test: facts to judge it with; each once.
         withheld: further facts that are true: nothing learns from them or asks for them, and
             rankings leave them out of the candidates as they do other true answers.
+        rejected: facts that people have said are false: none of them is in a split. Training takes
+            them as negatives.
         features: per modality, one vector for some or all entities.
         entity_names: display names.
         relation_names: display names.
@@ -84,6 +86,7 @@ class MultimodalGraph:
     valid: Triples
     test: Triples
     withheld: Triples = field(default_factory=lambda: np.empty((0, 3), dtype=np.int64))
+    rejected: Triples = field(default_factory=lambda: np.empty((0, 3), dtype=np.int64))
     features: Mapping[str, Features] = field(default_factory=dict)
     entity_names: tuple[str, ...] = ()
     relation_names: tuple[str, ...] = ()
@@ -120,6 +123,7 @@ class MultimodalGraph:
         for split in SPLIT_NAMES:
             self._check_triples(split, self.facts(split))
         self._check_triples("withheld", self.withheld)
+        self._check_triples("rejected", self.rejected)
         for modality, features in self.features.items():
             if len(features.matrix) != self.num_entities:
                 raise FeatureError(
@@ -230,6 +234,8 @@ class MultimodalGraph:
             yield np.ascontiguousarray(self.facts(split), dtype="<i8").tobytes()
         if len(self.withheld):
             yield np.ascontiguousarray(self.withheld, dtype="<i8").tobytes()
+        if len(self.rejected):
+            yield b"rejected" + np.ascontiguousarray(self.rejected, dtype="<i8").tobytes()
         for modality in sorted(self.features):
             features = self.features[modality]
             yield modality.encode()

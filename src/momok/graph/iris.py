@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from momok.errors import ConfigError
 
@@ -18,8 +18,22 @@ _IRI = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|urn:)[^\x00-\x20<>\"{}|^`\\]+"
 def make_iri(
     label: str, kind: Literal["entity", "relation", "type"], base: str = DEFAULT_BASE
 ) -> str:
-    """A label as it is if it is an absolute IRI, else percent-encoded under base and kind."""
-    return label if _IRI.fullmatch(label) else f"{base}{kind}/{quote(label, safe='')}"
+    """A label as it is if it is an absolute IRI, else percent-encoded under base and kind.
+
+    What lies there already is encoded too, so that ``read_iri`` gives every label back.
+    """
+    place = f"{base}{kind}/"
+    if _IRI.fullmatch(label) and not label.startswith(place):
+        return label
+    return f"{place}{quote(label, safe='')}"
+
+
+def read_iri(
+    iri: str, kind: Literal["entity", "relation", "type"], base: str = DEFAULT_BASE
+) -> str:
+    """The label that ``make_iri`` made an IRI of."""
+    place = f"{base}{kind}/"
+    return unquote(iri.removeprefix(place)) if iri.startswith(place) else iri
 
 
 def check_base(base: str) -> None:

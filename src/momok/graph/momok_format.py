@@ -9,6 +9,7 @@ It holds::
     relations.tsv                   optional; header: label, name
     train.tsv valid.tsv test.tsv    head, relation and tail label, no header
     withheld.tsv                    optional; true facts that are no candidates in rankings
+    rejected.tsv                    optional; facts that people have said are false
     features/                       see momok.graph.features
     pictures/                       the files that entities.tsv names, "|" between several
     numbers.tsv                     optional, see momok.graph.entities_file
@@ -101,7 +102,7 @@ def read_momok_folder(
         train=triples["train"],
         valid=triples["valid"],
         test=triples["test"],
-        **_read_withheld(path, entities, relations, log),
+        **_read_further(path, entities, relations, log),
         features=features,
         entity_names=_fill_names(table),
         relation_names=_fill_names(relation_table),
@@ -145,14 +146,16 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_withheld(
+def _read_further(
     path: Path, entities: Vocabulary, relations: Vocabulary, log: FindingLog
 ) -> dict[str, Triples]:
-    file = path / "withheld.tsv"
-    if not file.is_file():
-        return {}
-    return {"withheld": index_facts(read_facts(file, split_momok_lines, log), entities, relations,
-                                    log)}  # fmt: skip
+    """Facts that are in no split, as far as there are any."""
+    files = {name: path / f"{name}.tsv" for name in ("withheld", "rejected")}
+    return {
+        name: index_facts(read_facts(file, split_momok_lines, log), entities, relations, log)
+        for name, file in files.items()
+        if file.is_file()
+    }
 
 
 def read_graph_json(folder: Path) -> dict[str, Any]:
@@ -232,8 +235,8 @@ def write_momok_folder(
         }
         relations = {"label": graph.relations.labels, "name": graph.relation_names}
         facts: dict[str, Triples] = {split: graph.facts(split) for split in SPLIT_NAMES}
-        if len(graph.withheld):
-            facts["withheld"] = graph.withheld
+        further = {"withheld": graph.withheld, "rejected": graph.rejected}
+        facts |= {name: some for name, some in further.items() if len(some)}
         for file in also:
             write_through(draft / file.name, file.read_bytes())
         write_tables(draft, about, entities, relations, facts)

@@ -20,6 +20,7 @@ from momok.config import describe_problem
 from momok.errors import (
     AmbiguousNameError,
     ConfigError,
+    FormatError,
     MomokError,
     StorageError,
     UnknownLabelError,
@@ -48,6 +49,7 @@ _STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
     (UnknownLabelError, 404, "unknown_label"),
     (AmbiguousNameError, 422, "ambiguous_name"),
     (ReviewConflictError, 409, "conflict"),
+    (FormatError, 422, "wrong_value"),
     (ConfigError, 422, "wrong_value"),
     (RequestValidationError, 422, "wrong_value"),
     (StorageError, 503, "storage"),

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import codecs
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
+from momok.graph.text_files import decode_text
 from momok.serving import review_schemas, schemas
 from momok.serving.api import ERRORS, After, Limit, WithModel, WithService
-from momok.serving.identity import get_visitor
+from momok.serving.identity import get_visitor, needs
 from momok.serving.proposals import QueueFilter
-from momok.serving.reviews.records import Review, State
+from momok.serving.reviews.files import FORMATS, FileFormat, parse_reviews
+from momok.serving.reviews.records import Reason, Review, ReviewFilter, State
 from momok.serving.schemas import MAX_TEXT
-from momok.serving.service import EXPORTS, ExportFormat
 
 _CONFLICT: dict[int | str, dict[str, Any]] = {
     409: {
@@ -21,7 +25,33 @@ _CONFLICT: dict[int | str, dict[str, Any]] = {
         "description": "Decided already, or changed since it was shown",
     }
 }
+_MOST_DIFFERING = 100  # in an answer
 router = APIRouter(prefix="/api/v1", responses=ERRORS)
+
+
+def _read_filter(
+    *,
+    model: WithModel,
+    state: Annotated[list[State | Literal[""]], Query(max_length=5)] = [],  # noqa: B006  # FastAPI copies it
+    relation: Annotated[str, Query(max_length=MAX_TEXT)] = "",
+    reviewer: Annotated[str, Query(max_length=80)] = "",
+    reason: Reason = "",
+    since: Annotated[str, Query(max_length=40, description="A day or a time.")] = "",
+    until: Annotated[str, Query(max_length=40, description="A time, or a day: its end.")] = "",
+) -> ReviewFilter:
+    """Which decisions are wanted; "" is any."""
+    label = model.graph.relations.labels[model.names.find_relation(relation)] if relation else None
+    return ReviewFilter(
+        states=tuple(given for given in state if given),
+        relation=label,
+        reviewer=reviewer or None,
+        reason=reason or None,
+        since=since or None,
+        until=until or None,
+    )
+
+
+WithFilter = Annotated[ReviewFilter, Depends(_read_filter)]
 
 
 @router.get("/reviews", tags=["reviews"])
@@ -95,9 +125,44 @@ def history(
     tags=["reviews"],
     response_class=StreamingResponse,
     responses={
-        200: {"content": {f"{export[0]}; charset=utf-8": {} for export in EXPORTS.values()}}
+        200: {"content": {f"{form.media_type}; charset=utf-8": {} for form in FORMATS.values()}}
     },
 )
-def export(service: WithService, format: ExportFormat = "tsv") -> StreamingResponse:
-    """The accepted facts: head, relation and tail labels by tabs, or N-Triples."""
-    return service.export_accepted(format)
+def export(
+    service: WithService, wanted: WithFilter, format: FileFormat = "tsv"
+) -> StreamingResponse:
+    """Where decided facts stand, as a file: TSV, CSV, JSON lines, or N-Triples."""
+    return service.export_reviews(format, wanted)
+
+
+@router.post(
+    "/reviews/import",
+    tags=["reviews"],
+    dependencies=[needs("admin")],
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                form.media_type: {"schema": {"type": "string"}} for form in FORMATS.values()
+            },
+        }
+    },
+)
+async def import_reviews(
+    request: Request,
+    service: WithService,
+    format: FileFormat = "tsv",
+    reviewer: review_schemas.Reviewer = "import",
+) -> review_schemas.ImportAnswer:
+    """Write decisions from a file, all or none; what is decided already stays as it is."""
+    text = decode_text((await request.body()).removeprefix(codecs.BOM_UTF8), Path("body"))
+    reviews = parse_reviews(text, format, "body")
+    report = await run_in_threadpool(
+        service.store.import_reviews, reviews, reviewer, by=service.gate.describe(request)
+    )
+    return review_schemas.ImportAnswer(
+        added=report.added,
+        known=report.known,
+        undecided=report.undecided,
+        differing=report.differing[:_MOST_DIFFERING],
+    )

@@ -31,10 +31,10 @@ from momok.serving.review_overview import summarise
 from momok.serving.review_schemas import ReviewerRequest, ReviewRequest
 from momok.serving.reviews.records import (
     REASONS,
-    Event,
     Review,
     ReviewConflictError,
     hash_fact,
+    name_fact,
 )
 from momok.serving.schemas import MAX_QUERY, MAX_TEXT
 from momok.serving.service import Service
@@ -279,15 +279,20 @@ def history(
     """All decisions, latest first, and the accepted facts as files."""
     viewer = reviewer_name(request)
     page, following = service.store.list_events(viewer=viewer, before=before, limit=50)
-    decided = service.store.count().values()
+    counts = service.store.count()
+    decided = counts.values()
     return render(
         request,
         "history.html",
-        events=[(event, _name_fact(model, event)) for event in page],
+        events=[
+            (event, name_fact(model.graph, (event.head, event.relation, event.tail)))
+            for event in page
+        ],
         next=following,
         accepted=sum(states.get("accepted", 0) for states in decided),
         rejected=sum(states.get("rejected", 0) for states in decided),
         reasons=REASONS,
+        relations=list_relations(model, counts),
     )
 
 
@@ -295,16 +300,3 @@ def _name_ids(model: ServedModel, fact: tuple[int, int, int]) -> tuple[str, str,
     """Names of a fact, to show."""
     graph, (head, relation, tail) = model.graph, fact
     return graph.title(head), graph.relation_names[relation], graph.title(tail)
-
-
-def _name_fact(model: ServedModel, event: Event | Review) -> tuple[str, str, str]:
-    """Names to show; labels where the graph does not have them any more."""
-    graph = model.graph
-    head, tail = (
-        graph.title(graph.entities.index(label)) if label in graph.entities else label
-        for label in (event.head, event.tail)
-    )
-    relation = event.relation
-    if relation in graph.relations:
-        relation = graph.relation_names[graph.relations.index(relation)]
-    return head, relation, tail

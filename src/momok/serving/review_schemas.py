@@ -89,3 +89,12 @@ class HistoryAnswer(BaseModel):
 
     events: list[Event]
     next: int | None = Field(description="``before`` of the next page.")
+
+
+class ImportAnswer(BaseModel):
+    """What became of the decisions of a file."""
+
+    added: int = Field(description="How many were written.")
+    known: int = Field(description="How many were decided so already.")
+    undecided: int = Field(description="How many are disputed, and were left out.")
+    differing: list[Review] = Field(description="Those decided otherwise here, which stays.")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import islice
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from pydantic import BaseModel
@@ -17,8 +18,6 @@ from starlette.responses import StreamingResponse
 from momok.errors import ConfigError
 from momok.graph.candidates import Side
 from momok.graph.fact_index import UNKNOWN
-from momok.graph.iris import make_iri
-from momok.graph.names import flatten
 from momok.serving import schemas
 from momok.serving.beside import Beside
 from momok.serving.contradictions import Ids
@@ -28,14 +27,21 @@ from momok.serving.metrics import Metrics
 from momok.serving.model_holder import ModelHolder, ServedModel
 from momok.serving.proposals import Proposal, compute_probability, label_fact
 from momok.serving.review_schemas import ReviewRequest
-from momok.serving.reviews.records import Action, Decision, Fact, Review, ReviewConflictError
+from momok.serving.reviews.files import FORMATS, FileFormat, encode_reviews
+from momok.serving.reviews.records import (
+    Action,
+    Decision,
+    Review,
+    ReviewConflictError,
+    ReviewFilter,
+    name_fact,
+)
 from momok.serving.reviews.store import ReviewStore
 from momok.serving.settings import ServeSettings
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer", bound=BaseModel)
-ExportFormat = Literal["tsv", "ntriples"]
-_LINES_AT_ONCE = 500
+_PIECES_AT_ONCE = 500
 _AS_ASKED = {"action", "source", "ordering", "version", "request"}
 
 
@@ -182,33 +188,16 @@ class Service:
         self.metrics.decisions.labels(action).inc()
         return review
 
-    def export_accepted(self, form: ExportFormat) -> StreamingResponse:
-        """The accepted facts as a file, sent while it is read."""
-        media_type, ending, write = EXPORTS[form]
-        name = re.sub(r"[^A-Za-z0-9._-]", "-", self.model.graph.name) or "graph"
-        lines = write(review.fact for review in self.store.iterate_reviews(state="accepted"))
+    def export_reviews(self, form: FileFormat, wanted: ReviewFilter) -> StreamingResponse:
+        """Decided facts as a file, sent while it is read."""
+        written, graph = FORMATS[form], self.model.graph
+        name = re.sub(r"[^A-Za-z0-9._-]", "-", graph.name) or "graph"
+        reviews = self.store.iterate_reviews(wanted)
+        pieces = encode_reviews(reviews, form, partial(name_fact, graph))
         return StreamingResponse(
-            iter(lambda: "".join(islice(lines, _LINES_AT_ONCE)), ""),
-            media_type=f"{media_type}; charset=utf-8",
-            headers={"content-disposition": f'attachment; filename="{name}-accepted.{ending}"'},
+            iter(lambda: "".join(islice(pieces, _PIECES_AT_ONCE)), ""),
+            media_type=f"{written.media_type}; charset=utf-8",
+            headers={
+                "content-disposition": f'attachment; filename="{name}-reviews.{written.ending}"'
+            },
         )
-
-
-def to_tsv(facts: Iterable[Fact]) -> Iterator[str]:
-    """Lines of head, relation and tail label, without a header: as the splits of a graph."""
-    for fact in facts:
-        yield "\t".join(map(flatten, fact)) + "\n"
-
-
-def to_ntriples(facts: Iterable[Fact]) -> Iterator[str]:
-    """N-Triples; a label that is no IRI becomes ``urn:momok:entity/...``, percent-encoded."""
-    for head, relation, tail in facts:
-        iris = make_iri(head, "entity"), make_iri(relation, "relation"), make_iri(tail, "entity")
-        yield " ".join(f"<{iri}>" for iri in iris) + " .\n"
-
-
-EXPORTS: dict[ExportFormat, tuple[str, str, Callable[[Iterable[Fact]], Iterator[str]]]] = {
-    "tsv": ("text/tab-separated-values", "tsv", to_tsv),
-    "ntriples": ("application/n-triples", "nt", to_ntriples),
-}
-"""Media type, ending and writer of each form."""

@@ -22,6 +22,7 @@ _MODULES = {
         "uvicorn",
     )
 }  # each with its name on PyPI
+REVIEWS = "reviews.sqlite"  # in the run folder
 _MIN_TOKEN = 16  # characters; shorter ones can be guessed over the network
 
 
@@ -92,7 +93,7 @@ class ServeSettings:
     @property
     def reviews_url(self) -> str:
         """The address of the database of decisions."""
-        return self.reviews or f"sqlite:///{(self.run / 'reviews.sqlite').absolute()}"
+        return self.reviews or f"sqlite:///{(self.run / REVIEWS).absolute()}"
 
 
 def is_loopback(host: str) -> bool:

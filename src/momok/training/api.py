@@ -247,8 +247,11 @@ def _reload_source(folder: RunFolder) -> MultimodalGraph:
             f"{folder.path}: stopped before its first checkpoint, and its graph was made in "
             "memory, so its features are gone; start a new run"
         )
-    graph = load_graph(data["source"], split=data["split"])
-    if graph.fingerprint() != data["fingerprint"]:
+    source, graph = load_graph(data["source"], split=data["split"]), folder.load_graph()
+    same = source.entities.labels == graph.entities.labels
+    if same:  # the run's own facts: reviewed ones may be among them
+        graph = replace(graph, features=source.features)
+    if not same or graph.fingerprint() != data["fingerprint"]:
         raise RunError(
             f"{folder.path}: graph {data['source']} is not the one the run began with "
             "(its fingerprint differs); start a new run"

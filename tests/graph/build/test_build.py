@@ -15,6 +15,7 @@ from momok.errors import DataError, StorageError
 from momok.graph import load_graph
 from momok.graph.build import BuildOptions, build_graph
 from momok.graph.entities_file import PICTURE_LINKS, read_numbers
+from momok.graph.reviewed import ReviewedFacts
 from momok.graph.sources.raw import RawGraph
 from momok.graph.sources.reading import read_sources
 from tests.graph.small_graph import ENTITIES, RELATIONS, TEST, TRAIN, VALID, as_triples
@@ -228,8 +229,8 @@ def test_splits_that_are_missing_are_drawn_from_train(missing, tmp_path: Path) -
 
 
 def test_reviewed_facts_join_train(tmp_path: Path) -> None:
-    reviews = make_raw(
-        [
+    reviews = ReviewedFacts(
+        accepted=[
             ("Spain", "capital", "Berlin"),
             ("Spain", "borders", "Andorra"),
             ("France", "borders", "Spain"),
@@ -312,7 +313,7 @@ def test_a_graph_of_momok_is_a_source_too(tmp_path: Path) -> None:
 
 def test_a_graph_that_was_built_can_be_built_again(tmp_path: Path) -> None:
     first = build_graph(make_raw(SQUARE), tmp_path / "graph")
-    reviews = make_raw([("e0", "r", "new")])
+    reviews = ReviewedFacts(accepted=[("e0", "r", "new")], rejected=[("e0", "r", "e0")])
     build_graph(
         read_sources([tmp_path / "graph"]),
         tmp_path / "graph",
@@ -322,8 +323,11 @@ def test_a_graph_that_was_built_can_be_built_again(tmp_path: Path) -> None:
     graph = load_graph(tmp_path / "graph")
     assert graph.split_notes == (
         *first.split_notes,
-        "1 reviewed facts added to train (0 were known already)",
+        "1 reviewed facts added to train (0 were known already); 1 rejected ones are negatives",
     )
+    again = build_graph(read_sources([tmp_path / "graph"]), tmp_path / "again")  # kept
+    assert load_graph(tmp_path / "again").rejected.tolist() == graph.rejected.tolist()
+    assert len(again.graph.triples["train"]) == len(graph.train)
     sizes = {split: len(graph.facts(split)) for split in ("train", "valid", "test")}
     assert sizes == first.split_sizes | {"train": first.split_sizes["train"] + 1}
     assert any(finding.kind == "recorded-split" for finding in graph.findings)

@@ -18,7 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from momok.errors import ConfigError, StorageError
-from momok.serving.reviews.records import Decision, Fact, ReviewConflictError, hash_fact
+from momok.serving.reviews.records import (
+    Decision,
+    Fact,
+    ReviewConflictError,
+    ReviewFilter,
+    hash_fact,
+)
 from momok.serving.reviews.store import ReviewStore
 from momok.serving.reviews.tables import events, facts
 
@@ -49,7 +55,9 @@ def test_a_decision_is_kept(address: str, store: ReviewStore) -> None:
     assert again.get(fact) == review
     assert again.get(fact).note == "sure"
     assert again.get(fact).probability == 0.25
-    assert fact in [review.fact for review in again.iterate_reviews(state="accepted")]
+    assert fact in [
+        review.fact for review in again.iterate_reviews(ReviewFilter(states=("accepted",)))
+    ]
     assert again.count()[fact[1]] == {"accepted": 1}
     again.close()
 

@@ -29,9 +29,11 @@ from momok.graph.momok_format import (
 )
 from momok.graph.names import Vocabulary, flatten, make_readable
 from momok.graph.picture_files import copy_pictures
+from momok.graph.reviewed import ReviewedFacts
 from momok.graph.sources.raw import UNSPLIT, RawGraph
 from momok.graph.splits import RelationPair, find_redundant_relations, make_clean
 from momok.graph.text_files import Finding, FindingLog, is_ordinary_file
+from momok.graph.triples import Triples
 from momok.progress import Progress, no_progress
 from momok.storage import write_folder
 
@@ -107,7 +109,7 @@ def build_graph(
     folder: Path,
     options: BuildOptions | None = None,
     *,
-    reviews: RawGraph | None = None,
+    reviews: ReviewedFacts | None = None,
     progress: Progress = no_progress,
 ) -> BuildReport:
     """Write a source as momok's folder, which appears whole or not at all.
@@ -117,7 +119,8 @@ def build_graph(
     same or a redundant relation) are in one split. The folder then records its split.
 
     Args:
-        reviews: facts that were accepted since; those that no split has join train.
+        reviews: what people have decided since: accepted facts that no split has join train,
+            rejected ones leave it and are kept in a table of their own.
 
     Raises:
         DataError: the folder exists, there are no or too few facts, or a label cannot be written.
@@ -138,7 +141,7 @@ def build_graph(
         )
         progress("writing", 0, 0)
         about = {"name": graph.name, "description": raw.about, "licence": raw.licence}
-        _write(graph, about | _record_split(raw, draft), cells, target)
+        _write(graph, about | _record_split(raw, draft), cells, target, draft.rejected)
     have: dict[str, Iterable[str]] = {
         **{"names": raw.names, "descriptions": raw.descriptions, "types": raw.types},
         **{"pictures": cells, "numbers": set[str]().union(*raw.numbers.values())},
@@ -181,6 +184,7 @@ def build_in_memory(raw: RawGraph, options: BuildOptions) -> MultimodalGraph:
         train=triples["train"],
         valid=triples["valid"],
         test=triples["test"],
+        rejected=draft.rejected,
         entity_names=_fill_in(names, entities),
         relation_names=_fill_in(kinds, relations),
         descriptions=tuple(_column(entities.labels, raw.descriptions)),
@@ -201,7 +205,7 @@ def _fill_in(names: Iterable[str], vocabulary: Vocabulary) -> tuple[str, ...]:
 
 
 def _make_draft(
-    raw: RawGraph, options: BuildOptions, reviews: RawGraph | None, progress: Progress
+    raw: RawGraph, options: BuildOptions, reviews: ReviewedFacts | None, progress: Progress
 ) -> tuple[Draft, list[RelationPair]]:
     """Take a source's facts to splits, and find the relations that tell each other's."""
     progress("dropping duplicates", 0, 0)
@@ -217,8 +221,9 @@ def _make_draft(
     split_facts(draft, groups, options.ratio, options.seed)
     if is_split:
         report_overlaps(draft)
-    if reviews is not None:
-        add_reviews(draft, reviews)
+    if reviews is not None or raw.rejected:
+        reviews = reviews or ReviewedFacts()
+        add_reviews(draft, replace(reviews, rejected=[*raw.rejected, *reviews.rejected]))
     report_leaks(draft, redundant)
     return draft, redundant
 
@@ -271,7 +276,11 @@ def _find_pictures(
 
 
 def _write(
-    raw: RawGraph, about: Mapping[str, Any], pictures: Mapping[str, str], folder: Path
+    raw: RawGraph,
+    about: Mapping[str, Any],
+    pictures: Mapping[str, str],
+    folder: Path,
+    rejected: Triples,
 ) -> None:
     """Write facts, names, texts and numbers, and copy features, whose rows have labels."""
     columns: dict[str, Sequence[str]] = {
@@ -290,7 +299,8 @@ def _write(
         if name.strip()
     }
     write_numbers(folder, numbers)
-    write_tables(folder, about, columns, {"label": raw.relations, "name": names}, raw.triples)
+    facts = raw.triples | ({"rejected": rejected} if len(rejected) else {})
+    write_tables(folder, about, columns, {"label": raw.relations, "name": names}, facts)
     if raw.features is not None:
         (folder / "features").mkdir()
         for file in sorted(raw.features.iterdir()):

@@ -13,6 +13,7 @@ from momok.arrays import Ints
 from momok.errors import DataError
 from momok.graph.graph import SPLIT_NAMES
 from momok.graph.names import flatten, suggest_near_misses
+from momok.graph.reviewed import ReviewedFacts, settle_reviews
 from momok.graph.sources.raw import UNSPLIT, RawGraph, translate_ids
 from momok.graph.splits import RelationPair, group_facts, hold_out
 from momok.graph.text_files import FindingLog
@@ -28,6 +29,7 @@ class Draft:
     triples: dict[str, Triples]  # as in RawGraph, by split
     log: FindingLog
     split_notes: list[str] = field(default_factory=list)
+    rejected: Triples = field(default_factory=lambda: np.empty((0, 3), dtype=np.int64))
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -241,12 +243,13 @@ def report_overlaps(draft: Draft) -> None:
         draft.report_facts("unseen-entity", unseen, message)
 
 
-def add_reviews(draft: Draft, reviews: RawGraph) -> None:
-    """Add accepted facts that no split has to train; labels that are new become new ids."""
+def add_reviews(draft: Draft, reviews: ReviewedFacts) -> None:
+    """Add accepted facts to train, whose new labels become new ids, and keep rejected ones."""
     entity_ids = {label: i for i, label in enumerate(draft.entities)}
     relation_ids = {label: i for i, label in enumerate(draft.relations)}
-    ends = translate_ids(reviews.entities, entity_ids)
-    kinds = translate_ids(reviews.relations, relation_ids)
+    columns = [list(column) for column in zip(*reviews.accepted, strict=True)] or [[], [], []]
+    heads, tails = translate_ids(columns[0], entity_ids), translate_ids(columns[2], entity_ids)
+    kinds = translate_ids(columns[1], relation_ids)
     new_labels = [
         *list(entity_ids)[len(draft.entities) :],
         *list(relation_ids)[len(draft.relations) :],
@@ -254,16 +257,21 @@ def add_reviews(draft: Draft, reviews: RawGraph) -> None:
     message = "labels of the reviewed facts are new to the graph"
     draft.log.report("review-new-label", message, new_labels, len(new_labels))
     draft.entities, draft.relations = list(entity_ids), list(relation_ids)
-    facts = np.concatenate(list(reviews.triples.values()))
-    facts = np.stack([ends[facts[:, 0]], kinds[facts[:, 1]], ends[facts[:, 2]]], axis=1)
-    keys = encode_triples(facts, *draft.sizes)
-    new, _ = first_occurrences(keys)
-    known = is_member(keys[new], encode_triples(draft.all_facts(), *draft.sizes))
-    added = facts[new[~known]]
-    draft.triples["train"] = np.concatenate([draft.triples["train"], added])
-    draft.split_notes.append(
-        f"{len(added):,} reviewed facts added to train ({int(known.sum()):,} were known already)"
+    known = [
+        (entity_ids[head], relation_ids[relation], entity_ids[tail])
+        for head, relation, tail in reviews.rejected
+        if {head, tail} <= entity_ids.keys() and relation in relation_ids
+    ]
+    lost = len(reviews.rejected) - len(known)
+    message = "rejected facts have a label that the graph does not have; left out"
+    draft.log.report("review-unknown-label", message, (), lost)
+    draft.triples["train"], draft.rejected, note = settle_reviews(
+        draft.triples,
+        np.stack([heads, kinds, tails], axis=1),
+        np.array(known, dtype=np.int64).reshape(-1, 3),
+        draft.sizes,
     )
+    draft.split_notes.append(note)
 
 
 def report_leaks(draft: Draft, redundant: Sequence[RelationPair]) -> None:

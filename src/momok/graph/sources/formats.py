@@ -64,6 +64,10 @@ def read_graph_folder(path: Path, *, strict: bool = False) -> RawGraph:
         entities=list(graph.entities.labels),
         relations=list(graph.relations.labels),
         triples={split: graph.facts(split) for split in SPLIT_NAMES},
+        rejected=[
+            (graph.entities.labels[h], graph.relations.labels[r], graph.entities.labels[t])
+            for h, r, t in graph.rejected.tolist()
+        ],
         names=_given_names(graph.entities.labels, graph.entity_names),
         relation_names=_given_names(graph.relations.labels, graph.relation_names),
         descriptions=_given(graph, graph.descriptions),

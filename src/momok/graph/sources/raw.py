@@ -35,6 +35,7 @@ class RawGraph:
         relations: the labels of the R relations, each once.
         triples: facts ``[n, 3]``, head, relation and tail ids, which may repeat: under ``train``
             and, where the source has them, ``valid`` and ``test``, or else all under ``all``.
+        rejected: facts that people have said are false, by labels.
         names: display names of entities by label.
         relation_names: display names of relations by label.
         descriptions: longer texts by entity label.
@@ -54,6 +55,7 @@ class RawGraph:
     entities: list[str]
     relations: list[str]
     triples: dict[str, Triples]
+    rejected: list[tuple[str, str, str]] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     relation_names: dict[str, str] = field(default_factory=dict)
     descriptions: dict[str, str] = field(default_factory=dict)
@@ -207,6 +209,7 @@ def merge_sources(parts: Sequence[tuple[SplitName | None, RawGraph]]) -> RawGrap
         entities=list(entities),
         relations=list(relations),
         triples={split: np.concatenate(several) for split, several in triples.items()},
+        rejected=[fact for g in graphs for fact in g.rejected],
         names=_merge([g.names for g in graphs]),
         relation_names=_merge([g.relation_names for g in graphs]),
         descriptions=_merge([g.descriptions for g in graphs]),

@@ -40,9 +40,9 @@ FORMATS = (".parquet", ".csv", ".jsonl", ".nt")
 
 RdfForm = Literal["star", "rdf12", "reification"]
 
-_FORMULA = r"^[=+\-@\t\r']"
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-_XSD = "http://www.w3.org/2001/XMLSchema#"
+FORMULA = r"^[=+\-@\t\r']"
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+XSD = "http://www.w3.org/2001/XMLSchema#"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ def write_facts(
 
 def disarm_formulas(frame: polars.DataFrame) -> polars.DataFrame:
     """Put an apostrophe before texts that spreadsheets would run."""
-    return frame.with_columns(polars.col(polars.String).str.replace(_FORMULA, "'$0"))
+    return frame.with_columns(polars.col(polars.String).str.replace(FORMULA, "'$0"))
 
 
 def _write_parquet(path: Path, blocks: Iterable[polars.DataFrame]) -> None:
@@ -142,11 +142,11 @@ def _encode_triples(block: polars.DataFrame, options: FileOptions) -> Iterator[s
         if options.rdf == "star":
             subject = f"<< {' '.join(triple)} >>"
         elif options.rdf == "rdf12":
-            yield f"{subject} <{_RDF}reifies> <<( {' '.join(triple)} )>> .\n"
+            yield f"{subject} <{RDF}reifies> <<( {' '.join(triple)} )>> .\n"
         else:
-            yield f"{subject} <{_RDF}type> <{_RDF}Statement> .\n"
+            yield f"{subject} <{RDF}type> <{RDF}Statement> .\n"
             for role, term in zip(("subject", "predicate", "object"), triple, strict=True):
-                yield f"{subject} <{_RDF}{role}> {term} .\n"
+                yield f"{subject} <{RDF}{role}> {term} .\n"
         for name, number in zip(names.values(), numbers, strict=True):
             if number is not None:
-                yield f'{subject} {name} "{number!r}"^^<{_XSD}double> .\n'
+                yield f'{subject} {name} "{number!r}"^^<{XSD}double> .\n'

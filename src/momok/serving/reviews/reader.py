@@ -13,7 +13,14 @@ import sqlalchemy as sa
 
 from momok.serving.reviews.accounts import Accounts
 from momok.serving.reviews.opinions import is_opinion, is_told_to, is_waiting, select_given
-from momok.serving.reviews.records import Event, Fact, Review, State, hash_fact
+from momok.serving.reviews.records import (
+    Event,
+    Fact,
+    Review,
+    ReviewFilter,
+    State,
+    hash_fact,
+)
 from momok.serving.reviews.tables import events, facts
 
 Record = TypeVar("Record", Review, Event)
@@ -97,11 +104,23 @@ class ReviewReader(Accounts):
             query = query.where(events.c.id < before)
         return self._read_page(Event, query, limit)
 
-    def iterate_reviews(self, **wanted: Any) -> Iterator[Review]:
-        """All facts that ``list_reviews`` would give, page by page."""
+    def iterate_reviews(self, wanted: ReviewFilter | None = None) -> Iterator[Review]:
+        """All facts that are decided, or those of a filter, in the order they first were."""
+        wanted = wanted or ReviewFilter()
+        query = sa.select(facts).order_by(facts.c.id)
+        query = query.where(
+            facts.c.state.in_(wanted.states) if wanted.states else facts.c.state != "open"
+        )
+        for name in ("relation", "reviewer", "reason"):
+            if (value := getattr(wanted, name)) is not None:
+                query = query.where(facts.c[name] == value)
+        if wanted.since is not None:
+            query = query.where(facts.c.changed >= wanted.since)
+        if wanted.until is not None:
+            query = query.where(facts.c.changed < wanted.until)
         after: int | None = 0
         while after is not None:
-            page, after = self.list_reviews(**wanted, after=after, limit=1000)
+            page, after = self._read_page(Review, query.where(facts.c.id > after), 1000)
             yield from page
 
     def list_about(self, entity: str, limit: int) -> list[Review]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
-from momok.errors import MomokError
+from momok.errors import ConfigError, MomokError
+from momok.graph import MultimodalGraph
+
+_DAY = re.compile(r"\d{4}-?\d{2}-?\d{2}")
 
 State = Literal["open", "accepted", "rejected", "unsure", "disputed"]
 """Where a fact stands: open while opinions are missing; disputed where they differ."""
@@ -160,7 +165,68 @@ class Event:
         return self.head, self.relation, self.tail
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReviewFilter:
+    """Which decided facts are wanted; None is any.
+
+    Attributes:
+        states: where they stand; none given is any state but open.
+        relation: its label.
+        since, until: when they last changed: from a day or time on, and before a time or to the end
+            of a day.
+
+    Raises:
+        ConfigError: that is neither a day nor a time.
+    """
+
+    states: tuple[State, ...] = ()
+    relation: str | None = None
+    reviewer: str | None = None
+    reason: Reason | None = None
+    since: str | None = None
+    until: str | None = None
+
+    def __post_init__(self) -> None:
+        """Write times as the store does."""
+        if self.since is not None:
+            object.__setattr__(self, "since", read_time(self.since))
+        if self.until is not None:
+            object.__setattr__(self, "until", read_time(self.until, end=True))
+
+
+def read_time(text: str, *, end: bool = False) -> str:
+    """A day or a time as the store writes it, UTC where it names no zone.
+
+    A day is its first moment, or (``end``) the first of the next day.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        if end and _DAY.fullmatch(text):
+            moment += timedelta(days=1)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError):
+        raise ConfigError(
+            f"{text[:40]!r}: expected a day or a time, as in 2026-05-01 or 2026-05-01T12:30"
+        ) from None
+
+
 def hash_fact(fact: Fact) -> str:
     """A key of fixed length: databases do not index texts of any length."""
     joined = b"".join(len(part.encode()).to_bytes(8, "little") + part.encode() for part in fact)
     return hashlib.sha256(joined).hexdigest()
+
+
+def name_fact(graph: MultimodalGraph, fact: Fact) -> tuple[str, str, str]:
+    """Names to show of head, relation and tail; labels that the graph does not have stay."""
+    head, relation, tail = fact
+    if relation in graph.relations:
+        relation = graph.relation_names[graph.relations.index(relation)]
+    head, tail = (
+        graph.title(graph.entities.index(label)) if label in graph.entities else label
+        for label in (head, tail)
+    )
+    return head, relation, tail

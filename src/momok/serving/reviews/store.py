@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from momok.console import shorten_middle
 from momok.serving.reviews.accounts import now, read_overlap, write_audit
 from momok.serving.reviews.database import in_transaction
+from momok.serving.reviews.importing import ImportReport, write_imported
 from momok.serving.reviews.opinions import (
     STATE_AFTER,
     judge,
@@ -153,6 +154,22 @@ class ReviewStore(ReviewReader):
         review = [_take_back(connection, event, reviewer) for event in together][-1]
         _write_audit(connection, reviewer, "undo", review)
         return review
+
+    @in_transaction
+    def import_reviews(
+        self, connection: sa.Connection, reviews: Sequence[Review], reviewer: str, *, by: str
+    ) -> ImportReport:
+        """Write decisions from elsewhere, all or none; what is decided here stays as it is.
+
+        Args:
+            connection: of the transaction.
+            reviews: each fact once.
+            reviewer: who decided, where a decision does not say so.
+            by: who imports them, for the audit log.
+        """
+        report = write_imported(connection, reviews, reviewer, now())
+        write_audit(connection, by, "import", f"{report.added:,} of {len(reviews):,} decisions")
+        return report
 
 
 def _decide(connection: sa.Connection, decision: Decision, batch: str | None) -> Review:
