@@ -48,7 +48,7 @@ def test_commands_exist(page: Path) -> None:
             if words[:1] != ["momok"]:
                 continue
             path = [word for word in words[1:3] if re.fullmatch("[a-z-]+", word)][:2]
-                path = path if path[0] in {"data", "features", "reviewers", "reviews"} else path[:1]
+            path = path if path[0] in {"data", "features", "reviewers", "reviews"} else path[:1]
             shown = CliRunner().invoke(main, [*path, "--help"])
             assert shown.exit_code == 0, line
             for option in (word for word in words if re.match("--?[a-z]", word)):
