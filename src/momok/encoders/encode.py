@@ -90,8 +90,8 @@ def encode_modality(
     context = EncoderContext(device=device, allow_download=allow_download, numbers=numbers)
     spec = encoder or DEFAULT_SPECS[kind]
     encoder = build_encoder(kind, spec, context) if isinstance(spec, str) else spec
-    settings: dict[str, Any] = {"spec": spec if isinstance(spec, str) else spec.name}
-    settings |= {} if limit is None else {"limit": limit}
+    settings: dict[str, Any] = {} if limit is None else {"limit": limit}
+    settings["spec"] = spec if isinstance(spec, str) else encoder.name
     job = _describe_job(inputs, encoder, name, total)
     with open_parts(unfinished, job, restart) as finished:
         resumed = finished.done

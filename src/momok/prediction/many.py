@@ -81,29 +81,14 @@ def answer_rows(
         ConfigError: there are questions as well as facts.
     """
     places = places or [f"row {number}" for number in range(1, len(rows) + 1)]
-    for place, row in zip(places, rows, strict=True):
-        if len(row) != 3:
-            raise ConfigError(f"{place}: {row!r}: expected (head, relation, tail)")
-    missing = [row.count(None) for row in rows]
-    for place, row, count in zip(places, rows, missing, strict=True):
-        if count > 1:
-            raise ConfigError(
-                f"{place}: {_describe(row)}: {count} of head, relation and tail are missing; "
-                "expected one, which is asked for, or none, for a fact to be scored"
-            )
-    if len(set(missing)) > 1:
-        first = missing.index(1 - missing[0])
-        raise ConfigError(
-            f"{places[first]}: {_describe(rows[first])}: questions and complete facts in one "
-            "table; give them apart"
-        )
+    asked = _check_rows(rows, places)
     if (plausible or among is not None) and any(row[1] is None for row in rows):
         raise ConfigError(
             "plausible and among are of entities, and there are rows that ask for a relation; "
             "leave them out"
         )
     _check_names(predictor, rows, places)
-    if missing and not missing[0]:
+    if rows and not asked:
         return _score(predictor, rows, progress)
     blocks = []
     for start in range(0, len(rows), _BLOCK):
@@ -113,6 +98,24 @@ def answer_rows(
         blocks.append(pl.DataFrame(found, schema=_ANSWERS, orient="row"))
         progress("answering questions", start + len(block), len(rows))
     return pl.concat(blocks) if blocks else _ANSWERS.to_frame()
+
+
+def _check_rows(rows: Sequence[Row], places: Sequence[str]) -> bool:
+    """Whether all rows are questions; ConfigError where they are neither those nor all facts."""
+    for place, row in zip(places, rows, strict=True):
+        if len(row) != 3:
+            raise ConfigError(f"{place}: {row!r}: expected (head, relation, tail)")
+        if (count := row.count(None)) > 1:
+            raise ConfigError(
+                f"{place}: {_describe(row)}: {count} of head, relation and tail are missing; "
+                "expected one, which is asked for, or none, for a fact to be scored"
+            )
+        if (None in row) != (None in rows[0]):
+            raise ConfigError(
+                f"{place}: {_describe(row)}: questions and complete facts in one table; give them "
+                "apart"
+            )
+    return bool(rows) and None in rows[0]
 
 
 def _describe(row: Row) -> str:

@@ -54,21 +54,9 @@ def build_model(
             width = settings.structure_width
             specs.append(ModalitySpec(name=name, width=width, table_width=width))
             continue
-        chosen, own = config.features_of(name), graph.features[name]
-        matrix = find_preparation(name, own, chosen).apply_present(own, shard)
-        table_width = matrix.shape[1]
-        projected = chosen.reduce == "project" and table_width > chosen.width
-        width = chosen.width if projected else table_width
-        specs.append(
-            ModalitySpec(
-                name=name,
-                width=settings.structure_width if chosen.mapped else width,
-                table_width=table_width,
-                trainable=chosen.trainable,
-                mapped=chosen.mapped,
-                missing=chosen.missing,
-            )
-        )
+        own = graph.features[name]
+        matrix = find_preparation(name, own, config.features_of(name)).apply_present(own, shard)
+        specs.append(_describe_modality(name, config, matrix.shape[1]))
         features[name] = torch.from_numpy(matrix)
         present[name] = torch.from_numpy(own.present.copy())
     spec = MoMoKSpec(
@@ -99,6 +87,21 @@ def build_model(
     _check_members(spec)
     _check_widths(spec)
     return MoMoK(spec, features=features, present=present, generator=generator, shard=shard)
+
+
+def _describe_modality(name: str, config: RunConfig, table_width: int) -> ModalitySpec:
+    """The sizes of a modality whose features, made ready, are as wide as ``table_width``."""
+    chosen = config.features_of(name)
+    projected = chosen.reduce == "project" and table_width > chosen.width
+    width = chosen.width if projected else table_width
+    return ModalitySpec(
+        name=name,
+        width=config.model.structure_width if chosen.mapped else width,
+        table_width=table_width,
+        trainable=chosen.trainable,
+        mapped=chosen.mapped,
+        missing=chosen.missing,
+    )
 
 
 def check_parts(config: RunConfig) -> None:

@@ -91,27 +91,8 @@ def read_checkpoint(
         raise CheckpointError(f"{path}: no such checkpoint; the run has not saved one yet")
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
-            header = file.metadata() or {}
-            if _KEY not in header:
-                raise CheckpointError(f"{path}: a safetensors file, but no checkpoint of momok")
-            about = parse_json(header[_KEY])
-            if about["version"] != _VERSION:
-                raise CheckpointError(
-                    f"{path}: checkpoint version {about['version']}, this momok reads "
-                    f"{_VERSION}; use the momok that wrote it"
-                )
+            state, sums = _read_state(path, file.metadata() or {}, run)
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
-            sums = about.get("sums", {})  # older checkpoints have none
-            if sums and _checksum_state(about["state"]) != about["state_sum"]:
-                raise CheckpointError(
-                    f"{path}: its state is not what was written: the file is damaged. Restore it "
-                    "from a copy or train again"
-                )
-            if run is not None and about["state"].get("run") != run:
-                raise CheckpointError(
-                    f"{path}: it belongs to another run, of other settings or another graph; "
-                    "restore the run's own file from a copy or train again"
-                )
             tensors = {}
             for name in names:
                 tensor = file.get_tensor(name)  # of the file's pages, read as they are looked at
@@ -123,7 +104,7 @@ def read_checkpoint(
                 if shard is not None and not shard.whole and has_rows(name, tensor.ndim):
                     tensor = tensor[..., shard.first : shard.stop, :].clone()
                 tensors[name.removeprefix(prefix)] = tensor
-            return tensors, about["state"]
+            return tensors, state
     except (RuntimeError, MemoryError) as error:  # PyTorch's own form of a lack of memory
         raise CheckpointError(f"{path}: could not be read: {error}") from error
     except (SafetensorError, ValueError, LookupError, TypeError, AttributeError, OSError) as error:
@@ -131,6 +112,32 @@ def read_checkpoint(
             f"{path}: not a readable checkpoint ({error}): the file is corrupt, truncated or a "
             "pickle; expected safetensors. Restore it from a copy or train again"
         ) from error
+
+
+def _read_state(
+    path: Path, header: Mapping[str, str], run: str | None
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """The JSON state, and the checksums of the tensors; older checkpoints have none."""
+    if _KEY not in header:
+        raise CheckpointError(f"{path}: a safetensors file, but no checkpoint of momok")
+    about = parse_json(header[_KEY])
+    if about["version"] != _VERSION:
+        raise CheckpointError(
+            f"{path}: checkpoint version {about['version']}, this momok reads {_VERSION}; use the "
+            "momok that wrote it"
+        )
+    state, sums = about["state"], about.get("sums", {})
+    if sums and _checksum_state(state) != about["state_sum"]:
+        raise CheckpointError(
+            f"{path}: its state is not what was written: the file is damaged. Restore it from a "
+            "copy or train again"
+        )
+    if run is not None and state.get("run") != run:
+        raise CheckpointError(
+            f"{path}: it belongs to another run, of other settings or another graph; restore the "
+            "run's own file from a copy or train again"
+        )
+    return state, sums
 
 
 def _checksum(tensor: Tensor) -> int:
