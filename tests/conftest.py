@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from momok.cluster import connect
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -33,3 +36,11 @@ def reference() -> Path:
     if shared is None or not (shared / "reference").is_dir():
         pytest.skip("the reference numbers are not here (set MOMOK_BENCHMARKS)")
     return shared / "reference"
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """A Ray cluster of two cores on this machine, which everything that asks for one then uses."""
+    pytest.importorskip("ray", reason="an extra")
+    with connect("local", num_cpus=2):
+        yield

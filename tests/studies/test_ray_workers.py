@@ -11,9 +11,10 @@ from momok.studies import Study, study
 from tests.studies.small_study import STRUCTURE, make_plan
 from tests.training.small_training import build_graph, expect_line, read_outcome
 
-pytest.importorskip("ray", reason="an extra")
+ray = pytest.importorskip("ray", reason="an extra")
 
 
+@pytest.mark.usefixtures("ray_cluster")
 def test_runs_are_those_of_local_workers(
     whole: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -32,6 +33,7 @@ def test_runs_are_those_of_local_workers(
 
 
 def test_there_is_no_cluster(tmp_path: Path) -> None:
+    ray.shutdown()
     with expect_line(RunError, "--ray auto: no Ray cluster there"):
         study(build_graph(), make_plan(), out=tmp_path / "study", ray="auto", progress=False)
     assert not (tmp_path / "study").exists()

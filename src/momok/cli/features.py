@@ -66,6 +66,13 @@ replace_option = click.option("--replace", is_flag=True, help="Replace a modalit
     is_flag=True,
     help="Fetch a model from the Hugging Face hub; without it nothing is downloaded.",
 )
+@click.option(
+    "--ray",
+    metavar="ADDRESS",
+    default="",
+    help="Encode on a Ray cluster that shares the folder, a worker a GPU or core: auto, "
+    "ray://HOST:PORT, or local.",
+)
 def encode_command(
     *,
     graph: str,
@@ -92,6 +99,7 @@ def encode_command(
     momok encode my-graph image --encoder efficientnet-lite0
     momok encode my-graph image --name clip --encoder transformers:models/clip
     momok encode world text --out my-world
+    momok encode my-graph image --ray auto
     """
     from momok.encoders import encode_modality
     from momok.graph.catalog import find_writable_folder

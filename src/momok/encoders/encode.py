@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from momok.arrays import FloatMatrix
+from momok.cluster import map_on_cluster
 from momok.encoders.encoder import DEFAULT_SPECS, Encoder, EncoderContext, Kind, build_encoder
 from momok.encoders.inputs import Inputs, Problem, read_inputs
 from momok.encoders.parts import FinishedParts, Part, open_parts
@@ -53,6 +54,7 @@ def encode_modality(
     limit: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     allow_download: bool = False,
+    ray: str = "",
     progress: Progress = no_progress,
 ) -> Encoding:
     """Encode the texts, pictures or numbers of a graph, and write the vectors into its folder.
@@ -74,13 +76,15 @@ def encode_modality(
         limit: encode the first entities only, to try something out.
         device: where to compute, for an encoder given by its SPEC.
         allow_download: weights may be downloaded.
+        ray: the address of a Ray cluster whose machines see the folder: ``auto``,
+            ``ray://HOST:PORT`` or ``local``; the vectors are the same.
         progress: is told of the entities.
 
     Raises:
         MomokError: the graph cannot be read, the encoder cannot be built, nothing can be encoded,
             an unfinished encoding of something else is in the way, or the disk refused.
     """
-    name = modality or kind
+    name, folder = modality or kind, folder.absolute() if ray else folder
     unfinished = folder / "features" / f".encoding-{name}"
     # What is begun goes on, even if it was killed when all was written but its parts not removed.
     replace = replace or unfinished.is_dir()
@@ -92,10 +96,13 @@ def encode_modality(
     encoder = build_encoder(kind, spec, context) if isinstance(spec, str) else spec
     settings: dict[str, Any] = {} if limit is None else {"limit": limit}
     settings["spec"] = spec if isinstance(spec, str) else encoder.name
-    job = _describe_job(inputs, encoder, name, total)
-    with open_parts(unfinished, job, restart) as finished:
+    with open_parts(unfinished, _describe_job(inputs, encoder, name, total), restart) as finished:
         resumed = finished.done
-        parts = _encode_parts(inputs, encoder, range(resumed, total, batch), total)
+        starts, work = range(resumed, total, batch), partial(_encode_part, inputs, total, batch)
+        parts: Iterable[Part] = map(partial(work, encoder), starts)
+        if ray:
+            load = partial(_load_work, work, kind, spec, context)
+            parts = map_on_cluster(ray, load, starts, gpus=device != "cpu")
         finished.keep(parts, total, _KEEP_SECONDS, partial(progress, f"encoding {name}"))
         features, problems = _collect(finished, inputs, encoder, name, settings)
         _write_problems(folder / "features" / f"{name}.problems.tsv", problems)
@@ -131,28 +138,35 @@ def _describe_job(inputs: Inputs, encoder: Encoder[Any], name: str, total: int) 
     }
 
 
-def _encode_parts(
-    inputs: Inputs, encoder: Encoder[Any], starts: range, total: int
-) -> Iterator[Part]:
-    """Encode batch after batch of entities: the mean over the items of each."""
-    for start in starts:
-        count = min(start + starts.step, total) - start
-        sums = np.zeros((count, encoder.width))
-        items = np.zeros(count, dtype=np.int64)
-        problems: list[Problem] = []
-        for owners, some, unread in inputs.read(start, start + count, starts.step):
-            problems += unread
-            if not len(some):
-                continue
-            vectors = _encode_batch(encoder, some)
-            bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-            if len(bad):
-                label = inputs.labels[inputs.rows[owners[bad[0]]]]
-                raise FeatureError(f"{encoder.name}: gives NaN or infinity for {label!r}")
-            np.add.at(sums, owners - start, vectors)
-            np.add.at(items, owners - start, 1)
-        means = (sums / np.maximum(items, 1)[:, None]).astype(np.float32)
-        yield Part(start, means, items, tuple(problems))
+def _load_work(
+    work: Callable[[Encoder[Any], int], Part],
+    kind: Kind,
+    spec: str | Encoder[Any],
+    context: EncoderContext,
+) -> Callable[[int], Part]:
+    """What encodes a part, in a process of its own: it loads the encoder there."""
+    return partial(work, build_encoder(kind, spec, context) if isinstance(spec, str) else spec)
+
+
+def _encode_part(inputs: Inputs, total: int, batch: int, encoder: Encoder[Any], start: int) -> Part:
+    """Encode a batch of entities: the mean over the items of each."""
+    count = min(start + batch, total) - start
+    sums = np.zeros((count, encoder.width))
+    items = np.zeros(count, dtype=np.int64)
+    problems: list[Problem] = []
+    for owners, some, unread in inputs.read(start, start + count, batch):
+        problems += unread
+        if not len(some):
+            continue
+        vectors = _encode_batch(encoder, some)
+        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        if len(bad):
+            label = inputs.labels[inputs.rows[owners[bad[0]]]]
+            raise FeatureError(f"{encoder.name}: gives NaN or infinity for {label!r}")
+        np.add.at(sums, owners - start, vectors)
+        np.add.at(items, owners - start, 1)
+    means = (sums / np.maximum(items, 1)[:, None]).astype(np.float32)
+    return Part(start, means, items, tuple(problems))
 
 
 def _encode_batch(encoder: Encoder[Any], some: Any) -> FloatMatrix:

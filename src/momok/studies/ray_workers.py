@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from momok.errors import RunError
+from momok.cluster import connect
 from momok.extras import import_extra
 from momok.studies.worker import Message, Task, run_task
 
@@ -27,17 +26,10 @@ class RayPool:
     """
 
     def __init__(self, address: str, jobs: int = 0) -> None:
-        self._ray: Any = import_extra("ray", "ray", "--ray")
+        self._connection = ExitStack()
+        self._ray = self._connection.enter_context(connect(address))
         queues: Any = import_extra("ray.util.queue", "ray", "--ray")
         self.threads = 1
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a warning
-        try:
-            self._ray.init(
-                address=address, ignore_reinit_error=True, include_dashboard=False,
-                log_to_driver=False, logging_level="error",
-            )  # fmt: skip
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise RunError(f"--ray {address}: no Ray cluster there ({error})") from error
         self._cores = int(self._ray.cluster_resources().get("CPU", 1))
         self._jobs = jobs or self._cores
         self._messages: Any = queues.Queue(actor_options={"num_cpus": 0})
@@ -78,7 +70,7 @@ class RayPool:
         for task, reference in self._running.values():
             self.stop(task)
             self._ray.wait([reference], timeout=60)
-        self._ray.shutdown()
+        self._connection.close()
 
 
 def _work(task: Task, messages: Any) -> None:
