@@ -5,18 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from polars.testing import assert_frame_equal
 
 from momok.errors import ConfigError, FormatError, UnknownLabelError
 from momok.graph.candidates import Side
 from momok.graph.sources.fact_tables import read_questions
 from momok.prediction import Predictor
-from momok.prediction.many import answer_rows
+from momok.prediction.many import Row, answer_rows
 
 QUESTIONS = [
     ("France", "borders", None),
     (None, "capital", "city:FR/Paris"),
     ("city:FR/Lyon", None, "France"),
 ]
+FACTS = [("France", "borders", "Germany"), ("France", "borders", "Japan")]
 
 
 def test_questions_get_the_answers_of_the_predictor(predictor: Predictor) -> None:
@@ -36,11 +38,10 @@ def test_questions_get_the_answers_of_the_predictor(predictor: Predictor) -> Non
 
 
 def test_facts_get_both_answers(predictor: Predictor) -> None:
-    facts = [("France", "borders", "Germany"), ("France", "borders", "Japan")]
-    frame = answer_rows(predictor, facts)
+    frame = answer_rows(predictor, FACTS)
     sides: tuple[Side, ...] = ("tail", "head")
     for side in sides:
-        expected = predictor.score_facts(facts, asked=side).answer
+        expected = predictor.score_facts(FACTS, asked=side).answer
         assert frame[f"{side}_answer"].to_list() == pytest.approx(expected.tolist(), rel=1e-5)
     assert frame["score"].to_list() == [
         min(pair) for pair in zip(frame["tail_answer"], frame["head_answer"], strict=True)
@@ -56,6 +57,17 @@ def test_relations_are_of_no_kind(predictor: Predictor) -> None:
         answer_rows(predictor, [("France", "borders")])  # type: ignore[list-item]
     with pytest.raises(UnknownLabelError, match=r"1\.5: expected a label, a name or an id"):
         answer_rows(predictor, [(1.5, "borders", None)])  # type: ignore[list-item]
+
+
+@pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.parametrize("rows", [QUESTIONS, FACTS], ids=["questions", "facts"])
+def test_a_cluster_gives_the_same_table(
+    predictor: Predictor, rows: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("momok.prediction.many._BLOCK", 1)
+    here = answer_rows(predictor, rows, 3)
+    assert_frame_equal(answer_rows(predictor, rows, 3, ray="local"), here)
+    assert here["row"].unique(maintain_order=True).to_list() == list(range(1, len(rows) + 1))
 
 
 def test_nothing_to_answer(predictor: Predictor) -> None:

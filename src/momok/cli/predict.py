@@ -66,6 +66,12 @@ def add_answer_options(command: Callable[..., None]) -> Callable[..., None]:
     help="A table of questions, or of facts to be scored, instead of one question.",
 )
 @click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="Answer --questions on a Ray cluster that shares the run folder: auto, ray://HOST:PORT, "
+    "or local.",
+)
+@click.option(
     "--known",
     type=click.Choice(["mark", "hide"]),
     default="mark",
@@ -74,7 +80,13 @@ def add_answer_options(command: Callable[..., None]) -> Callable[..., None]:
 @among_options()
 @add_answer_options
 def predict_command(
-    *, run: str, questions: str | None, form: str | None, out: str | None, **question: Any
+    *,
+    run: str,
+    questions: str | None,
+    ray: str | None,
+    form: str | None,
+    out: str | None,
+    **question: Any,
 ) -> None:
     """Predict the missing part of a fact with the model of the run folder RUN.
 
@@ -126,8 +138,11 @@ def predict_command(
                 "answers is the ending of --out"
             )
         options = {key: question[key] for key in ("k", "known", "plausible")}
+        options["ray"] = ray or ""
         _answer_table(run, Path(questions), out, options, limits)
         return
+    if ray is not None:
+        raise click.UsageError("--ray is for --questions; one question is answered here")
     if len(given) != 2:
         raise click.UsageError(
             "give exactly two of --head, --relation and --tail; the third is predicted"

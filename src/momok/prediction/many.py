@@ -5,12 +5,15 @@ Shapes: F facts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
 
+from momok.cluster import map_on_cluster
 from momok.errors import ConfigError, DataError
 from momok.graph import SPLIT_NAMES
 from momok.graph.candidates import Among, Name
@@ -23,7 +26,9 @@ from momok.progress import Progress, no_progress
 Row: TypeAlias = tuple[Name | None, Name | None, Name | None]
 """Head, relation and tail; None where it is asked for."""
 
-_BLOCK = 4096  # questions answered at a time
+_Task: TypeAlias = tuple[int, Sequence[Row]]  # a block of rows, and how many stand before it
+
+_BLOCK = 4096  # rows at a time
 
 _ANSWERS = pl.Schema(
     {
@@ -54,6 +59,7 @@ def answer_rows(
     plausible: bool = False,
     among: Among | None = None,
     places: Sequence[str] = (),
+    ray: str = "",
     progress: Progress = no_progress,
 ) -> pl.DataFrame:
     """Answer rows with one part missing, or score rows with none missing.
@@ -64,6 +70,8 @@ def answer_rows(
             no None at all, the same in all rows.
         k, known, plausible, among: as for ``Predictor.predict``; for questions alone.
         places: what messages call the rows, by default ``row 1`` and so on.
+        ray: the address of a Ray cluster whose machines see the run folder: ``auto``,
+            ``ray://HOST:PORT`` or ``local``.
         progress: is told of the rows.
 
     Returns:
@@ -88,16 +96,36 @@ def answer_rows(
             "leave them out"
         )
     _check_names(predictor, rows, places)
-    if rows and not asked:
-        return _score(predictor, rows, progress)
+    what = "answering questions" if asked else "scoring facts"
+    tasks = [(start, rows[start : start + _BLOCK]) for start in range(0, len(rows), _BLOCK)]
+    options: dict[str, Any] = {"known": known, "plausible": plausible, "among": among}
+    work = partial(_answer_block, k, options)
+    found: Iterator[pl.DataFrame] = map(partial(work, predictor), tasks)
+    if ray:
+        load = partial(_load_work, work, predictor.run.path.absolute())
+        found = map_on_cluster(ray, load, tasks, gpus=True)
     blocks = []
-    for start in range(0, len(rows), _BLOCK):
-        block = rows[start : start + _BLOCK]
-        options: dict[str, Any] = {"known": known, "plausible": plausible, "among": among}
-        found = _answer(predictor, block, start, k, options)
-        blocks.append(pl.DataFrame(found, schema=_ANSWERS, orient="row"))
-        progress("answering questions", start + len(block), len(rows))
+    for block, (start, some) in zip(found, tasks, strict=True):
+        blocks.append(block)
+        progress(what, start + len(some), len(rows))
     return pl.concat(blocks) if blocks else _ANSWERS.to_frame()
+
+
+def _load_work(
+    work: Callable[[Predictor, _Task], pl.DataFrame], run: Path
+) -> Callable[[_Task], pl.DataFrame]:
+    """What does a block, in a process of its own: it loads the run there."""
+    return partial(work, Predictor(run))
+
+
+def _answer_block(
+    k: int, options: dict[str, Any], predictor: Predictor, task: _Task
+) -> pl.DataFrame:
+    start, rows = task
+    if None not in rows[0]:
+        return _score(predictor, rows, start)
+    found = _answer(predictor, rows, start, k, options)
+    return pl.DataFrame(found, schema=_ANSWERS, orient="row")
 
 
 def _check_rows(rows: Sequence[Row], places: Sequence[str]) -> bool:
@@ -160,17 +188,17 @@ def _answer(
             yield (before + i + 1, side, *fact, a.rank, a.name, a.score, a.probability, a.known)
 
 
-def _score(predictor: Predictor, rows: Sequence[Row], progress: Progress) -> pl.DataFrame:
+def _score(predictor: Predictor, rows: Sequence[Row], before: int) -> pl.DataFrame:
     graph, scorer = predictor.graph, predictor.scorer
     ids = resolve_facts(graph, rows)  # type: ignore[arg-type]  # none has a hole
     heads, relations, tails = ids.T
-    tail_answers, head_answers = scorer.score_both(heads, relations, tails, progress=progress)
+    tail_answers, head_answers = scorer.score_both(heads, relations, tails)
     scores = np.minimum(tail_answers, head_answers)
     calibration = predictor.calibration
     known = graph.fact_index.find_splits(heads, relations, tails)
     return pl.DataFrame(
         {
-            "row": np.arange(1, len(ids) + 1),
+            "row": np.arange(before + 1, before + len(ids) + 1),
             "head": [graph.entities.labels[i] for i in heads],
             "relation": [graph.relations.labels[i] for i in relations],
             "tail": [graph.entities.labels[i] for i in tails],
