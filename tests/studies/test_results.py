@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,7 +12,8 @@ import pytest
 from momok.errors import RunError
 from momok.evaluation import ANSWER
 from momok.studies import Study, load_study
-from momok.studies.results import compare, group, summarise
+from momok.studies.results import compare, group
+from momok.studies.summary import summarise
 from momok.training import RunFolder
 
 
@@ -70,3 +74,22 @@ def test_lost_ranks_say_how_to_make_them(copy: Study) -> None:
     (copy.runs / "complex-seed0" / "results" / "test-ranks.safetensors").unlink()
     with pytest.raises(RunError, match=r"momok evaluate .*complex-seed0 writes them again"):
         compare(load_study(copy.path), copy.to_frame())
+
+
+def test_a_study_shows_itself_in_a_notebook(whole: Study, copy: Study) -> None:
+    assert repr(whole).endswith("shifts, 4 of 4 runs finished, tested>")
+    shown = whole._repr_html_()
+    means = {row["variant"]: row for row in summarise(whole.to_frame()).iter_rows(named=True)}
+    for variant, row in means.items():
+        cells = re.search(f"<tr[^>]*><td[^>]*>{variant}<.*?</tr>", shown)
+        assert cells
+        assert all(f">{row[name]:.4f}<" in cells[0] for name in ("mrr", "mrr_std", "hits@10"))
+    assert ">fewer than 3 seeds: differences may be the luck of the seed<" in shown
+    assert "damage" not in shown  # the graph was none
+    (copy.runs / "complex-seed0" / "results" / "test.json").unlink()
+    broken = replace(copy, failures={"distmult-seed1": "<diverged>"})
+    assert "not tested yet" in repr(broken)
+    assert ">distmult-seed1 failed: &lt;diverged&gt;<" in broken._repr_html_()
+    (copy.runs / "complex-seed1" / "results" / "valid.json").write_text("{")
+    assert "valid.json" in copy._repr_html_()
+    assert "unreadable" in repr(copy)

@@ -74,6 +74,8 @@ def test_the_best_trial_is_a_file_to_train_with(found: Search) -> None:
     complete = frame.filter(frame["state"] == "complete").sort("valid_mrr")
     best = complete.row(-1, named=True)
     assert found.best.items() >= {name: best[name] for name in SPACE}.items()
+    assert f"best MRR on validation {best['valid_mrr']:.4f}" in repr(found)
+    assert all(f">{name}<" in found._repr_html_() for name in SPACE)
     config = resolve_config(file=found.path / "best.toml")
     assert config.training.learning_rate == best["training.learning_rate"]
     assert config.training.epochs == 4

@@ -158,7 +158,7 @@ def _show_summary(study: Study, page: Path) -> None:
     from momok.cli.train import quote_path
     from momok.errors import RunError
     from momok.reporting.study.tables import list_cells_of
-    from momok.studies.results import summarise
+    from momok.studies.summary import summarise
 
     names = ["variant", "scenario", "level", "seeds", "valid_mrr", "mrr", "hits@1", "hits@10"]
     names.append("minutes")

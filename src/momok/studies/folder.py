@@ -23,13 +23,14 @@ import polars as pl
 from momok.errors import RunError
 from momok.evaluation import ANSWER
 from momok.graph import MultimodalGraph, write_momok_folder
+from momok.html import render_table
 from momok.storage import parse_json, write_file
 from momok.studies.cells import is_damaged, list_cells, list_points, name_cell, resolve_variant
 from momok.studies.plan import Plan, build_plan
+from momok.studies.summary import METRICS, render_summary
 from momok.training import RunFolder
 
 FORMAT, VERSION = "momok-study", 1
-METRICS = ("valid_mrr", "mrr", "hits@1", "hits@3", "hits@10", "mean_rank")
 _SCHEMA = {
     **{"variant": pl.String, "scenario": pl.String, "level": pl.Float64, "seed": pl.Int64},
     **{"run": pl.String, "epochs": pl.Int64, "minutes": pl.Float64},
@@ -37,13 +38,32 @@ _SCHEMA = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Study:
     """A study's folder, its plan, and which of its runs failed."""
 
     path: Path
     plan: Plan
     failures: Mapping[str, str] = field(default_factory=dict)  # by cell: why
+
+    def __repr__(self) -> str:
+        return f"<Study {str(self.path)!r}: {self._describe()}>"
+
+    def _repr_html_(self) -> str:
+        try:
+            frame = self.to_frame()
+        except RunError as error:  # damaged or removed since
+            return render_table(f"Study {self.path}", (), warnings=[str(error)])
+        return render_summary(f"Study {self.path}: {self._describe()}", frame, self.failures)
+
+    def _describe(self) -> str:
+        try:
+            cells = list_cells(self.plan)
+            done = sum(bool(_read_run(self.runs / cell.name)) for cell in cells)
+            tested = "tested" if self.is_tested else "not tested yet"
+            return f"{self.graph}, {done} of {len(cells)} runs finished, {tested}"
+        except RunError as error:
+            return f"unreadable, {error}"
 
     @property
     def runs(self) -> Path:

@@ -1,4 +1,4 @@
-"""The tables of a study: every run, means over seeds, differences, groups of queries."""
+"""The tables of a study: differences between variants, and groups of queries."""
 
 from __future__ import annotations
 
@@ -11,22 +11,12 @@ import polars as pl
 
 from momok.errors import RunError
 from momok.evaluation import ANSWER, Evaluation, QueryRanks, correct_holm, hierarchical_bootstrap
-from momok.studies.folder import METRICS, Study
+from momok.studies.folder import Study
+from momok.studies.summary import FEW_SEEDS
 from momok.training import RunFolder
 
 _PLACE = ("variant", "scenario", "level")
-FEW_SEEDS = 3  # with fewer, differences cannot be told from the luck of the seed
 MOST_RELATIONS = 40
-
-
-def summarise(frame: pl.DataFrame) -> pl.DataFrame:
-    """Mean and standard deviation (n - 1; null for one seed) over seeds of every metric."""
-    return frame.group_by(_PLACE, maintain_order=True).agg(
-        pl.len().alias("seeds"),
-        pl.col("minutes").mean(),
-        *(pl.col(metric).mean().alias(metric) for metric in METRICS),
-        *(pl.col(metric).std().alias(f"{metric}_std") for metric in METRICS),
-    )
 
 
 def compare(study: Study, frame: pl.DataFrame) -> pl.DataFrame:

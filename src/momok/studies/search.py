@@ -27,6 +27,7 @@ from momok.errors import ConfigError, RunError
 from momok.evaluation import ANSWER
 from momok.extras import require_extra
 from momok.graph import MultimodalGraph, load_graph
+from momok.html import render_table
 from momok.progress import Reporter, open_reporter
 from momok.studies.cells import Cell, resolve_variant
 from momok.studies.folder import check_graph, keep_graph, read_about, write_about
@@ -45,12 +46,31 @@ _OWNER = "owner"  # of a trial: host and process
 _STARTUP = 5  # trials without which none is given up
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Search:
     """A search's folder and what its trials found."""
 
     path: Path
     plan: Plan
+
+    def __repr__(self) -> str:
+        return f"<Search {str(self.path)!r}: {self._describe(self.to_frame())}>"
+
+    def _repr_html_(self) -> str:
+        frame = self.to_frame()
+        best = self.best_trial if (frame["state"] == "complete").any() else {}
+        return render_table(
+            f"Search {self.path}: {self._describe(frame)}",
+            [(name, str(best[name])) for name in self.space if name in best],
+            header=("setting", "best trial"),
+            notes=["by MRR on validation; test is not looked at"],
+        )
+
+    def _describe(self, frame: pl.DataFrame) -> str:
+        wanted, ended = _get_space(self.plan).trials, (frame["state"] != "running").sum()
+        mrr = frame.filter(pl.col("state") == "complete")["valid_mrr"].max()
+        said = f", best MRR on validation {mrr:.4f}" if isinstance(mrr, float) else ""
+        return f"{self.graph}, {ended} of {wanted} trials{said}"
 
     @property
     def graph(self) -> str:

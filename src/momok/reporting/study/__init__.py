@@ -15,7 +15,8 @@ from momok.reporting.study.tables import save_table
 from momok.reporting.style import plot_style
 from momok.storage import write_file
 from momok.studies import Study
-from momok.studies.results import compare, group, summarise
+from momok.studies.results import compare, group
+from momok.studies.summary import summarise
 
 __all__ = ["write_study"]
 

@@ -13,7 +13,7 @@ from momok.reporting.report.run_parts import GROUPS, PRESENCE
 from momok.reporting.study.figures import describe_scenario, find_metric, name_file
 from momok.reporting.study.tables import show_number
 from momok.studies import Study
-from momok.studies.results import FEW_SEEDS
+from momok.studies.summary import FEW_SEEDS
 
 Row = list[Cell]
 _TITLES: dict[str, tuple[str, Mapping[str, str]]] = {
