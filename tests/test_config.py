@@ -51,7 +51,7 @@ def test_the_paper_is_as_published() -> None:
     assert (model.heads, model.decoder, model.fusion) == ("all", "tucker", "mujod")
     assert model.relation_temperature
     assert model.gate_noise
-    assert (config.features.reduce, config.features.width) == ("pool", 256)
+    assert (config.features.reduce, config.features.width) == ("paper", 256)
     assert config.features.normalise
     assert config.features.trainable
 
@@ -114,7 +114,7 @@ def test_a_modality_inherits_the_settings_of_all() -> None:
     )
     assert config.features_of("text") is config.features
     assert config.features_of("audio").missing == "zero"
-    assert config.features_of("audio").reduce == "pool"
+    assert config.features_of("audio").reduce == "paper"
 
 
 @pytest.mark.parametrize(

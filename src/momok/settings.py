@@ -42,14 +42,16 @@ class FeatureSettings(_Section):
 
     normalise: bool = True
     """Bring every vector to length one first."""
-    reduce: Literal["none", "pca", "pool", "project"] = "pca"
+    reduce: Literal["none", "pca", "pool", "paper", "project"] = "pca"
     """How vectors wider than ``width`` are narrowed: ``pca`` (principal components of the
-    present rows), ``pool`` (average pooling, as in the paper), ``project`` (a learned linear
-    map), or ``none`` (kept at their own width)."""
+    present rows), ``pool`` (average pooling), ``paper`` (pooling on the grids that the authors of
+    the paper have for their vectors), ``project`` (a learned linear map), or ``none`` (kept at
+    their own width)."""
     width: int = Field(default=128, ge=1)
     """The width to reduce to; narrower vectors are kept as they are."""
     pool_grid: tuple[int, int] | None = None
-    """With ``pool``: see the vector as rows x columns; by default as one row."""
+    """With ``pool``: see the vector as rows x columns; by default as one row. With ``paper``: in
+    the place of its grid."""
     pool_target: tuple[int, int] | None = None
     """With ``pool``: the grid to pool to; its cells replace ``width``."""
     missing: Literal["mean", "zero", "random"] = "random"

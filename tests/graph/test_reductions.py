@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from momok.errors import FeatureError
 from momok.graph import l2_normalise, pool
-from momok.graph.reductions import find_components
+from momok.graph.reductions import find_components, find_paper_grids
 
 
 def random_matrix(*shape, seed=0):
@@ -128,6 +128,23 @@ def test_pooling_of_the_paper(grid, target):
     cells = torch.from_numpy(matrix).reshape(2, 1, *grid)
     expected = torch.nn.functional.adaptive_avg_pool2d(cells, target).reshape(2, 256)
     np.testing.assert_allclose(pool(matrix, grid, target), expected.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("width", "to", "expected"),
+    [
+        (384, 256, ((12, 32), (4, 64))),  # texts of MKG-W and MKG-Y
+        (383, 256, None),  # their images
+        (768, 256, ((12, 64), (4, 64))),  # texts of DB15K, texts and images of KVC16K
+        (4096, 256, ((64, 64), (16, 16))),  # images of DB15K
+        (512, 256, ((1, 512), (1, 256))),
+        (200, 256, None),
+        (768, 64, ((1, 768), (1, 64))),
+        (383, 64, ((1, 383), (1, 64))),
+    ],
+)
+def test_the_grids_of_the_paper(width, to, expected):
+    assert find_paper_grids(width, to) == expected
 
 
 def test_pooling_a_grid_of_another_size():

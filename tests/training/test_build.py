@@ -237,7 +237,7 @@ def test_reductions(normalise) -> None:
 
 
 def test_vectors_that_are_narrow_already_are_kept() -> None:
-    for reduce in ("none", "pca", "pool", "project"):
+    for reduce in ("none", "pca", "pool", "paper", "project"):
         model = build_small(features__reduce=reduce, features__width=12)
         assert [int(t.weight.shape[1]) for t in model.tables] == [8, 10, 12]
         assert all(table.projection is None for table in model.tables)

@@ -76,8 +76,7 @@ def pool(matrix: FloatMatrix, grid: tuple[int, int], target: tuple[int, int]) ->
     """Average-pool every row ``[N, H * W]``, seen as an ``H x W`` grid, to ``h x w`` numbers.
 
     Cell i of h averages the grid's cells from floor(i H / h) to ceil((i + 1) H / h), as PyTorch's
-    ``adaptive_avg_pool2d`` does; a target larger than the grid repeats cells. The MoMoK paper
-    brings its features to 256 numbers so, e.g. 768 = 12 x 64 to 4 x 64.
+    ``adaptive_avg_pool2d`` does; a target larger than the grid repeats cells.
 
     Raises:
         FeatureError: the grid does not have as many cells as the rows have numbers.
@@ -92,6 +91,30 @@ def pool(matrix: FloatMatrix, grid: tuple[int, int], target: tuple[int, int]) ->
     pooled = _average_windows(height, target[0]) @ cells @ _average_windows(width, target[1]).T
     flat: FloatMatrix = pooled.reshape(len(matrix), target[0] * target[1]).astype(np.float32)
     return flat
+
+
+Grids = tuple[tuple[int, int], tuple[int, int]]
+"""What a vector is seen as, and what it is pooled to."""
+
+# How the authors of MoMoK bring their vectors to 256 numbers, by width, in the released code: texts
+# of MKG-W and MKG-Y; texts of DB15K, texts and images of KVC16K; images of DB15K. Images of MKG-W
+# and MKG-Y, of 383 numbers, stay as they are.
+_PAPER_WIDTH = 256
+_PAPER_GRIDS: dict[int, Grids | None] = {
+    383: None,
+    384: ((12, 32), (4, 64)),
+    768: ((12, 64), (4, 64)),
+    4096: ((64, 64), (16, 16)),
+}
+
+
+def find_paper_grids(width: int, to: int) -> Grids | None:
+    """Find the grids on which the paper pools vectors of a width; None where it leaves them so.
+
+    Other widths than its own, or pooled ``to`` another than 256, are seen as one row.
+    """
+    own = _PAPER_GRIDS if to == _PAPER_WIDTH else {}
+    return own.get(width, ((1, width), (1, to)) if width > to else None)
 
 
 def _average_windows(size: int, target: int) -> Floats:

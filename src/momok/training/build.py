@@ -21,7 +21,7 @@ from momok.evaluation.pool import RULES
 from momok.evaluation.scoring import ANSWER
 from momok.graph import Features, MultimodalGraph, l2_normalise, pool
 from momok.graph.names import suggest_near_misses
-from momok.graph.reductions import Components, find_components
+from momok.graph.reductions import Components, find_components, find_paper_grids
 from momok.model import DECODERS, FUSIONS, JOINT, ModalitySpec, MoMoK, MoMoKSpec
 from momok.settings import FeatureSettings, RunConfig
 from momok.shard import Shard
@@ -231,14 +231,14 @@ def find_preparation(name: str, features: Features, settings: FeatureSettings) -
     rows = features.matrix[features.present]
     width = rows.shape[1]
     reduced = width > settings.width
-    if settings.reduce == "pool" and (settings.pool_target or reduced):
-        found = Preparation(
-            normalise=settings.normalise,
-            grid=settings.pool_grid or (1, width),
-            target=settings.pool_target or (1, settings.width),
-        )
-    else:
-        found = Preparation(normalise=settings.normalise)
+    grids = None
+    own = settings.pool_grid or settings.pool_target
+    if settings.reduce == "paper" and not own:
+        grids = find_paper_grids(width, settings.width)
+    elif settings.reduce in ("pool", "paper") and (settings.pool_target or reduced):
+        grids = settings.pool_grid or (1, width), settings.pool_target or (1, settings.width)
+    grid, target = grids or (None, None)
+    found = Preparation(normalise=settings.normalise, grid=grid, target=target)
     try:
         if settings.reduce == "pca" and reduced:
             components = find_components(found.apply(rows), settings.width)
