@@ -56,6 +56,7 @@ def squeeze(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # of PyG's import
 @pytest.mark.parametrize("title", ["From raw files", "From a DataFrame", "From PyKEEN"])
 def test_a_section_can_be_followed(title: str, tmp_path: Path, monkeypatch, capsys) -> None:
     if "PyKEEN" in title:

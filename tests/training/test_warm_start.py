@@ -97,7 +97,7 @@ def test_old_entities_score_as_before(tmp_path: Path, kind: str) -> None:
         with torch.no_grad():
             for name, parameter in trained.named_parameters():
                 if name.startswith("relations") or name.endswith("weight"):
-                    parameter *= 0.2
+                    parameter.mul_(0.2)
     labels = [f"e{i}" for i in range(0, 40, 3)]
     expected, found = score(trained, graph, labels), score(model, after, labels)
     for head, scores in expected.items():
