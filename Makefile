@@ -47,5 +47,5 @@ $(VENV)/.momok: $(VENV)/bin/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.momok-dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) -e '.[dev,data,tensorboard,wandb,use,text,image,vision,efficientnet,fetch,hub,exchange,hdf5,search,ray,serve,docs]'
+	$(PIP) -e '.[dev,data,tensorboard,wandb,use,text,image,vision,efficientnet,fetch,hub,exchange,hdf5,map,search,ray,serve,docs]'
 	touch $@ $(VENV)/.momok

@@ -2,8 +2,8 @@
 
     python -m tests.browser.take_pictures RUN docs/images SECOND
 
-RUN is a run on the bundled world graph, SECOND another one to stand beside it. Servers get a review
-database of their own.
+RUN is a run on the bundled world graph that has a map (``momok map``), SECOND another one to stand
+beside it. Servers get a review database of their own.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def main(run: Path, folder: Path, second: Path) -> None:
         ("serve-entity", FRANCE, wide, {}),
         ("serve-why", WHY, wide, {}),
         ("serve-neighbourhood", NEIGHBOURHOOD, wide, {}),
+        ("serve-map", "/map", wide, {}),
         ("serve-review", REVIEW, wide, {}),
         ("serve-ask", ASK, low, {}),
         ("serve-beside", BESIDE, low, {"beside": str(second)}),

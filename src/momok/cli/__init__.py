@@ -37,6 +37,7 @@ COMMANDS: dict[str, str] = {
     "explain": "Explain a predicted fact, or what the model has learned.",
     "rules": "Print the rules that the train facts follow.",
     "export": "Write the vectors of entities or relations into a file.",
+    "map": "Lay the entities of a run out on a map, for the page.",
     "share": "Write a finished run for others, with a model card.",
     "push": "Upload a finished run to a hub of models.",
     "pull": "Download a run from a hub of models.",

@@ -29,6 +29,7 @@ from momok.serving import (
     api,
     ask_page,
     beside_page,
+    map_page,
     neighbourhood_page,
     pages,
     review_api,
@@ -91,9 +92,9 @@ def create_app(settings: ServeSettings, service: Service | None = None) -> FastA
     app.include_router(api.probes)
     # Access checks the token; this describes it where there is one.
     scheme = [Security(HTTPBearer(auto_error=False))] if service.gate.is_closed else []
-    for router in (api.router, beside_page.api_router, review_api.router):
+    for router in (api.router, beside_page.api_router, map_page.api_router, review_api.router):
         app.include_router(router, dependencies=scheme)
-    for page in (pages, ask_page, beside_page, neighbourhood_page, review_pages):
+    for page in (pages, ask_page, beside_page, map_page, neighbourhood_page, review_pages):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     for kind, _, _ in _STATUSES:

@@ -30,6 +30,7 @@ from momok.prediction import Predictions, Predictor
 from momok.prediction.predictor import Known
 from momok.prediction.questions import Triple
 from momok.serving.contradictions import Contradictions
+from momok.serving.entity_map import MapShelf
 from momok.serving.entity_search import EntitySearch
 from momok.serving.metrics import Metrics
 from momok.serving.pictures import PictureShelf
@@ -59,6 +60,7 @@ class ServedModel:
         calibrated: whether answers have calibrated probabilities.
         names: finds entities and relations.
         pictures: those of the graph that the run was trained on, as far as they are there.
+        map: the map of its entities, if one was made.
         roles: which questions are worth asking about an entity.
         mirrors: which facts say the same turned round.
         contradictions: what speaks against new facts.
@@ -77,6 +79,7 @@ class ServedModel:
         self.calibrated = predictor.calibration is not None
         self.names = EntitySearch(self.graph)
         self.pictures = PictureShelf.open(predictor)
+        self.map = MapShelf(predictor)
         self.roles = RoleTable(self.graph.fact_index)
         self.mirrors = Mirrors(self.graph.fact_index)
         self.contradictions = Contradictions(self.graph)

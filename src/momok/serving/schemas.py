@@ -175,6 +175,19 @@ class EntityAnswer(Entity):
     present: dict[str, bool] = Field(description="By modality, whether it has features.")
 
 
+class MapAnswer(BaseModel):
+    """The map of entities, as columns."""
+
+    method: str
+    by_type: bool = Field(description="Whether groups are types; else commonest roles in facts.")
+    groups: list[str]
+    references: list[str] = Field(description="Labels, or their digests where they are long.")
+    names: list[str]
+    group: list[int] = Field(description="Of each entity its place among the groups.")
+    x: list[int]
+    y: list[int]
+
+
 class KnownFact(BaseModel):
     """A known fact."""
 
