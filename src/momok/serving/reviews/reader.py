@@ -12,8 +12,17 @@ from typing import Any, TypeAlias, TypeVar
 import sqlalchemy as sa
 
 from momok.serving.reviews.accounts import Accounts
-from momok.serving.reviews.opinions import is_opinion, is_told_to, is_waiting, select_given
+from momok.serving.reviews.agreement import Ballot, Team, compare
+from momok.serving.reviews.opinions import (
+    OPINIONS,
+    is_opinion,
+    is_told_to,
+    is_waiting,
+    list_undone,
+    select_given,
+)
 from momok.serving.reviews.records import (
+    Action,
     Event,
     Fact,
     Review,
@@ -195,6 +204,39 @@ class ReviewReader(Accounts):
             minutes[reviewer] += gap / 60 if 0 <= gap <= _PAUSE else 0.0  # type: ignore[assignment]
             last[reviewer] = at
         return dict(minutes)
+
+    def list_ballots(self) -> list[Ballot]:
+        """The opinions on facts that have all they need, as far as they were given blind."""
+        query = sa.select(
+            *(events.c[name] for name in ("fact", "reviewer", "action", "version", "after")),
+            events.c.id.in_(list_undone()).label("undone"),
+            facts.c.state,
+            facts.c.settled,
+        )
+        query = query.join(facts, facts.c.id == events.c.fact).order_by(events.c.id)
+        query = query.where(facts.c.needed > 1, facts.c.state != "open")
+        rows = self.read(query.where(events.c.action.in_(OPINIONS), ~events.c.along))
+        given: dict[int, dict[str, Action]] = {}
+        ballots: dict[int, Ballot] = {}
+        told: set[int] = set()  # facts that had all they need
+        for row in rows:
+            fact = row["fact"]
+            opinions = given.setdefault(fact, {})
+            if fact not in told and not row["undone"]:
+                opinions[row["reviewer"]] = row["action"]
+            if row["after"] != "open":
+                told.add(fact)
+            ballots[fact] = Ballot(
+                opinions=opinions, settled=row["state"] if row["settled"] else None
+            )
+        return list(ballots.values())
+
+    def compare_reviewers(self) -> Team:
+        """How far reviewers agree, and what each did."""
+        query = sa.select(events.c.reviewer, sa.func.count().label("number"))
+        query = query.where(is_opinion(), ~events.c.along).group_by(events.c.reviewer)
+        opinions = {row["reviewer"]: row["number"] for row in self.read(query)}
+        return compare(self.list_ballots(), opinions, self.count_minutes())
 
     def _read_page(
         self, kind: type[Record], query: sa.Select[Any], limit: int
