@@ -32,6 +32,8 @@ from momok.serving import (
     map_page,
     neighbourhood_page,
     pages,
+    people_api,
+    people_pages,
     review_api,
     review_pages,
 )
@@ -44,6 +46,23 @@ from momok.serving.settings import ServeSettings, check_extra
 _log = logging.getLogger("momok.serving")
 _STATIC = Path(__file__).parent / "static"
 _SHOWN = 1000  # characters of a message
+
+_API = (
+    api.router,
+    beside_page.api_router,
+    map_page.api_router,
+    people_api.router,
+    review_api.router,
+)
+_PAGES = (
+    pages,
+    ask_page,
+    beside_page,
+    map_page,
+    neighbourhood_page,
+    people_pages,
+    review_pages,
+)
 
 # The first class that fits gives status and code.
 _STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
@@ -92,9 +111,9 @@ def create_app(settings: ServeSettings, service: Service | None = None) -> FastA
     app.include_router(api.probes)
     # Access checks the token; this describes it where there is one.
     scheme = [Security(HTTPBearer(auto_error=False))] if service.gate.is_closed else []
-    for router in (api.router, beside_page.api_router, map_page.api_router, review_api.router):
+    for router in _API:
         app.include_router(router, dependencies=scheme)
-    for page in (pages, ask_page, beside_page, map_page, neighbourhood_page, review_pages):
+    for page in _PAGES:
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     for kind, _, _ in _STATUSES:

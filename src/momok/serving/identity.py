@@ -118,8 +118,7 @@ class Gate:
 
     def describe(self, request: Request) -> str:
         """Who asks, for the audit log."""
-        unnamed = SERVER_TOKEN if self.is_closed else "anybody"
-        return get_visitor(request).name or request.session.get("reviewer", unnamed)
+        return get_viewer(request) or (SERVER_TOKEN if self.is_closed else "anybody")
 
     def _find(self, digest: str) -> Visitor | None:
         found = self._reviewers.get(digest)
@@ -147,6 +146,11 @@ def get_visitor(request: Request) -> Visitor:
     """Who asks; on pages that are open to all, perhaps nobody who may anything."""
     found: Visitor | None = request.state.visitor
     return found or Visitor("reviewer")
+
+
+def get_viewer(request: Request) -> str:
+    """Whose opinions somebody sees while others are missing; "" where they have no name."""
+    return get_visitor(request).name or str(request.session.get("reviewer", ""))
 
 
 def needs(role: Role) -> Any:

@@ -32,6 +32,7 @@ from momok.serving.rendering import (
     read_form,
     redirect,
     render,
+    reviewer_name,
 )
 from momok.serving.reviews.records import REASONS
 from momok.serving.schemas import MAX_QUERY
@@ -106,6 +107,8 @@ async def entity(
         for answer in group.predictions
     ]
     reviews = await run_in_threadpool(service.store.get_many, new_facts)
+    viewer = reviewer_name(request)
+    opinions = await run_in_threadpool(service.store.list_opinions, new_facts, viewer)
     return render(
         request,
         "entity.html",
@@ -113,6 +116,7 @@ async def entity(
         known=known,
         predicted=predicted,
         reviews={review.fact: review for review in reviews},
+        opinions=opinions,
         all=all,
     )
 
@@ -133,6 +137,9 @@ async def why(
     found = await service.explain(model, fact, asked=asked)
     labels = found.head["label"], found.relation.label, found.tail["label"]
     review = await run_in_threadpool(service.store.get, labels)
+    opinions = await run_in_threadpool(
+        service.store.list_opinions, [labels], reviewer_name(request)
+    )
     as_new_fact, against = None, []
     if found.known is None:  # type: ignore[attr-defined]  # of the explanation, as it is
         as_new_fact = await service.holder.compute(compute_probability, model.predictor, fact)
@@ -142,6 +149,7 @@ async def why(
         "why.html",
         why=found,
         review=review,
+        opinions=opinions.get(labels, []),
         as_new_fact=as_new_fact,
         against=against,
         reasons=REASONS,

@@ -13,8 +13,8 @@ from starlette.responses import StreamingResponse
 from momok.graph.text_files import decode_text
 from momok.serving import review_schemas, schemas
 from momok.serving.api import ERRORS, After, Limit, WithModel, WithService
-from momok.serving.identity import get_visitor, needs
-from momok.serving.proposals import QueueFilter
+from momok.serving.identity import get_viewer, get_visitor, needs
+from momok.serving.proposals import Proposal, QueueFilter
 from momok.serving.reviews.files import FORMATS, FileFormat, parse_reviews
 from momok.serving.reviews.records import Reason, Review, ReviewFilter, State
 from momok.serving.schemas import MAX_TEXT
@@ -94,11 +94,16 @@ def next_review(
     """The first new fact that nobody has decided or holds; kept for the reviewer."""
     relation = model.names.find_relation(asked.relation) if asked.relation else None
     wanted = QueueFilter(relation=relation, least=asked.least, order=asked.order)
-    picked = model.queue.pick(wanted)
     name = service.gate.choose_name(request, asked.reviewer or "")
+    if asked.waiting:
+        picked: list[Proposal] | None = service.pick_waiting(model, wanted, name)
+    else:
+        picked = model.queue.pick(wanted)
     review = service.lease(picked or [], name)
     return review_schemas.NextReview(
-        review=review, ranking=picked is None or (review is None and model.queue.is_ranking(wanted))
+        review=review,
+        ranking=picked is None
+        or (review is None and not asked.waiting and model.queue.is_ranking(wanted)),
     )
 
 
@@ -115,7 +120,7 @@ def history(
     request: Request, service: WithService, before: After | None = None, limit: Limit = 50
 ) -> review_schemas.HistoryAnswer:
     """All that was ever decided, latest first; while opinions are missing, one's own alone."""
-    viewer = get_visitor(request).name
+    viewer = get_viewer(request)
     page, following = service.store.list_events(viewer=viewer, before=before, limit=limit)
     return review_schemas.HistoryAnswer(events=page, next=following)
 

@@ -86,7 +86,11 @@ class Overview:
 
 def summarise(store: ReviewReader, model: ServedModel, reviewer: str) -> Overview:
     """What the proposals of all relations promise, as far as they are ranked."""
-    ranked, tallies, decided = model.queue.list_ranked(), store.tally(), store.list_decided()
+    ranked, tallies, decided = (
+        model.queue.list_ranked(),
+        store.tally(),
+        store.list_decided(None, reviewer),
+    )
     minutes = store.count_minutes()
     counts = model.graph.fact_index.relation_counts.tolist()
     relations = []

@@ -46,7 +46,7 @@ _LEVELS = (0.0, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.9)  # of probability, to ch
 _MOST_TYPES = 100
 _AHEAD = 16  # cards that a page has before it
 ALL = "*"  # relations
-_FIELDS = ("relation", "least", "order", "type", "modality", "text")
+_FIELDS = ("relation", "least", "order", "type", "modality", "text", "waiting")
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Queue:
     type: Annotated[str, Query(max_length=MAX_QUERY)] = ""
     modality: Annotated[str, Query(max_length=MAX_QUERY)] = ""
     text: Annotated[str, Query(max_length=MAX_QUERY)] = ""
+    waiting: Annotated[str, Query(pattern=r"^1?$")] = ""  # for one's opinion, after others'
 
     @property
     def query(self) -> str:
@@ -71,12 +72,15 @@ class Queue:
         """What the model is asked for."""
         return QueueFilter(
             relation=None if self.relation == ALL else model.names.find_relation(self.relation),
-            least=float(self.least) if self.least else WORTH * model.calibrated,
+            least=float(self.least) if self.least else self._find_least(model),
             order=self.order,
             type=self.type,
             modality=self.modality if self.modality in model.predictor.scorer.present else "",
             text=self.text.strip(),
         )
+
+    def _find_least(self, model: ServedModel) -> float:
+        return 0.0 if self.waiting else WORTH * model.calibrated
 
 
 WithQueue = Annotated[Queue, Depends()]
@@ -103,7 +107,8 @@ async def review(
     if not queue.relation:
         mine = reviewer_name(request)
         overview = await run_in_threadpool(summarise, service.store, model, mine)
-        return render(request, "review_start.html", overview=overview, worth=WORTH)
+        waiting = len(await run_in_threadpool(service.store.list_waiting, mine))
+        return render(request, "review_start.html", overview=overview, worth=WORTH, waiting=waiting)
     wanted = queue.resolve(model)
     graph = model.graph
     values: dict[str, Any] = {
@@ -118,20 +123,25 @@ async def review(
         "about_fact": "",
         "reasons": REASONS,
     }
-    picked = await _pick(model, wanted)
+    name = reviewer_name(request)
+    picked = await _pick(service, model, queue, wanted, name)
     if picked is None:
         return render(request, "review_wait.html", **values)
-    offered = await run_in_threadpool(service.lease, picked, reviewer_name(request), but)
-    values["left"] = await run_in_threadpool(_count_left, service, model, wanted, picked)
-    values["ranking"] = model.queue.is_ranking(wanted)
+    offered = await run_in_threadpool(service.lease, picked, name, but)
+    values["left"] = await run_in_threadpool(_count_left, service, model, wanted, picked, name)
+    values["ranking"] = not queue.waiting and model.queue.is_ranking(wanted)
     card = None
     if offered is not None:
         card = await _make_card(service, model, wanted, offered)
     return render(request, "review.html", card=card, **values)
 
 
-async def _pick(model: ServedModel, wanted: QueueFilter) -> list[Proposal] | None:
+async def _pick(
+    service: Service, model: ServedModel, queue: Queue, wanted: QueueFilter, reviewer: str
+) -> list[Proposal] | None:
     """The proposals; None where they are not ranked within two seconds."""
+    if queue.waiting:
+        return await run_in_threadpool(service.pick_waiting, model, wanted, reviewer)
     if wanted.relation is not None:
         ranking = asyncio.wrap_future(model.queue.rank(wanted.relation))
         try:
@@ -142,12 +152,16 @@ async def _pick(model: ServedModel, wanted: QueueFilter) -> list[Proposal] | Non
 
 
 def _count_left(
-    service: Service, model: ServedModel, wanted: QueueFilter, picked: list[Proposal]
+    service: Service,
+    model: ServedModel,
+    wanted: QueueFilter,
+    picked: list[Proposal],
+    reviewer: str,
 ) -> int:
-    """How many of the proposals nobody has decided."""
+    """How many of the proposals are open to a reviewer."""
     relation = wanted.relation
     label = None if relation is None else model.graph.relations.labels[relation]
-    decided = service.store.list_decided(label)
+    decided = service.store.list_decided(label, reviewer)
     return sum(proposal.fact not in decided for proposal in picked)
 
 
@@ -196,6 +210,8 @@ async def decide(request: Request, service: WithService, model: WithModel) -> Re
     back, _, side = fields.get("back", "").partition(":")
     if back == "why":
         return redirect(request, "/why", head=asked.head, relation=asked.relation, tail=asked.tail)
+    if back == "settle":
+        return redirect(request, "/settle", after=side, did=did)
     if back == "entity":
         label = asked.head if side == "head" else asked.tail
         return redirect(request, "/entity", label=label)
@@ -227,9 +243,10 @@ async def _say(
 ) -> Response:
     """What became of a decision, and how far the queue is."""
     wanted = queue.resolve(model)
-    picked = await run_in_threadpool(model.queue.pick, wanted) or []
+    name = reviewer_name(request)
+    picked = await _pick(service, model, queue, wanted, name) or []
     relations = list_relations(model, await run_in_threadpool(service.store.count))
-    left = await run_in_threadpool(_count_left, service, model, wanted, picked)
+    left = await run_in_threadpool(_count_left, service, model, wanted, picked, name)
     ids = model.names.find_fact(asked.head, asked.relation, asked.tail)
     return render(
         request,
@@ -251,7 +268,8 @@ async def undo(request: Request, service: WithService, model: WithModel) -> Resp
     except ReviewConflictError as conflict:
         did = "conflict" if conflict.review is not None else "nothing"
         return redirect(request, "/review", **dict(parse_qsl(queue.query)), did=did)
-    shown = await run_in_threadpool(model.queue.pick, queue.resolve(model)) or []
+    name = reviewer_name(request)
+    shown = await _pick(service, model, queue, queue.resolve(model), name) or []
     if all(proposal.fact != review.fact for proposal in shown):
         queue = Queue(relation=make_reference(review.relation), least="0")
     return redirect(request, "/review", **dict(parse_qsl(queue.query)), did="undo")

@@ -68,6 +68,7 @@ class NextRequest(ReviewerRequest):
     relation: Text = Field("", description="A relation by label or name; empty: any.")
     least: float = Field(0.0, ge=0, le=1, description="The least probability.")
     order: Order = "probability"
+    waiting: bool = Field(False, description="Only facts that others have given their opinion on.")
 
 
 class NextReview(BaseModel):

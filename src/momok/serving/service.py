@@ -25,7 +25,7 @@ from momok.serving.describe import describe_explanation, predict_facts
 from momok.serving.identity import Gate
 from momok.serving.metrics import Metrics
 from momok.serving.model_holder import ModelHolder, ServedModel
-from momok.serving.proposals import Proposal, compute_probability, label_fact
+from momok.serving.proposals import Proposal, QueueFilter, choose, compute_probability, label_fact
 from momok.serving.review_schemas import ReviewRequest
 from momok.serving.reviews.files import FORMATS, FileFormat, encode_reviews
 from momok.serving.reviews.records import (
@@ -124,6 +124,22 @@ class Service:
     ) -> Review | None:
         """The first proposal that is free for a reviewer; ``but`` are keys of facts."""
         return self.store.lease([(p.fact, p.probability) for p in proposals], reviewer, but)
+
+    def pick_waiting(
+        self, model: ServedModel, wanted: QueueFilter, reviewer: str
+    ) -> list[Proposal]:
+        """Facts that others have given their opinion on, which wait for this reviewer's."""
+        graph, found = model.graph, []
+        for (head, relation, tail), probability in self.store.list_waiting(reviewer):
+            if head in graph.entities and tail in graph.entities and relation in graph.relations:
+                ids = (
+                    graph.entities.index(head),
+                    graph.relations.index(relation),
+                    graph.entities.index(tail),
+                )
+                if wanted.relation in (None, ids[1]):
+                    found.append(Proposal((head, relation, tail), probability or 0.0, ids))
+        return choose(model.predictor, found, wanted)
 
     async def decide(
         self, model: ServedModel, asked: ReviewRequest, reviewer: str, *, may_settle: bool
