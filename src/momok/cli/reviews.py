@@ -58,6 +58,7 @@ def export_command(place: str, out: Path | None, form: Any, **wanted: Any) -> No
     CSV is safe to open in a spreadsheet: cells that would be formulas have an apostrophe in front.
     N-Triples assert the accepted facts and describe every decision.
     """
+    from momok.cli.reviewers import name_user
     from momok.errors import ConfigError
     from momok.serving.reviews.files import choose_format, encode_reviews
     from momok.serving.reviews.places import load_graph_of, open_store
@@ -77,6 +78,7 @@ def export_command(place: str, out: Path | None, form: Any, **wanted: Any) -> No
     reviews = store.iterate_reviews(ReviewFilter(**wanted))
     names = None if graph is None else partial(name_fact, graph)
     try:
+        store.record(name_user(), "export", f"decisions as {form or 'tsv'}")
         text = encode_reviews(reviews, form or "tsv", names)
         if out is None:
             for piece in text:

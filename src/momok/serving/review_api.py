@@ -134,9 +134,10 @@ def history(
     },
 )
 def export(
-    service: WithService, wanted: WithFilter, format: FileFormat = "tsv"
+    request: Request, service: WithService, wanted: WithFilter, format: FileFormat = "tsv"
 ) -> StreamingResponse:
     """Where decided facts stand, as a file: TSV, CSV, JSON lines, or N-Triples."""
+    service.store.record(service.gate.describe(request), "export", f"decisions as {format}")
     return service.export_reviews(format, wanted)
 
 
