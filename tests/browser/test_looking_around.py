@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from momok.prediction.entity_map import compute_map, save_map
 from momok.prediction.scorer import Scorer
 from tests.browser.visitor import Visitor
+from tests.prediction.trained_run import train_small_run
 from tests.serving.real_server import RealServer, start_server
 
 
@@ -122,4 +124,58 @@ def test_the_map_fits_a_phone_and_is_a_list_without_scripts(
     page.click("#map-find button")
     assert page.locator("#map-canvas").is_hidden()
     assert page.locator("[aria-labelledby=nearest] li").count() == 24
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def world_server(browser: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
+    """A server of a run that pictures can be encoded for."""
+    del browser
+    pytest.importorskip("skimage")
+    run = train_small_run(tmp_path_factory.mktemp("world") / "run", training__epochs=1)
+    with start_server(run.path) as server:
+        yield server
+
+
+def test_a_picture_is_dropped_on_the_form(
+    browser: Any, world_server: RealServer, tmp_path: Path
+) -> None:
+    with Visitor(browser, world_server.address, width=360, height=740, touch=True) as visitor:
+        page = visitor.page
+        visitor.visit("/new")
+        assert visitor.overflow() <= 0
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+        found = axe.run(page).response["violations"]
+        assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == []
+        drop = """async () => {
+          const canvas = new OffscreenCanvas(320, 200);
+          const context = canvas.getContext('2d');
+          context.fillStyle = '#c33';
+          context.fillRect(0, 0, 320, 200);
+          const picture = await canvas.convertToBlob();
+          const data = new DataTransfer();
+          data.items.add(new File([picture], 'flag.png', { type: 'image/png' }));
+          const target = document.getElementById('drop');
+          for (const kind of ['dragover', 'drop']) {
+            target.dispatchEvent(new DragEvent(kind,
+              { bubbles: true, cancelable: true, dataTransfer: data }));
+          }
+        }"""
+        page.evaluate(drop)
+        page.wait_for_selector("#new-preview:not([hidden])")
+        assert page.evaluate("document.getElementById('new-preview').width") == 160
+        page.select_option("#new-relation", "borders")
+        page.click(".new .button")
+        page.wait_for_selector("#answers")
+        assert page.locator(".answers li").count() == 20
+        assert visitor.complaints == []
+    context = browser.new_context(base_url=world_server.address, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/new")
+    flag = tmp_path / "flag.png"
+    Image.new("RGB", (32, 20), "#c33").save(flag)
+    page.set_input_files("#new-picture", flag)
+    page.select_option("#new-relation", "borders")
+    page.click(".new .button")
+    assert page.locator(".answers li").count() == 20
     context.close()

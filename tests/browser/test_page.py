@@ -20,6 +20,8 @@ PAGES = (
     "/neighbourhood?label=q%3Afrance",
     "/ask?head=q%3Afrance&relation=borders",
     "/ask?head=q%3Afrance&tail=q%3Aspain",
+    "/ask?head=q%3Afrance&relation=borders&tail=q%3Aspain",
+    "/map",
     "/review",
     "/review?relation=borders",
     "/review?relation=*&order=random",

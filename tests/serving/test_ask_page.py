@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from starlette.testclient import TestClient
 
+from momok.graph import SPLIT_NAMES
 from momok.serving.entity_search import make_reference
+from momok.serving.proposals import label_fact
 from momok.serving.service import Service
 from tests.serving.parsed_page import check
 from tests.serving.served_run import LONG, NAMES, SCRIPT
@@ -64,7 +68,7 @@ def test_hostile_labels_are_texts(client: TestClient, label: str) -> None:
     [
         ({"head": "Frence", "relation": "borders"}, 404, "did you mean France"),
         ({"head": "France", "relation": "bordrs"}, 404, "borders"),
-        ({"head": "France", "relation": "borders", "tail": "q:spain"}, 400, "Leave one of the"),
+        ({"head": "France", "relation": "borders", "tail": "Spane"}, 404, "did you mean Spain"),
         ({"head": SCRIPT + "x", "relation": "borders"}, 404, "has no entity"),
     ],
 )
@@ -82,3 +86,39 @@ def test_a_page_of_an_entity_leads_there(client: TestClient) -> None:
     answer = client.get("/entity", params={"label": "q:france"})
     assert "/ask?head=q%3Afrance" in answer.text
     assert "/ask?tail=q%3Afrance" in answer.text
+
+
+def test_a_whole_fact_is_known_or_not(client: TestClient, service: Service) -> None:
+    model = service.model
+    graph = model.graph
+    known = graph.facts("test")[0].tolist()
+    new = next(
+        [known[0], known[1], tail]
+        for tail in range(graph.num_entities)
+        if tail != known[0] and not fact_is_known(service, known[0], known[1], tail)
+    )
+    for fact, words in ((known, "The graph has this fact (test)."), (new, "does not have this")):
+        labels = label_fact(graph, tuple(fact))
+        given = dict(zip(("head", "relation", "tail"), map(make_reference, labels), strict=True))
+        answer = client.get("/ask", params=given)
+        assert answer.status_code == 200
+        check(answer.text)
+        assert words in answer.text
+        for asked in ("tail", "head"):
+            why = model.predictor.explain(*labels, asked=asked, limit=0)  # type: ignore[arg-type]
+            assert f'<td class="number">{why.rank:,} of {why.candidates:,}</td>' in answer.text
+
+
+def fact_is_known(service: Service, head: int, relation: int, tail: int) -> bool:
+    return any(
+        [head, relation, tail] in service.model.graph.facts(split).tolist() for split in SPLIT_NAMES
+    )
+
+
+def test_a_question_is_asked_the_other_way_round(client: TestClient) -> None:
+    answer = client.get("/ask", params={"head": "France", "relation": "borders"})
+    turned = re.search(r'href="([^"]*)">Ask the other way round', answer.text)
+    assert turned is not None
+    page = client.get(turned[1].replace("&amp;", "&")).text
+    assert "Ask the other way round" in page
+    assert 'name="tail" value="q:france"' in page

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from momok.arrays import FloatMatrix
+from momok.encoders.encoder import Kind
 from momok.encoders.reencode import Reencoder, find_kind
 from momok.errors import ConfigError, RunError
 from momok.evaluation.scoring import score_pairs
@@ -153,7 +154,7 @@ class NewEntities:
 
     def encode(self, entity: NewEntity) -> tuple[dict[str, FloatMatrix], tuple[str, ...]]:
         """Feature vectors ``[d]`` by modality, in the model's order; and remarks."""
-        kinds = {name: find_kind(part.manifest) for name, part in self._features.items()}
+        kinds = self.kinds
         self._check(entity, kinds)
         vectors: dict[str, FloatMatrix] = {}
         remarks: list[str] = []
@@ -177,7 +178,7 @@ class NewEntities:
             )
         return vectors, tuple(remarks)
 
-    def _check(self, entity: NewEntity, kinds: Mapping[str, str | None]) -> None:
+    def _check(self, entity: NewEntity, kinds: Mapping[str, Kind | None]) -> None:
         """Refuse what the run has no modality for, before anything is encoded."""
         where = self._scorer.run.path
         for name in entity.vectors.keys() - kinds:
@@ -195,13 +196,22 @@ class NewEntities:
                     f"from such; {self._list_inputs(kinds)}"
                 )
 
-    def _list_inputs(self, kinds: Mapping[str, str | None]) -> str:
+    def _list_inputs(self, kinds: Mapping[str, Kind | None]) -> str:
         takes = {"text": "name= or text=", "image": "image="}
         ways = [
             f"{takes[kind]} for {name}" if kind in takes else f"{name}=@vector.npy"
             for name, kind in kinds.items()
         ]
         return f"give {', '.join(ways)}" if ways else "it knows structure alone; add features"
+
+    @cached_property
+    def kinds(self) -> dict[str, Kind | None]:
+        """What each modality of the model is made of; None where only a vector can be given.
+
+        Raises:
+            RunError: the graph is not where it was.
+        """
+        return {name: find_kind(part.manifest) for name, part in self._features.items()}
 
     @cached_property
     def _features(self) -> dict[str, Features]:

@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from momok.serving.identity import AccessError, Gate, Visitor
 from momok.serving.metrics import Metrics
-from momok.serving.schemas import MAX_BODY
+from momok.serving.schemas import MAX_BODY, MAX_UPLOAD
 from momok.serving.settings import ServeSettings
 
 SECURITY_HEADERS = {
@@ -45,6 +45,7 @@ SECURITY_HEADERS = {
 
 _SESSION_SECONDS = 365 * 24 * 3600  # for the name of a reviewer
 _OPEN_PATHS = ("/health", "/ready", "/login")  # no token needed, as for /static/
+_UPLOADS = ("/new", "/api/v1/predict/new")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _LONG_LIVED = "public, max-age=31536000, immutable"
 
@@ -105,7 +106,8 @@ class Access:
             check_origin(request, self._hosts)
             await self._gate.refresh()
             request.state.visitor = check_token(request, self._gate, self._root)
-            receive = limit_body(request, receive, MAX_BODY)
+            limit = MAX_UPLOAD if scope["path"] in _UPLOADS else MAX_BODY
+            receive = limit_body(request, receive, limit)
         except AccessError as error:
             refusal = answer_error(error.status_code, error.code, error.detail)
             refusal.headers.update(error.headers or {})

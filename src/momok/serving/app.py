@@ -31,6 +31,7 @@ from momok.serving import (
     beside_page,
     map_page,
     neighbourhood_page,
+    new_entity_page,
     pages,
     people_api,
     people_pages,
@@ -51,6 +52,7 @@ _API = (
     api.router,
     beside_page.api_router,
     map_page.api_router,
+    new_entity_page.api_router,
     people_api.router,
     review_api.router,
 )
@@ -60,6 +62,7 @@ _PAGES = (
     beside_page,
     map_page,
     neighbourhood_page,
+    new_entity_page,
     people_pages,
     review_pages,
 )

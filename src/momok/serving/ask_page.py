@@ -1,4 +1,4 @@
-"""The page for one question: head, relation or tail, whichever is left blank."""
+"""The page for one question: head, relation or tail, whichever is left blank; or a whole fact."""
 
 from __future__ import annotations
 
@@ -7,17 +7,27 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import AfterValidator
+from starlette.concurrency import run_in_threadpool
 
 from momok.errors import DataError
 from momok.prediction.questions import label_question
 from momok.serving.api import WithModel, WithService
-from momok.serving.describe import describe_entity, describe_predictions, list_relations
+from momok.serving.contradictions import Ids
+from momok.serving.describe import (
+    describe_contradictions,
+    describe_entity,
+    describe_fact,
+    describe_predictions,
+    list_relations,
+)
 from momok.serving.model_holder import ServedModel
+from momok.serving.proposals import compute_probability, label_fact
 from momok.serving.rendering import render
 from momok.serving.schemas import MAX_TEXT, check_text
+from momok.serving.service import Service
 
 router = APIRouter(include_in_schema=False)
-_ANSWERS = 20
+ANSWERS = 20
 
 Part = Annotated[str, Query(max_length=MAX_TEXT), AfterValidator(check_text)]
 
@@ -33,9 +43,10 @@ async def ask(
     tail: Part = "",
     new: bool = False,
 ) -> Response:
-    """Ask for the missing part of a fact; without two parts, only the form."""
+    """Ask for the missing part of a fact, or of a whole one whether it holds."""
     given = {"head": head.strip(), "relation": relation.strip(), "tail": tail.strip()}
     values: dict[str, Any] = {"given": given, "new": new, "answers": None, "problem": ""}
+    values["fact"] = None
     values["relations"] = sorted(list_relations(model, {}), key=lambda entry: entry.name.casefold())
     missing = [name for name, text in given.items() if not text]
     status = 200
@@ -48,8 +59,30 @@ async def ask(
             values |= await service.holder.compute(_answer, model, ids, new)
             values["missing"] = missing[0]
     elif not missing:
-        values["problem"], status = "Leave one of the three blank: it is what is asked for.", 400
+        try:
+            fact = model.names.find_fact(*given.values())
+        except DataError as error:
+            values["problem"], status = str(error), 404
+        else:
+            values["fact"] = await _check_fact(service, model, fact)
     return render(request, "ask.html", status, **values)
+
+
+async def _check_fact(service: Service, model: ServedModel, fact: Ids) -> dict[str, Any]:
+    """Whether the graph has a fact, what the model says of it both ways, and its review."""
+    tail = await service.explain(model, fact, asked="tail", limit=0)
+    head = await service.explain(model, fact, asked="head", limit=0)
+    known, chance = tail.known, None  # type: ignore[attr-defined]  # of the explanation, as it is
+    if known is None:
+        chance = await service.holder.compute(compute_probability, model.predictor, fact)
+    return {
+        "parts": describe_fact(model, fact),
+        "known": known,
+        "chance": chance,
+        "answers": {"tail": tail, "head": head},
+        "review": await run_in_threadpool(service.store.get, label_fact(model.graph, fact)),
+        "against": describe_contradictions(model, fact) if known is None else [],
+    }
 
 
 def find_parts(model: ServedModel, given: dict[str, str]) -> dict[str, int | None]:
@@ -74,10 +107,10 @@ def _answer(model: ServedModel, ids: dict[str, int | None], new: bool) -> dict[s
         assert head is not None
         assert tail is not None
         labels = model.graph.entities.labels
-        found = model.predictor.predict_relations(labels[head], labels[tail], _ANSWERS, known=known)
+        found = model.predictor.predict_relations(labels[head], labels[tail], ANSWERS, known=known)
         return {"answers": list(found), "entities": entities, "relation": None}
     question = label_question(model.graph, head, relation, tail)
-    predictions = model.predictor.predict_many([question], _ANSWERS, known=known)[0]
+    predictions = model.predictor.predict_many([question], ANSWERS, known=known)[0]
     answers = describe_predictions(model, predictions).predictions
     name = model.graph.relation_names[relation], model.graph.relations.labels[relation]
     return {"answers": answers, "entities": entities, "relation": name}

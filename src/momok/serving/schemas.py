@@ -12,6 +12,7 @@ from momok.graph.candidates import Side
 from momok.prediction import Prediction
 
 MAX_BODY = 1 << 20  # bytes of a request
+MAX_UPLOAD = 8 << 20  # bytes of a request that has a picture
 MAX_ANSWERS = 1000  # to one question
 MAX_QUESTIONS = 256  # of one request
 MAX_AMONG = 10_000  # entities that answers are chosen from

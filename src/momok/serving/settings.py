@@ -18,6 +18,7 @@ _MODULES = {
         "fastapi",
         "itsdangerous",
         "prometheus_client",
+        "python_multipart",
         "sqlalchemy",
         "uvicorn",
     )
