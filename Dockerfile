@@ -9,7 +9,7 @@ RUN pip install --no-cache-dir -c constraints.txt \
     --extra-index-url https://download.pytorch.org/whl/cpu torch
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src src
-RUN pip install --no-cache-dir -c constraints.txt '.[data,fetch,image,serve,use]'
+RUN pip install --no-cache-dir -c constraints.txt '.[data,fetch,image,serve,use]' 'psycopg[binary]'
 
 FROM python:3.13-slim
 RUN useradd --create-home --uid 1000 momok && install -d -o momok -g momok /data

@@ -8,9 +8,12 @@ import tomllib
 from itertools import chain
 from pathlib import Path
 
+import click
 import pytest
+import sqlalchemy as sa
 
 import momok
+from momok.cli import main
 
 yaml = pytest.importorskip("yaml")
 
@@ -94,3 +97,30 @@ def test_the_container_is_built_of_files_that_are_sent_to_it() -> None:
     program, option, code = json.loads(check)
     assert (program, option) == ("python", "-c")
     compile(code, "HEALTHCHECK", "exec")
+
+
+def test_what_compose_starts_is_what_there_is() -> None:
+    """Its container serves with options that exist, in the volume that the image has."""
+    project = yaml.safe_load(read("compose.yaml"))
+    served, database = project["services"]["momok"], project["services"]["database"]
+    name, run, *options = served["command"]
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    command.make_context(name, [run, *options], resilient_parsing=False)
+    known = {option.envvar for option in command.params if option.envvar}
+    assert {key for key in served["environment"] if key.startswith("MOMOK_")} <= known
+    (folder,) = re.findall(r"^VOLUME (\S+)$", read("Dockerfile"), re.M)
+    assert served["volumes"] == [f"runs:{folder}"]
+    assert run.startswith(f"{folder}/")
+    assert "'psycopg[binary]'" in read("Dockerfile")
+    address = sa.make_url(served["environment"]["MOMOK_REVIEWS"])
+    given = database["environment"]
+    assert address.drivername == "postgresql+psycopg"
+    assert address.host in project["services"]
+    assert (address.username, address.database) == (given["POSTGRES_USER"], given["POSTGRES_DB"])
+    asked = "${POSTGRES_PASSWORD:?set POSTGRES_PASSWORD in .env}"
+    assert served["environment"]["PGPASSWORD"] == given["POSTGRES_PASSWORD"] == asked
+    mounted = {volume.partition(":")[0] for volume in served["volumes"] + database["volumes"]}
+    assert mounted == set(project["volumes"])
+    assert served["depends_on"]["database"]["condition"] == "service_healthy"
+    assert "healthcheck" in database

@@ -43,7 +43,7 @@ COMMANDS: dict[str, str] = {
     "pull": "Download a run from a hub of models.",
     "serve": "Serve a run: pages to review facts with, and a JSON API.",
     "reviewers": "Give reviewers of a served run a token each.",
-    "reviews": "Export or import the decisions of reviewers.",
+    "reviews": "Export, import or back up the decisions of reviewers.",
     "plot": "Draw the plots of a run again.",
     "config": "List every setting with its value and what it does.",
     "data": "Build, check, fetch or look at a graph.",

@@ -18,7 +18,7 @@ _EXAMPLES = 5
 
 @click.group("reviews")
 def command() -> None:
-    """Export the decisions of reviewers, or import earlier ones.
+    """Export the decisions of reviewers, import earlier ones, back them up.
 
     They are those of a run folder, or of a database by its address, as `momok serve --reviews`
     takes it.
@@ -123,3 +123,52 @@ def import_command(place: str, file: Path, reviewer: str) -> None:
         print_line(f"{len(report.differing):,} facts are decided otherwise there, and stay so:")
     for review in report.differing[:_EXAMPLES]:
         print_line(f"    {review.state} here: {' | '.join(review.fact)}")
+
+
+@command.command("backup")
+@click.argument("place", metavar="RUN|ADDRESS")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def backup_command(place: str, file: Path) -> None:
+    """Copy everything into the new FILE: decisions, history, reviewers, settings, audit log.
+
+    \b
+    momok reviews backup runs/world reviews-2026-05-01.sqlite
+    momok reviews backup postgresql+psycopg://curator@db/reviews reviews.sqlite
+
+    Servers may go on meanwhile: FILE is as of one moment. It is an SQLite database, which
+    `momok serve --reviews sqlite:///FILE` takes, and `momok reviews restore`. It holds the digests
+    of tokens: keep it as you keep the database.
+    """
+    from momok.cli.reviewers import name_user
+    from momok.serving.reviews.backup import back_up
+    from momok.serving.reviews.places import open_store
+
+    store = open_store(place)
+    try:
+        rows = back_up(store, file)
+        store.record(name_user(), "backup", file.name)
+    finally:
+        store.close()
+    print_line(f"{rows:,} rows in {file}")
+
+
+@command.command("restore")
+@click.argument("place", metavar="RUN|ADDRESS")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def restore_command(place: str, file: Path) -> None:
+    """Copy the backup FILE into a database that holds nothing yet, of any kind.
+
+    \b
+    momok reviews restore postgresql+psycopg://curator@db/reviews reviews.sqlite
+    """
+    from momok.cli.reviewers import name_user
+    from momok.serving.reviews.backup import restore
+    from momok.serving.reviews.places import open_store
+
+    store = open_store(place, make=True)
+    try:
+        rows = restore(file, store)
+        store.record(name_user(), "restore", file.name)
+    finally:
+        store.close()
+    print_line(f"{rows:,} rows from {file}")

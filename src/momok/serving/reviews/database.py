@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import wraps
 from itertools import count
 from pathlib import Path
@@ -22,7 +23,7 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 Self = TypeVar("Self", bound="Database")
 
-_READ_ONLY = "momok_read_only"  # the execution option of connections that write nothing
+READ_ONLY = "momok_read_only"  # the execution option of connections that write nothing
 _DEADLINE = 4.0  # seconds after which a transaction that met others is not tried again
 _LOCK_TIMEOUT = 1.0  # seconds to wait for another writer, each time
 _EXAMPLES = "sqlite:///reviews.sqlite or postgresql+psycopg://user@host/base"
@@ -43,7 +44,7 @@ def in_transaction(
             except SQLAlchemyError as error:
                 if time.monotonic() > deadline or not _is_passing(error):
                     raise StorageError(
-                        f"the review database refused: {_shorten(error)}; nothing was written"
+                        f"the review database refused: {shorten_error(error)}; nothing was written"
                     ) from error
                 pause = 0.005 * 2 ** min(attempt, 6)
                 time.sleep(pause * (1 + secrets.randbelow(100) / 100))
@@ -76,6 +77,14 @@ class Database:
         """Close all connections."""
         self._engine.dispose()
 
+    def connect(self) -> sa.Connection:
+        """A connection, to read many rows one after the other."""
+        return self._engine.connect()
+
+    def begin(self) -> AbstractContextManager[sa.Connection]:
+        """One transaction, which is not tried again."""
+        return self._engine.begin()
+
     def ping(self) -> bool:
         """Whether the database answers."""
         try:
@@ -88,10 +97,10 @@ class Database:
         """The rows of a query."""
         try:
             with self._engine.connect() as connection:
-                reading = connection.execution_options(**{_READ_ONLY: True})
+                reading = connection.execution_options(**{READ_ONLY: True})
                 return reading.execute(query).mappings().all()
         except SQLAlchemyError as error:
-            message = f"the review database cannot be read: {_shorten(error)}"
+            message = f"the review database cannot be read: {shorten_error(error)}"
             raise StorageError(message) from error
 
     @in_transaction
@@ -165,7 +174,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 def _begin(connection: sa.Connection) -> None:
     """Take the write lock at the start: upgrading a read lock later could fail at once."""
-    reading = connection.get_execution_options().get(_READ_ONLY, False)
+    reading = connection.get_execution_options().get(READ_ONLY, False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
@@ -190,7 +199,7 @@ def _is_passing(error: SQLAlchemyError) -> bool:
     )
 
 
-def _shorten(error: SQLAlchemyError) -> str:
+def shorten_error(error: SQLAlchemyError) -> str:
     """The database's own words, in one line, without the statement."""
     text = str(getattr(error, "orig", None) or error)
     return " ".join(text.split())[:300] or type(error).__name__
