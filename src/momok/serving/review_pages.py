@@ -44,7 +44,7 @@ _RANKING_SECONDS = 2.0  # to wait for a ranking before saying that it is being m
 _OUTCOMES = ("accept", "reject", "unsure", "skip", "undo", "conflict", "nothing")
 _LEVELS = (0.0, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.9)  # of probability, to choose from
 _MOST_TYPES = 100
-_AHEAD = 16  # cards that a page has before it
+_AHEAD = 64  # cards that a page has before it
 ALL = "*"  # relations
 _FIELDS = ("relation", "least", "order", "type", "modality", "text", "waiting")
 

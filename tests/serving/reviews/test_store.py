@@ -458,11 +458,23 @@ def test_the_next_fact_is_leased_ahead(store: ReviewStore) -> None:
 
 def test_minutes_leave_pauses_out(store: ReviewStore, monkeypatch: pytest.MonkeyPatch) -> None:
     me = f"me{next(_numbers)}"
-    for fact, at in zip(
-        new_facts(4), ("10:00:00", "10:01:00", "12:00:00", "12:00:30"), strict=True
-    ):
+    read: list[object] = []
+    read_all = store.read
+
+    def count_rows(query: object) -> list[object]:
+        rows: list[object] = read_all(query)  # type: ignore[arg-type,assignment]
+        read.extend(rows)
+        return rows
+
+    times = "10:00:00", "10:01:00", "12:00:00", "12:00:30"
+    for fact, at, minutes in zip(new_facts(4), times, (0, 1, 1, 1.5), strict=True):
         store.lease([(fact, None)], me)  # writes its row, so that the decision asks the time once
         monkeypatch.setattr("momok.serving.reviews.store.now", lambda at=at: f"2026-01-01T{at}Z")
         store.decide(accept(fact, me))
         monkeypatch.undo()
-    assert store.count_minutes()[me] == pytest.approx(1.5)
+        monkeypatch.setattr(store, "read", count_rows)
+        assert store.count_minutes()[me] == pytest.approx(minutes)
+        monkeypatch.undo()
+        if at == times[0]:
+            read.clear()
+    assert len(read) == 3  # of each view only what came since

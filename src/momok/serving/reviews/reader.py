@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
@@ -65,6 +65,22 @@ class Tally:
             self.unsure + other.unsure,
             (self.sampled[0] + other.sampled[0], self.sampled[1] + other.sampled[1]),
         )
+
+
+@dataclass
+class _Clock:
+    """The minutes of every reviewer up to an event.
+
+    Attributes:
+        minutes: by reviewer.
+        last: when each had decided last.
+        after: the number of the event.
+    """
+
+    minutes: dict[str, float] = field(default_factory=dict)
+    last: dict[str, datetime] = field(default_factory=dict)
+    after: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class ReviewReader(Accounts):
@@ -194,16 +210,25 @@ class ReviewReader(Accounts):
         return found
 
     def count_minutes(self) -> dict[str, float]:
-        """The minutes that each reviewer spent: from one decision to the next, without pauses."""
-        query = sa.select(events.c.reviewer, events.c.at).order_by(events.c.id)
-        minutes: Counter[str] = Counter()
-        last: dict[str, datetime] = {}
-        for row in self.read(query):
-            reviewer, at = row["reviewer"], datetime.fromisoformat(row["at"])
-            gap = (at - last.get(reviewer, at)).total_seconds()
-            minutes[reviewer] += gap / 60 if 0 <= gap <= _PAUSE else 0.0  # type: ignore[assignment]
-            last[reviewer] = at
-        return dict(minutes)
+        """The minutes that each reviewer spent: from one decision to the next, without pauses.
+
+        What was counted before is kept: only events that came since are read.
+        """
+        clock = self._clock
+        with clock.lock:
+            query = sa.select(events.c.id, events.c.reviewer, events.c.at)
+            query = query.where(events.c.id > clock.after).order_by(events.c.id)
+            for row in self.read(query):
+                reviewer, at = row["reviewer"], datetime.fromisoformat(row["at"])
+                gap = (at - clock.last.get(reviewer, at)).total_seconds()
+                minutes = clock.minutes.get(reviewer, 0.0)
+                clock.minutes[reviewer] = minutes + (gap / 60 if 0 <= gap <= _PAUSE else 0.0)
+                clock.last[reviewer], clock.after = at, row["id"]
+            return dict(clock.minutes)
+
+    @cached_property
+    def _clock(self) -> _Clock:
+        return _Clock()
 
     def list_ballots(self) -> list[Ballot]:
         """The opinions on facts that have all they need, as far as they were given blind."""

@@ -4,7 +4,7 @@
 (() => {
   "use strict";
   const KEYS = "momok-keys";
-  const AHEAD = 2; // cards
+  const AHEAD = 5; // cards: as many keys may follow at once
   const ahead = [];
   const unsaved = new Set(); // keys of facts whose decisions are on their way
   let sending = Promise.resolve();
@@ -117,7 +117,7 @@
       } finally {
         unsaved.delete(decided.dataset.key);
       }
-      await loadAhead();
+      loadAhead(); // not waited for: the next decision is sent meanwhile
     });
     loadAhead();
   };
