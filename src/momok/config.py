@@ -68,6 +68,8 @@ def resolve_config(
     Raises:
         ConfigError: an unknown setting (the nearest is named) or a value that does not fit.
     """
+    if not isinstance(file, str | Path | None):
+        raise ConfigError(f"file = {file!r:.80}: expected a path")
     given = _read_file(Path(file)) if file is not None else {}
     changes = parse_overrides(overrides)
     chosen = preset or changes.get("preset") or given.get("preset")
@@ -168,6 +170,8 @@ def parse_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> dict[str, A
     """
     if isinstance(overrides, Mapping):
         pairs: list[tuple[str, Any]] = list(overrides.items())
+    elif isinstance(overrides, str) or not isinstance(overrides, Sequence):
+        raise ConfigError(f"overrides = {overrides!r:.80}: expected settings by name, or a list")
     else:
         pairs = []
         for text in overrides:
@@ -177,7 +181,7 @@ def parse_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> dict[str, A
             pairs.append((key.strip(), _parse_value(value.strip())))
     nested: dict[str, Any] = {}
     for key, value in pairs:
-        *sections, last = key.split(".")
+        *sections, last = str(key).split(".")
         place = nested
         for section in sections:
             place = place.setdefault(section, {})

@@ -84,6 +84,8 @@ def find_device(name: str, setting: str = "device") -> torch.device:
     Raises:
         ConfigError: a GPU was asked for and there is none.
     """
+    if name not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"{setting} = {name!r}: expected auto, cpu or cuda")
     cuda = torch.cuda.is_available()
     if name == "cuda" and not cuda:
         raise ConfigError(

@@ -16,9 +16,16 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from momok.errors import DataError, StorageError
+from momok.errors import ConfigError, DataError, StorageError
 
 _DRAFT = ".partial"
+
+
+def check_path(given: object, what: str) -> Path:
+    """A path that was given in Python; ConfigError where it is something else."""
+    if not isinstance(given, str | Path):
+        raise ConfigError(f"{what}: {type(given).__name__} {given!r:.80}: expected a path")
+    return Path(given)
 
 
 @contextmanager

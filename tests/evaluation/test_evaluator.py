@@ -120,6 +120,14 @@ def test_answers_among_some_entities_equal_brute_force(
     assert (np.isnan(evaluation.query_ranks.per_fact("hits@3")) == either).all()
 
 
+def test_another_split_is_refused() -> None:
+    model, graph = build_hand_example()
+    with pytest.raises(ConfigError, match="split = 'train': expected 'valid' or 'test'"):
+        evaluate(model, graph, "train")  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="'x': expected 'train', 'valid' or 'test'"):
+        graph.facts("x")  # type: ignore[arg-type]
+
+
 def test_an_evaluation_among_some_entities_says_so() -> None:
     model, graph = build_hand_example()
     typed = replace(graph, entity_types=("a", "a", "b", "b", "a"))

@@ -213,3 +213,12 @@ def test_a_graph_that_is_gone(small_run: RunFolder, tmp_path: Path) -> None:
     moved = Predictor(small_run, source=tmp_path / "gone")
     with pytest.raises(RunError, match="say where the graph is now with --graph"):
         moved.predict_new(NewEntity(name="x"), relation="borders")
+
+
+def test_a_new_entity_of_another_type(predictor: Predictor) -> None:
+    with pytest.raises(ConfigError, match="'Nuku': expected a NewEntity, as NewEntity"):
+        predictor.predict_new("Nuku", relation="currency")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"pictures = 'x\.png': expected a list of files"):
+        NewEntity(pictures="x.png")
+    with pytest.raises(ConfigError, match="name of a new entity: 5: expected a text"):
+        NewEntity(name=5)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from momok.errors import AmbiguousNameError, ConfigError, UnknownLabelError
+from momok.errors import AmbiguousNameError, ConfigError, MomokError, UnknownLabelError
 from momok.evaluation import ANSWER, evaluate
 from momok.prediction import Predictor
 from momok.training import RunFolder
@@ -318,6 +319,53 @@ def test_heads_and_tails_among_different_entities(predictor: Predictor) -> None:
         np.testing.assert_allclose([p.score for p in found], [p.score for p in alone])
     one_side = predictor.predict_many(questions, 5, among={"head": ["France"]})
     assert [len(found) for found in one_side] == [5, 1, 5]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"head": True}, "True: expected a label, a name or an id"),
+        ({"head": 1.5}, "1.5: expected a label, a name or an id"),
+        ({"k": 1.5}, "k = 1.5: expected a whole number"),
+        ({"k": "3"}, "k = '3': expected a whole number"),
+        ({"k": True}, "k = True: expected a whole number"),
+        ({"plausible": "no"}, "plausible = 'no': expected True or False"),
+        ({"known": ["mark"]}, "expected 'mark' or 'hide'"),
+        ({"among": {}}, "among: '': expected 'head', 'tail' or both"),
+    ],
+)
+def test_arguments_of_another_type(
+    predictor: Predictor, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(MomokError, match=re.escape(message)):
+        predictor.predict(**{"head": "France", "relation": "borders"} | change)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("France", "str 'France': expected"),
+        (None, "NoneType None: expected"),
+        (5, "int 5: expected"),
+        ({"head": ["France"], "relation": ["borders"]}, "dict {'head': ['France']"),
+        (["France", "borders", "Spain"], "row 1: 'France': expected"),
+        ([("France", "borders", "Spain"), ("France", "borders")], "row 2: ('France', 'borders'):"),
+        ([{"France", "borders", "Spain"}], "row 1: {"),
+        (np.array([1, 2, 3]), "row 1: "),
+    ],
+)
+def test_rows_of_another_shape(predictor: Predictor, given: Any, message: str) -> None:
+    wanted = "as (head, relation, tail), or a frame of them"
+    for ask, what in ((predictor.score_facts, "facts"), (predictor.predict_many, "questions")):
+        with pytest.raises(ConfigError, match=re.escape(message)) as raised:
+            ask(given)
+        assert f"expected {what} {wanted}" in str(raised.value)
+
+
+def test_a_generator_of_questions(predictor: Predictor) -> None:
+    asked = [("France", "borders", None), (None, "borders", "Peru")]
+    found = predictor.predict_many((question for question in asked), 3)
+    assert [str(f.question) for f in found] == ["France — borders → ?", "? — borders → Peru"]
 
 
 def test_entities_that_cannot_be_chosen(predictor: Predictor) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import momok
 from momok.config import resolve_config
-from momok.errors import DataError, RunError
+from momok.errors import ConfigError, DataError, RunError
 from momok.training import RunFolder
 from tests.training.small_training import (
     SETTINGS,
@@ -71,3 +71,9 @@ def test_a_source_that_is_no_text(tmp_path: Path) -> None:
     (run.path / "data.json").write_text(json.dumps(data | {"source": {}}))
     with expect_line(RunError, "expected the source as text"):
         _ = RunFolder(run.path).data
+
+
+@pytest.mark.parametrize("given", [5, None, b"runs"])
+def test_what_is_no_path_is_said(given: object) -> None:
+    with pytest.raises(ConfigError, match=f"run: {type(given).__name__} .*: expected a path"):
+        RunFolder(given)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from momok.errors import ConfigError, FeatureError
 from momok.graph.features import FeatureManifest, Features, check_modality_name, save_features
 from momok.graph.names import Vocabulary, flatten
 from momok.progress import Progress, no_progress
-from momok.storage import write_file
+from momok.storage import check_path, write_file
 
 _KEEP_SECONDS = 5.0  # of encoding that a kill may cost
 
@@ -41,7 +41,7 @@ class Encoding:
 
 
 def encode_modality(
-    folder: Path,
+    folder: str | Path,
     kind: Kind,
     *,
     encoder: str | Encoder[Any] | None = None,
@@ -84,7 +84,10 @@ def encode_modality(
         MomokError: the graph cannot be read, the encoder cannot be built, nothing can be encoded,
             an unfinished encoding of something else is in the way, or the disk refused.
     """
-    name, folder = modality or kind, folder.absolute() if ray else folder
+    if kind not in DEFAULT_SPECS:
+        raise ConfigError(f"kind = {kind!r}: expected {', '.join(DEFAULT_SPECS)}")
+    name, folder = modality or kind, check_path(folder, "graph")
+    folder = folder.absolute() if ray else folder
     unfinished = folder / "features" / f".encoding-{name}"
     # What is begun goes on, even if it was killed when all was written but its parts not removed.
     replace = replace or unfinished.is_dir()

@@ -72,7 +72,9 @@ def evaluate(
     named "answer", TrainingError for scores that are not finite; for ``among`` as
     ``resolve_entities``.
     """
-    facts: Ints = graph.valid if split == "valid" else graph.test
+    if split not in ("valid", "test"):
+        raise ConfigError(f"split = {split!r}: expected 'valid' or 'test'")
+    facts: Ints = graph.facts(split)
     if not len(facts):
         raise DataError(
             f"the {split} split of graph '{graph.name}' has no facts, so there is nothing to "

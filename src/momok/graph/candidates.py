@@ -34,7 +34,7 @@ def resolve_candidates(graph: MultimodalGraph, among: Among | None) -> dict[Side
     if not isinstance(among, Mapping):
         found = resolve_entities(graph, among)
         return dict.fromkeys(get_args(Side), found)
-    for side in among:
+    for side in among or ("",):
         if side not in get_args(Side):
             raise ConfigError(f"among: {side!r}: expected 'head', 'tail' or both")
     return {side: resolve_entities(graph, given) for side, given in among.items()}

@@ -66,7 +66,7 @@ class FeatureManifest:
 
 def check_modality_name(modality: str) -> None:
     """Check that a modality can name files and a head of the model."""
-    if not _MODALITY.fullmatch(modality):
+    if not isinstance(modality, str) or not _MODALITY.fullmatch(modality):
         raise FeatureError(
             f"modality {modality!r}: a name is letters, digits, '_' and '-', as in image or text_en"
         )

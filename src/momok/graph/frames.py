@@ -61,6 +61,8 @@ def graph_from_frames(
         raw, labels = add_entity_frame(raw, entities)
     shares = (80.0, 10.0, 10.0) if split is None or given else _check_shares(split)
     graph = build_in_memory(raw, BuildOptions(ratio=shares, seed=seed, name=name))
+    if features is not None and not isinstance(features, Mapping):
+        raise FeatureError(f"features: {features!r:.80}: expected vectors for each modality")
     vectors = {
         modality: _build_features(modality, value, labels, graph.entities)
         for modality, value in (features or {}).items()

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from operator import index
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 import polars as pl
 
+from momok.arrays import find_whole_number
 from momok.errors import AmbiguousNameError, DataError, FeatureError, UnknownLabelError
 from momok.graph.fact_index import FactIndex
 from momok.graph.features import Features
@@ -183,7 +183,10 @@ class MultimodalGraph:
 
     def facts(self, split: SplitName) -> Triples:
         """Give the facts ``[n, 3]`` of one split by its name."""
-        return {"train": self.train, "valid": self.valid, "test": self.test}[split]
+        splits = {"train": self.train, "valid": self.valid, "test": self.test}
+        if split not in splits:
+            raise DataError(f"{split!r}: expected 'train', 'valid' or 'test'")
+        return splits[split]
 
     def to_frame(self, what: SplitName | Literal["entities"]) -> pl.DataFrame:
         """Give the facts of a split, or what is known of the entities, as a frame of polars.
@@ -304,12 +307,11 @@ class MultimodalGraph:
     def _find(self, given: str | int, kind: _Kind, suggest: Suggest | None) -> int:
         vocabulary = self.entities if kind == "entities" else self.relations
         if not isinstance(given, str):
-            try:
-                position = index(given)  # NumPy's whole numbers too
-            except TypeError:
+            position = find_whole_number(given)
+            if position is None:
                 raise UnknownLabelError(
                     f"{given!r}: expected a label, a name or an id of {self.name}"
-                ) from None
+                )
             if vocabulary.is_of_numbers:
                 return vocabulary.index(str(position))
             if not 0 <= position < len(vocabulary):

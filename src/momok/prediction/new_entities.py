@@ -70,6 +70,16 @@ class NewEntity:
     pictures: Sequence[str | Path] = ()
     vectors: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Check the types: ConfigError where one is another."""
+        for what, text in (("name", self.name), ("text", self.text)):
+            if not isinstance(text, str):
+                raise ConfigError(f"{what} of a new entity: {text!r:.80}: expected a text")
+        if isinstance(self.pictures, str | bytes | Path):
+            raise ConfigError(f"pictures = {self.pictures!r}: expected a list of files")
+        if not isinstance(self.vectors, Mapping):
+            raise ConfigError("vectors of a new entity: expected a vector for each modality")
+
 
 class NewPredictions(Predictions):
     """The answers to a question about a new entity, best first.
@@ -136,6 +146,8 @@ class NewEntities:
         """See ``Predictor.predict_new``."""
         check_side("role", role)
         check_count("k", k, 1)
+        if not isinstance(entity, NewEntity):
+            raise ConfigError(f"{entity!r:.80}: expected a NewEntity, as NewEntity(name=…)")
         graph = self._scorer.graph
         asked = graph.find_relation(relation)
         vectors, remarks = self.encode(entity)

@@ -25,6 +25,7 @@ from momok.prediction.new_entities import NewEntities, NewEntity, NewPredictions
 from momok.prediction.questions import (
     Triple,
     check_count,
+    check_flag,
     check_side,
     describe_question,
     list_triples,
@@ -36,6 +37,7 @@ from momok.prediction.results import FactScores, Predictions
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
 from momok.sharing import pull_from_hub
+from momok.storage import check_path
 from momok.training import RunFolder
 
 Known = Literal["mark", "hide"]
@@ -103,7 +105,7 @@ class Predictor:
             MissingExtraError: the extra ``hub`` is not installed.
             MomokError: as ``Predictor``.
         """
-        folder = Path(name)
+        folder = check_path(name, "name")
         beside = folder.parent != Path() and folder.parent.is_dir()  # "runs/mine" is no repository
         if revision is None and (folder.is_dir() or beside or isinstance(name, Path)):
             return cls(folder, **options)
@@ -199,10 +201,11 @@ class Predictor:
         Raises:
             MomokError: as ``predict``; nothing is computed when one question is wrong.
         """
-        queries = list_triples(queries)
+        queries = list_triples(queries, "questions")
         check_count("k", k, 1)
+        check_flag("plausible", plausible)
         _check_known(known)
-        resolved = [resolve_question(self.graph, query) for query in queries]
+        resolved = [resolve_question(self.graph, tuple(query)) for query in queries]
         entities, relations = np.array(resolved, dtype=np.int64).reshape(-1, 2).T
         options: dict[str, Any] = {"hide": known == "hide", "plausible": plausible}
         candidates = resolve_candidates(self.graph, among)
@@ -233,7 +236,7 @@ class Predictor:
             MomokError: as ``predict``.
         """
         check_side("asked", asked)
-        ids = resolve_facts(self.graph, list_triples(facts))
+        ids = resolve_facts(self.graph, list_triples(facts, "facts"))
         entities, relations, answers = ids.T if asked == "tail" else ids[:, ::-1].T
         if asked == "head":
             relations = relations + self.graph.num_relations
@@ -319,7 +322,7 @@ class Predictor:
 
 
 def _check_known(known: str) -> None:
-    if known not in get_args(Known):
+    if not isinstance(known, str) or known not in get_args(Known):
         raise ConfigError(f"known = {known!r}: expected 'mark' or 'hide'")
 
 

@@ -5,13 +5,13 @@ Shapes: n facts, R relations (2R with reciprocals).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeAlias, get_args
 
 import numpy as np
 
-from momok.arrays import Ints
+from momok.arrays import Ints, find_whole_number
 from momok.errors import ConfigError, UnknownLabelError
 from momok.graph import MultimodalGraph
 from momok.graph.candidates import Name, Side
@@ -64,19 +64,48 @@ class Question:
 
 def check_side(name: str, side: str) -> None:
     """Check an argument that is a side of a fact; ConfigError where it is none."""
-    if side not in get_args(Side):
+    if not isinstance(side, str) or side not in get_args(Side):
         raise ConfigError(f"{name} = {side!r}: expected 'head' or 'tail'")
 
 
 def check_count(name: str, count: int, least: int) -> None:
-    """Check how many of something are asked for; ConfigError where they are too few."""
+    """Check how many of something are asked for: ConfigError where it is no whole number, or too
+    few."""
+    if find_whole_number(count) is None:
+        raise ConfigError(f"{name} = {count!r}: expected a whole number")
     if count < least:
         raise ConfigError(f"{name} = {count}: expected at least {least}")
 
 
-def list_triples(given: Any) -> Any:
-    """The rows of a frame of facts or questions as triples of labels; anything else as it is."""
-    return list_rows(given, "the frame") if is_frame(given) else given
+def check_flag(name: str, given: object) -> None:
+    """Check an argument that is true or false; ConfigError where it is neither."""
+    if not isinstance(given, bool | np.bool_):
+        raise ConfigError(f"{name} = {given!r}: expected True or False")
+
+
+def list_triples(given: Any, what: str) -> Any:
+    """Facts or questions as triples: the rows of a frame, of labels; or those that are given. An
+    array of numbers stays one.
+
+    Raises:
+        ConfigError: they are something else; it says ``what`` they should be.
+        DataError: the columns of a frame cannot be told.
+    """
+    if is_frame(given):
+        return list_rows(given, "the frame")
+    if isinstance(given, np.ndarray) and given.ndim == 2 and given.dtype.kind in "biuf":
+        return given
+    wanted = f"expected {what} as (head, relation, tail), or a frame of them"
+    try:
+        rows = None if isinstance(given, str | bytes | Mapping | Set) else list(given)
+    except TypeError:
+        rows = None
+    if rows is None:
+        raise ConfigError(f"{type(given).__name__} {given!r:.80}: {wanted}")
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, tuple | list | np.ndarray) or len(row) != 3:
+            raise ConfigError(f"row {number}: {row!r:.80}: {wanted}")
+    return [tuple(row) for row in rows]
 
 
 def resolve_question(graph: MultimodalGraph, query: Triple) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from safetensors.numpy import save as save_arrays
 
 from momok.arrays import FloatMatrix
 from momok.errors import ConfigError
-from momok.prediction.questions import Triple, resolve_question
+from momok.prediction.questions import Triple, list_triples, resolve_question
 from momok.prediction.scorer import Scorer
 from momok.storage import write_file
 
@@ -172,16 +172,19 @@ def find_query_vectors(scorer: Scorer, queries: Sequence[Triple]) -> FloatMatrix
         MomokError: a question is wrong.
     """
     _check_products(scorer)
-    resolved = [resolve_question(scorer.graph, query) for query in queries]
+    listed = list_triples(queries, "questions")
+    resolved = [resolve_question(scorer.graph, tuple(query)) for query in listed]
+    if not resolved:
+        raise ConfigError("no questions are given")
     entities, relations = np.array(resolved, dtype=np.int64).reshape(-1, 2).T
     encoded = scorer.encode_queries(entities, relations)
     terms, count = encoded.terms, len(scorer.heads)
-    weights = torch.full((len(queries), count), 1 / count) if terms is None else terms.weights
+    weights = torch.full((len(resolved), count), 1 / count) if terms is None else terms.weights
     parts = [
         encoded.vectors[head] * weights[:, number, None].to(scorer.model.device)
         for number, head in enumerate(scorer.heads)
     ]
-    constants = parts[0].new_zeros(len(queries)) if terms is None else terms.constants
+    constants = parts[0].new_zeros(len(resolved)) if terms is None else terms.constants
     return torch.cat([*parts, constants[:, None]], dim=1).float().cpu().numpy()
 
 

@@ -15,7 +15,7 @@ from momok.errors import MomokError, RunError
 from momok.graph import CATALOG, Features, MultimodalGraph, load_graph
 from momok.graph.features import save_features
 from momok.sharing.card import build_card
-from momok.storage import seal, write_file, write_folder, write_json
+from momok.storage import check_path, seal, write_file, write_folder, write_json
 from momok.training import RunFolder
 from momok.training.checkpoint import load_model
 from momok.training.new_run import digest
@@ -50,7 +50,7 @@ def save_pretrained(
             f"{given.path}: this run is {given.state}, and only finished ones are given away; go "
             f"on with momok resume {given.path}"
         )
-    graph, path = given.load_graph(), Path(folder).resolve()
+    graph, path = given.load_graph(), check_path(folder, "folder").resolve()
     _check_whole(given, graph)
     needed = [given.best_checkpoint]
     if given.config.evaluation.pool != "equal":

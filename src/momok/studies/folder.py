@@ -24,7 +24,7 @@ from momok.errors import RunError
 from momok.evaluation import ANSWER
 from momok.graph import MultimodalGraph, write_momok_folder
 from momok.html import render_table
-from momok.storage import parse_json, write_file
+from momok.storage import check_path, parse_json, write_file
 from momok.studies.cells import is_damaged, list_cells, list_points, name_cell, resolve_variant
 from momok.studies.plan import Plan, build_plan
 from momok.studies.summary import METRICS, render_summary
@@ -120,8 +120,9 @@ def load_study(path: str | Path) -> Study:
     Raises:
         RunError: it is no folder of a study.
     """
-    about = read_about(Path(path))
-    return Study(path=Path(path), plan=build_plan(about["plan"]))
+    folder = check_path(path, "study")
+    about = read_about(folder)
+    return Study(path=folder, plan=build_plan(about["plan"]))
 
 
 def check_graph(folder: Path, graph: MultimodalGraph) -> None:

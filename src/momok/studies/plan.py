@@ -43,6 +43,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from momok.config import describe_problem
 from momok.errors import ConfigError
 from momok.graph import MultimodalGraph
+from momok.storage import check_path
 
 BUILT_IN = ("scenarios", "ablation", "baselines", "seeds", "search")
 
@@ -239,7 +240,7 @@ def load_plan(plan: str | Path) -> Plan:
     if str(plan) in BUILT_IN:
         text, place = (_PLANS / f"{plan}.toml").read_text("utf-8"), str(plan)
     else:
-        path = Path(plan)
+        path = check_path(plan, "plan")
         place = str(path)
         try:
             text = path.read_text("utf-8")

@@ -10,7 +10,7 @@ from typing import Any
 from momok.errors import ConfigError, RunError
 from momok.graph import MultimodalGraph, load_graph
 from momok.progress import Reporter, open_reporter
-from momok.storage import lock_file
+from momok.storage import check_path, lock_file
 from momok.studies.cells import Cell, list_cells
 from momok.studies.folder import Study, check_graph, keep_graph, write_about
 from momok.studies.plan import Plan, flatten, load_plan
@@ -47,7 +47,7 @@ def study(
         RunError: the folder is of another graph, has other settings for a variant, or another
             process works in it.
     """
-    folder = Path(out)
+    folder = check_path(out, "out")
     if not isinstance(plan, Plan):
         plan = load_plan(plan)
     if plan.search:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from momok.config import resolve_config
-from momok.errors import DataError, RunError
+from momok.errors import ConfigError, DataError, RunError
 from momok.graph import SPLIT_NAMES, MultimodalGraph, graph_from_frames, load_graph
 from momok.model import MoMoK
 from momok.progress import Reporter
@@ -70,6 +70,10 @@ def train(
     """
     if config is not None and settings:
         raise RunError("train: give either a config or single settings, not both")
+    if config is not None and not isinstance(config, RunConfig):
+        raise ConfigError(
+            f"train: config: {config!r:.80}: expected a RunConfig, as momok.resolve_config makes it"
+        )
     if run is not None:
         check_free(run)
     before = start if start is None or isinstance(start, RunFolder) else RunFolder(start)

@@ -16,7 +16,7 @@ from typing import Any
 from momok.errors import RunError
 from momok.graph import CATALOG, MultimodalGraph, write_momok_folder
 from momok.settings import RunConfig
-from momok.storage import is_draft, lock_file, seal, write_file, write_json
+from momok.storage import check_path, is_draft, lock_file, seal, write_file, write_json
 
 FORMAT, VERSION = "momok-run", 1
 RUNS = Path("runs")  # where run folders go unless told otherwise
@@ -38,7 +38,7 @@ def check_free(path: str | Path) -> None:
     Raises:
         RunError: it cannot.
     """
-    folder = Path(path)
+    folder = check_path(path, "run")
     if (folder / "run.json").exists():
         raise RunError(
             f"{folder}: exists already; resume it (momok resume {folder}) or choose another "

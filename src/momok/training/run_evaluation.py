@@ -40,6 +40,8 @@ def evaluate_run(
             ``clean`` for one that chose its checkpoint on test.
         MomokError: as ``evaluate``, for ``among``.
     """
+    if protocol not in (None, "clean", "published"):
+        raise ConfigError(f"protocol = {protocol!r}: expected 'clean' or 'published'")
     folder = run if isinstance(run, RunFolder) else RunFolder(run)
     runtime = start_runtime(folder.config.runtime)
     with join_group(runtime) as group, open_leader(progress, group) as reporter:

@@ -13,9 +13,8 @@
       metrics.jsonl       losses per epoch, validations: the same bytes for the same seed
       timing.jsonl        seconds per epoch
       checkpoints/        last.safetensors (resume), best.safetensors (predict, evaluate)
-      results/            test.json, valid.json, their ranks as safetensors, test-among.json
-      plots/              curves and bars
-      .lock               held by the process that trains
+      results/            test.json, valid.json, test-among.json, ranks as safetensors
+      plots/, .lock       curves and bars; held by the process that trains
 """
 
 from __future__ import annotations
@@ -38,6 +37,7 @@ from momok.html import render_table
 from momok.settings import RunConfig
 from momok.storage import (
     append_line,
+    check_path,
     lock_file,
     parse_json,
     seal,
@@ -64,7 +64,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = check_path(path, "run")
         if not self.path.is_dir():
             raise RunError(f"{self.path}: no such run folder; momok train makes one")
         self._sums: dict[str, str] = {}  # older runs have none
@@ -257,8 +257,8 @@ class RunFolder:
 
     def save_evaluation(self, evaluation: Evaluation) -> None:
         """Write an evaluation and the rank of every query."""
-        path = self.result_path(evaluation.split, evaluation.protocol)
-        path = path.with_stem(f"{path.stem}-among") if evaluation.candidates else path
+        whole = self.result_path(evaluation.split, evaluation.protocol)
+        path = whole.with_stem(f"{whole.stem}-among") if evaluation.candidates else whole
         value = evaluation.to_json() | {"run": self.identity}
         if evaluation.query_ranks is not None:
             ranks = save_arrays(evaluation.query_ranks.to_arrays())

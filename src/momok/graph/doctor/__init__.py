@@ -28,6 +28,7 @@ from momok.graph.doctor.report import (
 from momok.graph.doctor.splits import check_splits
 from momok.graph.graph import MultimodalGraph
 from momok.progress import Progress, no_progress
+from momok.storage import check_path
 
 __all__ = [
     "CHECKS",
@@ -64,6 +65,7 @@ def check_graph(
     """
     folder = None
     if not isinstance(graph, MultimodalGraph):
+        check_path(graph, "graph")
         progress("reading the graph", 0, 1)
         graph, folder = open_folder(graph)
         progress("reading the graph", 1, 1)

@@ -18,6 +18,7 @@ from momok.graph import MultimodalGraph
 from momok.graph.candidates import Name
 from momok.prediction.calibration_record import FACT, PLAUSIBLE_FACT
 from momok.prediction.missing.search import FoundFacts, find_new_facts
+from momok.prediction.questions import check_count
 from momok.prediction.scorer import Scorer
 from momok.progress import Progress, no_progress
 
@@ -46,11 +47,13 @@ class BulkOptions:
     tails: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.per_relation < 1:
-            raise ConfigError(f"per_relation = {self.per_relation}: expected at least 1 fact")
+        check_count("per_relation", self.per_relation, 1)
         least = self.min_probability
-        if least is not None and not 0 <= least <= 1:
-            raise ConfigError(f"min_probability = {least}: expected a number from 0 to 1")
+        if least is not None and not (isinstance(least, int | float) and 0 <= least <= 1):
+            raise ConfigError(f"min_probability = {least!r}: expected a number from 0 to 1")
+        for side, ids in (("heads", self.heads), ("tails", self.tails)):
+            if ids is not None and not all(isinstance(i, int | np.integer) for i in ids):
+                raise ConfigError(f"{side}: expected ids; momok.graph.candidates finds them")
 
     @property
     def output(self) -> str:
@@ -130,6 +133,8 @@ def _list_facts(scorer: Scorer, found: FoundFacts, options: BulkOptions) -> Iter
 
 def resolve_relations(graph: MultimodalGraph, relations: Sequence[Name] | None) -> tuple[int, ...]:
     """Ids of relations given by label, name or id, each once, ascending; None gives all."""
+    if isinstance(relations, str | int):
+        raise ConfigError(f"relations = {relations!r}: expected a list of relations")
     if relations is None:
         return tuple(range(graph.num_relations))
     return tuple(sorted({graph.find_relation(relation) for relation in relations}))

@@ -15,13 +15,13 @@ from momok.progress import Progress, no_progress
 from momok.reporting.report.comparison_page import render_comparison
 from momok.reporting.report.contents import load_runs
 from momok.reporting.report.run_page import render_run
-from momok.storage import write_file
+from momok.storage import check_path, write_file
 
 __all__ = ["write_report"]
 
 
 def write_report(
-    runs: Sequence[str | Path],
+    runs: str | Path | Sequence[str | Path],
     *,
     out: str | Path | None = None,
     pictures: bool = True,
@@ -31,8 +31,8 @@ def write_report(
     """Write the report of a run, or the comparison of several, as one HTML file.
 
     Args:
-        runs: run folders. The first one, or the runs that share its settings, is what others are
-            compared with.
+        runs: a run folder, or several. The first one, or the runs that share its settings, is what
+            others are compared with.
         out: the file to write; by default ``RUN/report.html``, for several runs
             ``momok-report.html``.
         pictures: whether pictures of entities are shown, where the graph's folder has them.
@@ -45,7 +45,8 @@ def write_report(
     Raises:
         RunError: a folder is no run, is damaged, or cannot be compared with the others.
     """
-    paths = [Path(run) for run in runs]
+    given = runs if isinstance(runs, list | tuple) else [runs]
+    paths = [check_path(run, "run") for run in given]
     if not paths:
         raise RunError("a report needs at least one run folder")
     if out is not None and Path(out).is_dir():
