@@ -25,6 +25,7 @@ PAGES = (
     "/review",
     "/review?relation=borders",
     "/review?relation=*&order=random",
+    "/review/table?relation=borders&least=0",
     "/history",
     "/api",
     "/login",
@@ -221,3 +222,26 @@ def test_everybody_can_use_the_pages(browser: Any, server: Any, dark: bool) -> N
             ]
             assert bad == []
         assert visitor.complaints == []
+
+
+def test_many_facts_are_decided_by_keyboard(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.visit("/review/table?relation=borders&least=0")
+    page.wait_for_selector("#batch")
+    facts = page.eval_on_selector_all("tbody input", "all => all.map((box) => box.value)")
+    for key in ("x", "j", "x", "k", "k", "k"):
+        visitor.press(key)
+    assert page.evaluate("document.activeElement.value") == facts[0]
+    ticked = page.eval_on_selector_all("tbody input:checked", "all => all.map((x) => x.value)")
+    assert ticked == [facts[0], facts[2]]
+    assert page.inner_text("#ticked") == "2 ticked"
+    visitor.press("r")
+    page.locator(".said", has_text="2 facts rejected and saved").wait_for()
+    shown = page.eval_on_selector_all("tbody input", "all => all.map((box) => box.value)")
+    assert not {facts[0], facts[2]} & {*shown}
+    visitor.press("u")
+    page.locator(".said", has_text="Undone").wait_for()
+    visitor.press("*")
+    assert page.locator("tbody input:not(:checked)").count() == 0
+    visitor.press("*")
+    assert page.locator("tbody input:checked").count() == 0

@@ -65,6 +65,7 @@ _PAGES = (
     new_entity_page,
     people_pages,
     review_pages,
+    review_table,
 )
 
 # The first class that fits gives status and code.

@@ -67,19 +67,23 @@ def redirect(request: Request, path: str, **query: str) -> RedirectResponse:
 
 async def read_form(request: Request) -> dict[str, str]:
     """The fields of a form that are filled in."""
+    return dict(await read_fields(request, _MOST_FIELDS))
+
+
+async def read_fields(request: Request, most: int) -> list[tuple[str, str]]:
+    """The fields of a form that are filled in, also where several have a name."""
     text = (await request.body()).decode("utf-8", "replace")
     try:
-        return dict(parse_qsl(text, max_num_fields=_MOST_FIELDS))
+        return parse_qsl(text, max_num_fields=most)
     except ValueError:
-        return {}
+        return []
 
 
-def check_form(kind: type[Form], fields: Mapping[str, str]) -> Form:
+def check_form(kind: type[Form], fields: Mapping[str, Any]) -> Form:
     """The fields of a form as a request of the API, checked in the same way."""
     try:
-        return kind.model_validate_strings(
-            {name: fields[name] for name in kind.model_fields if name in fields}
-        )
+        known = {name: fields[name] for name in kind.model_fields if name in fields}
+        return kind.model_validate(known, strict=False)
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from error
 

@@ -87,6 +87,17 @@ async def decide(
     return await service.decide(model, asked, name, may_settle=may_settle)
 
 
+@router.post("/reviews/batch", responses=_CONFLICT, tags=["reviews"])
+async def decide_batch(
+    request: Request, service: WithService, model: WithModel, asked: review_schemas.BatchRequest
+) -> review_schemas.BatchReviews:
+    """Accept, reject or mark many facts as unsure, all or none; one undo takes it back."""
+    name = service.gate.choose_name(request, asked.reviewer or "")
+    may_settle = get_visitor(request).may("settler")
+    reviews = await service.decide_batch(model, asked, name, may_settle=may_settle)
+    return review_schemas.BatchReviews(reviews=reviews)
+
+
 @router.post("/reviews/next", tags=["reviews"])
 def next_review(
     request: Request, service: WithService, model: WithModel, asked: review_schemas.NextRequest

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Depends, Query, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from momok.serving.api import After, WithModel, WithService
@@ -25,7 +20,8 @@ from momok.serving.describe import (
 from momok.serving.entity_search import make_reference
 from momok.serving.identity import get_visitor
 from momok.serving.model_holder import ServedModel
-from momok.serving.proposals import WORTH, Order, Proposal, QueueFilter
+from momok.serving.proposals import WORTH, QueueFilter
+from momok.serving.queue_pages import Queue, WithQueue, count_left, describe_queue, pick, read_queue
 from momok.serving.rendering import check_form, read_form, redirect, render, reviewer_name
 from momok.serving.review_overview import summarise
 from momok.serving.review_schemas import ReviewerRequest, ReviewRequest
@@ -36,55 +32,13 @@ from momok.serving.reviews.records import (
     hash_fact,
     name_fact,
 )
-from momok.serving.schemas import MAX_QUERY, MAX_TEXT
 from momok.serving.service import Service
 
 router = APIRouter(include_in_schema=False)
-_RANKING_SECONDS = 2.0  # to wait for a ranking before saying that it is being made
 _OUTCOMES = ("accept", "reject", "unsure", "skip", "undo", "conflict", "nothing")
-_LEVELS = (0.0, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.9)  # of probability, to choose from
-_MOST_TYPES = 100
 _AHEAD = 64  # cards that a page has before it
-ALL = "*"  # relations
-_FIELDS = ("relation", "least", "order", "type", "modality", "text", "waiting")
 
 
-@dataclass(frozen=True)
-class Queue:
-    """Which facts a page of the queue shows, as its address says it; "" is the default."""
-
-    relation: Annotated[str, Query(max_length=MAX_TEXT)] = ""
-    least: Annotated[str, Query(pattern=r"^(0|1|0?\.\d{1,6})?$")] = ""
-    order: Order = "probability"
-    type: Annotated[str, Query(max_length=MAX_QUERY)] = ""
-    modality: Annotated[str, Query(max_length=MAX_QUERY)] = ""
-    text: Annotated[str, Query(max_length=MAX_QUERY)] = ""
-    waiting: Annotated[str, Query(pattern=r"^1?$")] = ""  # for one's opinion, after others'
-
-    @property
-    def query(self) -> str:
-        """The query of the address, without what is the default."""
-        given = {name: getattr(self, name) for name in _FIELDS}
-        given["order"] = "" if self.order == "probability" else self.order
-        return urlencode({name: value for name, value in given.items() if value})
-
-    def resolve(self, model: ServedModel) -> QueueFilter:
-        """What the model is asked for."""
-        return QueueFilter(
-            relation=None if self.relation == ALL else model.names.find_relation(self.relation),
-            least=float(self.least) if self.least else self._find_least(model),
-            order=self.order,
-            type=self.type,
-            modality=self.modality if self.modality in model.predictor.scorer.present else "",
-            text=self.text.strip(),
-        )
-
-    def _find_least(self, model: ServedModel) -> float:
-        return 0.0 if self.waiting else WORTH * model.calibrated
-
-
-WithQueue = Annotated[Queue, Depends()]
-_QUEUE = TypeAdapter(Queue)
 Keys = Annotated[list[str], Query(max_length=_AHEAD)]
 
 
@@ -102,67 +56,25 @@ async def review(
 
     ``but`` are keys of facts that the page has already: it loads the next one ahead.
     """
-    relations = list_relations(model, await run_in_threadpool(service.store.count))
-    by_facts = sorted(relations, key=lambda entry: -entry.facts)
     if not queue.relation:
         mine = reviewer_name(request)
         overview = await run_in_threadpool(summarise, service.store, model, mine)
         waiting = len(await run_in_threadpool(service.store.list_waiting, mine))
         return render(request, "review_start.html", overview=overview, worth=WORTH, waiting=waiting)
     wanted = queue.resolve(model)
-    graph = model.graph
-    values: dict[str, Any] = {
-        "relation": None if wanted.relation is None else relations[wanted.relation],
-        "types": sorted({kind for kind in graph.entity_types if kind})[:_MOST_TYPES],
-        "modalities": list(model.predictor.scorer.present),
-        "least": wanted.least,
-        "levels": sorted({*_LEVELS, wanted.least}),
-        "relations": by_facts,
-        "queue": queue,
-        "did": did if did in _OUTCOMES else "",
-        "about_fact": "",
-        "reasons": REASONS,
-    }
+    values = await run_in_threadpool(describe_queue, service, model, queue)
+    values |= {"did": did if did in _OUTCOMES else "", "about_fact": "", "reasons": REASONS}
     name = reviewer_name(request)
-    picked = await _pick(service, model, queue, wanted, name)
+    picked = await pick(service, model, queue, wanted, name)
     if picked is None:
         return render(request, "review_wait.html", **values)
     offered = await run_in_threadpool(service.lease, picked, name, but)
-    values["left"] = await run_in_threadpool(_count_left, service, model, wanted, picked, name)
+    values["left"] = await run_in_threadpool(count_left, service, model, wanted, picked, name)
     values["ranking"] = not queue.waiting and model.queue.is_ranking(wanted)
     card = None
     if offered is not None:
         card = await _make_card(service, model, wanted, offered)
     return render(request, "review.html", card=card, **values)
-
-
-async def _pick(
-    service: Service, model: ServedModel, queue: Queue, wanted: QueueFilter, reviewer: str
-) -> list[Proposal] | None:
-    """The proposals; None where they are not ranked within two seconds."""
-    if queue.waiting:
-        return await run_in_threadpool(service.pick_waiting, model, wanted, reviewer)
-    if wanted.relation is not None:
-        ranking = asyncio.wrap_future(model.queue.rank(wanted.relation))
-        try:
-            await asyncio.wait_for(asyncio.shield(ranking), _RANKING_SECONDS)
-        except TimeoutError:
-            return None
-    return await run_in_threadpool(model.queue.pick, wanted)
-
-
-def _count_left(
-    service: Service,
-    model: ServedModel,
-    wanted: QueueFilter,
-    picked: list[Proposal],
-    reviewer: str,
-) -> int:
-    """How many of the proposals are open to a reviewer."""
-    relation = wanted.relation
-    label = None if relation is None else model.graph.relations.labels[relation]
-    decided = service.store.list_decided(label, reviewer)
-    return sum(proposal.fact not in decided for proposal in picked)
 
 
 async def _make_card(
@@ -200,7 +112,7 @@ async def decide(request: Request, service: WithService, model: WithModel) -> Re
         fields.pop("right_tail", "")
     asked = check_form(ReviewRequest, fields | {"reason": reason})
     name = service.gate.choose_name(request, reviewer_name(request))
-    queue = _read_queue(fields, asked.relation)
+    queue = read_queue(fields, asked.relation)
     did: str = asked.action
     try:
         may_settle = get_visitor(request).may("settler")
@@ -220,18 +132,6 @@ async def decide(request: Request, service: WithService, model: WithModel) -> Re
     return redirect(request, "/review", **dict(parse_qsl(queue.query)), did=did)
 
 
-def _read_queue(fields: Mapping[str, str], relation: str = "") -> Queue:
-    """The queue that a form came from."""
-    given = dict(parse_qsl(fields.get("queue", "")))
-    known = {name: value for name, value in given.items() if name in _FIELDS}
-    if not known and "queue" not in fields:
-        return Queue(relation=relation)
-    try:
-        return _QUEUE.validate_python(known)
-    except ValidationError as error:
-        raise RequestValidationError(error.errors()) from error
-
-
 async def _say(
     request: Request,
     service: Service,
@@ -244,9 +144,9 @@ async def _say(
     """What became of a decision, and how far the queue is."""
     wanted = queue.resolve(model)
     name = reviewer_name(request)
-    picked = await _pick(service, model, queue, wanted, name) or []
+    picked = await pick(service, model, queue, wanted, name) or []
     relations = list_relations(model, await run_in_threadpool(service.store.count))
-    left = await run_in_threadpool(_count_left, service, model, wanted, picked, name)
+    left = await run_in_threadpool(count_left, service, model, wanted, picked, name)
     ids = model.names.find_fact(asked.head, asked.relation, asked.tail)
     return render(
         request,
@@ -262,14 +162,14 @@ async def _say(
 async def undo(request: Request, service: WithService, model: WithModel) -> Response:
     """Take the latest decision of this browser's reviewer back, and show that fact again."""
     fields = await read_form(request)
-    queue = _read_queue(fields, fields.get("relation", ""))
+    queue = read_queue(fields, fields.get("relation", ""))
     try:
         review = await service.undo(service.gate.choose_name(request, reviewer_name(request)))
     except ReviewConflictError as conflict:
         did = "conflict" if conflict.review is not None else "nothing"
         return redirect(request, "/review", **dict(parse_qsl(queue.query)), did=did)
     name = reviewer_name(request)
-    shown = await _pick(service, model, queue, queue.resolve(model), name) or []
+    shown = await pick(service, model, queue, queue.resolve(model), name) or []
     if all(proposal.fact != review.fact for proposal in shown):
         queue = Queue(relation=make_reference(review.relation), least="0")
     return redirect(request, "/review", **dict(parse_qsl(queue.query)), did="undo")
@@ -286,7 +186,7 @@ async def name(request: Request, service: WithService) -> Response:
     if before != reviewer:  # what was shown under the old name is free for others
         await run_in_threadpool(service.store.release, before)
     request.session["reviewer"] = reviewer
-    queue = _read_queue(fields, fields.get("relation", ""))
+    queue = read_queue(fields, fields.get("relation", ""))
     return redirect(request, "/review", **dict(parse_qsl(queue.query)))
 
 

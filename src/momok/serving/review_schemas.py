@@ -11,6 +11,7 @@ from momok.serving.proposals import Order
 from momok.serving.reviews.records import Event, Ordering, Reason, Review
 from momok.serving.schemas import FactRequest, StrictRequest, Text, check_text
 
+MAX_BATCH = 200  # facts decided at once
 _ADDRESS = re.compile(r"https?://[^\s<>\"]+")
 
 
@@ -60,6 +61,42 @@ class ReviewerRequest(StrictRequest):
     """Who asks."""
 
     reviewer: Reviewer | None = Field(None, description=_WHO)
+
+
+class BatchFact(FactRequest):
+    """A fact of a batch."""
+
+    version: int | None = Field(
+        None, ge=0, le=2**31 - 1, description="Of the review seen; null: any that is open."
+    )
+
+
+class BatchRequest(ReviewerRequest):
+    """One decision on many facts."""
+
+    action: Literal["accept", "reject", "unsure"]
+    facts: list[BatchFact] = Field(min_length=1, max_length=MAX_BATCH)
+    note: Note = ""
+    reason: Reason = Field("", description="Why they are rejected.")
+    source: Address = Field("", description="The address of what proves the decision.")
+    ordering: Ordering = Field("", description="How the queue was sorted that it was shown from.")
+    request: RequestName = Field(
+        "", description="A name of this request: sent again, it decides nothing twice."
+    )
+
+    def split(self) -> list[ReviewRequest]:
+        """The decisions on single facts, of which the first has the name of the request."""
+        shared = self.model_dump(exclude={"facts", "request", "reviewer"})
+        return [
+            ReviewRequest(**shared, **fact.model_dump(), request="" if place else self.request)
+            for place, fact in enumerate(self.facts)
+        ]
+
+
+class BatchReviews(BaseModel):
+    """Where the facts of a batch stand."""
+
+    reviews: list[Review]
 
 
 class NextRequest(ReviewerRequest):

@@ -26,7 +26,7 @@ from momok.serving.identity import Gate
 from momok.serving.metrics import Metrics
 from momok.serving.model_holder import ModelHolder, ServedModel
 from momok.serving.proposals import Proposal, QueueFilter, choose, compute_probability, label_fact
-from momok.serving.review_schemas import ReviewRequest
+from momok.serving.review_schemas import BatchRequest, ReviewRequest
 from momok.serving.reviews.files import FORMATS, FileFormat, encode_reviews
 from momok.serving.reviews.records import (
     Action,
@@ -40,6 +40,7 @@ from momok.serving.reviews.store import ReviewStore
 from momok.serving.settings import ServeSettings
 
 Asked = TypeVar("Asked")
+Written = TypeVar("Written")
 Answer = TypeVar("Answer", bound=BaseModel)
 _PIECES_AT_ONCE = 500
 _AS_ASKED = {"action", "source", "ordering", "version", "request"}
@@ -159,6 +160,19 @@ class Service:
         decision = replace(decision, reviewer=reviewer, may_settle=may_settle)
         return await self._write(asked.action, self.store.decide, decision)
 
+    async def decide_batch(
+        self, model: ServedModel, asked: BatchRequest, reviewer: str, *, may_settle: bool
+    ) -> list[Review]:
+        """Write a decision on many facts down, on all or on none; one undo takes it back.
+
+        Raises:
+            MomokError: as ``decide``.
+        """
+        complete = partial(self._complete, model)
+        decisions = await self.holder.compute(lambda: [complete(one) for one in asked.split()])
+        own = [replace(d, reviewer=reviewer, may_settle=may_settle) for d in decisions]
+        return await self._write(asked.action, self.store.decide_batch, own, count=len(own))
+
     def _complete(self, model: ServedModel, asked: ReviewRequest) -> Decision:
         """A decision by labels, with what goes along, of nobody yet."""
         head, relation, tail = fact = model.names.find_fact(asked.head, asked.relation, asked.tail)
@@ -195,14 +209,16 @@ class Service:
         """
         return await self._write("undo", self.store.undo, reviewer)
 
-    async def _write(self, action: str, write: Callable[[Asked], Review], asked: Asked) -> Review:
+    async def _write(
+        self, action: str, write: Callable[[Asked], Written], asked: Asked, *, count: int = 1
+    ) -> Written:
         try:
-            review = await run_in_threadpool(write, asked)
+            written = await run_in_threadpool(write, asked)
         except ReviewConflictError:
             self.metrics.conflicts.inc()
             raise
-        self.metrics.decisions.labels(action).inc()
-        return review
+        self.metrics.decisions.labels(action).inc(count)
+        return written
 
     def export_reviews(self, form: FileFormat, wanted: ReviewFilter) -> StreamingResponse:
         """Decided facts as a file, sent while it is read."""

@@ -38,6 +38,7 @@ class CandidateBlock:
         weight: how many entities a candidate stands for.
         summed: whether the candidates are scored for every query, not only for those that they
             answer.
+        rejected: whether its "positives" are rejected answers, negatives of their queries.
     """
 
     ids: slice | Tensor
@@ -47,6 +48,7 @@ class CandidateBlock:
     first: int = 0
     weight: float = 1.0
     summed: bool = True
+    rejected: bool = False
 
     @property
     def positives(self) -> slice:
@@ -119,6 +121,15 @@ def sample_candidates(
         CandidateBlock(ids=ids, size=len(ids), rows=nothing, columns=nothing, weight=weight)
         for ids in (drawn[start : start + block] for start in range(0, len(drawn), block))
     ]
+
+
+def rejected_candidates(batch: QueryBatch, block: int) -> list[CandidateBlock]:
+    """The rejected answers of the batch, each a candidate of its own queries alone."""
+    if batch.rejected is None or batch.rejected_rows is None or not len(batch.rejected):
+        return []
+    ids, columns = torch.unique_consecutive(batch.rejected, return_inverse=True)
+    blocks = _split(ids, len(ids), batch.rejected_rows, columns, block, summed=False)
+    return [replace(some, rejected=True) for some in blocks]
 
 
 def choose_own(blocks: list[CandidateBlock], shard: Shard) -> list[CandidateBlock]:

@@ -10,6 +10,9 @@ one pass: the dense part of the targets is the constant 1/N and the answers are 
 so the loss and both gradients come from a block's scores while they are in cache. A ``RowLoss``
 takes a first pass over the blocks for the log-sum-exp of every query.
 
+An answer that people have rejected is one more candidate of its query, which counts
+``REJECTED_GAIN`` times.
+
 Shapes: B queries, n candidates of a block, N entities in all, P answers of the batch, p of a block,
 d width.
 """
@@ -29,6 +32,7 @@ from momok.training.block_scores import score_in_tiles, score_pairs
 from momok.training.candidates import CandidateBlock
 from momok.training.kernels import PlainKernels
 from momok.training.losses import CellLoss, Logits, RowLoss
+from momok.training.pairs import Pairs, add_pairs, rejected_gradients
 
 Penalty = Callable[[str, Tensor, slice], Tensor]
 """``(head, vectors [p, d] of answers, which of the batch's answers)`` to a scalar."""
@@ -154,9 +158,10 @@ def _backward_cells(
     for block in blocks:
         encoded = _encode(model, kernels, block)
         upstream = {}
+        differentiate = rejected_gradients if block.rejected else _block_gradients
         for head, vectors in encoded.vectors.items():
             with as_given(first):
-                cost, by_query, by_candidate = _block_gradients(
+                cost, by_query, by_candidate = differentiate(
                     vectors_of[head],
                     vectors.detach().to(vectors_of[head].dtype),
                     block,
@@ -169,7 +174,7 @@ def _backward_cells(
             losses[head].add_(cost, alpha=block.weight)
             gradients[head].add_(by_query, alpha=block.weight)
             upstream[head] = by_candidate.to(vectors.dtype).mul_(scale * block.weight)
-        encoded.backward(model, upstream, penalty)
+        encoded.backward(model, upstream, None if block.rejected else penalty)
     model.shard.sum_(*losses.values(), *gradients.values())
     return TaskLoss(
         per_head={head: value * scale for head, value in losses.items()},
@@ -227,32 +232,34 @@ def _backward_rows(
         head: at_least_float32(q[:0]).new_full((len(q),), -torch.inf)
         for head, q in query_vectors.items()
     }
-    scores_of: dict[str, list[Tensor]] = {head: [] for head in query_vectors}
+    facts, wrong = (Pairs(blocks, query_vectors, rejected=kind) for kind in (False, True))
     kept: list[_Encoded] = []
-    rows = torch.cat([block.rows for block in blocks])
     for block in blocks:
         with torch.set_grad_enabled(keep):
             encoded = _encode(model, kernels, block)
         for head, q in vectors_of.items():
             c = encoded.vectors[head].detach().to(q.dtype)
             with as_given(first):
-                scores_of[head].append(score_pairs(q, c, block))
+                pairs = wrong if block.rejected else facts
+                pairs.scores[head].append(score_pairs(q, c, block))
                 if block.summed:
                     _add_to_normaliser(normalisers[head], q, c, encoded, head, keep=keep)
         if keep:
             kept.append(encoded)
-    losses, weights, slopes = {}, {}, {}
+    losses, weights = {}, {}
     for head, own in normalisers.items():
-        normalisers[head] = normaliser = model.shard.log_sum_exp(own)
-        found = _cost_rows(loss, normaliser, torch.cat(scores_of[head]), rows, answers)
-        losses[head], weights[head], slopes[head] = found
+        normalisers[head] = normaliser = model.shard.log_sum_exp(wrong.add_to(own, head))
+        found = _cost_rows(loss, normaliser, torch.cat(facts.scores[head]), facts.rows, answers)
+        losses[head], weights[head], facts.slopes[head] = found
     model.shard.sum_(*losses.values(), *weights.values())
+    for head, normaliser in normalisers.items():
+        wrong.find_slopes(head, normaliser, weights[head])
     gradients = {
         head: q.new_zeros(q.shape, dtype=normalisers[head].dtype) for head, q in vectors_of.items()
     }
     for number, block in enumerate(blocks):
         encoded = kept[number] if keep else _encode(model, kernels, block)
-        mine = slice(block.first - blocks[0].first, block.positives.stop - blocks[0].first)
+        pairs = wrong if block.rejected else facts
         upstream = {}
         for head, q in vectors_of.items():
             with as_given(first):
@@ -264,10 +271,10 @@ def _backward_rows(
                     scores=encoded.scores.get(head),
                     normaliser=normalisers[head] - math.log(block.weight),
                     weights=weights[head],
-                    slopes=slopes[head][mine],
+                    slopes=pairs.slopes[head][pairs.place(block)],
                     into=gradients[head],
                 ).to(given.dtype)
-        encoded.backward(model, upstream, penalty)
+        encoded.backward(model, upstream, None if block.rejected else penalty)
     model.shard.sum_(*gradients.values())
     return TaskLoss(per_head=losses, query_gradients=gradients)
 
@@ -317,7 +324,6 @@ def _row_gradients(
         weights: [B] the slope of the loss by it.
         slopes: [p] the slopes by the scores of the block's answers themselves.
     """
-    rows, columns = block.rows, block.columns
     by_candidate = torch.zeros_like(c, dtype=into.dtype)
     if block.summed:
         whole = slice(0, len(q))
@@ -327,7 +333,6 @@ def _row_gradients(
             cells = cells.mul_(weights[some, None]).to(q.dtype)
             into[some] += cells @ c
             by_candidate += cells.T @ q[some]
-    if len(rows):
-        into.index_add_(0, rows, at_least_float32(c[columns]) * slopes.unsqueeze(1))
-        by_candidate.index_add_(0, columns, at_least_float32(q[rows]) * slopes.unsqueeze(1))
+    if len(block.rows):
+        add_pairs(q, c, block, slopes=slopes, into=(into, by_candidate))
     return by_candidate

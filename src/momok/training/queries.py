@@ -3,7 +3,11 @@
 Batches are made on the host: a few thousand numbers, while a GPU works on the batch before. Made on
 the GPU they would have sizes that the host has to wait for.
 
-Shapes: F facts, Q distinct queries, B queries of a batch, P positives of a batch.
+Facts that people have rejected are negatives of the queries that ask for them; where no train fact
+answers such a query, it is not asked.
+
+Shapes: F facts, Q distinct queries, B queries of a batch, P positives of a batch, S
+rejected answers of it.
 """
 
 from __future__ import annotations
@@ -28,12 +32,16 @@ class QueryBatch:
         relations: [B] relation ids, ascending, up to 2R - 1.
         rows: [P] which query of the batch a positive belongs to.
         answers: [P] entity ids, ascending: a block of candidates is a slice of the positives.
+        rejected_rows: [S] which query of the batch a rejected answer belongs to.
+        rejected: [S] entity ids, ascending; None where no fact of the graph was rejected.
     """
 
     heads: Tensor
     relations: Tensor
     rows: Tensor
     answers: Tensor
+    rejected_rows: Tensor | None = None
+    rejected: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.heads)
@@ -44,7 +52,7 @@ class QueryBatch:
             heads=upload(self.heads, device),
             relations=upload(self.relations, device),
             rows=upload(self.rows, device),
-            answers=upload(self.answers, device),
+            answers=upload(self.answers, device),  # rejected ones are candidates, which go apart
         )
 
 
@@ -54,13 +62,16 @@ class TrainingQueries:
     Args:
         facts: [F, 3] head, relation, tail.
         num_relations: R; the reciprocal of r is r + R.
+        rejected: facts that are no facts, [n, 3].
     """
 
-    def __init__(self, facts: NDArray[np.int64], num_relations: int) -> None:
-        forward = torch.from_numpy(np.ascontiguousarray(facts))
-        reverse = forward.flip(1)
-        reverse[:, 1] += num_relations
-        triples = torch.cat([forward, reverse])  # [2F, 3] query entity, relation, answer
+    def __init__(
+        self,
+        facts: NDArray[np.int64],
+        num_relations: int,
+        rejected: NDArray[np.int64] | None = None,
+    ) -> None:
+        triples = _ask_both_ways(facts, num_relations)
         keys = triples[:, 0] * (2 * num_relations) + triples[:, 1]
         keys, order = torch.sort(keys, stable=True)
         distinct, counts = torch.unique_consecutive(keys, return_counts=True)
@@ -69,6 +80,11 @@ class TrainingQueries:
         self.counts = counts  # [Q]
         self.starts = torch.cumsum(counts, 0) - counts  # [Q]
         self.answers = triples[order, 2]  # [2F]
+        self.rejected: _Lists | None = None
+        if rejected is not None and len(rejected):
+            wrong = _ask_both_ways(rejected, num_relations)
+            keys = wrong[:, 0] * (2 * num_relations) + wrong[:, 1]
+            self.rejected = _Lists.sort(keys, wrong[:, 2], distinct)
 
     def __len__(self) -> int:
         return len(self.heads)
@@ -95,15 +111,59 @@ class TrainingQueries:
     def batch(self, chosen: Tensor) -> QueryBatch:
         """The batch of the queries ``chosen`` [B]."""
         chosen = chosen[torch.argsort(self.relations[chosen], stable=True)]
-        counts = self.counts[chosen]
-        rows = torch.repeat_interleave(counts)  # [P]
-        offsets = torch.cumsum(counts, 0) - counts
-        within = torch.arange(len(rows)) - offsets[rows]
-        answers = self.answers[self.starts[chosen][rows] + within]
-        answers, order = torch.sort(answers, stable=True)
+        rows, places = _expand(self.counts[chosen], self.starts[chosen])
+        answers, order = torch.sort(self.answers[places], stable=True)
+        rejected: dict[str, Tensor] = {}
+        if self.rejected is not None:
+            rejected = self.rejected.of(chosen)
         return QueryBatch(
             heads=self.heads[chosen],
             relations=self.relations[chosen],
             rows=rows[order],
             answers=answers,
+            **rejected,
         )
+
+
+@dataclass(frozen=True)
+class _Lists:
+    """Rejected answers of all queries.
+
+    Args:
+        counts, starts: [Q] how many answers a query has, and where they begin.
+        answers: of all queries, one after the other.
+    """
+
+    counts: Tensor
+    starts: Tensor
+    answers: Tensor
+
+    @staticmethod
+    def sort(keys: Tensor, answers: Tensor, distinct: Tensor) -> _Lists:
+        """Answers by the keys of their queries; those of other keys than ``distinct`` [Q] fall."""
+        place = torch.searchsorted(distinct, keys).clamp_max_(len(distinct) - 1)
+        found = distinct[place] == keys
+        place, order = torch.sort(place[found], stable=True)
+        counts = torch.bincount(place, minlength=len(distinct))
+        return _Lists(counts, torch.cumsum(counts, 0) - counts, answers[found][order])
+
+    def of(self, chosen: Tensor) -> dict[str, Tensor]:
+        """The fields of the batch of the queries ``chosen`` [B]."""
+        rows, places = _expand(self.counts[chosen], self.starts[chosen])
+        answers, order = torch.sort(self.answers[places], stable=True)
+        return {"rejected_rows": rows[order], "rejected": answers}
+
+
+def _ask_both_ways(facts: NDArray[np.int64], num_relations: int) -> Tensor:
+    """Facts [F, 3] as query entity, relation and answer, then backwards: [2F, 3]."""
+    forward = torch.from_numpy(np.ascontiguousarray(facts))
+    reverse = forward.flip(1)
+    reverse[:, 1] += num_relations
+    return torch.cat([forward, reverse])
+
+
+def _expand(counts: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
+    """The row and the place of every answer of a batch's queries [B]: two of [P]."""
+    rows = torch.repeat_interleave(counts)
+    offsets = torch.cumsum(counts, 0) - counts
+    return rows, starts[rows] + torch.arange(len(rows)) - offsets[rows]

@@ -15,7 +15,12 @@ from momok.model import ClubNetworks, MoMoK, Queries, group_by_relation
 from momok.model.grouped_product import RelationGroups
 from momok.runtime import upload
 from momok.shard import Shard
-from momok.training.candidates import all_candidates, choose_own, sample_candidates
+from momok.training.candidates import (
+    all_candidates,
+    choose_own,
+    rejected_candidates,
+    sample_candidates,
+)
 from momok.training.kernels import PlainKernels
 from momok.training.losses import CellLoss, Logits, Regulariser, RowLoss
 from momok.training.objective import backward_candidates
@@ -177,7 +182,11 @@ def training_step(
     task = backward_candidates(
         model,
         queries.vectors,
-        [candidate.to(device) for candidate in choose_own(candidates, model.shard)],
+        [
+            candidate.to(device)
+            for blocks in (candidates, rejected_candidates(batch, block))
+            for candidate in choose_own(blocks, model.shard)
+        ],
         answers=len(batch.rows),
         smoothing=smoothing,
         loss=loss,

@@ -66,7 +66,7 @@ class Trainer:
         self.config: RunConfig = run.config
         settings = self.config.training
         self.model, self.shard = model.to(runtime.device).train(), model.shard
-        queries = TrainingQueries(graph.train, graph.num_relations)
+        queries = TrainingQueries(graph.train, graph.num_relations, graph.rejected)
         self.parts = [
             PartTrainer(learner, queries, settings, runtime)
             for learner in build_learners(self.model, self.config)

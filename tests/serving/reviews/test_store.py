@@ -478,3 +478,31 @@ def test_minutes_leave_pauses_out(store: ReviewStore, monkeypatch: pytest.Monkey
         if at == times[0]:
             read.clear()
     assert len(read) == 3  # of each view only what came since
+
+
+def test_a_batch_is_decided_whole_and_undone_whole(store: ReviewStore) -> None:
+    first, second, third, mirror = new_facts(4)
+    decided = [accept(first, request="once", along=((mirror, "accept"),)), accept(second)]
+    decided.append(accept(mirror))  # decided along with the first already
+    reviews = store.decide_batch(decided)
+    assert [review.state for review in reviews] == ["accepted"] * 3
+    assert [review.version for review in reviews] == [1, 1, 1]
+    assert store.decide_batch(decided) == reviews  # sent again
+    with pytest.raises(ReviewConflictError, match="decided already"):
+        store.decide_batch([accept(third, "bob"), accept(second, "bob")])
+    assert store.get(third).version == 0
+    assert store.undo("ann").state == "open"
+    assert {store.get(fact).state for fact in (first, second, mirror)} == {"open"}
+    with pytest.raises(ReviewConflictError, match="nothing to undo"):
+        store.undo("ann" if "postgresql" not in str(store._engine.url) else "nobody")
+
+
+def test_rows_of_a_table_are_kept_for_one_reviewer(store: ReviewStore) -> None:
+    facts_ = new_facts(5)
+    candidates = [(fact, 0.5) for fact in facts_]
+    own = store.lease_many(candidates, "cid", 3)
+    assert [review.fact for review in own] == facts_[:3]
+    assert [r.fact for r in store.lease_many(candidates, "cid", 3)] == facts_[:3]
+    assert [r.fact for r in store.lease_many(candidates, "dan", 3)] == facts_[3:]
+    store.decide(accept(facts_[1], "cid"))
+    assert [r.fact for r in store.lease_many(candidates, "cid", 3)] == [facts_[0], facts_[2]]

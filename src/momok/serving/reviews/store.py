@@ -7,25 +7,23 @@ versions. A decision that was answered is on the disk: the transaction is commit
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 
 from momok.console import shorten_middle
 from momok.serving.reviews.accounts import now, read_overlap, write_audit
 from momok.serving.reviews.database import in_transaction
 from momok.serving.reviews.importing import ImportReport, write_imported
+from momok.serving.reviews.leases import get_fact, hash_name, insert_fact, lease_facts
 from momok.serving.reviews.opinions import (
     STATE_AFTER,
     judge,
     list_opinions,
     list_undone,
-    select_given,
 )
 from momok.serving.reviews.reader import ReviewReader, Row, select_facts, to_record
 from momok.serving.reviews.records import (
@@ -39,13 +37,10 @@ from momok.serving.reviews.records import (
 )
 from momok.serving.reviews.tables import events, facts, skips
 
-_LEASE_SECONDS = 300.0  # how long a fact is kept for the reviewer it was given to
 _UNDONE_SECONDS = 600.0  # longer, so that it is shown before what was given ahead
 _FREE = {"lease_holder": "", "lease_until": 0.0}
-_NO_DRAFT = {"note": "", "source": ""}  # what one reviewer has begun is not for the next
 _WRITTEN = ("note", "reason", "source", "right_tail", "ordering")  # by the reviewer
 _DETAILS = (*_WRITTEN, "along", "settled")
-_AT_ONCE = 500  # candidates that are looked up in one query
 
 
 class ReviewStore(ReviewReader):
@@ -72,38 +67,24 @@ class ReviewStore(ReviewReader):
             but: keys of facts that the reviewer has before them already.
         """
         moment = time.time()
-        mine = skips.c.reviewer_key == _hash_name(reviewer)
-        skipped = set(connection.execute(sa.select(skips.c.fact).where(mine)).scalars())
-        skipped |= set(connection.execute(select_given(reviewer)).scalars())
-        probabilities = dict(candidates)
         query = sa.select(facts).where(facts.c.lease_holder == reviewer, facts.c.state == "open")
         query = query.where(facts.c.lease_until >= moment).order_by(facts.c.lease_until.desc())
         held = [to_record(Review, row).fact for row in connection.execute(query).mappings()]
-        wanted = [fact for fact in held if fact in probabilities]
-        queue = [*wanted, *probabilities]
-        for start in range(0, len(queue), _AT_ONCE):
-            keys = {hash_fact(fact): fact for fact in queue[start : start + _AT_ONCE]}
-            keys = {key: fact for key, fact in keys.items() if key not in but}
-            rows = connection.execute(select_facts(list(keys))).mappings()
-            found: dict[str, Row] = {row["key"]: row for row in rows}
-            for key, fact in keys.items():
-                row = found.get(key)
-                if row is not None and (row["state"] != "open" or row["id"] in skipped):
-                    continue
-                try:
-                    row = row or _insert_fact(connection, fact, probabilities[fact])
-                except IntegrityError:
-                    continue  # another one was given it just now
-                draft = {} if row["lease_holder"] == reviewer else _NO_DRAFT
-                taken = connection.execute(
-                    sa.update(facts)
-                    .where(facts.c.id == row["id"], facts.c.state == "open")
-                    .where((facts.c.lease_holder == reviewer) | (facts.c.lease_until < moment))
-                    .values(lease_holder=reviewer, lease_until=moment + _LEASE_SECONDS, **draft)
-                )
-                if taken.rowcount == 1:
-                    return to_record(Review, {**row, **draft})
-        return None
+        probabilities = dict(candidates)
+        wanted = {fact: probabilities[fact] for fact in held if fact in probabilities}
+        found = lease_facts(connection, wanted | probabilities, reviewer, but=but, count=1)
+        return found[0] if found else None
+
+    @in_transaction
+    def lease_many(
+        self,
+        connection: sa.Connection,
+        candidates: Sequence[tuple[Fact, float | None]],
+        reviewer: str,
+        count: int,
+    ) -> list[Review]:
+        """The first candidates that ``lease`` could give, in their order; all are then kept."""
+        return lease_facts(connection, dict(candidates), reviewer, count=count)
 
     @in_transaction
     def release(self, connection: sa.Connection, reviewer: str) -> None:
@@ -120,6 +101,33 @@ class ReviewStore(ReviewReader):
             StorageError: the database refused.
         """
         return _decide(connection, decision, secrets.token_hex(16) if decision.along else None)
+
+    @in_transaction
+    def decide_batch(
+        self, connection: sa.Connection, decisions: Sequence[Decision]
+    ) -> list[Review]:
+        """Write decisions down, all or none; one undo takes all of them back.
+
+        What was decided along with one of them is not decided again.
+
+        Raises:
+            ReviewConflictError: a fact was decided already, or changed since the reviewer saw it.
+            StorageError: the database refused.
+        """
+        if _find_request(connection, decisions[0]) is not None:  # sent again
+            keys = [hash_fact(decision.fact) for decision in decisions]
+            rows = {row["key"]: row for row in connection.execute(select_facts(keys)).mappings()}
+            return [to_record(Review, rows[key]) for key in keys]
+        batch, along = secrets.token_hex(16), set[tuple[Fact, Action]]()
+        reviews = []
+        for decision in decisions:
+            if (decision.fact, decision.action) in along:
+                row = _find_fact(connection, decision.fact, None)
+                reviews.append(to_record(Review, row))
+                continue
+            reviews.append(_decide(connection, decision, batch))
+            along.update(decision.along)
+        return reviews
 
     @in_transaction
     def undo(self, connection: sa.Connection, reviewer: str) -> Review:
@@ -145,7 +153,7 @@ class ReviewStore(ReviewReader):
             changed = connection.execute(mine.limit(1)).mappings().first()
             if changed is None:
                 raise ReviewConflictError("there is nothing to undo")
-            then = to_record(Review, _get_fact(connection, changed["fact"]))
+            then = to_record(Review, get_fact(connection, changed["fact"]))
             raise ReviewConflictError(f"this fact has changed since: it is {_describe(then)}", then)
         together = [latest]
         if latest["batch"] is not None:
@@ -182,7 +190,7 @@ def _decide(connection: sa.Connection, decision: Decision, batch: str | None) ->
     given = list_opinions(connection, row["id"])
     settles = _check(decision, before, given)
     if decision.action == "skip":
-        skip = {"fact": row["id"], "reviewer_key": _hash_name(decision.reviewer)}
+        skip = {"fact": row["id"], "reviewer_key": hash_name(decision.reviewer)}
         if connection.execute(sa.select(skips).filter_by(**skip)).first() is None:
             connection.execute(sa.insert(skips).values(skip))
     needed = read_overlap(connection).count_needed(row["key"])
@@ -237,9 +245,9 @@ def _give_opinion(connection: sa.Connection, row: Row, needed: int, event: Row) 
 
 def _take_back(connection: sa.Connection, event: Row, reviewer: str) -> Review:
     """Write that an event is undone."""
-    skip = {"fact": event["fact"], "reviewer_key": _hash_name(reviewer)}
+    skip = {"fact": event["fact"], "reviewer_key": hash_name(reviewer)}
     connection.execute(sa.delete(skips).filter_by(**skip))
-    row = _get_fact(connection, event["fact"])
+    row = get_fact(connection, event["fact"])
     then: Row = {name: event[name] for name in ("note", "source")}  # a draft of the next decision
     if event["before"] == "disputed":
         then = {}
@@ -262,16 +270,11 @@ def _take_back(connection: sa.Connection, event: Row, reviewer: str) -> Review:
     )
 
 
-def _get_fact(connection: sa.Connection, number: int) -> Row:
-    query = sa.select(facts).where(facts.c.id == number).with_for_update()
-    return connection.execute(query).mappings().one()
-
-
 def _find_fact(connection: sa.Connection, fact: Fact, probability: float | None) -> Row:
     """The row of a fact, which is made where there is none; others wait for it."""
     query = select_facts([hash_fact(fact)]).with_for_update()
     found = connection.execute(query).mappings().first()
-    return found or _insert_fact(connection, fact, probability)
+    return found or insert_fact(connection, fact, probability)
 
 
 def _find_request(connection: sa.Connection, decision: Decision) -> Review | None:
@@ -291,15 +294,6 @@ def _find_request(connection: sa.Connection, decision: Decision) -> Review | Non
     if (review.fact, row["done"], row["by"]) != asked:
         raise ReviewConflictError("this request name was used for another decision", review)
     return review
-
-
-def _insert_fact(connection: sa.Connection, fact: Fact, probability: float | None) -> Row:
-    row = dict(zip(("head", "relation", "tail"), fact, strict=True), key=hash_fact(fact))
-    insert = sa.insert(facts).values(probability=probability, changed=now(), **row)
-    with connection.begin_nested():  # fails where another one has just written the same fact
-        inserted = connection.execute(insert)
-    assert inserted.inserted_primary_key is not None
-    return _get_fact(connection, inserted.inserted_primary_key[0])
 
 
 def _write(
@@ -341,8 +335,3 @@ def _write_audit(connection: sa.Connection, reviewer: str, what: str, review: Re
 
 def _describe(review: Review) -> str:
     return f"{review.state} by {review.reviewer}" if review.reviewer else review.state
-
-
-def _hash_name(reviewer: str) -> str:
-    """A key of fixed length, as of facts."""
-    return hashlib.sha256(reviewer.encode()).hexdigest()
