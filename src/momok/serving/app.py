@@ -37,6 +37,7 @@ from momok.serving import (
     people_pages,
     review_api,
     review_pages,
+    review_table,
 )
 from momok.serving.access import SECURITY_HEADERS, Access, answer_error
 from momok.serving.rendering import render

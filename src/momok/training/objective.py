@@ -112,7 +112,9 @@ def backward_candidates(
             loss=loss,
             kernels=kernels,
             penalty=penalty,
-            answers=sum(len(block.rows) for block in blocks) if answers is None else answers,
+            answers=sum(len(b.rows) for b in blocks if not b.rejected)
+            if answers is None
+            else answers,
         )
     return _backward_cells(
         model,
