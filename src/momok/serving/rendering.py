@@ -15,6 +15,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 from pydantic import BaseModel, ValidationError
 
 import momok
@@ -27,6 +28,7 @@ Form = TypeVar("Form", bound=BaseModel)
 
 _HERE = Path(__file__).parent
 _MOST_FIELDS = 20
+_FULL = 600  # characters of a name, when all of it is shown
 _NAMED_COLOURS = ("structure", "image", "text", "joint")
 _FURTHER_COLOURS = 6  # of other modalities; experts are numbered
 
@@ -110,6 +112,7 @@ def _environment(root: str) -> Environment:
         "colour": _colour_class,
         "entity_address": lambda label: root + _entity_address(label),
         "initial": lambda name: name[:1].upper() or "·",
+        "named": _named,
         "percent": _percent,
         "reference": make_reference,
         "shorten": _shorten,
@@ -159,6 +162,18 @@ def _percent(value: float) -> str:
     if percent >= 1:
         return f"{percent:.1f} %"
     return f"{percent:.2f} %" if percent >= 0.01 else "<0.01 %"
+
+
+def _named(text: str, longest: int, *, alone: bool = False) -> Markup:
+    """A name, cut in its middle where it is long; all of it shows on hover and on focus.
+
+    One that stands ``alone``, in no link, can then be focused itself.
+    """
+    whole, short = _shorten(text, _FULL), _shorten(text, longest)
+    if whole == short:
+        return Markup("<bdi>{}</bdi>").format(short)
+    focus = Markup(' tabindex="0"') if alone else ""
+    return Markup('<bdi data-full="{}"{}>{}</bdi>').format(whole, focus, short)
 
 
 def _shorten(text: str, longest: int = 120) -> str:
