@@ -177,7 +177,10 @@ def judge(found: Outcome, sound: Outcome, file: str) -> str:
     return "s" if is_told else "!"
 
 
-_TOLD = ("damaged", "not calibrated", "is not the one the run was trained on", "is corrupt")
+_TOLD = (
+    *("damaged", "not calibrated", "is not the one the run was trained on", "is corrupt"),
+    "is not there",
+)
 FAULTS = {
     "T": "a traceback",
     "L": "exit 2 without its one line",

@@ -45,9 +45,9 @@ SETTINGS = (
 )
 _CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "open")
 _KILLED = -signal.SIGKILL
-# What tells of the moment or of the machine: times, and the lock that stays.
+# What tells of the moment or of the machine: times, checksums of them, and the lock that stays.
 _MOMENTS = re.compile(
-    r'"(created|seconds|time|at)": ?("[^"]*"|[\d.e+-]+)'
+    r'"(created|seconds|time|at|timing.jsonl|checksum)": ?("[^"]*"|[\d.e+-]+)'
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\+00:00| UTC)?"
 )
 _VOLATILE = ("timing.jsonl", "times.png", "times.svg")

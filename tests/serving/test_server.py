@@ -93,6 +93,11 @@ def test_broken_requests_harm_nobody(server: RealServer, content: bytes) -> None
     assert server.ask("GET", "/health")[0] == 200
 
 
+def test_who_sends_too_much_can_read_so(server: RealServer) -> None:
+    status, answer = server.ask("POST", "/api/v1/predict", "a" * 10_000_000)
+    assert (status, answer["error"]["code"]) == (413, "too_large")
+
+
 def test_more_connections_than_allowed_are_told(server: RealServer) -> None:
     held = [connect(server) for _ in range(45)]
     try:

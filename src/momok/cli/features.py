@@ -103,9 +103,11 @@ def encode_command(
     """
     from momok.encoders import encode_modality
     from momok.graph.catalog import find_writable_folder
+    from momok.graph.momok_format import find_changed_files
     from momok.progress import ProgressBar
 
     folder = find_writable_folder(graph, out)
+    changed = find_changed_files(folder)
     with ProgressBar() as bar:
         bar.progress("loading the encoder", 0, 0)
         encoding = encode_modality(
@@ -116,14 +118,12 @@ def encode_command(
             **options,
         )
     _show_encoding(encoding, folder, _NOTHING[kind])
-    _say_what_changed(folder)
+    _say_what_changed(folder, changed)
 
 
-def _say_what_changed(folder: Path) -> None:
+def _say_what_changed(folder: Path, changed: list[str]) -> None:
     """Name the files of a graph that are not as momok wrote them."""
-    from momok.graph.momok_format import find_changed_files
-
-    for name in find_changed_files(folder):
+    for name in changed:
         print_line(f"{folder / name} is not as momok wrote it: it was changed, or is damaged")
 
 
@@ -166,8 +166,10 @@ def list_features(graph: str) -> None:
     from momok.graph import Vocabulary, load_features
     from momok.graph.catalog import find_graph_folder, read_labels_of
     from momok.graph.features import list_modalities
+    from momok.graph.momok_format import find_changed_files
 
     folder = find_graph_folder(graph)
+    changed = find_changed_files(folder)
     entities = Vocabulary(read_labels_of(folder))
     rows, broken = [], []
     for modality in list_modalities(folder / "features"):
@@ -187,7 +189,7 @@ def list_features(graph: str) -> None:
         print_line(f"No features yet; make some: momok encode {graph} text")
     for line in broken:
         print_line(f"unusable: {line}")
-    _say_what_changed(folder)
+    _say_what_changed(folder, changed)
 
 
 @features_command.command("import")
@@ -234,9 +236,11 @@ def import_features(
     from momok.graph import Vocabulary, save_features
     from momok.graph.catalog import find_writable_folder, read_labels_of, read_name_of
     from momok.graph.feature_import import read_features
+    from momok.graph.momok_format import find_changed_files
     from momok.progress import ProgressBar
 
     folder = find_writable_folder(graph, out)
+    changed = find_changed_files(folder)
     entities = Vocabulary(read_labels_of(folder))
     with ProgressBar() as bar:
         bar.progress(f"reading {file.name}", 0, 0)
@@ -251,7 +255,7 @@ def import_features(
         )
     save_features(folder / "features", imported.features, entities, half=half)
     _show_import(imported, len(entities), place)
-    _say_what_changed(folder)
+    _say_what_changed(folder, changed)
 
 
 def _show_import(imported: FeatureImport, entities: int, place: Path) -> None:

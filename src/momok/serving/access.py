@@ -11,11 +11,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
 import socket
 import time
+from contextlib import suppress
 from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
@@ -44,6 +46,8 @@ SECURITY_HEADERS = {
 """Sent with every answer. No inline script or style, nothing from elsewhere, no framing."""
 
 _SESSION_SECONDS = 365 * 24 * 3600  # for the name of a reviewer
+_DRAINED = 64 << 20  # bytes of a body that is refused which are read all the same
+_PAUSE = 1.0  # seconds without any that end this
 _OPEN_PATHS = ("/health", "/ready", "/login")  # no token needed, as for /static/
 _UPLOADS = ("/new", "/api/v1/predict/new")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -107,13 +111,15 @@ class Access:
             await self._gate.refresh()
             request.state.visitor = check_token(request, self._gate, self._root)
             limit = MAX_UPLOAD if scope["path"] in _UPLOADS else MAX_BODY
-            receive = limit_body(request, receive, limit)
+            limited = limit_body(request, receive, limit)
         except AccessError as error:
+            if error.status_code == 413:
+                await drain_body(receive)
             refusal = answer_error(error.status_code, error.code, error.detail)
             refusal.headers.update(error.headers or {})
             await refusal(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        await self._app(scope, limited, send)
 
 
 def answer_error(status: int, code: str, message: str) -> JSONResponse:
@@ -174,10 +180,22 @@ def limit_body(request: Request, receive: Receive, limit: int) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > limit:
+            await drain_body(receive)
             raise too_large
         return message
 
     return receive_limited
+
+
+async def drain_body(receive: Receive) -> None:
+    """Read on for a while: who still sends when the connection is closed sees no answer."""
+    left, more = _DRAINED, True
+    while more and left > 0:
+        more = False
+        with suppress(TimeoutError):
+            message = await asyncio.wait_for(receive(), _PAUSE)
+            left -= len(message.get("body", b""))
+            more = message.get("more_body", False)
 
 
 def is_local_path(path: str) -> bool:

@@ -325,3 +325,11 @@ def test_random_bytes_give_one_line(tmp_path_factory, content):
     else:
         said = ""
     assert "\n" not in said
+
+
+def test_keys_that_repeat_few_rows_are_a_bomb(tmp_path):
+    path, row = tmp_path / "v.pkl", [0.5] * 300
+    path.write_bytes(pickle.dumps({f"e{i}": [row] * 300 for i in range(200)}))  # 18 million
+    said = "repeats few rows to 18,000,000 numbers"
+    with pytest.raises(FeatureError, match=said), open_vectors(path):
+        pass

@@ -76,6 +76,8 @@ def interpret(value: Any) -> Vectors:
     by_key = {_check_key(key): item for key, item in value.items()}
     if len(by_key) < len(value):
         raise FeatureError("a key stands twice, as text and as bytes")
+    several = [item for item in by_key.values() if isinstance(item, (list, tuple))]
+    _check_repeats([row for item in several for row in item if _has_length(row)])
 
     def read(key: Key) -> Any:
         found = by_key[key]
@@ -145,10 +147,15 @@ def _stack(rows: Sequence[Any]) -> NDArray[Any]:
     if len(widths) != 1 or -1 in widths:
         shown = sorted(widths - {-1})[:3] or ""
         raise FeatureError(f"holds a list whose rows are no vectors of one width {shown}")
-    numbers = len(rows) * widths.pop()
+    _check_repeats(rows)
+    return np.stack([to_floats(_make_array(row)) for row in rows])
+
+
+def _check_repeats(rows: Sequence[Any]) -> None:
+    """Refuse rows that are few in memory and would be many as numbers."""
+    numbers = sum(map(len, rows))
     if numbers > _HARMLESS and len(rows) > _MOST_REPEATED * len({id(row) for row in rows}):
         raise FeatureError(f"repeats few rows to {numbers:,} numbers: taken for a bomb")
-    return np.stack([to_floats(_make_array(row)) for row in rows])
 
 
 def _has_length(row: Any) -> bool:

@@ -86,10 +86,11 @@ class Database:
         return self._engine.begin()
 
     def ping(self) -> bool:
-        """Whether the database answers."""
+        """Whether the database answers and lets decisions be written, found out in a second."""
         try:
-            self.read(sa.select(sa.literal(1)))
-        except StorageError:
+            with self._engine.begin() as connection:  # which waits for other writers
+                connection.execute(sa.select(sa.literal(1)))
+        except SQLAlchemyError:
             return False
         return True
 
