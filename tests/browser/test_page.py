@@ -71,12 +71,15 @@ def test_from_search_to_export_by_keyboard_alone(visitor: Visitor) -> None:
     visitor.tab_to("nav a[href='/history']")
     visitor.press("Enter")
     page.wait_for_url(re.compile("/history"))
-    visitor.tab_to("a[href*='format=tsv']")
+    visitor.tab_to(".export select[name=format]")
+    page.keyboard.type("TSV")
+    visitor.tab_to(".export button")
     with page.expect_download() as download:
         visitor.press("Enter")
     lines = download.value.path().read_text(encoding="utf-8").splitlines()
     assert any("q:france" in line.split("\t") for line in lines)
-    assert all(line.count("\t") == 2 for line in lines)
+    assert lines[0].startswith("head\trelation\ttail\tstate\t")
+    assert len({line.count("\t") for line in lines}) == 1
 
 
 def test_the_queue_by_keys(visitor: Visitor) -> None:
@@ -133,6 +136,25 @@ def test_an_entity_is_reviewed_in_its_rows(visitor: Visitor) -> None:
     page.locator("#new-facts .tick-accept").first.click()
     page.locator("#new-facts .badge-accepted").wait_for()
     assert "/entity" in page.url
+
+
+def test_the_api_is_tried_by_keyboard(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.visit("/api")
+    form = page.locator("form.try[action='/api/v1/predict']")
+    summary = page.locator("details", has=form).locator("summary")
+    summary.focus()
+    visitor.press("Enter")
+    form.locator("button").focus()
+    visitor.press("Enter")
+    output = page.locator("details", has=form).locator("output")
+    output.locator("pre", has_text='"predictions"').wait_for()
+    assert re.match(r"POST /api/v1/predict: 200, \d+ ms", output.locator("p").inner_text())
+    search = page.locator("form.try[action='/api/v1/search']")
+    page.locator("details", has=search).locator("summary").click()
+    search.locator("input[name=q]").fill("fran")
+    search.locator("button").click()
+    page.locator("details", has=search).locator("pre", has_text="France").wait_for()
 
 
 def test_keys_can_be_switched_off(visitor: Visitor) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-ALLOWED_SCRIPTS = re.compile(r"/static/(search|review|review_table|map|upload)\.js\?v=[0-9a-f]{12}")
+ALLOWED_SCRIPTS = re.compile(
+    r"/static/(api|map|review|review_table|search|upload)\.js\?v=[0-9a-f]{12}"
+)
 VOID = {"meta", "link", "img", "input", "br", "circle", "rect", "path"}
 
 

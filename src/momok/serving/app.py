@@ -27,6 +27,7 @@ from momok.errors import (
 )
 from momok.serving import (
     api,
+    api_page,
     ask_page,
     beside_page,
     map_page,
@@ -59,6 +60,7 @@ _API = (
 )
 _PAGES = (
     pages,
+    api_page,
     ask_page,
     beside_page,
     map_page,

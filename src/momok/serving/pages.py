@@ -174,20 +174,7 @@ def picture(
     return Response(content, media_type=MEDIA_TYPE, headers=headers)
 
 
-# -- the API and logging in ------------------------------------------------------------------
-
-
-@router.get("/api")
-async def about_api(request: Request) -> Response:
-    """How programs ask."""
-    operations = [
-        {"method": method.upper(), "path": path, "text": operation.get("description", "")}
-        for path, methods in request.app.openapi()["paths"].items()
-        for method, operation in methods.items()
-    ]
-    root = request.app.state.service.settings.root_path
-    base = str(request.base_url).rstrip("/") + root
-    return render(request, "api.html", operations=operations, base=base)
+# -- logging in ------------------------------------------------------------------
 
 
 @router.get("/login")

@@ -49,6 +49,10 @@ class StrictRequest(BaseModel):
 class Question(StrictRequest):
     """A fact with a hole: exactly one of head and tail."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"head": "France", "relation": "borders"}]}
+    )
+
     head: Text | None = Field(None, description="An entity by label or name; tails are wanted.")
     relation: Text = Field(description="A relation by label or name.")
     tail: Text | None = Field(None, description="An entity by label or name; heads are wanted.")
