@@ -88,6 +88,14 @@ def test_the_shares_are_those_of_the_prediction(run: RunFolder) -> None:
     assert shown == [f"{100 * share:.0f}%" for share in paris.shares.values()]
 
 
+def test_nothing_is_cut_at_80_columns(trained: tuple[Path, Result]) -> None:
+    shown = ask(trained[0], "--head", "France", "--relation", "borders", columns=80).stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    header = next(line for line in shown.splitlines() if "score" in line)
+    assert header.split()[-1] == "known"
+    assert any(line.split()[-1:] == ["train"] for line in shown.splitlines())
+
+
 def test_narrow_terminals_lose_the_bar_only(hostile_run: RunFolder) -> None:
     # few entities: scores are large enough to be seen
     question = (hostile_run.path, "--head", 'a,"b"', "--relation", "[blink]to\x1b[0m", "-k", 3)

@@ -87,6 +87,7 @@ def test_without_a_command_the_help_is_shown() -> None:
     [
         (["trian", "world"], "there is no command 'trian'; did you mean train? (see momok --help)"),
         (["Evaluate"], "did you mean evaluate?"),
+        (["evaluate", "run", "--by", "relations"], "; did you mean relation? (see momok evaluate"),
         (["xyzzy"], "there is no command 'xyzzy' (see momok --help)"),
         (["--nonsense"], "--nonsense"),
         (["train"], "'GRAPH' (see momok train --help)"),

@@ -116,7 +116,8 @@ class _LazyCommands(click.Group):
             sys.exit(EXIT_INTERRUPTED)
         except click.UsageError as error:
             where = error.ctx.command_path if error.ctx is not None else name
-            _fail(f"{error.format_message().rstrip('.')} (see {where} --help)")
+            said = error.format_message().rstrip(".")
+            _fail(f"{said}{_suggest_choice(error)} (see {where} --help)")
         except click.ClickException as error:
             _fail(error.format_message())
         except MomokError as error:
@@ -136,6 +137,17 @@ class _LazyCommands(click.Group):
                 "training.batch_size or memory_mb need less; what was saved is kept"
             )
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _suggest_choice(error: click.UsageError) -> str:
+    """Say which choice of an option may be meant where a value is none of them."""
+    kind = error.param.type if isinstance(error, click.BadParameter) and error.param else None
+    if not isinstance(kind, click.Choice) or error.message.count("'") < 2:
+        return ""
+    given = error.message.split("'")[1]
+    choices = [str(choice) for choice in kind.choices]
+    near = get_close_matches(given.lower(), choices, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

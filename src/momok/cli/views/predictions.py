@@ -34,11 +34,15 @@ def show_predictions(predictions: Predictions | RelationPredictions, *, width: i
         return _show_relations(predictions)
     modalities = list(predictions.query_present)
     calibrated = any(prediction.probability is not None for prediction in predictions)
-    needed = _NAME + 20 + (5 + _GAP) * calibrated + sum(max(len(m), 5) + _GAP for m in modalities)
+    needed = _NAME + 24 + (5 + _GAP) * calibrated + sum(max(len(m), 5) + _GAP for m in modalities)
     bar = width >= needed + _BAR + _GAP
     table = build_table(
         Column("#", justify="right", no_wrap=True),
-        Column(predictions.question.asked, overflow="fold", min_width=_NAME),
+        Column(
+            predictions.question.asked,
+            overflow="fold",
+            min_width=max(_NAME - max(needed - width, 0), _NAME // 2),
+        ),
         "score",
         *(["prob."] if calibrated else []),
         *([""] if bar else []),
