@@ -6,7 +6,7 @@
   const KEYS = "momok-keys";
   const AHEAD = 5; // cards: as many keys may follow at once
   const ahead = [];
-  const unsaved = new Set(); // keys of facts whose decisions are on their way
+  const unsaved = new Map(); // decisions on their way, by the key of the fact: [address, fields]
   let sending = Promise.resolve();
   let loading = false;
   let exhausted = false;
@@ -74,7 +74,7 @@
       while (ahead.length < AHEAD && !exhausted) {
         const query = new URLSearchParams(area().dataset.queue);
         const there = [card(), ...ahead].filter(isFact).map((element) => element.dataset.key);
-        for (const key of [...there, ...unsaved]) query.append("but", key);
+        for (const key of [...there, ...unsaved.keys()]) query.append("but", key);
         const { page } = await fetchPage(`${area().dataset.address}?${query}`);
         const fresh = page.getElementById("card");
         if (!isFact(fresh)) {
@@ -103,7 +103,7 @@
     if (button && button.name) fields.set(button.name, button.value);
     fields.set("live", "1");
     const address = form.getAttribute("action"); // form.action is its button of that name
-    unsaved.add(decided.dataset.key);
+    unsaved.set(decided.dataset.key, [address, fields]);
     if (ahead.length) show(ahead.shift());
     else wait("Loading the next fact…");
     sending = sending.then(async () => {
@@ -166,6 +166,11 @@
       form.submit();
     }
   };
+
+  // Who leaves the page takes nothing back. What has arrived already is not decided twice.
+  window.addEventListener("pagehide", () => {
+    for (const [address, fields] of unsaved.values()) navigator.sendBeacon(address, fields);
+  });
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
