@@ -40,7 +40,7 @@ def test_it_says_what_it_found_and_what_comes_next(invoke: Invoke, mine: Path) -
         "a file of facts is there",
         "columns separated by commas",
         "head: 'subject', relation: 'predicate', tail: 'object'",
-        "columns not used: 'since'",
+        "kept: 'since'",
         "entities by column 'id', which names 12 of the 28 entities",
         "numbers: 'size'",
         "6 of 6 pictures belong to entities",
@@ -129,3 +129,26 @@ def test_help_teaches(invoke: Invoke) -> None:
     text = invoke("data", "build", "--help").stdout
     assert "momok data build facts.csv --entities things.csv" in text
     assert "[80/10/10]" in text
+
+
+def test_weights_and_what_is_kept_are_chosen(
+    invoke: Invoke, fail: Callable[..., str], tmp_path: Path
+) -> None:
+    rows = [f"e{i},r,e{(i + 1) % 30},{1 + i},x{i}" for i in range(30)]
+    (tmp_path / "facts.csv").write_text("\n".join(["h,r,t,sure,note", *rows]))
+    build = ("data", "build", tmp_path / "facts.csv", "--out")
+    text = invoke(*build, tmp_path / "a", "--weight", "sure", "--keep-columns", "note").output
+    assert "weight: 'sure', kept: 'note'" in text
+    assert "weight: 30 rows of facts.csv have a weight, column 'sure': 1 to 30" in text
+    facts = (tmp_path / "a" / "facts.tsv").read_text().splitlines()
+    assert facts[:2] == ["head\trelation\ttail\tweight\tnote", "e0\tr\te1\t1.0\tx0"]
+    assert "weights of train" in invoke("data", "info", tmp_path / "a").output
+    text = invoke(*build, tmp_path / "b", "--no-weight").output
+    assert "columns not used: 'sure', 'note'" in text
+    assert not (tmp_path / "b" / "facts.tsv").exists()
+    both = invoke(*build, tmp_path / "c", "--no-weight", "--weight", "sure")
+    assert both.exit_code == 2
+    assert "--weight and --no-weight exclude each other" in both.stderr
+    line = fail(*build, tmp_path / "c", "--weight", "shure")
+    assert "there is no column 'shure'; did you mean" in line
+    assert not (tmp_path / "c").exists()

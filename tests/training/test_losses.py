@@ -6,6 +6,7 @@ The plain form is written with the scores of all entities at once, in float64, a
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -132,6 +133,61 @@ def test_loss_and_gradients_equal_autograd(  # noqa: PLR0917
     negatives = len(sample) if sampled else None
     found = take_step(model, batch, monkeypatch, loss=chosen, block=block, negatives=negatives)
     assert found == pytest.approx(expected.item(), rel=1e-9)
+    assert_gradients_equal(model, plain)
+
+
+def repeat(batch: QueryBatch, times: Tensor) -> QueryBatch:
+    """The batch with every positive there as often as ``times`` [P] says."""
+    rows, answers = (x.repeat_interleave(times) for x in (batch.rows, batch.answers))
+    return QueryBatch(heads=batch.heads, relations=batch.relations, rows=rows, answers=answers)
+
+
+@pytest.mark.parametrize("block", [1000, 5])
+@pytest.mark.parametrize(
+    ("loss", "negatives"),
+    [("softmax", None), ("softmax", len(SAMPLE)), ("logits", None), ("probabilities", None)],
+)
+def test_a_fact_of_weight_two_counts_as_two(loss, negatives, block, monkeypatch) -> None:
+    batch, labels = build_batch()
+    times = torch.arange(len(batch.rows)) % 3 + 1
+    plain, model = build("complex", "mean", 2), build("complex", "mean", 2)
+    scores = plain.score(batch.heads, batch.relations)
+    if loss == "softmax":
+        name = "softmax" if negatives is None else "sampled softmax"
+        several = repeat(batch, times)
+        costs = [compute_plainly(name, s, labels, several, SAMPLE) for s in scores.values()]
+    else:  # the pair of query and entity stands among the cells so often
+        targets = (1 - SMOOTHING) * labels + 1 / N
+        cells = labels.clone()
+        cells[batch.rows, batch.answers] = times.double()
+        cells = torch.where(labels == 0, 1.0, cells)
+        costs = [
+            F.binary_cross_entropy_with_logits(s, targets, cells, reduction="sum") / (B * N)
+            for s in scores.values()
+        ]
+    torch.stack(costs).sum().backward()
+    found = take_step(
+        model,
+        replace(batch, weights=times.double()),
+        monkeypatch,
+        loss=choose_loss(loss, sampled=negatives is not None),
+        negatives=negatives,
+        block=block,
+    )
+    assert found == pytest.approx(sum(costs).item(), rel=1e-9)
+    assert_gradients_equal(model, plain)
+
+
+@pytest.mark.parametrize("kind", REGULARISERS)
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_weights_of_facts_are_those_of_their_penalties(scale, kind, monkeypatch) -> None:
+    """And a constant that all are multiplied by is no matter."""
+    batch, times = build_batch()[0], torch.arange(len(build_batch()[0].rows)) % 3 + 1
+    plain, model = build("complex", "mean", 0), build("complex", "mean", 0)
+    more = {"loss": LOSSES["softmax"], "regulariser": (REGULARISERS[kind], 0.3), "block": 5}
+    expected = take_step(plain, repeat(batch, times), monkeypatch, **more)
+    weighted = replace(batch, weights=scale * times.double())
+    assert take_step(model, weighted, monkeypatch, **more) == pytest.approx(expected, rel=1e-9)
     assert_gradients_equal(model, plain)
 
 

@@ -91,6 +91,46 @@ def test_the_order_is_a_permutation_of_the_generator() -> None:
     assert sorted(first.tolist()) == list(range(len(queries)))
 
 
+@given(facts=facts_of, seed=st.integers(0, 9), scale=st.sampled_from([1.0, 1e-200, 1e300]))
+@settings(deadline=None)
+def test_both_queries_of_a_fact_have_its_weight(facts, seed, scale) -> None:
+    """Relative to the mean of all: what all are multiplied by is no matter."""
+    listed = np.array(sorted(facts), dtype=np.int64)
+    given_ = np.random.default_rng(seed).uniform(0.5, 2, len(listed))
+    queries = TrainingQueries(listed, RELATIONS, weights=scale * given_)
+    expected = dict(zip(map(tuple, listed.tolist()), given_ / given_.mean(), strict=True))
+    order, found = queries.permutation(torch.Generator().manual_seed(seed)), []
+    for batch in queries.batches(order, 4):
+        if len(facts) == 1:
+            assert batch.weights is None
+            assert batch.total == len(batch.rows)
+            return
+        assert batch.weights is not None
+        assert batch.total == pytest.approx(batch.weights.sum().item())
+        asked = batch.heads[batch.rows], batch.relations[batch.rows], batch.answers
+        for (head, relation, tail), weight in zip(
+            torch.stack(asked, 1).tolist(), batch.weights.tolist(), strict=True
+        ):
+            inverse = relation >= RELATIONS
+            fact = (tail, relation - RELATIONS, head) if inverse else (head, relation, tail)
+            assert weight == pytest.approx(expected[fact], rel=1e-12)
+            found.append((fact, inverse))
+    assert sorted(found) == sorted((fact, way) for fact in facts for way in (False, True))
+
+
+def test_weights_that_are_all_the_same_are_none() -> None:
+    facts = np.array([(0, 1, 2), (2, 1, 0)], dtype=np.int64)
+    assert TrainingQueries(facts, RELATIONS, weights=np.full(2, 0.3)).weights is None
+
+
+def test_weights_far_apart_stay_in_reach_of_float32() -> None:
+    facts = np.array([(0, 1, 2), (2, 1, 0)], dtype=np.int64)
+    weights = TrainingQueries(facts, RELATIONS, weights=np.array([1e-300, 1.0])).weights
+    assert weights is not None
+    assert 0 < float(weights.min().float() / weights.max().float()) < 1e-29
+    assert (1 / weights.float()).isfinite().all()
+
+
 def test_the_facts_are_left_as_they_were() -> None:
     facts = np.array([(0, 1, 2), (2, 1, 0)], dtype=np.int64)
     TrainingQueries(facts, RELATIONS)

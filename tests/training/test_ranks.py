@@ -9,6 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from momok.arrays import Floats
 from momok.config import resolve_config
 from momok.graph import MultimodalGraph
 from momok.model import MoMoK
@@ -64,7 +65,22 @@ CASES: dict[str, RunConfig] = {
 }
 
 
-def train_some(config: RunConfig, dtype: torch.dtype, shard: Shard) -> dict[str, Any]:
+WEIGHTED = ("default", "paper")
+"""The cases that are tried with weights of facts besides, in float64."""
+
+
+def train_all(dtype: torch.dtype, shard: Shard) -> dict[str, Any]:
+    """Train every case; those with weights of facts have another name."""
+    found = {name: train_some(config, dtype, shard) for name, config in CASES.items()}
+    weights = np.random.default_rng(0).uniform(0.1, 1, len(build_graph(entities=41).train))
+    for name in WEIGHTED if dtype == torch.float64 else ():
+        found[f"{name}, weighted"] = train_some(CASES[name], dtype, shard, weights)
+    return found
+
+
+def train_some(
+    config: RunConfig, dtype: torch.dtype, shard: Shard, weights: Floats | None = None
+) -> dict[str, Any]:
     """Losses and weights after some steps."""
     graph = build_graph(entities=41)
     model = build(graph, config, shard).to(dtype).train()
@@ -72,7 +88,7 @@ def train_some(config: RunConfig, dtype: torch.dtype, shard: Shard) -> dict[str,
     runtime = start_runtime(config.runtime)
     losses: list[float] = []
     for learner in build_learners(model, config):
-        queries = TrainingQueries(graph.train, graph.num_relations)
+        queries = TrainingQueries(graph.train, graph.num_relations, weights=weights)
         if learner.disentanglement is not None:
             learner.disentanglement.clubs.to(dtype)
         part = PartTrainer(learner, queries, config.training, runtime)
@@ -118,9 +134,7 @@ def gather(model: MoMoK) -> dict[str, NDArray[Any]]:
 
 
 def on_ranks(rank: int, count: int, dtype: torch.dtype) -> dict[str, Any]:
-    return {
-        name: train_some(config, dtype, Shard(41, rank, count)) for name, config in CASES.items()
-    }
+    return train_all(dtype, Shard(41, rank, count))
 
 
 def on_ranks_with_noise(rank: int, count: int) -> dict[str, Any]:
@@ -138,9 +152,7 @@ def test_noise_of_rows_differs_and_that_of_queries_does_not() -> None:
 
 @pytest.fixture(scope="module", params=[torch.float64, torch.float32], ids=["float64", "float32"])
 def one(request: pytest.FixtureRequest) -> tuple[torch.dtype, dict[str, Any]]:
-    return request.param, {
-        name: train_some(config, request.param, Shard(41)) for name, config in CASES.items()
-    }
+    return request.param, train_all(request.param, Shard(41))
 
 
 def test_ranks_learn_what_one_process_learns(one: tuple[torch.dtype, dict[str, Any]]) -> None:

@@ -57,6 +57,7 @@ def list_graphs() -> None:
 def show_info(graph: str, split: Literal["clean", "published"], strict: bool) -> None:
     """Show how large a graph is, how it is split, and what was found in its files."""
     from momok.cli.views import build_fields
+    from momok.cli.views.build_report import describe_findings
     from momok.graph import load_graph
 
     loaded = load_graph(graph, split=split, strict=strict)
@@ -65,13 +66,15 @@ def show_info(graph: str, split: Literal["clean", "published"], strict: bool) ->
     if not loaded.features:
         print_line("No features: the model would learn from structure alone.")
     notes = (f"split: {note}" for note in loaded.split_notes)
-    for line in (*notes, *data_build.describe_findings(loaded.findings)):
+    for line in (*notes, *describe_findings(loaded.findings)):
         print_line(line)
     if not loaded.findings:
         print_line("Nothing is wrong with the files.")
 
 
 def _describe_graph(graph: MultimodalGraph) -> Iterator[tuple[str, str]]:
+    from momok.graph.fact_columns import KEYS, WEIGHT
+
     yield "about", graph.about
     yield "from", graph.source
     yield "licence", graph.licence
@@ -80,6 +83,11 @@ def _describe_graph(graph: MultimodalGraph) -> Iterator[tuple[str, str]]:
     yield "split", graph.split
     for split in ("train", "valid", "test"):
         yield split, f"{len(graph.facts(split)):,} facts"
+    if (weights := graph.weights("train")) is not None:
+        yield "weights of train", f"{weights.min():g} to {weights.max():g}"
+    if graph.fact_columns is not None:
+        names = graph.fact_columns.drop(*KEYS, WEIGHT, strict=False).columns
+        yield "known of facts", ", ".join(names)
     yield "pictures", f"{len(graph.pictures):,} entities"
     for name, features in graph.features.items():
         present = int(features.present.sum())

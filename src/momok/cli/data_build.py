@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import codecs
 import re
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from momok.console import console, print_line
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from momok.graph import Finding
-    from momok.graph.build import BuildReport
     from momok.graph.reviewed import ReviewedFacts
     from momok.graph.sources.reading import SourceOptions
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FORMATS = ["table", "rdf", "momok", "benchmark", "openke", "mygo", "pykeen", "splits"]
-_EXAMPLES = 3  # of a finding
-_PAIRS = 10  # of redundant relations
 
 
 def _parse_columns(
@@ -115,6 +106,19 @@ def _parse_ratio(_: click.Context, __: click.Parameter, text: str) -> tuple[floa
 )
 @click.option(
     "--relation", metavar="TEXT", help="The relation of all facts, where the tables name none."
+)
+@click.option(
+    "--weight",
+    metavar="COLUMN",
+    help="The column that says how much a fact counts in training, numbers above 0 [one called "
+    "weight, confidence or score].",
+)
+@click.option("--no-weight", is_flag=True, help="No column is a weight: facts count alike.")
+@click.option(
+    "--keep-columns",
+    default="",
+    metavar="COLUMN,...",
+    help="Further columns of the facts to keep, beside times and sources.",
 )
 @click.option(
     "--language",
@@ -213,6 +217,7 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
     momok data build --sparql http://localhost:7878/query --query @facts.rq --out my-graph
     momok data build world --with-reviews runs/world --out world-reviewed
     """
+    from momok.cli.views.build_report import show_build_report
     from momok.graph.build import BuildOptions, build_graph, check_target
     from momok.graph.sources.reading import read_sources
     from momok.progress import ProgressBar
@@ -229,7 +234,7 @@ def command(sources: tuple[str, ...], out: Path, **given: Any) -> None:
         raw = read_sources(sources, options, progress=bar.progress)
         reviews = load_reviews(given["with_reviews"])
         report = build_graph(raw, out, building, reviews=reviews, progress=bar.progress)
-    _show(report)
+    show_build_report(report)
 
 
 def load_reviews(place: str | None) -> ReviewedFacts | None:
@@ -255,10 +260,14 @@ def _read_source_options(given: dict[str, Any]) -> SourceOptions:
         if query.startswith("@"):
             query = "\n".join(read_lines(Path(query[1:])))
         sparql = SparqlSource(url, query, given["page"], given["timeout"])
+    if given["no_weight"] and given["weight"] is not None:
+        raise click.UsageError("--weight and --no-weight exclude each other")
     return SourceOptions(
         format=given["kind"],
         table=TableOptions(
             **_pick(given, "columns", "delimiter", "header", "quotes", "encoding", "relation"),
+            weight=False if given["no_weight"] else given["weight"],
+            kept=tuple(filter(None, map(str.strip, given["keep_columns"].split(",")))),
             strict=given["strict"],
         ),
         splits={s: given[s] for s in ("train", "valid", "test") if given[s] is not None},
@@ -279,68 +288,3 @@ def _read_source_options(given: dict[str, Any]) -> SourceOptions:
 
 def _pick(given: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: given[name] for name in names}
-
-
-def _show(report: BuildReport) -> None:
-    from momok.cli.views import build_fields, format_percent
-
-    graph, total = report.graph, sum(report.split_sizes.values())
-    lines = [*graph.notes, *describe_findings(report.findings), *_describe_redundant(report)]
-    for line in (*lines, *(f"split: {note}" for note in report.split_notes)):
-        print_line(line)
-    fields = [("entities", f"{len(graph.entities):,}"), ("relations", f"{len(graph.relations):,}")]
-    for split, size in report.split_sizes.items():
-        fields.append((f"{split} facts", f"{size:,} ({format_percent(size / total, 1)})"))
-    for what, count in report.covered.items():
-        if count:
-            share = f"{count / len(graph.entities):.0%} of the entities"
-            fields.append((what, f"{count:,} ({share})"))
-    console().print(build_fields(fields, title=graph.name))
-    for line in _describe_next(report):
-        print_line(line)
-
-
-def describe_findings(findings: Iterable[Finding]) -> Iterator[str]:
-    """What was found in the files of a graph, each with a few examples."""
-    for finding in findings:
-        yield f"{finding.kind}: {finding.message}"
-        shown = finding.examples[:_EXAMPLES]
-        yield from (f"    {example}" for example in shown)
-        if shown and finding.count > len(shown):
-            yield f"    and {finding.count - len(shown):,} more"
-
-
-def _describe_redundant(report: BuildReport) -> Iterator[str]:
-    """Name the pairs of relations of which one gives away the facts of the other."""
-    words = {"inverse": "is the inverse of", "duplicate": "says the same as"}
-    pairs = [pair for pair in report.redundant if pair.kind != "symmetric"]
-    symmetric = [report.graph.relations[p.first] for p in report.redundant if p.kind == "symmetric"]
-    for pair in pairs[:_PAIRS]:
-        first, second = report.graph.relations[pair.first], report.graph.relations[pair.second]
-        yield (
-            f"leak: {second} {words[pair.kind]} {first} ({pair.second_share:.0%} of its facts, "
-            f"{pair.first_share:.0%} of those of {first})"
-        )
-    if len(pairs) > _PAIRS:
-        yield f"leak: and {len(pairs) - _PAIRS:,} more such pairs of relations"
-    if pairs:
-        yield (
-            "    --drop-inverse-leaks leaves the one out that the source names later; "
-            "--keep RELATION chooses"
-        )
-    if symmetric:
-        more = f" and {len(symmetric) - _PAIRS:,} more" if len(symmetric) > _PAIRS else ""
-        yield f"symmetric relations: {', '.join(symmetric[:_PAIRS])}{more}"
-
-
-def _describe_next(report: BuildReport) -> Iterator[str]:
-    """Where the graph is, and which commands come next."""
-    folder = shlex.quote(str(report.folder))
-    if report.pictures:
-        done = f"{report.pictures - report.linked:,} pictures copied"
-        yield done + (f", {report.linked:,} linked" if report.linked else "")
-    yield f"The graph is in {report.folder}. Next:"
-    yield f"    momok data check {folder}"
-    kinds = {"text": 1, "image": report.covered["pictures"], "numeric": report.covered["numbers"]}
-    yield from (f"    momok encode {folder} {kind}" for kind, count in kinds.items() if count)
-    yield f"    momok train {folder} --run {shlex.quote('runs/' + report.folder.resolve().name)}"

@@ -54,10 +54,26 @@ class Table:
 
 def read_table(path: Path) -> Table:
     """Read a table whose header has a column ``label``; missing last columns are blank."""
+    columns, line_numbers = read_columns(path, "label")
+    texts = {name: tuple(column.to_list()) for name, column in columns.to_dict().items()}
+    labels = texts.pop("label")
+    _check_labels(labels, line_numbers, path)
+    return Table(labels, texts, line_numbers)
+
+
+def read_columns(path: Path, *required: str) -> tuple[pl.DataFrame, list[int]]:
+    """Read a table with a header as texts, blank where a row ends early, and the lines of its rows.
+
+    Raises:
+        FormatError: a column of those required is missing, two share a name, or a row is too long.
+    """
     lines = read_line_frame(path)
     header = lines["text"][0].split("\t") if len(lines) else []
-    if "label" not in header:
-        raise FormatError(f"{path}:1: expected a header with a column 'label', found {header}")
+    missing = [name for name in required if name not in header]
+    if missing:
+        raise FormatError(
+            f"{path}:1: expected a header with a column {missing[0]!r}, found {header}"
+        )
     if "" in header or len(set(header)) != len(header):
         raise FormatError(f"{path}:1: a column has no name or the name of another: {header}")
     rows = lines.slice(1).filter(pl.col("text") != "")
@@ -66,13 +82,11 @@ def read_table(path: Path) -> Table:
     if len(wide):
         line, count = wide["line"][0], len(wide["cells"][0])
         raise FormatError(f"{path}:{line}: {count} columns, the header has {len(header)}")
-    columns = {
-        name: tuple(rows["cells"].list.get(place, null_on_oob=True).fill_null("").to_list())
+    cells = {
+        name: pl.col("cells").list.get(place, null_on_oob=True).fill_null("")
         for place, name in enumerate(header)
     }
-    labels, line_numbers = columns.pop("label"), rows["line"].to_list()
-    _check_labels(labels, line_numbers, path)
-    return Table(labels, columns, line_numbers)
+    return rows.select(**cells), rows["line"].to_list()
 
 
 def _check_labels(labels: tuple[str, ...], line_numbers: Sequence[int], path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from momok.graph.features import FeatureManifest, Features, check_modality_name
 from momok.graph.graph import MultimodalGraph, SplitName
 from momok.graph.names import Vocabulary
 from momok.graph.sources.frames import add_entity_frame, read_fact_frame
-from momok.graph.sources.raw import RawGraph, merge_sources
+from momok.graph.sources.raw import RawGraph, TableOptions, merge_sources
 
 
 def graph_from_frames(
@@ -25,6 +25,8 @@ def graph_from_frames(
     split: Sequence[float] | Mapping[str, Any] | None = None,
     features: Mapping[str, Any] | None = None,
     seed: int = 0,
+    weight: str | Literal[False] | None = None,
+    keep_columns: Sequence[str] = (),
 ) -> MultimodalGraph:
     """Make a graph in memory of frames; ``momok.train`` takes it.
 
@@ -32,7 +34,8 @@ def graph_from_frames(
         facts: a frame of pandas, polars or Arrow; an array of labels ``[F, 3]``; or a list of
             (head, relation, tail). Columns of a frame are found by name, as ``momok data build``
             finds them (head, relation, tail; subject, predicate, object; source, target; ...), else
-            the first three are taken.
+            the first three are taken. Another may be a weight, and times and sources are kept
+            (``MultimodalGraph.fact_columns``).
         entities: a frame with a column of the labels in the facts; those of names, descriptions,
             types and paths of pictures are found by name, other texts become attributes.
         name: of the graph.
@@ -43,6 +46,9 @@ def graph_from_frames(
         features: per modality vectors ``[n, d]`` in the order of the rows of ``entities``, or
             (labels, vectors). Entities without a row have none.
         seed: of the split.
+        weight: the column of ``facts`` that says how much each counts in training, finite numbers
+            above 0; by default one called weight, confidence or score; False for none.
+        keep_columns: further columns of ``facts`` that are kept.
 
     Raises:
         DataError: a label is missing or neither text nor whole number, an entity has two rows,
@@ -50,11 +56,13 @@ def graph_from_frames(
         FeatureError: vectors do not fit their labels, or hold NaN or infinity.
     """
     given = split if isinstance(split, Mapping) else {}
-    raw = read_fact_frame(facts, "facts")
+    options = TableOptions(weight=weight, kept=tuple(keep_columns))
+    raw = read_fact_frame(facts, "facts", options)
     if given:
         parts: list[tuple[SplitName | None, RawGraph]] = [("train", raw)]
         for part in _check_split_names(given):
-            parts.append((part, read_fact_frame(given[part], part)))
+            held_out = replace(options, held_out=True)
+            parts.append((part, read_fact_frame(given[part], part, held_out)))
         raw = merge_sources(parts)
     labels: list[str] | None = None
     if entities is not None:

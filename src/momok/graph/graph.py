@@ -12,15 +12,18 @@ from typing import Literal, TypeAlias
 import numpy as np
 import polars as pl
 
-from momok.arrays import find_whole_number
+from momok.arrays import Floats
 from momok.errors import AmbiguousNameError, DataError, FeatureError, UnknownLabelError
+from momok.graph.fact_columns import WEIGHT, check_fact_columns, find_columns_of, label_facts
 from momok.graph.fact_index import FactIndex
 from momok.graph.features import Features
 from momok.graph.names import (
     Vocabulary,
     find_near_misses,
+    find_number,
     fold_name,
     format_suggestion,
+    group_by_name,
     make_readable,
     shorten,
 )
@@ -68,6 +71,7 @@ class MultimodalGraph:
         attributes: further columns of texts per entity, by column name.
         pictures: entity id to picture file, the first where there are several.
         all_pictures: entity id to all of its picture files; may be left out where there is one.
+        fact_columns: weights of facts, and texts about them (see ``momok.graph.fact_columns``).
         split: whether the facts are split as published or were mended.
         split_notes: what mending changed, in words with counts.
         findings: what reading found in the files.
@@ -95,6 +99,7 @@ class MultimodalGraph:
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pictures: Mapping[int, Path] = field(default_factory=dict)
     all_pictures: Mapping[int, tuple[Path, ...]] = field(default_factory=dict)
+    fact_columns: pl.DataFrame | None = None
     split: Split = "published"
     split_notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -107,8 +112,8 @@ class MultimodalGraph:
         for column, vocabulary, fill_in in (
             ("entity_names", self.entities, make_readable),
             ("relation_names", self.relations, make_readable),
-            ("descriptions", self.entities, _leave_blank),
-            ("entity_types", self.entities, _leave_blank),
+            ("descriptions", self.entities, lambda _: ""),
+            ("entity_types", self.entities, lambda _: ""),
         ):
             if not getattr(self, column):
                 object.__setattr__(self, column, tuple(map(fill_in, vocabulary.labels)))
@@ -124,6 +129,8 @@ class MultimodalGraph:
             self._check_triples(split, self.facts(split))
         self._check_triples("withheld", self.withheld)
         self._check_triples("rejected", self.rejected)
+        if self.fact_columns is not None:
+            check_fact_columns(self.fact_columns)
         for modality, features in self.features.items():
             if len(features.matrix) != self.num_entities:
                 raise FeatureError(
@@ -188,12 +195,18 @@ class MultimodalGraph:
             raise DataError(f"{split!r}: expected 'train', 'valid' or 'test'")
         return splits[split]
 
+    def weights(self, split: SplitName) -> Floats | None:
+        """Give the weight of each fact of a split ``[n]``; None where the graph has no weights."""
+        facts = self.to_frame(split)
+        return facts[WEIGHT].to_numpy() if WEIGHT in facts.columns else None
+
     def to_frame(self, what: SplitName | Literal["entities"]) -> pl.DataFrame:
         """Give the facts of a split, or what is known of the entities, as a frame of polars.
 
-        Facts are columns ``head``, ``relation`` and ``tail`` of labels, in the order of the split.
-        Entities are columns ``label``, ``name``, ``description``, ``type`` and the attributes, in
-        the order of the vocabulary; ``to_pandas()`` of the frame gives one of pandas.
+        Facts are columns ``head``, ``relation`` and ``tail`` of labels, in the order of the split,
+        and what ``fact_columns`` has of them. Entities are columns ``label``, ``name``,
+        ``description``, ``type`` and the attributes, in the order of the vocabulary;
+        ``to_pandas()`` of the frame gives one of pandas.
 
         Raises:
             DataError: there is no such split.
@@ -209,9 +222,8 @@ class MultimodalGraph:
             return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
         if what not in SPLIT_NAMES:
             raise DataError(f"{what!r}: expected 'train', 'valid', 'test' or 'entities'")
-        ends, kinds = pl.Series(self.entities.labels), pl.Series(self.relations.labels)
-        head, relation, tail = self.facts(what).T
-        return pl.DataFrame({"head": ends[head], "relation": kinds[relation], "tail": ends[tail]})
+        facts = label_facts(self.facts(what), self.entities.labels, self.relations.labels)
+        return facts if self.fact_columns is None else find_columns_of(facts, self.fact_columns)
 
     def with_features(self, features: Mapping[str, Features]) -> MultimodalGraph:
         """Give the same graph with these features added; same modality names are replaced."""
@@ -221,6 +233,7 @@ class MultimodalGraph:
         """Compute the sha256 of labels, facts of all splits and features, as 64 hex digits.
 
         Names, descriptions and pictures do not count: no model sees them but through features.
+        Weights of train facts do, unless all are the same.
         """
         digest = hashlib.sha256(b"momok-graph 1")
         for part in self._fingerprint_parts():
@@ -239,6 +252,9 @@ class MultimodalGraph:
             yield np.ascontiguousarray(self.withheld, dtype="<i8").tobytes()
         if len(self.rejected):
             yield b"rejected" + np.ascontiguousarray(self.rejected, dtype="<i8").tobytes()
+        weights = self.weights("train")
+        if weights is not None and (weights != weights[:1]).any():
+            yield b"weights" + np.ascontiguousarray(weights, dtype="<f8").tobytes()
         for modality in sorted(self.features):
             features = self.features[modality]
             yield modality.encode()
@@ -298,27 +314,16 @@ class MultimodalGraph:
 
     @cached_property
     def _entities_by_name(self) -> dict[str, list[int]]:
-        return _group_by_name(self.entity_names)
+        return group_by_name(self.entity_names)
 
     @cached_property
     def _relations_by_name(self) -> dict[str, list[int]]:
-        return _group_by_name(self.relation_names)
+        return group_by_name(self.relation_names)
 
     def _find(self, given: str | int, kind: _Kind, suggest: Suggest | None) -> int:
         vocabulary = self.entities if kind == "entities" else self.relations
         if not isinstance(given, str):
-            position = find_whole_number(given)
-            if position is None:
-                raise UnknownLabelError(
-                    f"{given!r}: expected a label, a name or an id of {self.name}"
-                )
-            if vocabulary.is_of_numbers:
-                return vocabulary.index(str(position))
-            if not 0 <= position < len(vocabulary):
-                raise UnknownLabelError(
-                    f"there is no id {given}: {self.name} has {len(vocabulary)} {kind}, from id 0"
-                )
-            return position
+            return find_number(given, vocabulary, kind, self.name)
         bare = given[1:-1] if given.startswith("<") and given.endswith(">") else given
         for label in (given, bare):
             if label in vocabulary:
@@ -344,14 +349,3 @@ class MultimodalGraph:
             f"{self.name} has no {singular} {shorten(given)!r}"
             + (format_suggestion(near) or "; give a label or a name")
         )
-
-
-def _leave_blank(_label: str) -> str:
-    return ""
-
-
-def _group_by_name(names: tuple[str, ...]) -> dict[str, list[int]]:
-    groups: dict[str, list[int]] = {}
-    for position, name in enumerate(names):
-        groups.setdefault(fold_name(name), []).append(position)
-    return groups

@@ -13,6 +13,7 @@ It holds::
     features/                       see momok.graph.features
     pictures/                       the files that entities.tsv names, "|" between several
     numbers.tsv                     optional, see momok.graph.entities_file
+    facts.tsv                       optional; header: head, relation, tail, weight, any others
 
 Columns are separated by tabs and never quoted; only ``label`` is required. Files are UTF-8.
 """
@@ -31,6 +32,11 @@ import polars as pl
 
 from momok.errors import DataError, FormatError
 from momok.graph.entities_file import Table, read_pictures, read_table
+from momok.graph.fact_columns import (
+    keep_facts,
+    label_facts,
+    read_fact_columns,
+)
 from momok.graph.fact_reader import (
     index_facts,
     index_splits,
@@ -47,6 +53,7 @@ from momok.graph.triples import Triples
 from momok.storage import is_sealed, parse_json, seal, write_folder, write_through
 
 FORMAT, VERSION = "momok-graph", 1
+FACT_COLUMNS = "facts.tsv"
 _BLOCK = 1 << 20  # facts written at once
 _TABLE = re.compile(r"[a-z_]+\.tsv")
 
@@ -88,6 +95,7 @@ def read_momok_folder(
     )
     relations = Vocabulary(relation_table.labels)
     triples = index_splits(files, entities, relations, log)
+    further = _read_further(path, entities, relations, log)
     pictures = read_pictures(path, table, log) if modalities else {}
     features = load_all_features(path / "features", entities, log) if modalities else {}
     if "split" in about:
@@ -102,7 +110,7 @@ def read_momok_folder(
         train=triples["train"],
         valid=triples["valid"],
         test=triples["test"],
-        **_read_further(path, entities, relations, log),
+        **further,
         features=features,
         entity_names=_fill_names(table),
         relation_names=_fill_names(relation_table),
@@ -111,6 +119,14 @@ def read_momok_folder(
         attributes=table.others("name", "description", "picture", "type"),
         pictures={row: several[0] for row, several in pictures.items()},
         all_pictures=pictures,
+        fact_columns=read_fact_columns(
+            path / FACT_COLUMNS,
+            (
+                label_facts(facts, entities.labels, relations.labels)
+                for facts in (*triples.values(), *further.values())
+            ),
+            log,
+        ),
         split=about.get("split", "published"),
         split_notes=tuple(about.get("split_notes", ())),
         findings=tuple(log.findings),
@@ -239,7 +255,7 @@ def write_momok_folder(
         facts |= {name: some for name, some in further.items() if len(some)}
         for file in also:
             write_through(draft / file.name, file.read_bytes())
-        write_tables(draft, about, entities, relations, facts)
+        write_tables(draft, about, entities, relations, facts, fact_columns=graph.fact_columns)
         for features in graph.features.values() if with_features else ():
             save_features(draft / "features", features, graph.entities)
 
@@ -263,8 +279,10 @@ def write_tables(
     entities: Mapping[str, Sequence[str]],
     relations: Mapping[str, Sequence[str]],
     facts: Mapping[str, Triples],
+    *,
+    fact_columns: pl.DataFrame | None = None,
 ) -> None:
-    """Write the columns of entities and relations, the facts of every split, and ``graph.json``.
+    """Write the columns of entities, relations and facts, the splits, and ``graph.json``.
 
     Tables that are there already count among those whose checksums it has.
     """
@@ -272,6 +290,11 @@ def write_tables(
     write_table(folder / "relations.tsv", relations)
     for split, triples in facts.items():
         write_facts(folder / f"{split}.tsv", triples, entities["label"], relations["label"])
+    if fact_columns is not None:
+        labels = entities["label"], relations["label"]
+        own = keep_facts(fact_columns, (label_facts(part, *labels) for part in facts.values()))
+        if own is not None:
+            _write_columns(folder / FACT_COLUMNS, own.cast(pl.String))
     sums = {path.name: _digest(path) for path in sorted(folder.glob("*.tsv"))}
     described = {"format": FORMAT, "version": VERSION, **about, "files": sums}
     text = json.dumps(seal(described), ensure_ascii=False, indent=2) + "\n"
@@ -280,7 +303,11 @@ def write_tables(
 
 def write_table(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
     """Write columns of texts under a header; tabs and line breaks in them become blanks."""
-    frame = pl.DataFrame({name: pl.Series(v, dtype=pl.String) for name, v in columns.items()})
+    series = {name: pl.Series(v, dtype=pl.String) for name, v in columns.items()}
+    _write_columns(path, pl.DataFrame(series))
+
+
+def _write_columns(path: Path, frame: pl.DataFrame) -> None:
     tidy = frame.with_columns(pl.all().str.replace_all(r"[\t\r\n]+", " "))
     _write_frames(path, [tidy], header=True)
 
@@ -289,12 +316,8 @@ def write_facts(
     path: Path, facts: Triples, entities: Sequence[str], relations: Sequence[str]
 ) -> None:
     """Write facts ``[n, 3]`` as labels, in blocks: nothing is made per fact in Python."""
-    ends, kinds = pl.Series(entities, dtype=pl.String), pl.Series(relations, dtype=pl.String)
-    blocks = (facts[start : start + _BLOCK].T for start in range(0, len(facts), _BLOCK))
-    frames = (
-        pl.DataFrame({"head": ends[head], "relation": kinds[relation], "tail": ends[tail]})
-        for head, relation, tail in blocks
-    )
+    blocks = (facts[start : start + _BLOCK] for start in range(0, len(facts), _BLOCK))
+    frames = (label_facts(block, entities, relations) for block in blocks)
     _write_frames(path, frames, header=False)
 
 

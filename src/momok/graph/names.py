@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
+from momok.arrays import find_whole_number
 from momok.errors import DataError, FormatError, UnknownLabelError
 from momok.graph.text_files import read_lines
 
@@ -54,6 +55,14 @@ def fold_name(name: str) -> str:
         return name.casefold()
     folded = unicodedata.normalize("NFC", name).casefold()
     return unicodedata.normalize("NFC", folded)
+
+
+def group_by_name(names: Iterable[str]) -> dict[str, list[int]]:
+    """Give the positions of each name, as it is compared."""
+    groups: dict[str, list[int]] = {}
+    for position, name in enumerate(names):
+        groups.setdefault(fold_name(name), []).append(position)
+    return groups
 
 
 def shorten(text: str, length: int = 120) -> str:
@@ -138,6 +147,27 @@ class Vocabulary:
 
     def __contains__(self, label: object) -> bool:
         return label in self.ids
+
+
+def find_number(given: object, vocabulary: Vocabulary, kind: str, graph: str) -> int:
+    """Check an id; where labels are numbers, it is one of them.
+
+    Args:
+        kind, graph: of what the vocabulary is, for errors.
+
+    Raises:
+        UnknownLabelError: it is out of range, or no whole number.
+    """
+    position = find_whole_number(given)
+    if position is None:
+        raise UnknownLabelError(f"{given!r}: expected a label, a name or an id of {graph}")
+    if vocabulary.is_of_numbers:
+        return vocabulary.index(str(position))
+    if not 0 <= position < len(vocabulary):
+        raise UnknownLabelError(
+            f"there is no id {given}: {graph} has {len(vocabulary)} {kind}, from id 0"
+        )
+    return position
 
 
 def read_id_list(path: Path) -> tuple[list[str], int | None]:

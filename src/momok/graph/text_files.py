@@ -82,7 +82,8 @@ class Finding:
 
     Attributes:
         kind: ``malformed``, ``unknown-label``, ``duplicate``, ``overlap``, ``unseen-entity``,
-            ``missing-picture``, ``feature-rows``, ``recorded-split`` or ``changed``.
+            ``missing-picture``, ``feature-rows``, ``recorded-split``, ``changed``, ``weight`` or
+            ``unknown-fact``.
         count: how many lines, facts, rows or files.
         message: one sentence: what was found and what was done about it.
         examples: the first few, each with its place: ``train.txt:17: ...``.

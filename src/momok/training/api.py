@@ -227,6 +227,8 @@ def _introduce(
     )
     for note in graph.split_notes:
         reporter.say(f"  {note}")
+    if (weights := graph.weights("train")) is not None:
+        reporter.say(f"  train facts count by weight, {weights.min():g} to {weights.max():g}")
     for finding in graph.findings:
         reporter.say(f"  {finding.message}")
     experts = f"{model.spec.experts} experts each; " if model.spec.experts else ""

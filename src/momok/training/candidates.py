@@ -35,6 +35,7 @@ class CandidateBlock:
         rows: [p] the query of a positive.
         columns: [p] its candidate, counted within the block; ascending.
         first: the number of its first positive among those of the batch.
+        counts: [p] how often a positive counts; None where each counts once.
         weight: how many entities a candidate stands for.
         summed: whether the candidates are scored for every query, not only for those that they
             answer.
@@ -46,6 +47,7 @@ class CandidateBlock:
     rows: Tensor
     columns: Tensor
     first: int = 0
+    counts: Tensor | None = None
     weight: float = 1.0
     summed: bool = True
     rejected: bool = False
@@ -62,6 +64,7 @@ class CandidateBlock:
             ids=self.ids if isinstance(self.ids, slice) else upload(self.ids, device),
             rows=upload(self.rows, device),
             columns=upload(self.columns, device),
+            counts=None if self.counts is None else upload(self.counts, device),
         )
 
 
@@ -87,7 +90,7 @@ def choose_block(model: MoMoK, queries: int, memory: int, itemsize: int) -> int:
 
 def all_candidates(batch: QueryBatch, num_entities: int, block: int) -> list[CandidateBlock]:
     """All entities in blocks of at most ``block``."""
-    return _split(slice(0, num_entities), num_entities, batch.rows, batch.answers, block)
+    return _split(slice(0, num_entities), num_entities, batch, batch.answers, block)
 
 
 def sample_candidates(
@@ -113,7 +116,7 @@ def sample_candidates(
         place = torch.searchsorted(answers, drawn).clamp_max_(len(answers) - 1)
         drawn = drawn[answers[place] != drawn]
     drawn = drawn.sort().values  # neighbours lie side by side in memory
-    blocks = _split(answers, len(answers), batch.rows, columns, block, summed=not beside)
+    blocks = _split(answers, len(answers), batch, columns, block, summed=not beside)
     nothing = batch.rows[:0]
     others = num_entities if beside else num_entities - len(answers)
     weight = others / max(len(drawn), 1)
@@ -128,7 +131,8 @@ def rejected_candidates(batch: QueryBatch, block: int) -> list[CandidateBlock]:
     if batch.rejected is None or batch.rejected_rows is None or not len(batch.rejected):
         return []
     ids, columns = torch.unique_consecutive(batch.rejected, return_inverse=True)
-    blocks = _split(ids, len(ids), batch.rejected_rows, columns, block, summed=False)
+    pairs = replace(batch, rows=batch.rejected_rows, answers=batch.rejected, weights=None)
+    blocks = _split(ids, len(ids), pairs, columns, block, summed=False)
     return [replace(some, rejected=True) for some in blocks]
 
 
@@ -157,13 +161,14 @@ def _cut(block: CandidateBlock, shard: Shard) -> CandidateBlock:
         rows=block.rows[first:last],
         columns=block.columns[first:last] - low,
         first=block.first + first,
+        counts=None if block.counts is None else block.counts[first:last],
     )
 
 
 def _split(
     ids: slice | Tensor,
     size: int,
-    rows: Tensor,
+    batch: QueryBatch,
     columns: Tensor,
     block: int,
     *,
@@ -176,9 +181,10 @@ def _split(
         CandidateBlock(
             ids=slice(start, stop) if isinstance(ids, slice) else ids[start:stop],
             size=stop - start,
-            rows=rows[first:last],
+            rows=batch.rows[first:last],
             columns=columns[first:last] - start,
             first=first,
+            counts=None if batch.weights is None else batch.weights[first:last],
             summed=summed,
         )
         for (start, stop), (first, last) in zip(pairwise(edges), pairwise(bounds), strict=True)

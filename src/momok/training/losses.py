@@ -65,7 +65,7 @@ class CellLoss:
         """What a target of one more changes at answers of these scores [P], offset included.
 
         Returns:
-            the loss, a float64 scalar, and its derivative by each score.
+            the losses [P], and their derivatives by the scores.
         """
         raise NotImplementedError
 
@@ -97,7 +97,7 @@ class Logits(CellLoss):
 
     @staticmethod
     def gain(answers: Tensor) -> tuple[Tensor, Tensor]:
-        return -answers.sum(dtype=torch.float64), -torch.ones_like(answers)
+        return -answers, -torch.ones_like(answers)
 
 
 class Probabilities(CellLoss):
@@ -137,7 +137,7 @@ class Probabilities(CellLoss):
         yes, no = p.log().clamp_min(LOG_FLOOR), (1.0 - p).log().clamp_min(LOG_FLOOR)
         variance = p * (1.0 - p)
         slope = variance / variance.clamp_min(BCE_EPSILON)
-        return (no - yes).sum(dtype=torch.float64), -slope
+        return no - yes, -slope
 
 
 class RowLoss:

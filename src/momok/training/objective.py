@@ -8,7 +8,8 @@ has no statistics across entities.
 A ``CellLoss`` (Zhang et al. 2025, equation 11; label smoothing as in Balazevic et al. 2019) takes
 one pass: the dense part of the targets is the constant 1/N and the answers are a sparse correction,
 so the loss and both gradients come from a block's scores while they are in cache. A ``RowLoss``
-takes a first pass over the blocks for the log-sum-exp of every query.
+takes a first pass over the blocks for the log-sum-exp of every query. An answer counts by its
+weight, in the mean over facts or as one of the pairs.
 
 An answer that people have rejected is one more candidate of its query, which counts
 ``REJECTED_GAIN`` times.
@@ -32,7 +33,7 @@ from momok.training.block_scores import score_in_tiles, score_pairs
 from momok.training.candidates import CandidateBlock
 from momok.training.kernels import PlainKernels
 from momok.training.losses import CellLoss, Logits, RowLoss
-from momok.training.pairs import Pairs, add_pairs, rejected_gradients
+from momok.training.pairs import Costs, Pairs, add_pairs, rejected_gradients
 
 Penalty = Callable[[str, Tensor, slice], Tensor]
 """``(head, vectors [p, d] of answers, which of the batch's answers)`` to a scalar."""
@@ -86,7 +87,7 @@ def backward_candidates(
     smoothing: float = 0.1,
     kernels: PlainKernels | None = None,
     penalty: Penalty | None = None,
-    answers: int | None = None,
+    answers: float | None = None,
 ) -> TaskLoss:
     """Score candidates for a batch and run the candidate tower's backward pass.
 
@@ -101,7 +102,7 @@ def backward_candidates(
         smoothing: of a ``CellLoss``; answers count ``1 - smoothing``, and every pair ``1/N``.
         kernels: plain ones when None.
         penalty: of the answers' vectors.
-        answers: P, those of the batch on all ranks; None counts those of ``blocks``.
+        answers: P, those of the batch on all ranks, by weight; None counts those of ``blocks``.
     """
     kernels = kernels or PlainKernels(model, loss)
     if issubclass(loss, RowLoss):
@@ -206,10 +207,16 @@ def _block_gradients(
     for some, scores in score_in_tiles(q, c):
         total += kernels.cost(scores, slopes[some], share, offset)
     gain, slope = loss.gain(answers)
-    total += positive * gain
+    slope = positive * slope
+    if (counts := block.counts) is not None:  # once each has been costed already, as no fact
+        plain = torch.empty_like(answers)
+        cost = loss.cost(answers.unsqueeze(1), plain.unsqueeze(1), share, 0.0)
+        total += ((counts - 1.0) * cost).sum()
+        gain, slope = counts * gain, counts * slope + (counts - 1.0) * plain
+    total += positive * gain.sum(dtype=torch.float64)
     # each positive cell occurs once: queries of a batch are distinct and so are their answers
     cells = block.rows * len(c) + block.columns
-    slopes.view(-1).index_add_(0, cells, (positive * slope).to(slopes.dtype))
+    slopes.view(-1).index_add_(0, cells, slope.to(slopes.dtype))
     return total, at_least_float32(slopes @ c), slopes.T @ q
 
 
@@ -224,7 +231,7 @@ def _backward_rows(
     loss: type[RowLoss],
     kernels: PlainKernels,
     penalty: Penalty | None,
-    answers: int,
+    answers: float,
 ) -> TaskLoss:
     first = next(iter(query_vectors.values()))
     # a sample is encoded and scored once and kept; all entities are not, unless they are one block
@@ -251,7 +258,8 @@ def _backward_rows(
     losses, weights = {}, {}
     for head, own in normalisers.items():
         normalisers[head] = normaliser = model.shard.log_sum_exp(wrong.add_to(own, head))
-        found = _cost_rows(loss, normaliser, torch.cat(facts.scores[head]), facts.rows, answers)
+        costs = loss.cost(normaliser[facts.rows], torch.cat(facts.scores[head]))
+        found = _average(facts.count(costs), normaliser, facts.rows, answers)
         losses[head], weights[head], facts.slopes[head] = found
     model.shard.sum_(*losses.values(), *weights.values())
     for head, normaliser in normalisers.items():
@@ -281,17 +289,15 @@ def _backward_rows(
     return TaskLoss(per_head=losses, query_gradients=gradients)
 
 
-def _cost_rows(
-    loss: type[RowLoss], normaliser: Tensor, answers: Tensor, rows: Tensor, count: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss of a head and its slopes: by the normalisers [B], by the scores of answers [P].
+def _average(cost: Costs, normaliser: Tensor, rows: Tensor, count: float) -> Costs:
+    """The loss of a head and its slopes, by the normalisers [B] and by the scores of answers [P].
 
-    Of all ``count`` answers of the batch those here have their part in it.
+    The answers here have their part in those of the batch, which count ``count``.
     """
-    share = 1.0 / max(count, 1)
-    cost, by_normaliser, by_answer = loss.cost(normaliser[rows], answers)
+    share = 1.0 / (count or 1.0)
+    value, by_normaliser, by_answer = cost
     weights = torch.zeros_like(normaliser).index_add_(0, rows, by_normaliser) * share
-    return cost.sum(dtype=torch.float64) * share, weights, by_answer * share
+    return value.sum(dtype=torch.float64) * share, weights, by_answer * share
 
 
 def _add_to_normaliser(

@@ -22,6 +22,9 @@ from momok.training.losses import CellLoss
 
 REJECTED_GAIN = 10.0
 
+Costs = tuple[Tensor, Tensor, Tensor]
+"""Of answers, with the derivatives by the normalisers of their queries and by their scores."""
+
 
 class Pairs:
     """The pairs of the blocks of one kind, by head.
@@ -33,6 +36,7 @@ class Pairs:
 
     Attributes:
         rows: [p] the queries.
+        counts: [p] how often each counts; None for once.
         scores: by head, in parts as they are found.
         slopes: by head, [p], of the loss by the scores.
     """
@@ -43,12 +47,21 @@ class Pairs:
         own = [block for block in blocks if block.rejected == rejected]
         self._any, self._first = bool(own), own[0].first if own else 0
         self.rows = torch.cat([block.rows for block in own] or [blocks[0].rows[:0]])
+        counts = [block.counts for block in own if block.counts is not None]
+        self.counts = torch.cat(counts) if counts else None
         self.scores: dict[str, list[Tensor]] = {head: [] for head in heads}
         self.slopes: dict[str, Tensor] = {}
 
     def place(self, block: CandidateBlock) -> slice:
         """Where the pairs of a block are among them."""
         return slice(block.first - self._first, block.positives.stop - self._first)
+
+    def count(self, costs: Costs) -> Costs:
+        """What each costs [p], as often as it counts."""
+        if self.counts is None:
+            return costs
+        times = self.counts.to(costs[0].dtype)
+        return times * costs[0], times * costs[1], times * costs[2]
 
     def add_to(self, normaliser: Tensor, head: str) -> Tensor:
         """The log-sum-exp of every query [B] with these answers among its candidates."""

@@ -4,7 +4,8 @@ Batches are made on the host: a few thousand numbers, while a GPU works on the b
 the GPU they would have sizes that the host has to wait for.
 
 Facts that people have rejected are negatives of the queries that ask for them; where no train fact
-answers such a query, it is not asked.
+answers such a query, it is not asked. Facts may have weights, how much each counts in the loss; in
+both of its queries alike.
 
 Shapes: F facts, Q distinct queries, B queries of a batch, P positives of a batch, S
 rejected answers of it.
@@ -17,10 +18,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from momok.arrays import Floats
+from momok.graph.triples import Triples
 from momok.runtime import upload
+
+_LEAST = 1e-30  # of the mean weight: sums over a batch, and their inverses, stay finite in float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,8 @@ class QueryBatch:
         answers: [P] entity ids, ascending: a block of candidates is a slice of the positives.
         rejected_rows: [S] which query of the batch a rejected answer belongs to.
         rejected: [S] entity ids, ascending; None where no fact of the graph was rejected.
+        weights: [P] how often a positive counts, 1 on average over all facts; None where all count
+            the same.
     """
 
     heads: Tensor
@@ -42,9 +48,15 @@ class QueryBatch:
     answers: Tensor
     rejected_rows: Tensor | None = None
     rejected: Tensor | None = None
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.heads)
+
+    @property
+    def total(self) -> float:
+        """How many positives there are, each counted by its weight."""
+        return float(len(self.rows) if self.weights is None else self.weights.sum())
 
     def to(self, device: torch.device) -> QueryBatch:
         """This batch with its tensors on ``device``."""
@@ -53,6 +65,7 @@ class QueryBatch:
             relations=upload(self.relations, device),
             rows=upload(self.rows, device),
             answers=upload(self.answers, device),  # rejected ones are candidates, which go apart
+            weights=None if self.weights is None else upload(self.weights, device),
         )
 
 
@@ -63,13 +76,16 @@ class TrainingQueries:
         facts: [F, 3] head, relation, tail.
         num_relations: R; the reciprocal of r is r + R.
         rejected: facts that are no facts, [n, 3].
+        weights: [F], above 0; only their ratios count.
     """
 
     def __init__(
         self,
-        facts: NDArray[np.int64],
+        facts: Triples,
         num_relations: int,
-        rejected: NDArray[np.int64] | None = None,
+        rejected: Triples | None = None,
+        *,
+        weights: Floats | None = None,
     ) -> None:
         triples = _ask_both_ways(facts, num_relations)
         keys = triples[:, 0] * (2 * num_relations) + triples[:, 1]
@@ -85,6 +101,10 @@ class TrainingQueries:
             wrong = _ask_both_ways(rejected, num_relations)
             keys = wrong[:, 0] * (2 * num_relations) + wrong[:, 1]
             self.rejected = _Lists.sort(keys, wrong[:, 2], distinct)
+        self.weights: Tensor | None = None  # [2F] float64, with mean 1
+        if weights is not None and (weights != weights[0]).any():
+            relative = torch.from_numpy(weights / weights.max())
+            self.weights = (relative / relative.mean()).clamp_min(_LEAST).repeat(2)[order]
 
     def __len__(self) -> int:
         return len(self.heads)
@@ -121,6 +141,7 @@ class TrainingQueries:
             relations=self.relations[chosen],
             rows=rows[order],
             answers=answers,
+            weights=None if self.weights is None else self.weights[places[order]],
             **rejected,
         )
 
@@ -154,7 +175,7 @@ class _Lists:
         return {"rejected_rows": rows[order], "rejected": answers}
 
 
-def _ask_both_ways(facts: NDArray[np.int64], num_relations: int) -> Tensor:
+def _ask_both_ways(facts: Triples, num_relations: int) -> Tensor:
     """Facts [F, 3] as query entity, relation and answer, then backwards: [2F, 3]."""
     forward = torch.from_numpy(np.ascontiguousarray(facts))
     reverse = forward.flip(1)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from momok.model import ClubNetworks, MoMoK, Queries, group_by_relation
 from momok.model.grouped_product import RelationGroups
+from momok.model.precision import at_least_float32
 from momok.runtime import upload
 from momok.shard import Shard
 from momok.training.candidates import (
@@ -61,7 +62,7 @@ def _draw_pair(experts: int, generator: torch.Generator) -> tuple[int, int]:
 
 
 class _Penalties:
-    """A regulariser over the facts of a batch: mean over facts, summed over heads.
+    """A regulariser over the facts of a batch: mean over facts by weight, summed over heads.
 
     The side of the queries is differentiated with the query tower, that of the answers with the
     candidate tower (``objective.Penalty``); what both owe to the relations is collected here.
@@ -75,18 +76,22 @@ class _Penalties:
         groups: RelationGroups,
         *,
         regulariser: tuple[Regulariser, float],
+        total: float,
     ) -> None:
         self._regulariser, self._decoders = regulariser[0], model.decoders_by_name
-        self._scale = regulariser[1] / max(len(batch.rows), 1)
+        self._scale = regulariser[1] / (total or 1.0)
+        self._weights = batch.weights
         self._relation_of = groups.place[batch.rows]  # [P]
         self.relations = {
             head: vectors.detach().requires_grad_() for head, vectors in queries.relations.items()
         }
-        counts = torch.zeros(len(batch), device=batch.rows.device)
-        counts = counts.index_add_(0, batch.rows, torch.ones_like(batch.rows, dtype=counts.dtype))
+        once = batch.weights
+        if once is None:
+            once = torch.ones_like(batch.rows, dtype=torch.get_default_dtype())
+        counts = once.new_zeros(len(batch)).index_add_(0, batch.rows, once)  # [B]
         of_queries = [
-            (counts * self._penalise(head, entities, queries.relations[head], groups.place)).sum()
-            for head, entities in queries.entities.items()
+            _weigh(counts, self._penalise(head, x, queries.relations[head], groups.place)).sum()
+            for head, x in queries.entities.items()
         ]
         self.of_queries = torch.stack(of_queries).sum() * self._scale
         self.of_candidates = torch.zeros_like(self.of_queries)
@@ -98,7 +103,10 @@ class _Penalties:
     def of_answers(self, head: str, vectors: Tensor, answers: slice) -> Tensor:
         """The penalty of answers, as ``objective.Penalty`` describes it."""
         place = self._relation_of[answers]
-        penalty = self._penalise(head, vectors, self.relations[head], place).sum() * self._scale
+        penalties = self._penalise(head, vectors, self.relations[head], place)
+        if self._weights is not None:
+            penalties = _weigh(self._weights[answers], penalties)
+        penalty = penalties.sum() * self._scale
         self.of_candidates += penalty.detach()
         return penalty
 
@@ -118,6 +126,10 @@ class _Penalties:
             gradient = self.relations[head].grad
             if gradient is not None:
                 yield relations, gradient
+
+
+def _weigh(weights: Tensor, values: Tensor) -> Tensor:
+    return weights.to(at_least_float32(values).dtype) * values
 
 
 def training_step(
@@ -166,7 +178,9 @@ def training_step(
     queries = model.encode_queries(rows, placed.heads, placed.relations, groups)
     penalties = None
     if regulariser is not None:
-        penalties = _Penalties(model, queries, placed, groups, regulariser=regulariser)
+        penalties = _Penalties(
+            model, queries, placed, groups, regulariser=regulariser, total=batch.total
+        )
     candidates = (
         all_candidates(batch, model.num_entities, block)
         if negatives is None
@@ -187,11 +201,11 @@ def training_step(
             for blocks in (candidates, rejected_candidates(batch, block))
             for candidate in choose_own(blocks, model.shard)
         ],
-        answers=len(batch.rows),
         smoothing=smoothing,
         loss=loss,
         kernels=kernels,
         penalty=None if penalties is None else penalties.of_answers,
+        answers=batch.total,
     )
     if not model.shard.whole:
         _sum_candidate_gradients(model)

@@ -66,7 +66,12 @@ class Trainer:
         self.config: RunConfig = run.config
         settings = self.config.training
         self.model, self.shard = model.to(runtime.device).train(), model.shard
-        queries = TrainingQueries(graph.train, graph.num_relations, graph.rejected)
+        queries = TrainingQueries(
+            graph.train,
+            graph.num_relations,
+            rejected=graph.rejected,
+            weights=graph.weights("train"),
+        )
         self.parts = [
             PartTrainer(learner, queries, settings, runtime)
             for learner in build_learners(self.model, self.config)

@@ -192,6 +192,7 @@ def build_in_memory(raw: RawGraph, options: BuildOptions) -> MultimodalGraph:
         attributes={x: tuple(texts) for x, texts in _list_attributes(raw, draft.entities).items()},
         pictures={entity: several[0] for entity, several in files.items()},
         all_pictures={entity: tuple(several) for entity, several in files.items()},
+        fact_columns=raw.fact_columns,
         split="clean" if UNSPLIT in raw.triples else "published",
         split_notes=tuple(draft.split_notes),
         findings=tuple(draft.log.findings),
@@ -300,7 +301,8 @@ def _write(
     }
     write_numbers(folder, numbers)
     facts = raw.triples | ({"rejected": rejected} if len(rejected) else {})
-    write_tables(folder, about, columns, {"label": raw.relations, "name": names}, facts)
+    relations = {"label": raw.relations, "name": names}
+    write_tables(folder, about, columns, relations, facts, fact_columns=raw.fact_columns)
     if raw.features is not None:
         (folder / "features").mkdir()
         for file in sorted(raw.features.iterdir()):

@@ -71,9 +71,10 @@ def start_draft(raw: RawGraph) -> Draft:
         keys = encode_triples(triples, *draft.sizes)
         kept, _ = first_occurrences(keys)
         where = "" if split == UNSPLIT else f" of {split}"
-        draft.log.report(
-            "duplicate", f"facts{where} are repeated; kept once", (), len(keys) - len(kept)
-        )
+        message = f"facts{where} are repeated; kept once"
+        if raw.fact_columns is not None:
+            message += ", with the largest weight and all texts about them"
+        draft.log.report("duplicate", message, (), len(keys) - len(kept))
         draft.triples[split] = triples if len(kept) == len(keys) else triples[kept]
     if not sum(map(len, draft.triples.values())):
         raise DataError("the source has no fact")

@@ -40,6 +40,11 @@ _KINDS: dict[str, tuple[Severity, str, str]] = {
         "none in momok, which keeps a fact once; programs that do not would weigh it twice",
         "nothing to do; remove the lines if other programs read the folder",
     ),
+    "unknown-fact": (
+        "warning",
+        "the weights and texts of these rows are of no fact",
+        "mend the labels of these rows of facts.tsv, or remove them",
+    ),
     "missing-picture": (
         "warning",
         "these entities have no picture",

@@ -55,9 +55,19 @@ _ENDINGS = {
     "tail": {**_OF_ALL, "entity": 1, "node": 1},
 }
 _NOTHING = ("Directed", "Undirected", "Mutual")  # Gephi's column Type
-_MEASURES = frozenset(  # what is between head and tail, but no relation
-    ("weight", "score", "confidence", "probability", "count", "value", "date", "time", "timestamp")
+WEIGHTS = ("weight", "confidence", "score")
+"""Names of the column that says how much a fact counts, the best first."""
+KEPT = frozenset(
+    (
+        *("time", "date", "year", "timestamp", "start", "end", "since", "until"),
+        *("start_time", "end_time", "start_date", "end_date", "start_year", "end_year"),
+        *("valid_from", "valid_to", "valid_until"),
+        *("source", "sources", "reference", "references", "provenance", "evidence"),
+    )
 )
+"""Names of columns that say more of a fact, and are kept."""
+# What is between head and tail, but no relation.
+_MEASURES = frozenset((*WEIGHTS, "probability", "count", "value", *KEPT))
 _COUNTS = {2: "two", 3: "three"}
 _SHARED = 0.05  # of a column's values are in another: it holds entities
 _TYPES_OF_NEO4J = frozenset(

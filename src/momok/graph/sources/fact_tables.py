@@ -9,7 +9,9 @@ import numpy as np
 import polars as pl
 
 from momok.errors import FormatError
+from momok.graph.fact_columns import WEIGHT, merge_fact_columns
 from momok.graph.sources.columns import ROLES, find_columns, find_named_columns
+from momok.graph.sources.extra_columns import FactRows, read_extra_columns
 from momok.graph.sources.raw import UNSPLIT, RawGraph, TableOptions, number_labels
 from momok.graph.sources.records import read_rows
 from momok.graph.sources.text_tables import LINE
@@ -45,7 +47,13 @@ def read_table(path: Path, options: TableOptions | None = None) -> RawGraph:
     roles = ROLES if options.relation is None else ("head", "tail")
     named = ", ".join(f"{r}: {names[c]}" for r, c in zip(roles, columns.places, strict=True))
     named += f", relation: {options.relation!r} for all" if options.relation else ""
-    unused = [name for i, name in enumerate(names) if i not in columns.places]
+    rows = FactRows(frame, first if columns.has_header else None, path)
+    extra = read_extra_columns(rows, columns.places, options, log)
+    named += "".join(
+        f", {'weight' if own == WEIGHT else 'kept'}: {names[c]}" for own, c in extra.places.items()
+    )
+    used = (*columns.places, *extra.places.values())
+    unused = [name for i, name in enumerate(names) if i not in used]
     notes = [
         f"{path.name}: {table.form}, "
         + (
@@ -59,7 +67,7 @@ def read_table(path: Path, options: TableOptions | None = None) -> RawGraph:
     picked = {role: pl.col(str(c)) for role, c in zip(roles, columns.places, strict=True)}
     if options.relation:
         picked["relation"] = pl.lit(options.relation)
-    return number_facts(frame.select(LINE, **picked), path, log, notes)
+    return number_facts(frame.select(LINE, **picked, **extra.values), path, log, notes)
 
 
 def read_questions(
@@ -104,6 +112,8 @@ def read_questions(
 def number_facts(facts: pl.DataFrame, path: Path, log: FindingLog, notes: list[str]) -> RawGraph:
     """Make a source of columns of labels: the line, and head, relation and tail, which may be null.
 
+    Further columns are a weight and texts about the facts (see ``momok.graph.fact_columns``).
+
     Args:
         path: what findings and errors call the table.
 
@@ -114,10 +124,14 @@ def number_facts(facts: pl.DataFrame, path: Path, log: FindingLog, notes: list[s
     entities, ends = number_labels(pl.concat([facts["head"], facts["tail"]]))
     relations, kinds = number_labels(facts["relation"])
     triples = np.stack([ends[: len(facts)], kinds, ends[len(facts) :]], axis=1)
+    more = None
+    if facts.width > len((LINE, *ROLES)):
+        more = merge_fact_columns([facts.drop(LINE)])
     return RawGraph(
         entities=entities,
         relations=relations,
         triples={UNSPLIT: triples},
+        fact_columns=more,
         findings=log.findings,
         notes=notes,
     )

@@ -77,6 +77,7 @@ def read_graph_folder(path: Path, *, strict: bool = False) -> RawGraph:
             for entity, several in graph.all_pictures.items()
         },
         numbers=read_numbers(path) if own else {},
+        fact_columns=graph.fact_columns,
         attributes={name: _given(graph, values) for name, values in graph.attributes.items()},
         findings=[finding for finding in graph.findings if finding.kind not in _COUNTED_LATER],
         features=features if features.is_dir() else None,

@@ -18,6 +18,7 @@ import polars as pl
 from momok.errors import DataError, FormatError
 from momok.graph.sources.columns import ROLES, count_known_names, find_columns
 from momok.graph.sources.entity_table import add_entity_rows, find_key, name_columns
+from momok.graph.sources.extra_columns import FactRows, read_extra_columns
 from momok.graph.sources.fact_tables import number_facts
 from momok.graph.sources.raw import RawGraph, TableOptions
 from momok.graph.sources.text_tables import LINE
@@ -25,6 +26,7 @@ from momok.graph.text_files import FindingLog
 
 ENTITIES = Path("entities")
 """What errors and findings call the frame of entities."""
+_HEADER = TableOptions(header=True)
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,14 @@ def is_frame(given: object) -> bool:
     )
 
 
-def read_fact_frame(given: object, what: str) -> RawGraph:
+def read_fact_frame(given: object, what: str, options: TableOptions = _HEADER) -> RawGraph:
     """Read facts: columns named as those of tables are, or else the first three.
 
     Args:
         given: a frame; an array ``[n, 3]``, or a list of (head, relation, tail). Labels are texts
             or whole numbers; blanks around them are taken off.
         what: what errors call it.
+        options: which columns are read beside the facts.
 
     Raises:
         DataError: it is something else, has no fact, the columns cannot be told, a label is missing
@@ -72,8 +75,9 @@ def read_fact_frame(given: object, what: str) -> RawGraph:
                 f"texts or whole numbers"
             )
     picked = {role: pl.col(str(place)) for role, place in zip(ROLES, places, strict=True)}
-    facts = cells.texts.with_row_index(LINE, offset=1).select(LINE, **picked)
-    return number_facts(facts, Path(what), FindingLog(Path(), strict=True), [])
+    rows, log = cells.texts.with_row_index(LINE, offset=1), FindingLog(Path(), strict=True)
+    extra = read_extra_columns(FactRows(rows, cells.names, Path(what)), places, options, log)
+    return number_facts(rows.select(LINE, **picked, **extra.values), Path(what), log, [])
 
 
 def list_rows(frame: object, what: str) -> list[tuple[str | None, str | None, str | None]]:
@@ -122,7 +126,7 @@ def _find_places(cells: _Cells, what: str) -> tuple[int, ...]:
     header = pl.DataFrame([names], schema=cells.texts.schema, orient="row")
     try:
         rows = pl.concat([header, cells.texts])
-        return find_columns(rows, TableOptions(header=True), what).places
+        return find_columns(rows, _HEADER, what).places
     except FormatError:
         raise DataError(
             f"{what}: cannot tell which columns are head, relation and tail: "

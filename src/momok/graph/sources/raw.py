@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import polars as pl
 
 from momok.arrays import Ints
 from momok.errors import DataError
+from momok.graph.fact_columns import merge_fact_columns
 from momok.graph.graph import SPLIT_NAMES, SplitName
 from momok.graph.names import make_readable, suggest_near_misses
 from momok.graph.text_files import Finding
@@ -43,6 +44,7 @@ class RawGraph:
         pictures: by entity label: paths of files, or URLs.
         numbers: by attribute and entity label: a value; dates are decimal years.
         attributes: further texts: by name of the attribute and entity label.
+        fact_columns: weights of facts, and texts about them (see ``momok.graph.fact_columns``).
         notes: what was taken for what, in sentences: the format and why, columns, dialect.
         features: a folder of feature files by label (see ``momok.graph.features``) to be copied.
         split_notes: how momok split the facts, where the source records that it did.
@@ -63,6 +65,7 @@ class RawGraph:
     pictures: dict[str, list[str]] = field(default_factory=dict)
     numbers: dict[str, dict[str, float]] = field(default_factory=dict)
     attributes: dict[str, dict[str, str]] = field(default_factory=dict)
+    fact_columns: pl.DataFrame | None = None
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     features: Path | None = None
@@ -98,6 +101,10 @@ class TableOptions:
             from 1; of head and tail where ``relation`` is given.
         quotes: whether quotes around a field are not part of it.
         encoding: of the text, as Python names it; None for UTF-8.
+        weight: the column of weights, by name or position as ``columns``; False for none.
+        kept: further columns of which the texts are kept, by name or position.
+        held_out: the facts are to choose or judge a model with, and the table may lack the columns
+            that are asked for beside its facts.
     """
 
     columns: tuple[str, ...] | None = None
@@ -106,6 +113,9 @@ class TableOptions:
     quotes: bool | None = None
     encoding: str | None = None
     relation: str | None = None
+    weight: str | Literal[False] | None = None
+    kept: tuple[str, ...] = ()
+    held_out: bool = False
     strict: bool = False
 
 
@@ -217,6 +227,7 @@ def merge_sources(parts: Sequence[tuple[SplitName | None, RawGraph]]) -> RawGrap
         pictures=_merge([g.pictures for g in graphs]),
         numbers=_merge_tables([g.numbers for g in graphs]),
         attributes=_merge_tables([g.attributes for g in graphs]),
+        fact_columns=merge_fact_columns(g.fact_columns for g in graphs),
         findings=[finding for g in graphs for finding in g.findings],
         notes=list(dict.fromkeys(note for g in graphs for note in g.notes)),
         features=next((g.features for g in graphs if g.features), None),

@@ -85,7 +85,7 @@ def read_sources(
     for split in SPLIT_NAMES:
         if split in options.splits:
             path = options.splits[split]
-            parts.append((split, read_facts_file(path, options, progress)))
+            parts.append((split, read_facts_file(path, options, progress, split=split)))
             roots.append(path.parent)
     if options.sparql is not None:
         rdf = replace(options.rdf, strict=options.table.strict)
@@ -148,7 +148,9 @@ def _read_source(path: Path, options: SourceOptions, progress: Progress) -> list
         empty = [f for split, f in files if split != "train" and f.is_file() and _is_blank(f)]
         note += "".join(f"; {file.name} is empty and left out" for file in empty)
         files = [(split, file) for split, file in files if file not in empty]
-        parts = [(split, read_facts_file(file, options, progress)) for split, file in files]
+        parts = [
+            (split, read_facts_file(file, options, progress, split=split)) for split, file in files
+        ]
         if not parts:
             raise DataError(
                 f"{path}: has no facts: expected files named train, valid and test, or one of facts"
@@ -170,14 +172,18 @@ def _is_blank(path: Path) -> bool:
 
 
 def read_facts_file(
-    path: Path, options: SourceOptions, progress: Progress = no_progress
+    path: Path,
+    options: SourceOptions,
+    progress: Progress = no_progress,
+    *,
+    split: SplitName | None = None,
 ) -> RawGraph:
-    """Read one file of facts."""
+    """Read one file of facts, of a split or of none."""
     kind, _ = detect_format(path)
     kind = options.format if options.format not in (None, "splits") else kind
     progress(f"reading {path.name}", 0, 0)
     if kind == "table":
-        return read_table(path, options.table)
+        return read_table(path, replace(options.table, held_out=split in ("valid", "test")))
     if kind == "rdf":
         rdf = replace(options.rdf, strict=options.table.strict)
         return read_rdf(path, options=rdf, progress=progress)
