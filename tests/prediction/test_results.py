@@ -75,6 +75,7 @@ def test_how_they_show_themselves(predictor: Predictor) -> None:
     assert shown.count("data:image/webp;base64,") == 2  # two flags
     learned = predictor.explain("France", "borders", "Germany")
     assert learned.known == "train"
+    assert learned.to_dict() == learned.to_json()
     assert "The model learned from this fact: it is known in train." in learned._repr_html_()
     lost = replace(explanation, source=replace(explanation.source, remark="<moved>"))
     assert ">&lt;moved&gt;<" in lost._repr_html_()

@@ -59,6 +59,7 @@ def few() -> Vectors:
 
 
 def test_files_read_back(few: Vectors, tmp_path: Path) -> None:
+    assert repr(few) == "<Vectors of 3, 2 numbers each: A, NY, U>"
     for ending in ("parquet", "npz", "safetensors", "txt"):
         few.save(tmp_path / f"v.{ending}")
     frame = pl.read_parquet(tmp_path / "v.parquet")

@@ -337,3 +337,7 @@ class Explanation(ExplainedFact):
         """The plain form: the attributes by name, pictures as paths."""
         plain: dict[str, Any] = to_jsonable_python(self)
         return plain
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as ``to_json``."""
+        return self.to_json()

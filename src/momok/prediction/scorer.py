@@ -117,6 +117,9 @@ class Scorer:
             self.present[RULES] = np.ones(self.graph.num_entities, dtype=bool)
         self.calibration = self._load_calibration() if calibrated else None
 
+    def __repr__(self) -> str:
+        return f"<Scorer of {str(self.run.path)!r}: graph {self.graph.name}>"
+
     @torch.no_grad()
     def encode_queries(
         self, entities: Ints, relations: Ints, *, answer_alone: bool = False

@@ -28,7 +28,7 @@ JOINED = "joined"
 """All heads side by side, each brought to length one."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Vectors:
     """Vectors with what they belong to, in the order of the graph.
 
@@ -41,6 +41,10 @@ class Vectors:
     labels: tuple[str, ...]
     names: tuple[str, ...]
     matrix: FloatMatrix
+
+    def __repr__(self) -> str:
+        shown = ", ".join(self.names[:3]) + (", ..." if len(self.names) > 3 else "")
+        return f"<Vectors of {len(self.labels):,}, {self.matrix.shape[1]:,} numbers each: {shown}>"
 
     def to_frame(self) -> pl.DataFrame:
         """Give them as a frame of polars: columns ``label``, ``name`` and ``vector``."""
