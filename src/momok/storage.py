@@ -155,7 +155,7 @@ def name_draft(path: Path) -> Path:
     host = f"{zlib.crc32(platform.node().encode()):08x}"
     for draft in path.parent.glob(f".{glob.escape(stem)}.{host}-*{_DRAFT}"):
         owner = draft.name.split("-")[-2]
-        if owner.isdigit() and not _is_running(int(owner)):
+        if owner.isdigit() and not is_running(int(owner)):
             _remove(draft)
     return path.with_name(f".{stem}.{host}-{os.getpid()}-{secrets.token_hex(6)}{_DRAFT}")
 
@@ -178,7 +178,7 @@ def _remove(draft: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _is_running(process: int) -> bool:
+def is_running(process: int) -> bool:
     """Whether there is such a process on this machine; True where that cannot be asked."""
     if os.name != "posix":
         return True

@@ -21,7 +21,7 @@ with warnings.catch_warnings():
     from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 _EXAMPLES = 12  # of each operation
-_OPERATIONS = 28
+_OPERATIONS = 30
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,7 @@ from momok.serving import (
     pages,
     people_api,
     people_pages,
+    retraining_pages,
     review_api,
     review_pages,
     review_table,
@@ -54,6 +55,7 @@ _API = (
     api.router,
     beside_page.api_router,
     map_page.api_router,
+    retraining_pages.api_router,
     new_entity_page.api_router,
     people_api.router,
     review_api.router,
@@ -69,6 +71,7 @@ _PAGES = (
     people_pages,
     review_pages,
     review_table,
+    retraining_pages,
 )
 
 # The first class that fits gives status and code.
@@ -138,13 +141,17 @@ def create_app(settings: ServeSettings, service: Service | None = None) -> FastA
 @asynccontextmanager
 async def _live(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
-    watching = asyncio.create_task(service.holder.watch(service.settings.watch_seconds))
+    watching = [
+        asyncio.create_task(service.holder.watch(service.settings.watch_seconds)),
+        asyncio.create_task(service.retraining.watch()),
+    ]
     try:
         yield
     finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        for task in watching:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         await asyncio.to_thread(service.close)
 
 

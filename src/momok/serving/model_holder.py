@@ -35,6 +35,7 @@ from momok.serving.entity_search import EntitySearch
 from momok.serving.metrics import Metrics
 from momok.serving.pictures import PictureShelf
 from momok.serving.proposals import Mirrors, ReviewQueue
+from momok.serving.retraining import find_served
 from momok.serving.settings import ServeSettings
 from momok.serving.suggestions import RoleTable
 from momok.training import RunFolder
@@ -156,13 +157,14 @@ class ModelHolder:
     """
 
     def __init__(self, settings: ServeSettings, metrics: Metrics) -> None:
-        self._path, self._settings, self._metrics = settings.run, settings, metrics
+        self._settings, self._metrics = settings, metrics
         torch.set_num_threads(settings.threads or max((os.cpu_count() or 1) // 2, 1))
-        self._seen = _stamp(self._path)
-        self.current = ServedModel(self._path, self._seen)
+        path = find_served(settings.run)
+        self._seen = _stamp(path)
+        self.current = ServedModel(path, self._seen)
         if not self.current.calibrated:
             _log.warning(
-                "not calibrated, so there are no probabilities: momok calibrate %s", self._path
+                "not calibrated, so there are no probabilities: momok calibrate %s", settings.run
             )
         metrics.set_model(self.current.version)
         self.batcher = MicroBatcher(settings.answer_seconds, metrics)
@@ -193,15 +195,16 @@ class ModelHolder:
                 await asyncio.wait_for(self.reload_asked.wait(), seconds or None)
                 self.reload_asked.clear()
             except TimeoutError:
-                if _stamp(self._path) == self._seen:
+                if _stamp(find_served(self._settings.run)) == self._seen:
                     continue
             await asyncio.to_thread(self.reload)
 
     def reload(self) -> bool:
         """Load the checkpoint that is there now; False where that fails and the old one stays."""
-        self._seen = _stamp(self._path)  # also where it fails: until it changes again
+        path = find_served(self._settings.run)
+        self._seen = _stamp(path)  # also where it fails: until it changes again
         try:
-            fresh = ServedModel(self._path, self._seen)
+            fresh = ServedModel(path, self._seen)
         except Exception as error:  # no memory beside the old one, say: that one goes on
             self._metrics.reload_failures.inc()
             _log.error("the newer checkpoint is not served: %s", error)

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, TypeVar, cast
 
 import numpy as np
+import torch
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
@@ -26,6 +27,7 @@ from momok.serving.identity import Gate
 from momok.serving.metrics import Metrics
 from momok.serving.model_holder import ModelHolder, ServedModel
 from momok.serving.proposals import Proposal, QueueFilter, choose, compute_probability, label_fact
+from momok.serving.retraining import Retraining
 from momok.serving.review_schemas import BatchRequest, ReviewRequest
 from momok.serving.reviews.files import FORMATS, FileFormat, encode_reviews
 from momok.serving.reviews.records import (
@@ -54,6 +56,7 @@ class Service:
         holder: the model.
         beside: the second model, if there is one.
         store: the decisions.
+        retraining: the training on them.
         secret: signs sessions; the same after a restart, so that open pages stay usable.
         gate: tells who asks.
         metrics: counts.
@@ -67,11 +70,13 @@ class Service:
         self.holder = ModelHolder(settings, self.metrics)
         self.beside = Beside(settings, self.model.graph) if settings.beside else None
         self.store = ReviewStore(settings.reviews_url)
+        self.retraining = Retraining(settings.run, torch.get_num_threads())
         self.secret = self.store.load_secret()
         self.gate = Gate(self.store, settings.token)
 
     def close(self) -> None:
         """Stop the threads, then close the database."""
+        self.retraining.close()
         self.holder.close()
         if self.beside is not None:
             self.beside.close()
