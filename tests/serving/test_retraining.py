@@ -10,7 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from momok.errors import ConfigError
-from momok.serving.retraining import Job, Retraining, compute_auc, find_served
+from momok.serving.judgement import compute_auc
+from momok.serving.retraining import Job, Retraining, find_served
 from momok.serving.reviews.records import Review
 from momok.training import RunFolder
 from tests.serving.conftest import Serve
