@@ -23,7 +23,6 @@ _DISPUTES = 20  # on a page
 @router.get("/reviewers")
 def reviewers(request: Request, service: WithService, saved: bool = False) -> Response:
     """What each reviewer did, how far they agree, how many opinions facts need."""
-    states = service.store.count().values()
     return render(
         request,
         "reviewers.html",
@@ -31,7 +30,7 @@ def reviewers(request: Request, service: WithService, saved: bool = False) -> Re
         accounts={entry.name: entry for entry in service.store.list_reviewers()},
         overlap=service.store.get_overlap(),
         most=MOST_OPINIONS,
-        disputed=sum(found.get("disputed", 0) for found in states),
+        disputed=service.store.count_disputes(),
         saved=saved,
     )
 
@@ -54,7 +53,7 @@ def settle(
     request: Request, service: WithService, model: WithModel, after: After = 0, did: str = ""
 ) -> Response:
     """Facts on which opinions differ, with all that was said, to have the last word."""
-    page, following = service.store.list_reviews(state="disputed", after=after, limit=_DISPUTES)
+    page, following = service.store.list_disputes(after=after, limit=_DISPUTES)
     found = service.store.list_opinions([review.fact for review in page], get_viewer(request))
     disputes = [(review, _describe(model, review), found.get(review.fact, [])) for review in page]
     return render(

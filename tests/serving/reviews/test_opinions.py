@@ -206,11 +206,18 @@ def test_a_fact_and_its_reverse_need_as_many(store: ReviewStore, names: Names) -
     assert [r.state for r in store.get_many([fact, reverse])] == ["open", "open"]
     say(store, fact, bob, "reject", along=((reverse, "reject"),))
     assert [r.state for r in store.get_many([fact, reverse])] == ["disputed", "disputed"]
+    disputes = [review.fact for review in store.list_disputes(limit=1000)[0]]
+    assert (fact in disputes, reverse in disputes) == (True, False)
+    assert store.count_disputes() == len(disputes)
+    tally = store.tally()
+    assert tally[fact[1]].decided == 1
+    assert reverse[1] not in tally
     say(store, fact, cid, version=2, may_settle=True, along=((reverse, "accept"),))
     found = store.get_many([fact, reverse])
     assert [(r.state, r.settled, r.needed) for r in found] == [("accepted", True, 2)] * 2
     store.undo(cid)
-    assert [r.state for r in store.get_many([fact, reverse])] == ["disputed", "disputed"]
+    found = store.get_many([fact, reverse])
+    assert [(r.state, r.along) for r in found] == [("disputed", False), ("disputed", True)]
 
 
 def test_facts_with_an_opinion_keep_what_they_need(store: ReviewStore, names: Names) -> None:

@@ -165,6 +165,19 @@ class ReviewReader(Accounts):
             found.setdefault(event.fact, {})[event.reviewer, event.settled] = event
         return {fact: list(opinions.values()) for fact, opinions in found.items()}
 
+    def list_disputes(self, *, after: int = 0, limit: int = 50) -> tuple[list[Review], int | None]:
+        """Disputed facts that somebody has looked at: (a page, where the next begins).
+
+        One of which all opinions were given along with those on its reverse is settled with it.
+        """
+        query = sa.select(facts).where(_is_dispute(), facts.c.id > after).order_by(facts.c.id)
+        return self._read_page(Review, query, limit)
+
+    def count_disputes(self) -> int:
+        """How many there are."""
+        [row] = self.read(sa.select(sa.func.count().label("number")).where(_is_dispute()))
+        return int(row["number"])
+
     def list_waiting(self, reviewer: str) -> list[tuple[Fact, float | None]]:
         """Facts that others have given their opinion on and that wait for this reviewer's."""
         given = sa.select(events.c.fact).where(is_opinion())
@@ -276,6 +289,11 @@ class ReviewReader(Accounts):
 _SELECT_EVENTS = sa.select(events, facts.c.head, facts.c.relation, facts.c.tail).join(
     facts, facts.c.id == events.c.fact
 )
+
+
+def _is_dispute() -> sa.ColumnElement[bool]:
+    looked_at = sa.select(events.c.fact).where(is_opinion(), ~events.c.along)
+    return (facts.c.state == "disputed") & facts.c.id.in_(looked_at)
 
 
 def select_facts(keys: list[str]) -> sa.Select[Any]:

@@ -250,7 +250,7 @@ def _take_back(connection: sa.Connection, event: Row, reviewer: str) -> Review:
     row = get_fact(connection, event["fact"])
     then: Row = {name: event[name] for name in ("note", "source")}  # a draft of the next decision
     if event["before"] == "disputed":
-        then = {}
+        then = {"along": event["along"]}
     elif event["before"] != "open":  # decided anew: as it was
         query = sa.select(events).where(events.c.fact == event["fact"])
         query = query.where(events.c.after == event["before"], events.c.id < event["id"])
@@ -316,7 +316,9 @@ def _write(
     change["needed"] = row["needed"] if needed is None else needed
     if then is not None:
         change |= then
-    elif state not in ("open", "disputed"):
+    elif state == "disputed":  # nobody has decided it
+        change["along"] = event.get("along", False)
+    elif state != "open":
         change |= {name: event[name] for name in ("reviewer", *_DETAILS) if name in event}
     seen = sa.update(facts).where(facts.c.id == row["id"], facts.c.version == row["version"])
     if connection.execute(seen.values(change)).rowcount != 1:
