@@ -27,6 +27,7 @@ PAGES = (
     "/review?relation=*&order=random",
     "/review/table?relation=borders&least=0",
     "/history",
+    "/retrain",
     "/api",
     "/login",
     "/entity?label=nobody",
