@@ -19,3 +19,8 @@ def _work(task: int) -> int:
     if task == 5:
         os._exit(1)
     return 10 * task
+
+
+def build_nothing() -> Callable[[int], int]:
+    """Fails."""
+    raise DataError("nothing to build it from")

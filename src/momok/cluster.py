@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from momok.errors import MomokError, RunError
@@ -49,27 +50,29 @@ def connect(address: str, **options: Any) -> Iterator[Any]:
 def map_on_cluster(
     address: str, build: Callable[[], Work[T]], tasks: Sequence[Any], *, gpus: bool = False
 ) -> Iterator[T]:
-    """Do tasks on workers of a cluster, one a core, and give the results in order.
+    """Do tasks on workers of a cluster, one a free core, and give the results in order.
+
+    Relative paths mean there what they mean here, where the working folder is there too.
 
     Args:
         address: as for ``connect``.
         build: makes what does a task, once in every worker; both go there as pickles.
         tasks: what each of them is given.
-        gpus: one worker a GPU instead, where the cluster has any.
+        gpus: one worker a GPU instead, where any is free.
 
     Raises:
-        MomokError: what a task raised, or as ``connect``.
+        MomokError: what ``build`` or a task raised, or as ``connect``.
         RunError: a worker has ended, or cannot be started.
     """
     if not tasks:
         return
     with connect(address) as ray:
-        there = ray.cluster_resources()
-        on_gpus = gpus and there.get("GPU", 0) >= 1
-        count = int(there["GPU"] if on_gpus else there.get("CPU", 1))
+        free = ray.available_resources()
+        on_gpus = gpus and free.get("GPU", 0) >= 1
+        count = max(int(free["GPU"] if on_gpus else free.get("CPU", 0)), 1)
         start = ray.remote(num_cpus=1, num_gpus=int(on_gpus))(_Worker).remote
         shared = ray.put(build)
-        workers = [start(shared) for _ in range(min(count, len(tasks)))]
+        workers = [start(shared, Path.cwd()) for _ in range(min(count, len(tasks)))]
         pool: Any = import_extra("ray.util", "ray", "--ray").ActorPool(workers)
         try:
             yield from pool.map(lambda worker, task: worker.do.remote(task), tasks)
@@ -80,8 +83,7 @@ def map_on_cluster(
         except ray.exceptions.RayError as error:
             why = str(error).strip().splitlines()[0]
             raise RunError(
-                f"--ray {address}: a worker has ended ({why}); what is finished is kept, and the "
-                "same command goes on with it"
+                f"--ray {address}: a worker has ended ({why}); give the command again"
             ) from error
         finally:
             for worker in workers:
@@ -91,8 +93,13 @@ def map_on_cluster(
 class _Worker:
     """One process of the cluster."""
 
-    def __init__(self, build: Callable[[], Work[Any]]) -> None:
-        self._work = build()
+    def __init__(self, build: Callable[[], Work[Any]], folder: Path) -> None:
+        self._build, self._folder = build, folder
+        self._work: Work[Any] | None = None
 
     def do(self, task: Any) -> Any:
+        if self._work is None:  # not earlier: what fails before the first task is not passed on
+            if self._folder.is_dir():
+                os.chdir(self._folder)
+            self._work = self._build()
         return self._work(task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,21 @@ def test_decided_facts_go_where_they_belong() -> None:
     assert list(second) in later.train.tolist()
     assert list(first) not in later.train.tolist()
     assert later.rejected.tolist() == [list(TRAIN[1]), list(first), list(third)]
+
+
+def test_an_accepted_fact_that_tells_a_held_out_one_is_reported() -> None:
+    graph = make_graph()
+    head, relation, tail = label(TEST[0])
+    found = apply_reviews(graph, ReviewedFacts(accepted=[(tail, relation, head)])).findings
+    assert [(finding.kind, finding.count) for finding in found] == [("inverse-leak", 1)]
+
+
+def test_withheld_facts_stay_where_they_are() -> None:
+    graph = replace(make_graph(), withheld=as_triples([TRAIN[1]]), train=as_triples(TRAIN[2:]))
+    reviewed = ReviewedFacts(accepted=[label(TRAIN[1])], rejected=[label(TRAIN[1])])
+    result = apply_reviews(graph, reviewed)
+    assert result.train.tolist() == graph.train.tolist()
+    assert not len(result.rejected)
 
 
 def test_without_decisions_nothing_changes() -> None:

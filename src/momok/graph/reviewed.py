@@ -13,6 +13,7 @@ import numpy as np
 
 from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
 from momok.graph.names import Vocabulary
+from momok.graph.splits import find_redundant_relations, group_facts
 from momok.graph.text_files import Finding
 from momok.graph.triples import Triples, encode_triples, first_occurrences, is_member
 
@@ -43,8 +44,9 @@ def apply_reviews(graph: MultimodalGraph, reviewed: ReviewedFacts) -> Multimodal
     message = f"{lost:,} reviewed facts have a label that the graph does not list; left out"
     findings = [Finding("review-unknown-label", lost, message)] if lost else []
     splits = {split: graph.facts(split) for split in SPLIT_NAMES}
+    findings += _find_leaks(graph, accepted)
     train, kept, note = settle_reviews(
-        splits,
+        splits | {"withheld": graph.withheld},
         accepted,
         np.concatenate([graph.rejected, rejected]),
         (graph.num_entities, graph.num_relations),
@@ -67,7 +69,7 @@ def settle_reviews(
     """Put decided facts where they belong; valid and test stay as they are.
 
     Args:
-        splits: facts of a graph by split.
+        splits: facts of a graph by split; with those ``withheld``, they are held out too.
         accepted: ``[n, 3]``; what no split has joins train.
         rejected: ``[m, 3]``; what train has leaves it, unless it was accepted too.
         sizes: how many entities and relations there are.
@@ -76,7 +78,7 @@ def settle_reviews(
         the train facts, the rejected facts (each once, in no split), and what was done, in words.
     """
     keys = {split: encode_triples(facts, *sizes) for split, facts in splits.items()}
-    held_out = np.concatenate([keys["valid"], keys["test"]])
+    held_out = np.concatenate([key for split, key in keys.items() if split != "train"])
     new, new_keys = _take_distinct(accepted, sizes)
     known = is_member(new_keys, np.concatenate([keys["train"], held_out]))
     wrong, wrong_keys = _take_distinct(rejected, sizes)
@@ -93,6 +95,23 @@ def settle_reviews(
         note += f" ({int(in_test.sum()):,} others are held out and stay)" * bool(in_test.any())
     train = np.concatenate([splits["train"][~gone], new[~known]])
     return train, wrong[counts], note
+
+
+def _find_leaks(graph: MultimodalGraph, accepted: Triples) -> list[Finding]:
+    """Count held-out facts that an accepted one tells, as one of train would."""
+    sizes = graph.num_entities, graph.num_relations
+    held_out = np.concatenate([graph.valid, graph.test])
+    pairs = find_redundant_relations(graph.train, *sizes)
+    groups = group_facts(np.concatenate([accepted, held_out]), pairs, *sizes)
+    told = np.isin(groups[len(accepted) :], groups[: len(accepted)])
+    told &= ~is_member(encode_triples(held_out, *sizes), encode_triples(accepted, *sizes))
+    if not told.any():
+        return []
+    message = (
+        f"{int(told.sum()):,} valid and test facts are told by an accepted one: reversed, or of an "
+        "inverse or duplicate relation; they say nothing of what the model can do"
+    )
+    return [Finding("inverse-leak", int(told.sum()), message)]
 
 
 def _take_distinct(facts: Triples, sizes: tuple[int, int]) -> tuple[Triples, Triples]:

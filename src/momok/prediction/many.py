@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -102,7 +101,13 @@ def answer_rows(
     work = partial(_answer_block, k, options)
     found: Iterator[pl.DataFrame] = map(partial(work, predictor), tasks)
     if ray:
-        load = partial(_load_work, work, predictor.run.path.absolute())
+        open_run = partial(
+            Predictor,
+            predictor.run.path.absolute(),
+            memory_budget=predictor.scorer.memory_budget,
+            calibrated=predictor.calibration is not None,
+        )
+        load = partial(_load_work, work, open_run)
         found = map_on_cluster(ray, load, tasks, gpus=True)
     blocks = []
     for block, (start, some) in zip(found, tasks, strict=True):
@@ -112,10 +117,10 @@ def answer_rows(
 
 
 def _load_work(
-    work: Callable[[Predictor, _Task], pl.DataFrame], run: Path
+    work: Callable[[Predictor, _Task], pl.DataFrame], open_run: Callable[[], Predictor]
 ) -> Callable[[_Task], pl.DataFrame]:
     """What does a block, in a process of its own: it loads the run there."""
-    return partial(work, Predictor(run))
+    return partial(work, open_run())
 
 
 def _answer_block(

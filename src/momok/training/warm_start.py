@@ -30,6 +30,7 @@ from momok.graph.fact_index import UNKNOWN
 from momok.graph.names import Vocabulary
 from momok.model import MoMoK
 from momok.settings import RunConfig
+from momok.training.build import STRUCTURE
 from momok.training.checkpoint import load_model
 from momok.training.new_run import digest
 from momok.training.run_folder import RunFolder
@@ -122,9 +123,13 @@ def take_over(model: MoMoK, graph: MultimodalGraph, start: RunFolder, reduced: s
             if part in ("relations", "temperature"):
                 _place(now, old * (length if part == "relations" else 1.0), both, 0)
             elif part == "tables" and rest.endswith("weight"):
-                _place(now, old * length, entities, -2)
-                if model.modalities[int(rest.split(".")[0])] in reduced:
-                    now[..., torch.from_numpy(entities == _NEW), :] = old.mean(dim=-2, keepdim=True)
+                given = model.spec.modalities[int(rest.split(".")[0])]
+                free = given.mapped or given.name == STRUCTURE  # else rows begin as features
+                rows = old * (length if free else 1.0)
+                _place(now, rows, entities, -2)
+                if given.name in reduced:
+                    is_new = torch.from_numpy(entities == _NEW)
+                    now[..., is_new, :] = rows.mean(dim=-2, keepdim=True)
             elif part != "tables" or rest.endswith("projection"):
                 now.copy_(old)
         for name, table in model.tables_by_name.items():

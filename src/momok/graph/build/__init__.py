@@ -220,11 +220,12 @@ def _make_draft(
     progress("splitting", 0, 0)
     groups = group_by_labels(draft, redundant)
     split_facts(draft, groups, options.ratio, options.seed)
-    if is_split:
-        report_overlaps(draft)
-    if reviews is not None or raw.rejected:
+    is_reviewed = reviews is not None or bool(raw.rejected)
+    if is_reviewed:
         reviews = reviews or ReviewedFacts()
         add_reviews(draft, replace(reviews, rejected=[*raw.rejected, *reviews.rejected]))
+    if is_split or is_reviewed:
+        report_overlaps(draft)
     report_leaks(draft, redundant)
     return draft, redundant
 

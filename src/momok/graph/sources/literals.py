@@ -36,6 +36,8 @@ def find_literal_relations(facts: Triples, labels: Sequence[str]) -> dict[int, s
     Returns:
         by relation, what its tails are, in words: how many, and one of them.
     """
+    if not len(facts):
+        return {}
     is_head = np.bincount(facts[:, 0], minlength=len(labels)) > 0
     ordered = facts[np.argsort(facts[:, 1], kind="stable")]
     kinds, starts = np.unique(ordered[:, 1], return_index=True)
