@@ -146,6 +146,12 @@ def test_weights_and_what_is_kept_are_chosen(
     text = invoke(*build, tmp_path / "b", "--no-weight").output
     assert "columns not used: 'sure', 'note'" in text
     assert not (tmp_path / "b" / "facts.tsv").exists()
+    folder = ["data", "build", tmp_path / "a", "--out", tmp_path / "d"]
+    invoke(*folder, "--no-weight")
+    assert load_graph(tmp_path / "a").weights("train") is not None
+    assert load_graph(tmp_path / "d").weights("train") is None
+    refused = invoke(*folder[:-1], tmp_path / "e", "--weight", "sure")
+    assert "--weight and --keep-columns are of tables of facts" in refused.stderr
     both = invoke(*build, tmp_path / "c", "--no-weight", "--weight", "sure")
     assert both.exit_code == 2
     assert "--weight and --no-weight exclude each other" in both.stderr

@@ -73,6 +73,18 @@ def test_withheld_facts_stay_where_they_are() -> None:
     assert not len(result.rejected)
 
 
+def test_a_file_that_is_put_in_later_is_seen(tmp_path: Path) -> None:
+    folder = tmp_path / "graph"
+    write_momok_folder(make_graph(), folder)
+    train = (folder / "train.tsv").read_bytes()
+    (folder / "rejected.tsv").write_bytes(train)
+    assert find_changed_files(folder) == ["rejected.tsv"]
+    read = load_graph(folder, split="published")
+    assert not len(read.rejected)  # true facts are no negatives
+    found = {finding.kind: finding.count for finding in read.findings}
+    assert found["overlap"] == len(TRAIN)
+
+
 def test_without_decisions_nothing_changes() -> None:
     graph = make_graph()
     assert apply_reviews(graph, ReviewedFacts()) is graph

@@ -54,6 +54,7 @@ COMMANDS: dict[str, str] = {
 _MODULES = {
     "calibrate": "evaluate",
     "encode": "features",
+    "map": "entity_map",
     "plot": "report",
     "predict-missing": "predict_missing",
     "predict-new": "predict_new",

@@ -197,8 +197,9 @@ class MultimodalGraph:
 
     def weights(self, split: SplitName) -> Floats | None:
         """Give the weight of each fact of a split ``[n]``; None where the graph has no weights."""
-        facts = self.to_frame(split)
-        return facts[WEIGHT].to_numpy() if WEIGHT in facts.columns else None
+        if self.fact_columns is None or WEIGHT not in self.fact_columns.columns:
+            return None
+        return self.to_frame(split)[WEIGHT].to_numpy()
 
     def to_frame(self, what: SplitName | Literal["entities"]) -> pl.DataFrame:
         """Give the facts of a split, or what is known of the entities, as a frame of polars.

@@ -28,6 +28,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from momok.errors import DataError, FormatError
@@ -45,15 +46,16 @@ from momok.graph.fact_reader import (
     split_momok_lines,
 )
 from momok.graph.features import load_all_features, save_features
-from momok.graph.graph import SPLIT_NAMES, MultimodalGraph
+from momok.graph.graph import SPLIT_NAMES, MultimodalGraph, SplitName
 from momok.graph.names import Vocabulary, make_readable
 from momok.graph.picture_files import copy_pictures
 from momok.graph.text_files import Finding, FindingLog, read_text
-from momok.graph.triples import Triples
+from momok.graph.triples import Triples, encode_triples, is_member
 from momok.storage import is_sealed, parse_json, seal, write_folder, write_through
 
 FORMAT, VERSION = "momok-graph", 1
 FACT_COLUMNS = "facts.tsv"
+FURTHER = ("withheld.tsv", "rejected.tsv", FACT_COLUMNS)  # which a folder may have
 _BLOCK = 1 << 20  # facts written at once
 _TABLE = re.compile(r"[a-z_]+\.tsv")
 
@@ -95,7 +97,7 @@ def read_momok_folder(
     )
     relations = Vocabulary(relation_table.labels)
     triples = index_splits(files, entities, relations, log)
-    further = _read_further(path, entities, relations, log)
+    further = _read_further(path, entities, relations, triples, log)
     pictures = read_pictures(path, table, log) if modalities else {}
     features = load_all_features(path / "features", entities, log) if modalities else {}
     if "split" in about:
@@ -141,6 +143,8 @@ def find_changed_files(folder: Path) -> list[str]:
     about = read_graph_json(folder) if is_momok_folder(folder) else {}
     files = about.get("files", {})
     changed = [name for name, written in files.items() if _digest(folder / name) != written]
+    if files:  # older folders have no checksums
+        changed += [name for name in FURTHER if name not in files and (folder / name).exists()]
     return ["graph.json"] * (not is_sealed(about)) + changed
 
 
@@ -163,15 +167,28 @@ def _digest(path: Path) -> str:
 
 
 def _read_further(
-    path: Path, entities: Vocabulary, relations: Vocabulary, log: FindingLog
+    path: Path,
+    entities: Vocabulary,
+    relations: Vocabulary,
+    triples: Mapping[SplitName, Triples],
+    log: FindingLog,
 ) -> dict[str, Triples]:
     """Facts that are in no split, as far as there are any."""
     files = {name: path / f"{name}.tsv" for name in ("withheld", "rejected")}
-    return {
+    further = {
         name: index_facts(read_facts(file, split_momok_lines, log), entities, relations, log)
         for name, file in files.items()
         if file.is_file()
     }
+    if "rejected" in further:
+        sizes = len(entities), len(relations)
+        true = np.concatenate([*triples.values(), further.get("withheld", further["rejected"][:0])])
+        rejected = further["rejected"]
+        both = is_member(encode_triples(rejected, *sizes), encode_triples(true, *sizes))
+        message = "rejected facts are in a split too, where they stay: they are no negatives"
+        log.report("overlap", message, (), int(both.sum()))
+        further["rejected"] = rejected[~both]
+    return further
 
 
 def read_graph_json(folder: Path) -> dict[str, Any]:

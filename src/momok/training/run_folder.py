@@ -33,6 +33,7 @@ from momok.config import validate_config
 from momok.errors import ConfigError, RunError
 from momok.evaluation import ANSWER, Evaluation, QueryRanks
 from momok.graph import MultimodalGraph, load_graph
+from momok.graph.momok_format import FURTHER
 from momok.html import render_table
 from momok.settings import RunConfig
 from momok.storage import (
@@ -162,6 +163,10 @@ class RunFolder:
             if name not in (*_LOGS, "environment.json"):  # of which no answer is made
                 path = self.path / name
                 self._check(name, path.read_bytes() if path.is_file() else None)
+        for name in FURTHER:
+            path = self.path / "graph" / name
+            if self._sums and f"graph/{name}" not in self._sums and path.exists():
+                raise RunError(f"{path}: was not there when the run began; take it away")
         return load_graph(self.path / "graph")
 
     @contextmanager

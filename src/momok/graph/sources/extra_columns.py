@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +16,7 @@ from momok.errors import DataError, FormatError
 from momok.graph.fact_columns import KEYS, WEIGHT, parse_weights, to_weights
 from momok.graph.names import flatten, suggest_near_misses
 from momok.graph.sources.columns import KEPT, WEIGHTS, simplify_name
-from momok.graph.sources.raw import TableOptions
+from momok.graph.sources.raw import RawGraph, TableOptions
 from momok.graph.sources.text_tables import LINE
 from momok.graph.text_files import FindingLog
 
@@ -170,3 +170,18 @@ def _choose_name(table: FactRows, place: int, others: Mapping[str, int]) -> str:
 def _tidy(texts: pl.Series) -> pl.Series:
     tidy = texts.str.strip_chars(" \t\r\n").str.replace_all(r"[\t\r\n]+", " ")
     return tidy.fill_null("")
+
+
+def settle_weights(raw: RawGraph, path: Path, options: TableOptions) -> RawGraph:
+    """Leave out weights that a source other than a table has, where none are wanted.
+
+    Raises:
+        DataError: a column is asked for by its name.
+    """
+    if options.weight or options.kept:
+        raise DataError(f"{path}: --weight and --keep-columns are of tables of facts")
+    known = raw.fact_columns
+    if options.weight is not False or known is None or WEIGHT not in known.columns:
+        return raw
+    rest = known.drop(WEIGHT)
+    return replace(raw, fact_columns=rest if rest.width > len(KEYS) else None)

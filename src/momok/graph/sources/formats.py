@@ -60,6 +60,8 @@ def read_graph_folder(path: Path, *, strict: bool = False) -> RawGraph:
     graph = read(path, strict=strict)
     features = path / "features"
     recorded = any(finding.kind == "recorded-split" for finding in graph.findings)
+    lost = len(graph.withheld)
+    withheld = [f"{path}: {lost:,} facts of withheld.tsv are left out: they are in no split"]
     return RawGraph(
         entities=list(graph.entities.labels),
         relations=list(graph.relations.labels),
@@ -82,6 +84,7 @@ def read_graph_folder(path: Path, *, strict: bool = False) -> RawGraph:
         findings=[finding for finding in graph.findings if finding.kind not in _COUNTED_LATER],
         features=features if features.is_dir() else None,
         split_notes=list(graph.split_notes) if recorded and graph.split == "clean" else None,
+        notes=withheld if lost else [],
         name=graph.name,
         about=graph.about,
         licence=graph.licence,

@@ -14,6 +14,7 @@ from momok.graph.names import flatten
 from momok.graph.sources.columns import count_known_names
 from momok.graph.sources.compressed import is_container
 from momok.graph.sources.entity_table import add_entity_table
+from momok.graph.sources.extra_columns import settle_weights
 from momok.graph.sources.fact_tables import read_table
 from momok.graph.sources.formats import (
     ENTITIES,
@@ -158,7 +159,8 @@ def _read_source(path: Path, options: SourceOptions, progress: Progress) -> list
     else:
         if kind not in FOLDER_FORMATS:
             raise DataError(f"{path}: is a folder; the format {kind} is that of a file")
-        parts = [(None, FOLDER_FORMATS[kind].read(path, strict=options.table.strict))]
+        raw = FOLDER_FORMATS[kind].read(path, strict=options.table.strict)
+        parts = [(None, settle_weights(raw, path, options.table))]
     first, raw = parts[0]
     return [(first, replace(raw, notes=[note, *raw.notes])), *parts[1:]]
 
@@ -186,7 +188,7 @@ def read_facts_file(
         return read_table(path, replace(options.table, held_out=split in ("valid", "test")))
     if kind == "rdf":
         rdf = replace(options.rdf, strict=options.table.strict)
-        return read_rdf(path, options=rdf, progress=progress)
+        return settle_weights(read_rdf(path, options=rdf, progress=progress), path, options.table)
     raise DataError(f"{path}: is a file; the format {kind} is that of a folder")
 
 
