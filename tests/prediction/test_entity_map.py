@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from momok.cli import main
 from momok.errors import ConfigError, RunError
 from momok.prediction.entity_map import SIDE, compute_map, load_map, save_map
 from momok.prediction.scorer import Scorer
@@ -82,3 +84,8 @@ def test_a_damaged_map_is_refused(scorer: Scorer) -> None:
 def test_a_map_of_one_is_none(scorer: Scorer) -> None:
     with pytest.raises(ConfigError, match="2 or more"):
         compute_map(scorer, most=1)
+
+
+def test_a_seed_that_cannot_be_is_refused() -> None:
+    result = CliRunner().invoke(main, ["map", "run", "--seed", "-1"])
+    assert (result.exit_code, "-1 is not in the range" in result.output) == (2, True)

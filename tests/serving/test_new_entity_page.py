@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from momok.errors import AmbiguousNameError
 from momok.prediction import NewEntity, Predictor
 from momok.serving import new_entity_page
 from momok.serving.app import create_app
@@ -139,6 +140,19 @@ def test_what_is_wrong_is_said_beside_the_form(
     answer = world.post("/new", data=given)
     assert (answer.status_code, words in answer.text) == (status, True)
     check(answer.text)
+
+
+def test_a_name_that_several_have_is_the_askers_to_mend(
+    world: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AmbiguousNameError("2 relations are called so")
+
+    monkeypatch.setattr("momok.serving.new_entity_page.predict_new", refuse)
+    answer = world.post("/new", data={"relation": "borders", "name": "x"})
+    assert (answer.status_code, "2 relations are called so" in answer.text) == (422, True)
+    answer = world.post("/api/v1/predict/new", data={"relation": "borders", "name": "x"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "ambiguous_name")
 
 
 def test_a_model_without_encoders_says_so(client: TestClient) -> None:

@@ -9,6 +9,8 @@ from html import unescape
 import pytest
 from starlette.testclient import TestClient
 
+from momok.serving.proposals import compute_probability
+from momok.serving.rendering import _percent
 from momok.serving.service import Service
 from tests.serving.parsed_page import check
 
@@ -144,6 +146,25 @@ def test_no_page_and_no_answer_tells_the_second_what_the_first_said(desk: Desk) 
     assert "Place 1" in page.split('id="statement"')[1].split("</h2>")[0]
 
 
+def test_a_corrected_fact_is_shown_with_its_probability(desk: Desk) -> None:
+    desk.decide("ann", "reject", right_tail="q:place3")
+    model = desk.service.model
+    names = FACT | {"tail": "q:place3"}
+    ids = model.names.find_fact(*names.values())
+    assert desk.service.store.get(tuple(names.values())).probability is None  # type: ignore[arg-type]
+    expected = compute_probability(model.predictor, ids)
+    desk.sign_in("bob")
+    desk.decide("bob", "skip")  # the other one, which waits for him too
+    page = desk.client.get("/review/table?relation=*&waiting=1")
+    check(page.text)
+    assert (page.status_code, page.text.count('name="fact"')) == (200, 1)
+    page = desk.client.get("/review?relation=*&waiting=1")
+    assert "Place 3" in page.text.split('id="statement"')[1].split("</h2>")[0]
+    assert f"<strong>{_percent(expected)}</strong>" in page.text
+    shown = desk.ask("bob", "POST", "/reviews/next", json={"waiting": True})
+    assert shown["review"]["probability"] == pytest.approx(expected)  # type: ignore[index]
+
+
 def test_who_has_the_last_word_settles_on_a_page(desk: Desk) -> None:
     desk.decide("ann", "accept", note=SECRET, source="https://example.org/atlas")
     desk.decide("bob", "reject", reason="outdated")
@@ -203,8 +224,12 @@ def test_an_admin_changes_how_many_opinions_facts_need(desk: Desk) -> None:
     assert "3 people give their opinion on 12 % of the facts" in answer.text
     overlap = desk.service.store.get_overlap()
     assert (overlap.opinions, overlap.share) == (3, 0.125)
-    for wrong in ({"opinions": "0"}, {"opinions": "2", "percent": "0"}, {"opinions": "x"}, {}):
+    percents = [
+        {"opinions": "2", "percent": p} for p in ("0", "50,5", "-5", "abc", "", "nan", "5e3")
+    ]
+    for wrong in ({"opinions": "0", "percent": "5"}, {"opinions": "x", "percent": "5"}, *percents):
         assert desk.client.post("/reviewers/overlap", data=wrong).status_code == 422, wrong
+    assert desk.service.store.get_overlap() == overlap
     page = desk.client.get("/audit").text
     check(page)
     assert "3 opinions on 12.5 % of facts" in page

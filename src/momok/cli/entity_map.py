@@ -23,7 +23,13 @@ from momok.console import print_line
     metavar="COUNT",
     help="Of more entities, those with most facts [20000].",
 )
-@click.option("--seed", default=0, metavar="N", help="Random seed of t-SNE [0].")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    metavar="N",
+    help="Random seed of t-SNE [0].",
+)
 def command(run: str, method: Literal["tsne", "pca"], entities: int, seed: int) -> None:
     """Lay the entities of the run RUN out on a map, which `momok serve RUN` then shows.
 

@@ -43,7 +43,9 @@ def command() -> None:
     help="Where the facts stand; may be repeated [any].",
 )
 @click.option("--relation", metavar="NAME", help="Facts of this relation only.")
-@click.option("--reviewer", metavar="NAME", help="Decisions of this reviewer only.")
+@click.option(
+    "--reviewer", metavar="NAME", help="Facts that this reviewer decided, alone or with others."
+)
 @click.option("--reason", type=click.Choice(_REASONS), help="Rejections for this reason only.")
 @click.option("--since", metavar="TIME", help="From this day or time on (UTC), as in 2026-05-01.")
 @click.option("--until", metavar="TIME", help="Before this time, or to the end of this day (UTC).")

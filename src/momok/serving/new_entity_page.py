@@ -15,7 +15,14 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.responses import Response
 from pydantic import AfterValidator
 
-from momok.errors import ConfigError, MomokError, RunError, UnknownLabelError
+from momok.errors import (
+    AmbiguousNameError,
+    ConfigError,
+    FormatError,
+    MomokError,
+    RunError,
+    UnknownLabelError,
+)
 from momok.graph.pictures import PictureError, ignore_picture_warnings, open_picture
 from momok.prediction import NewEntity, NewPredictions
 from momok.prediction.questions import check_side
@@ -36,6 +43,7 @@ from momok.serving.schemas import (
 router = APIRouter(include_in_schema=False)
 api_router = APIRouter(prefix="/api/v1", responses=ERRORS)
 MAX_PIXELS = 25_000_000  # of an uploaded picture
+_WRONG_VALUE = (AmbiguousNameError, ConfigError, FormatError)
 _FIELDS = ("name", "text", "relation", "role", "plausible")
 
 Field = Annotated[str, Form(max_length=MAX_TEXT), AfterValidator(check_text)]
@@ -121,7 +129,7 @@ async def ask(request: Request, service: WithService, model: WithModel) -> Respo
         return await _show(request, service, model, given, 422, problem=str(error))
     except MomokError as error:
         status = 404 if isinstance(error, UnknownLabelError) else 503
-        status = 422 if isinstance(error, ConfigError) else status
+        status = 422 if isinstance(error, _WRONG_VALUE) else status
         return await _show(request, service, model, given, status, problem=str(error))
     return await _show(request, service, model, given, found=found)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
@@ -39,9 +41,10 @@ def reviewers(request: Request, service: WithService, saved: bool = False) -> Re
 async def set_overlap(request: Request, service: WithService) -> Response:
     """Change how many opinions facts need."""
     fields = await read_form(request)
-    percent = fields.get("percent", "100")
-    share = {"share": str(float(percent) / 100)} if percent.replace(".", "", 1).isdecimal() else {}
-    asked = check_form(OverlapRequest, {"opinions": fields.get("opinions", "")} | share)
+    share = fields.get("percent", "")
+    with suppress(ValueError):  # what is no number is refused as it was given
+        share = str(float(share) / 100)
+    asked = check_form(OverlapRequest, {"opinions": fields.get("opinions", ""), "share": share})
     overlap = Overlap(opinions=asked.opinions, share=asked.share)
     by = service.gate.describe(request)
     await run_in_threadpool(service.store.set_overlap, overlap, by=by)

@@ -223,9 +223,16 @@ def label_fact(graph: MultimodalGraph, fact: Ids) -> Fact:
 
 def compute_probability(predictor: Predictor, fact: Ids) -> float:
     """How likely the model finds a fact, as the queue has it: by the lower of its two answers."""
+    return compute_probabilities(predictor, [fact])[0]
+
+
+def compute_probabilities(predictor: Predictor, facts: Sequence[Ids]) -> list[float]:
+    """How likely the model finds facts, as the queue has them."""
+    if not facts:
+        return []
     sides: tuple[Side, ...] = ("tail", "head")
-    ids = np.array([fact])
-    lower = min(float(predictor.score_facts(ids, asked=side).answer[0]) for side in sides)
-    if predictor.calibration is None:
-        return lower
-    return float(predictor.calibration.apply(PLAUSIBLE_FACT, lower))
+    answers = [predictor.score_facts(np.array(facts), asked=side).answer for side in sides]
+    lower = np.minimum(*(np.asarray(answer, dtype=np.float64) for answer in answers))
+    if predictor.calibration is not None:
+        lower = predictor.calibration.apply(PLAUSIBLE_FACT, lower)
+    return [float(value) for value in lower]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
 from momok.serving.proposals import Order
 from momok.serving.reviews.records import Event, Ordering, Reason, Review
-from momok.serving.schemas import FactRequest, StrictRequest, Text, check_text
+from momok.serving.schemas import FactRequest, StrictRequest, Text, check_address, check_text
 
 MAX_BATCH = 200  # facts decided at once
-_ADDRESS = re.compile(r"https?://[^\s<>\"]+")
 
 
 def _check_name(text: str) -> str:
@@ -21,14 +19,8 @@ def _check_name(text: str) -> str:
     return check_text(text.strip())
 
 
-def _check_address(text: str) -> str:
-    if text and not _ADDRESS.fullmatch(text):
-        raise ValueError("a source is an address that begins with http:// or https://")
-    return check_text(text)
-
-
 Note = Annotated[str, Field(max_length=4000), AfterValidator(check_text)]
-Address = Annotated[str, Field(max_length=2000), AfterValidator(_check_address)]
+Address = Annotated[str, Field(max_length=2000), AfterValidator(check_address)]
 Reviewer = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_check_name)]
 _WHO = "Who decides; not needed with a reviewer's token, which has a name."
 RequestName = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ MAX_AMONG = 10_000  # entities that answers are chosen from
 MAX_TEXT = 16_384  # characters of a label or a name
 MAX_QUERY = 200  # characters of what is searched for
 MAX_PAGE = 200  # rows of one page of a list
+_ADDRESS = re.compile(r"https?://[^\s<>\"]+")
 
 
 def check_text(text: str) -> str:
@@ -26,6 +28,13 @@ def check_text(text: str) -> str:
     if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
         raise ValueError("holds a zero byte or half a character")
     return text
+
+
+def check_address(text: str) -> str:
+    """Refuse what is no address of a page: it becomes a link."""
+    if text and not _ADDRESS.fullmatch(text):
+        raise ValueError("a source is an address that begins with http:// or https://")
+    return check_text(text)
 
 
 Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(check_text)]

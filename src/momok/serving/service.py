@@ -26,7 +26,14 @@ from momok.serving.describe import describe_explanation, predict_facts
 from momok.serving.identity import Gate
 from momok.serving.metrics import Metrics
 from momok.serving.model_holder import ModelHolder, ServedModel
-from momok.serving.proposals import Proposal, QueueFilter, choose, compute_probability, label_fact
+from momok.serving.proposals import (
+    Proposal,
+    QueueFilter,
+    choose,
+    compute_probabilities,
+    compute_probability,
+    label_fact,
+)
 from momok.serving.retraining import Retraining
 from momok.serving.review_schemas import BatchRequest, ReviewRequest
 from momok.serving.reviews.files import FORMATS, FileFormat, encode_reviews
@@ -135,7 +142,7 @@ class Service:
         self, model: ServedModel, wanted: QueueFilter, reviewer: str
     ) -> list[Proposal]:
         """Facts that others have given their opinion on, which wait for this reviewer's."""
-        graph, found = model.graph, []
+        graph, found, asked = model.graph, list[Proposal](), list[Proposal]()
         for (head, relation, tail), probability in self.store.list_waiting(reviewer):
             if head in graph.entities and tail in graph.entities and relation in graph.relations:
                 ids = (
@@ -144,7 +151,10 @@ class Service:
                     graph.entities.index(tail),
                 )
                 if wanted.relation in (None, ids[1]):
-                    found.append(Proposal((head, relation, tail), probability or 0.0, ids))
+                    known = asked if probability is None else found  # None: decided along
+                    known.append(Proposal((head, relation, tail), probability or 0.0, ids))
+        new = compute_probabilities(model.predictor, [proposal.ids for proposal in asked])
+        found += [p._replace(probability=value) for p, value in zip(asked, new, strict=True)]
         return choose(model.predictor, found, wanted)
 
     async def decide(

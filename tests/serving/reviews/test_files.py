@@ -119,6 +119,21 @@ FAULTS: dict[str, tuple[FileFormat, str, str]] = {
         '{"head": "a", "relation": "r", "tail": "b", "state": "accepted", "changed": "now"}',
         "f:1: changed = 'now': expected a day or a time",
     ),
+    "script": (
+        "tsv",
+        "head\trelation\ttail\tstate\tsource\na\tr\tb\taccepted\tjavascript:alert(1)\n",
+        "f:2: source: a source is an address",
+    ),
+    "half a character": (
+        "jsonl",
+        '{"head": "a", "relation": "r", "tail": "b", "state": "accepted", "note": "\\ud800"}',
+        "f:1: note",
+    ),
+    "probability": (
+        "tsv",
+        "head\trelation\ttail\tstate\tprobability\na\tr\tb\taccepted\tnan\n",
+        "f:2: probability = nan: expected 0 to 1",
+    ),
     "triples": ("ntriples", "<a> <b>", "f: is not N-Triples"),
 }
 

@@ -13,7 +13,14 @@ import sqlalchemy as sa
 
 from momok.serving.reviews.accounts import Overlap
 from momok.serving.reviews.opinions import judge
-from momok.serving.reviews.records import Action, Decision, Fact, Review, ReviewConflictError
+from momok.serving.reviews.records import (
+    Action,
+    Decision,
+    Fact,
+    Review,
+    ReviewConflictError,
+    ReviewFilter,
+)
 from momok.serving.reviews.store import ReviewStore
 from momok.serving.reviews.tables import events
 
@@ -75,6 +82,8 @@ def test_two_who_agree_decide_a_fact(store: ReviewStore, names: Names) -> None:
         say(store, fact, ann)
     second = say(store, fact, bob)
     assert (second.state, second.reviewer, second.version) == ("accepted", bob, 2)
+    assert second in store.iterate_reviews(ReviewFilter(reviewer=ann))  # and hers
+    assert second not in store.iterate_reviews(ReviewFilter(reviewer=names[2]))
     with pytest.raises(ReviewConflictError, match="decided already"):
         say(store, fact, names[2])
 

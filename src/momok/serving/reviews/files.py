@@ -33,6 +33,7 @@ from momok.graph.sources.reading import SourceOptions, read_facts_file
 from momok.graph.text_files import read_text
 from momok.prediction.missing.files import FORMULA, RDF, XSD
 from momok.serving.reviews.records import Fact, Review, hash_fact, read_time
+from momok.serving.schemas import check_address, check_text
 from momok.storage import parse_json
 
 FileFormat = Literal["tsv", "csv", "jsonl", "ntriples"]
@@ -187,6 +188,13 @@ def _check(row: Mapping[str, Any], where: str) -> Review:
         review = _REVIEW.validate_python(given)
     except ValidationError as error:
         raise FormatError(f"{where}: {describe_problem(error.errors()[0])}") from None
+    for name in (*COLUMNS[:3], *_TEXTS):
+        try:
+            (check_address if name == "source" else check_text)(getattr(review, name))
+        except ValueError as error:
+            raise FormatError(f"{where}: {name}: {error}") from None
+    if review.probability is not None and not 0 <= review.probability <= 1:
+        raise FormatError(f"{where}: probability = {review.probability}: expected 0 to 1")
     if review.state == "open":
         raise FormatError(f"{where}: state 'open' is no decision; leave the line out")
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -58,15 +59,17 @@ def lease_facts(
                 row = row or insert_fact(connection, fact, candidates[fact])
             except IntegrityError:
                 continue  # another one was given it just now
-            draft = {} if row["lease_holder"] == reviewer else _NO_DRAFT
+            change: dict[str, Any] = {} if row["lease_holder"] == reviewer else {**_NO_DRAFT}
+            if row["probability"] is None:  # it was decided along with another, or imported
+                change["probability"] = candidates[fact]
             taken = connection.execute(
                 sa.update(facts)
                 .where(facts.c.id == row["id"], facts.c.state == "open")
                 .where((facts.c.lease_holder == reviewer) | (facts.c.lease_until < moment))
-                .values(lease_holder=reviewer, lease_until=moment + _LEASE_SECONDS, **draft)
+                .values(lease_holder=reviewer, lease_until=moment + _LEASE_SECONDS, **change)
             )
             if taken.rowcount == 1:
-                leased.append(to_record(Review, {**row, **draft}))
+                leased.append(to_record(Review, {**row, **change}))
     return leased
 
 

@@ -104,7 +104,6 @@ class ReviewReader(Accounts):
         *,
         state: State | None = None,
         relation: str | None = None,
-        reviewer: str | None = None,
         after: int = 0,
         limit: int = 50,
     ) -> tuple[list[Review], int | None]:
@@ -113,8 +112,6 @@ class ReviewReader(Accounts):
         query = query.where(facts.c.version > 0 if state is None else facts.c.state == state)
         if relation is not None:
             query = query.where(facts.c.relation == relation)
-        if reviewer is not None:
-            query = query.where(facts.c.reviewer == reviewer)
         return self._read_page(Review, query, limit)
 
     def list_events(
@@ -136,9 +133,14 @@ class ReviewReader(Accounts):
         query = query.where(
             facts.c.state.in_(wanted.states) if wanted.states else facts.c.state != "open"
         )
-        for name in ("relation", "reviewer", "reason"):
+        for name in ("relation", "reason"):
             if (value := getattr(wanted, name)) is not None:
                 query = query.where(facts.c[name] == value)
+        if wanted.reviewer is not None:
+            given = sa.select(events.c.fact).where(
+                is_opinion(), events.c.reviewer == wanted.reviewer
+            )
+            query = query.where(facts.c.id.in_(given))
         if wanted.since is not None:
             query = query.where(facts.c.changed >= wanted.since)
         if wanted.until is not None:

@@ -172,6 +172,7 @@ class ReviewFilter:
     Attributes:
         states: where they stand; none given is any state but open.
         relation: its label.
+        reviewer: who gave an opinion on them or settled them, alone or with others.
         since, until: when they last changed: from a day or time on, and before a time or to the end
             of a day.
 
