@@ -34,7 +34,7 @@ def test_the_demo_shows_table_predictions_and_what_next(shown: tuple[Path, Resul
     assert result.exit_code == 0, result.output
     for words in ("world: test", "answer", "Hits@10", "What the model predicts", "✓ true"):
         assert words in result.stdout
-    for words in ("France — borders", "Poland — capital", "Cyrillic", "Warsaw", "Japan"):
+    for words in ("France — borders", "Spain — member of", "Cyrillic", "Eurozone", "Japan"):
         assert words in result.stdout
     assert f"momok predict {folder}" in result.stdout
     assert RunFolder(folder).state == "finished"
