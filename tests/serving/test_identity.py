@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
+import time
+from base64 import b64encode
 from collections.abc import Callable
 
 import pytest
+from itsdangerous import TimestampSigner
 from starlette.testclient import TestClient
 
+from momok.serving.reviews.accounts import make_proof
 from momok.serving.service import Service
 
 Serve = Callable[..., TestClient]
@@ -111,3 +118,67 @@ def test_counts_of_decisions_are_for_admins(serve: Serve) -> None:
     refused = client.get("/metrics", headers=ada)
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "not_allowed")
     assert client.get("/metrics", headers=root).status_code == 200
+
+
+def sign(client: TestClient, session: dict[str, object]) -> None:
+    """Give a client a session that somebody signed who has read the database, and no more."""
+    service: Service = client.app.state.service  # type: ignore[attr-defined]
+    secret = service.store.load_secret()
+    key = hmac.digest(secret.encode(), b"", "sha256").hex()
+    data = b64encode(json.dumps(session).encode())
+    name = f"momok_{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
+    client.cookies.set(name, TimestampSigner(key).sign(data).decode())
+
+
+def test_who_reads_the_database_is_nobody(serve: Serve) -> None:
+    client = serve()
+    proof = make_proof(add(client, "Root", "admin")["authorization"].removeprefix("Bearer "))
+    service: Service = client.app.state.service  # type: ignore[attr-defined]
+    [root] = service.store.list_reviewers()
+    until = {"trusted_until": time.time() + 60}
+    for session, status in (
+        ({}, 401),
+        ({"account": ""}, 401),
+        ({"account": root.token}, 401),
+        ({"account": proof}, 200),  # what the token alone gives
+    ):
+        sign(client, until | session)
+        assert client.get("/api/v1").status_code == status, session
+
+
+def test_a_name_is_lost_to_the_reviewer_who_has_it(serve: Serve) -> None:
+    client = serve(token=TOKEN)
+    client.post("/login", data={"token": TOKEN})
+    client.post("/review/name", data={"name": "Ada  Byron"})
+    assert 'value="Ada Byron"' in client.get("/review").text
+    service: Service = client.app.state.service  # type: ignore[attr-defined]
+    client.get("/api/v1/reviews/export")
+    assert service.store.list_audit()[0][0].who == "server token (Ada Byron)"
+    add(client, "ada byron")
+    assert "ada byron" not in client.get("/review").text.casefold()
+    client.get("/api/v1/reviews/export")
+    who = service.store.list_audit()[0][0].who
+    assert who.startswith("server token (reviewer-")
+    server = {"authorization": f"Bearer {TOKEN}"}
+    asked = FACT | {"reviewer": "Ada  Byron"}
+    assert client.post("/api/v1/reviews", json=asked, headers=server).status_code == 403
+
+
+def test_a_token_that_is_replaced_during_sign_in_opens_nothing(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = serve(token=TOKEN)
+    token = add(client, "Ada")["authorization"].removeprefix("Bearer ")
+    client.get("/health")
+    service: Service = client.app.state.service  # type: ignore[attr-defined]
+    record = service.store.record
+
+    def replace(*given: str) -> None:
+        service.store.revoke_reviewer("Ada", by="test")
+        service.store.add_reviewer("Ada", "reviewer", by="test")
+        service.gate._read()
+        record(*given)
+
+    monkeypatch.setattr(service.store, "record", replace)
+    client.post("/login", data={"token": token})
+    assert client.get("/api/v1").status_code == 401

@@ -42,7 +42,7 @@ def add(place: str, name: str, role: Any) -> None:
     As soon as there is a reviewer, everybody has to sign in: with a reviewer's token, or with
     MOMOK_TOKEN as an admin.
     """
-    store = _open(place)
+    store = _open(place, make=True)
     try:
         token = store.add_reviewer(name, role, by=name_user())
     finally:
@@ -69,7 +69,9 @@ def revoke(place: str, name: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_reviewers(place: str, as_json: bool) -> None:
     """List the reviewers with their roles."""
-    store = _open(place)
+    from momok.serving.reviews.places import is_address
+
+    store = _open(place, make=not is_address(place))  # a run may have no decisions yet
     try:
         reviewers = store.list_reviewers()
     finally:
@@ -87,10 +89,10 @@ def list_reviewers(place: str, as_json: bool) -> None:
     console().print(build_table("name", "role", "added", "revoked", rows=rows, text=4))
 
 
-def _open(place: str) -> ReviewStore:
+def _open(place: str, *, make: bool = False) -> ReviewStore:
     from momok.serving.reviews.places import open_store
 
-    return open_store(place, make=True)
+    return open_store(place, make=make)
 
 
 def name_user() -> str:

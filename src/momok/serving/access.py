@@ -109,6 +109,7 @@ class Access:
         try:
             check_origin(request, self._hosts)
             await self._gate.refresh()
+            self._gate.forget_taken_name(request.session)
             request.state.visitor = check_token(request, self._gate, self._root)
             limit = MAX_UPLOAD if scope["path"] in _UPLOADS else MAX_BODY
             limited = limit_body(request, receive, limit)

@@ -18,7 +18,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from momok.errors import StorageError
-from momok.serving.reviews.accounts import ROLES, Accounts, Reviewer, Role, hash_token
+from momok.serving.reviews.accounts import (
+    ROLES,
+    Accounts,
+    Reviewer,
+    Role,
+    hash_proof,
+    hash_token,
+    make_proof,
+)
 
 SERVER_TOKEN = "server token"  # in the audit log, for who showed it
 _FRESH_SECONDS = 2.0  # after which the reviewers are read again: a revoked token ends by then
@@ -88,14 +96,14 @@ class Gate:
         """Who signed in with a browser."""
         if session.get("trusted_until", 0.0) <= time.time():
             return None
-        account = session.get("account", "")
-        return self._find(account) if account else Visitor("admin")
+        if proof := session.get("account", ""):
+            return self._find(hash_proof(proof))
+        return Visitor("admin") if self._token else None
 
-    def trust(self, request: Request, given: str) -> None:
-        """Trust the browser of a request, which has shown this token, for 12 hours."""
-        request.session["trusted_until"] = time.time() + _TRUSTED_SECONDS
-        digest = hash_token(given)
-        request.session["account"] = digest if digest in self._reviewers else ""
+    def forget_taken_name(self, session: dict[str, Any]) -> None:
+        """Let a browser go by no name that belongs to a reviewer by now."""
+        if self._is_taken(session.get("reviewer", "")):
+            del session["reviewer"]
 
     def choose_name(self, request: Request, given: str) -> str:
         """The name under which somebody decides; ``given`` is the one they give.
@@ -111,14 +119,21 @@ class Gate:
             return own
         if not given:
             raise AccessError(422, "wrong_value", "reviewer: give the name of who decides")
-        if given.strip().casefold() in self._names:
+        if self._is_taken(given):
             message = f"{given} is a reviewer, who shows a token for it"
             raise AccessError(403, "other_name", message)
         return given
 
     def describe(self, request: Request) -> str:
         """Who asks, for the audit log."""
-        return get_viewer(request) or (SERVER_TOKEN if self.is_closed else "anybody")
+        viewer = get_viewer(request)
+        if get_visitor(request).name or not self.is_closed:
+            return viewer or "anybody"
+        return f"{SERVER_TOKEN} ({viewer})" if viewer else SERVER_TOKEN
+
+    def _is_taken(self, name: str) -> bool:
+        """Whether it is that of a reviewer, however it is written."""
+        return " ".join(name.split()).casefold() in self._names
 
     def _find(self, digest: str) -> Visitor | None:
         found = self._reviewers.get(digest)
@@ -129,6 +144,12 @@ class Gate:
         self._reviewers: dict[str, Reviewer] = {entry.token: entry for entry in reviewers}
         self._names = {entry.name.casefold() for entry in reviewers}
         self._read_at = time.monotonic()
+
+
+def trust(request: Request, visitor: Visitor, given: str) -> None:
+    """Trust the browser of a request, which has shown this token of theirs, for 12 hours."""
+    request.session["trusted_until"] = time.time() + _TRUSTED_SECONDS
+    request.session["account"] = make_proof(given) if visitor.name else ""
 
 
 def sign_out(request: Request) -> None:

@@ -25,7 +25,7 @@ from momok.serving.describe import (
     list_relations,
 )
 from momok.serving.entity_search import make_reference
-from momok.serving.identity import SERVER_TOKEN, sign_out
+from momok.serving.identity import SERVER_TOKEN, sign_out, trust
 from momok.serving.pictures import MEDIA_TYPE
 from momok.serving.proposals import compute_probability
 from momok.serving.rendering import (
@@ -194,7 +194,7 @@ async def login(request: Request, service: WithService) -> Response:
         await asyncio.sleep(_FAILED_SECONDS)
         return render(request, "login.html", 401, next=place, wrong=True)
     await run_in_threadpool(service.store.record, visitor.name or SERVER_TOKEN, "sign in")
-    service.gate.trust(request, token)
+    trust(request, visitor, token)
     return redirect(request, place)
 
 

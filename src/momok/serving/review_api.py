@@ -57,6 +57,7 @@ WithFilter = Annotated[ReviewFilter, Depends(_read_filter)]
 @router.get("/reviews", tags=["reviews"])
 def list_reviews(
     *,
+    request: Request,
     service: WithService,
     model: WithModel,
     state: State | None = None,
@@ -64,11 +65,11 @@ def list_reviews(
     after: After = 0,
     limit: Limit = 50,
 ) -> review_schemas.ReviewsAnswer:
-    """The facts that somebody has touched, in the order they first were."""
+    """The facts that somebody has touched; while opinions are missing, one's own alone."""
     if relation is not None:
         relation = model.graph.relations.labels[model.names.find_relation(relation)]
     page, following = service.store.list_reviews(
-        state=state, relation=relation, after=after, limit=limit
+        state=state, relation=relation, viewer=get_viewer(request), after=after, limit=limit
     )
     return review_schemas.ReviewsAnswer(reviews=page, next=following)
 

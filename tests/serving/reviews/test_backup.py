@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -156,9 +159,27 @@ def test_the_commands(own_run: Path, tmp_path: Path) -> None:
     again.close()
 
 
+def test_what_is_still_in_the_log_of_a_file_is_restored(tmp_path: Path) -> None:
+    """A file that was copied beside a running server, with its log."""
+    store = ReviewStore(f"sqlite:///{tmp_path / 'live.sqlite'}")
+    fill(store)
+    for ending in ("", "-wal"):
+        shutil.copy(tmp_path / f"live.sqlite{ending}", tmp_path / f"copy.sqlite{ending}")
+    assert (tmp_path / "copy.sqlite-wal").stat().st_size > 0
+    target = ReviewStore(f"sqlite:///{tmp_path / 'target.sqlite'}")
+    restore(tmp_path / "copy.sqlite", target)
+    assert dump(target) == dump(store)
+    target.close()
+    store.close()
+
+
 def test_what_is_no_backup_is_said(tmp_path: Path) -> None:
     (tmp_path / "text").write_bytes(b"this is a text, and a long one at that" * 100)
     target = ReviewStore(f"sqlite:///{tmp_path / 'reviews.sqlite'}")
     with pytest.raises(StorageError, match="not a database"):
         restore(tmp_path / "text", target)
+    with closing(sqlite3.connect(tmp_path / "other.sqlite")) as other:
+        other.execute("CREATE TABLE bookmark (title TEXT)")
+    with pytest.raises(StorageError, match="no decisions here"):
+        restore(tmp_path / "other.sqlite", target)
     target.close()

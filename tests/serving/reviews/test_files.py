@@ -25,7 +25,15 @@ from momok.serving.reviews.files import (
     read_reviews,
 )
 from momok.serving.reviews.places import load_reviewed_facts
-from momok.serving.reviews.records import Decision, Reason, Review, ReviewFilter, State, read_time
+from momok.serving.reviews.records import (
+    Decision,
+    Reason,
+    Review,
+    ReviewConflictError,
+    ReviewFilter,
+    State,
+    read_time,
+)
 from momok.serving.reviews.store import ReviewStore
 
 FORMS: tuple[FileFormat, ...] = get_args(FileFormat)
@@ -202,7 +210,10 @@ def test_an_import_keeps_what_stands_and_can_be_repeated(store: ReviewStore) -> 
         "Andorra": "accept",
         "Japan": "reject",
     }
-    assert store.undo("eve").state == "open"
+    with pytest.raises(ReviewConflictError, match="nothing to undo"):
+        store.undo("eve")  # who decided elsewhere, not here
+    store.decide(Decision(fact=make("Cuba").fact, action="reject", reviewer="eve"))
+    assert store.undo("eve").tail == "Cuba"
 
 
 def test_filters(store: ReviewStore) -> None:
@@ -258,3 +269,17 @@ def test_the_command_exports_and_imports(own_run: Path, tmp_path: Path) -> None:
     assert "expected a day or a time" in run("export", own_run, "--since", "now", fails=True)
     assert "by the ending" in run("export", own_run, "--out", "x.parquet", fails=True)
     assert load_reviewed_facts(str(own_run)).accepted == [("q:spain", "borders", "new")]
+
+
+def test_a_mistyped_address_is_refused_and_makes_nothing(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'typo.sqlite'}"
+    for arguments in (
+        ("reviews", "export", address),
+        ("reviews", "backup", address, str(tmp_path / "copy.sqlite")),
+        ("reviewers", "revoke", address, "Ada"),
+        ("reviewers", "list", address),
+    ):
+        result = CliRunner().invoke(main, list(arguments))
+        assert (result.exit_code, result.output.count("\n")) == (2, 1), result.output
+        assert "there is no such file" in result.output
+    assert list(tmp_path.iterdir()) == []

@@ -279,3 +279,68 @@ def test_eight_at_once_lose_and_double_no_opinion(address: str, store: ReviewSto
         assert connection.execute(query.where(ours)).scalar() == 2 * len(wanted)
     for each in stores:
         each.close()
+
+
+def test_a_draft_is_not_told_to_who_sends_again(store: ReviewStore, names: Names) -> None:
+    ann, bob, _ = names
+    (fact,) = new_facts(1)
+    first = say(store, fact, ann, request=f"r{ann}")
+    say(store, fact, bob, "accept", note="a map")
+    assert store.undo(bob).note == "a map"
+    again = say(store, fact, ann, request=f"r{ann}")
+    assert (again.state, again.note, again.source) == ("open", "", "")
+    assert first.state == "open"
+
+
+def test_settling_one_fact_does_not_settle_the_right_one(store: ReviewStore, names: Names) -> None:
+    ann, bob, cid = names
+    wrong, right, mirror = new_facts(3)
+    say(store, wrong, ann)
+    version = say(store, wrong, bob, "reject").version
+    along: tuple[tuple[Fact, Action], ...] = ((right, "accept"), (mirror, "reject"))
+    done = say(store, wrong, cid, "reject", version=version, may_settle=True, along=along)
+    assert (done.state, done.settled) == ("rejected", True)
+    assert [(r.state, r.settled) for r in store.get_many([right, mirror])] == [("open", False)] * 2
+    assert say(store, right, ann).state == "accepted"  # the second opinion
+
+
+def test_what_is_settled_stays_when_it_goes_along(store: ReviewStore, names: Names) -> None:
+    ann, bob, cid = names
+    fact, mirror = new_facts(2)
+    say(store, mirror, ann)
+    version = say(store, mirror, bob, "reject").version
+    say(store, mirror, cid, "accept", version=version, may_settle=True)
+    say(store, fact, ann)
+    version = say(store, fact, bob).version
+    say(store, fact, ann, "reject", version=version, along=((mirror, "reject"),))
+    kept = store.get(mirror)
+    assert (kept.state, kept.settled, kept.reviewer) == ("accepted", True, cid)
+
+
+def test_an_opinion_given_along_ends_blindness(store: ReviewStore, names: Names) -> None:
+    ann, bob, cid = names
+    fact, reverse = new_facts(2)
+    say(store, reverse, ann, "accept")
+    say(store, fact, bob, "reject", along=((reverse, "reject"),))  # all can be seen from here on
+    version = store.get(reverse).version
+    say(store, reverse, cid, "reject", version=version)
+    [ballot] = [b for b in store.list_ballots() if ann in b.opinions]
+    assert ballot.opinions == {ann: "accept"}
+
+
+def test_a_corrected_fact_does_not_tell_of_the_rejected_one(
+    store: ReviewStore, names: Names
+) -> None:
+    ann, bob, _ = names
+    wrong, right = new_facts(2)
+    right = (wrong[0], wrong[1], right[2] + "2")
+    say(store, wrong, ann, "reject", right_tail=right[2], along=((right, "accept"),))
+    listed = store.list_reviews(relation=wrong[1], viewer=ann)[0]
+    assert [review.fact for review in listed] == [wrong, right]
+    assert store.list_reviews(relation=wrong[1], viewer=bob)[0] == []
+    shown = store.lease([(right, 0.5)], bob)
+    assert shown is not None
+    assert (shown.changed, store.get(right).changed) == ("", "")
+    say(store, right, bob)
+    listed = store.list_reviews(relation=wrong[1], viewer=bob)[0]
+    assert [(review.fact, review.state) for review in listed] == [(right, "accepted")]

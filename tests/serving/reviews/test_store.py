@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+import stat
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -367,6 +368,16 @@ def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"this is a text")
 
 
+def test_a_new_file_is_its_owners_alone(tmp_path: Path) -> None:
+    store = ReviewStore(f"sqlite:///{tmp_path / 'reviews.sqlite'}")
+    store.decide(accept(new_facts(1)[0]))
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes.pop("reviews.sqlite") == 0o600
+    assert modes.keys() >= {"reviews.sqlite-wal"}
+    assert set(modes.values()) == {0o600}
+    store.close()
+
+
 def test_labels_of_any_length_and_script_are_kept(store: ReviewStore) -> None:
     fact = ("长" * 10_000, f"<b>{next(_numbers)}", "\u202e'; DROP TABLE review_fact; --")
     store.decide(accept(fact))
@@ -492,6 +503,9 @@ def test_a_batch_is_decided_whole_and_undone_whole(store: ReviewStore) -> None:
     assert [review.state for review in reviews] == ["accepted"] * 3
     assert [review.version for review in reviews] == [1, 1, 1]
     assert store.decide_batch(decided) == reviews  # sent again
+    for other in (accept(third), accept(new_facts(1)[0])):  # of which one is known
+        with pytest.raises(ReviewConflictError, match="used for other facts"):
+            store.decide_batch([decided[0], other])
     with pytest.raises(ReviewConflictError, match="decided already"):
         store.decide_batch([accept(third, "bob"), accept(second, "bob")])
     assert store.get(third).version == 0
@@ -499,6 +513,25 @@ def test_a_batch_is_decided_whole_and_undone_whole(store: ReviewStore) -> None:
     assert {store.get(fact).state for fact in (first, second, mirror)} == {"open"}
     with pytest.raises(ReviewConflictError, match="nothing to undo"):
         store.undo("ann" if "postgresql" not in str(store._engine.url) else "nobody")
+
+
+def test_a_right_tail_overrules_nobody(store: ReviewStore) -> None:
+    wrong, right = new_facts(2)
+    ann, bob = f"ann{next(_numbers)}", f"bob{next(_numbers)}"
+    store.decide(Decision(fact=right, action="reject", reviewer=bob))
+    first = store.decide(Decision(fact=wrong, action="reject", reviewer=ann))
+    store.decide(
+        Decision(
+            fact=wrong,
+            action="reject",
+            reviewer=ann,
+            version=first.version,
+            right_tail=right[2],
+            along=((right, "accept"),),
+        )
+    )
+    stands = store.get(right)
+    assert (stands.state, stands.reviewer, stands.version) == ("rejected", bob, 1)
 
 
 def test_rows_of_a_table_are_kept_for_one_reviewer(store: ReviewStore) -> None:

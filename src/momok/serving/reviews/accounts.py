@@ -35,7 +35,7 @@ class Reviewer:
     Attributes:
         name: as it is written to decisions.
         role: what they may do.
-        token: the SHA-256 digest of the token, in hex; the token itself is nowhere.
+        token: the digest of the token, in hex; the token itself is nowhere.
         added, revoked: when, in ISO 8601, UTC; ``revoked`` is "" while the token is good.
     """
 
@@ -103,10 +103,12 @@ class Accounts(Database):
             ConfigError: the name cannot be one, or somebody has it.
         """
         name = _check_name(name)
+        known = _find_reviewer(connection, name)
+        if known is not None:  # who comes back is who decided before, in whatever case it is given
+            name = known["name"]
         token = secrets.token_urlsafe(32)
         row = {"name": name, "role": role, "token": hash_token(token)}
         row |= {"added": now(), "revoked": ""}
-        known = _find_reviewer(connection, name)
         if known is None:
             connection.execute(sa.insert(reviewers).values(name_key=_hash_name(name), **row))
         elif known["revoked"]:
@@ -188,8 +190,22 @@ def write_audit(connection: sa.Connection, who: str, action: str, about: str = "
 
 
 def hash_token(token: str) -> str:
-    """The digest of a token; a slow one would add nothing to 256 random bits."""
+    """The digest of a token that the database has; see ``make_proof``."""
+    return hash_proof(make_proof(token))
+
+
+def make_proof(token: str) -> str:
+    """What a browser keeps of a token it has shown: SHA-256, in hex.
+
+    The database has the digest of this alone: who reads it can make neither the token nor a
+    session. A slow digest would add nothing to 256 random bits.
+    """
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def hash_proof(proof: str) -> str:
+    """The digest that the database has of a token, from its proof."""
+    return hashlib.sha256(proof.encode("utf-8", "replace")).hexdigest()
 
 
 def now() -> str:

@@ -6,10 +6,10 @@ be started on it, and it can be copied into an empty database of any kind.
 
 from __future__ import annotations
 
-import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -35,7 +35,6 @@ def back_up(source: Database, path: Path) -> int:
         raise StorageError(f"{path}: there is no such folder")
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.absolute().parent) as draft:
         file = Path(draft) / "reviews.sqlite"
-        file.touch(mode=0o600)  # it has the digests of tokens, and what signs sessions
         copy = Database(f"sqlite:///{file}")
         try:
             rows = copy_all(source, copy)
@@ -50,17 +49,34 @@ def restore(path: Path, target: Database) -> int:
 
     Raises:
         ConfigError: the target holds something.
-        StorageError: there is no such backup, or a database refused; then nothing was written.
+        StorageError: there is no such backup, the file is something else, or a database refused;
+            then nothing was written.
     """
     if not path.is_file():
         raise StorageError(f"{path}: there is no such file")
     with tempfile.TemporaryDirectory() as draft:  # what an older momok wrote gets what it lacks
-        file = shutil.copy(path, Path(draft) / "reviews.sqlite")
-        source = Database(f"sqlite:///{file}")
+        file = Path(draft) / "reviews.sqlite"
+        _copy_file(path, file)
+        source = Database(f"sqlite:///{file}", make=False)
         try:
             return copy_all(source, target)
         finally:
             source.close()
+
+
+def _copy_file(path: Path, copy: Path) -> None:
+    """Copy an SQLite file with what is still in its log, and change nothing of either."""
+    logged = Path(f"{path}-wal").exists()
+    how = "mode=ro" if logged else "immutable=1"  # which also reads from a folder for reading only
+    address = f"{path.absolute().as_uri()}?{how}"
+    try:
+        with (
+            closing(sqlite3.connect(address, uri=True)) as given,
+            closing(sqlite3.connect(copy)) as to,
+        ):
+            given.backup(to)
+    except sqlite3.Error as error:
+        raise StorageError(f"{path}: cannot be read: {error}") from error
 
 
 def copy_all(source: Database, target: Database) -> int:

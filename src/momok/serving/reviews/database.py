@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.schema import CreateColumn
 
 from momok.errors import ConfigError, StorageError
-from momok.serving.reviews.tables import metadata, settings
+from momok.serving.reviews.tables import facts, metadata, settings
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -59,15 +59,18 @@ class Database:
     Args:
         url: where, as SQLAlchemy writes it: ``sqlite:///reviews.sqlite``,
             ``postgresql+psycopg://user@host/base``.
+        make: make the database, or its tables, where there are none.
 
     Raises:
         ConfigError: the address is not one, or its driver is not installed.
-        StorageError: the database cannot be reached.
+        StorageError: the database cannot be reached, or is not to be made and holds no decisions.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine = _open_engine(url)
+    def __init__(self, url: str, *, make: bool = True) -> None:
+        self._engine = _open_engine(url, make=make)
         try:
+            if not make:
+                self._check_tables()
             self._create_tables()
         except StorageError:
             self.close()
@@ -114,6 +117,19 @@ class Database:
             connection.execute(sa.insert(settings).values(name="secret", value=found))
         return found
 
+    def _check_tables(self) -> None:
+        """Refuse a database that was never one of reviews."""
+        try:
+            there = sa.inspect(self._engine).has_table(facts.name)
+        except SQLAlchemyError as error:
+            message = f"the review database cannot be read: {shorten_error(error)}"
+            raise StorageError(message) from error
+        if not there:
+            raise StorageError(
+                f"{self._engine.url.render_as_string()}: there are no decisions here (no table "
+                f"{facts.name})"
+            )
+
     @in_transaction
     def _create_tables(self, connection: sa.Connection) -> None:
         metadata.create_all(connection)
@@ -126,7 +142,7 @@ class Database:
                     connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {made}"))
 
 
-def _open_engine(url: str) -> sa.Engine:
+def _open_engine(url: str, *, make: bool) -> sa.Engine:
     try:
         address = sa.make_url(url)
     except ArgumentError as error:
@@ -136,7 +152,7 @@ def _open_engine(url: str) -> sa.Engine:
     options: dict[str, Any] = {"pool_pre_ping": True, "pool_recycle": 1800}
     is_sqlite = address.get_backend_name() == "sqlite"
     if is_sqlite:
-        _check_sqlite(address)
+        _check_sqlite(address, make=make)
         options = {"connect_args": {"timeout": _LOCK_TIMEOUT, "check_same_thread": False}}
     try:
         engine = sa.create_engine(address, **options)
@@ -152,15 +168,29 @@ def _open_engine(url: str) -> sa.Engine:
     return engine
 
 
-def _check_sqlite(address: sa.URL) -> None:
+def _check_sqlite(address: sa.URL, *, make: bool) -> None:
     if not address.database or address.database == ":memory:":
         raise ConfigError(
             "sqlite: without a file the decisions would be lost with the server; "
             "give one, as in sqlite:///reviews.sqlite"
         )
-    folder = Path(address.database).absolute().parent
-    if not folder.is_dir():
-        raise StorageError(f"{folder}: there is no such folder to keep the reviews in")
+    if address.database.startswith("file:"):
+        return  # an SQLite URI, which says itself how its file is opened
+    file = Path(address.database).absolute()
+    if not file.parent.is_dir():
+        raise StorageError(f"{file.parent}: there is no such folder to keep the reviews in")
+    if not file.exists():
+        if not make:
+            raise StorageError(f"{file}: there is no such file, and no decisions")
+        _make_private(file)
+
+
+def _make_private(file: Path) -> None:
+    """Make an empty file that only its owner reads; what SQLite adds beside it is like it."""
+    try:
+        file.touch(mode=0o600)
+    except OSError as error:
+        raise StorageError(f"{file}: cannot be written: {error.strerror}") from error
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

@@ -5,12 +5,14 @@ What is decided here already stays as it is: imported twice, a file changes noth
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
+from momok.serving.reviews.opinions import IMPORTED
 from momok.serving.reviews.reader import Row, select_facts
 from momok.serving.reviews.records import Action, Review, State, hash_fact
 from momok.serving.reviews.tables import events, facts
@@ -52,6 +54,7 @@ def write_imported(
         now: when, where it does not say so.
     """
     added = known = 0
+    batch = IMPORTED + secrets.token_hex(16)
     differing: list[Review] = []
     settled = [review for review in reviews if review.state in _ACTIONS]
     for start in range(0, len(settled), _AT_ONCE):
@@ -69,7 +72,7 @@ def write_imported(
             else:
                 differing.append(review)
         if wanted:
-            _write(connection, wanted, found, reviewer, now)
+            _write(connection, wanted, found, reviewer, now, batch=batch)
         added += len(wanted)
     return ImportReport(added, known, differing, len(reviews) - len(settled))
 
@@ -80,6 +83,8 @@ def _write(
     found: dict[str, Row],
     reviewer: str,
     now: str,
+    *,
+    batch: str,
 ) -> None:
     """Write facts and events; ``found`` has the rows that are there, by key."""
     rows: dict[str, dict[str, Any]] = {}
@@ -107,7 +112,7 @@ def _write(
     made = [
         {name: row[name] for name in _OF_EVENT}
         | {"fact": number, "action": _ACTIONS[row["state"]], "before": "open"}
-        | {"after": row["state"], "at": row["changed"]}
+        | {"after": row["state"], "at": row["changed"], "batch": batch}
         for key, number in numbers
         for row in (rows[key],)
     ]

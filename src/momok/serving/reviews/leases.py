@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from momok.serving.reviews.accounts import now
 from momok.serving.reviews.opinions import select_given
-from momok.serving.reviews.reader import Row, select_facts, to_record
+from momok.serving.reviews.reader import Row, select_facts, to_record, to_review
 from momok.serving.reviews.records import Fact, Review, hash_fact
 from momok.serving.reviews.tables import facts, skips
 
@@ -59,7 +59,8 @@ def lease_facts(
                 row = row or insert_fact(connection, fact, candidates[fact])
             except IntegrityError:
                 continue  # another one was given it just now
-            change: dict[str, Any] = {} if row["lease_holder"] == reviewer else {**_NO_DRAFT}
+            held = row["lease_holder"] == reviewer
+            change: dict[str, Any] = {} if held else {**_NO_DRAFT}
             if row["probability"] is None:  # it was decided along with another, or imported
                 change["probability"] = candidates[fact]
             taken = connection.execute(
@@ -69,7 +70,8 @@ def lease_facts(
                 .values(lease_holder=reviewer, lease_until=moment + _LEASE_SECONDS, **change)
             )
             if taken.rowcount == 1:
-                leased.append(to_record(Review, {**row, **change}))
+                then = {**row, **change}
+                leased.append(to_record(Review, then) if held else to_review(then))
     return leased
 
 

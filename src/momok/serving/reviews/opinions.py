@@ -22,6 +22,7 @@ STATE_AFTER: dict[Action, State] = {
     "skip": "open",
 }
 OPINIONS: tuple[Action, ...] = ("accept", "reject", "unsure")
+IMPORTED = "import-"  # what the batches of events begin with that came from a file
 
 
 def judge(own: Action, others: Collection[Action], needed: int) -> State:
@@ -42,6 +43,11 @@ def list_undone() -> sa.Select[Any]:
 def is_opinion() -> sa.ColumnElement[bool]:
     """Whether an event is an opinion or a settlement that was not taken back."""
     return events.c.action.in_(OPINIONS) & events.c.id.not_in(list_undone())
+
+
+def is_imported() -> sa.ColumnElement[bool]:
+    """Whether an event came from a file: nobody did it here, whatever name it has."""
+    return sa.func.coalesce(events.c.batch, "").startswith(IMPORTED)
 
 
 def is_told_to(viewer: str) -> sa.ColumnElement[bool]:

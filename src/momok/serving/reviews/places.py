@@ -28,18 +28,18 @@ def open_store(place: str, *, make: bool = False) -> ReviewStore:
 
     Args:
         place: a run folder, or an address as SQLAlchemy writes it.
-        make: make the database of a run that has none.
+        make: make the database where there is none.
 
     Raises:
         RunError: there is no such run, or it has no decisions.
-        ConfigError, StorageError: the database cannot be used.
+        ConfigError, StorageError: the database cannot be used, or holds no decisions.
         MissingExtraError: the extra ``serve`` is not installed.
     """
     require_extra({"sqlalchemy": "sqlalchemy"}, "serve", "reading decisions from a database")
     from momok.serving.reviews.store import ReviewStore
 
     if is_address(place):
-        return ReviewStore(place)
+        return ReviewStore(place, make=make)
     run = RunFolder(place)
     file = run.path / REVIEWS
     if not make and not file.is_file():
@@ -47,7 +47,7 @@ def open_store(place: str, *, make: bool = False) -> ReviewStore:
             f"{run.path}: no decisions here (no {REVIEWS}); where they are kept elsewhere, give "
             "the address that momok serve --reviews has"
         )
-    return ReviewStore(f"sqlite:///{file.absolute()}")
+    return ReviewStore(f"sqlite:///{file.absolute()}", make=make)
 
 
 def load_graph_of(place: str) -> MultimodalGraph | None:

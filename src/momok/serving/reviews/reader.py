@@ -93,7 +93,7 @@ class ReviewReader(Accounts):
     def get_many(self, wanted: Sequence[Fact]) -> list[Review]:
         """Where facts stand, in their order."""
         keys = [hash_fact(fact) for fact in wanted]
-        found = {row["key"]: _to_review(row) for row in self.read(select_facts(keys))}
+        found = {row["key"]: to_review(row) for row in self.read(select_facts(keys))}
         return [
             found.get(key) or Review(head=head, relation=relation, tail=tail)
             for key, (head, relation, tail) in zip(keys, wanted, strict=True)
@@ -104,11 +104,18 @@ class ReviewReader(Accounts):
         *,
         state: State | None = None,
         relation: str | None = None,
+        viewer: str = "",
         after: int = 0,
         limit: int = 50,
     ) -> tuple[list[Review], int | None]:
-        """Touched facts in the order they were first touched: (a page, where the next begins)."""
+        """Touched facts in the order they were first touched: (a page, where the next begins).
+
+        Of facts that wait for more opinions it has those alone on which ``viewer`` did something:
+        one that was corrected, listed behind another one, would tell that this was rejected.
+        """
         query = sa.select(facts).where(facts.c.id > after).order_by(facts.c.id)
+        own = sa.select(events.c.fact).where(events.c.reviewer == viewer)
+        query = query.where(~is_waiting() | (facts.c.version == 0) | facts.c.id.in_(own))
         query = query.where(facts.c.version > 0 if state is None else facts.c.state == state)
         if relation is not None:
             query = query.where(facts.c.relation == relation)
@@ -185,7 +192,7 @@ class ReviewReader(Accounts):
         given = sa.select(events.c.fact).where(is_opinion())
         query = sa.select(facts).where(is_waiting(), facts.c.id.in_(given))
         query = query.where(facts.c.id.not_in(select_given(reviewer))).order_by(facts.c.id)
-        return [(_to_review(row).fact, row["probability"]) for row in self.read(query)]
+        return [(to_review(row).fact, row["probability"]) for row in self.read(query)]
 
     def list_decided(self, relation: str | None = None, reviewer: str = "") -> set[Fact]:
         """The facts that are not open to a reviewer, of a relation or of all."""
@@ -248,21 +255,21 @@ class ReviewReader(Accounts):
     def list_ballots(self) -> list[Ballot]:
         """The opinions on facts that have all they need, as far as they were given blind."""
         query = sa.select(
-            *(events.c[name] for name in ("fact", "reviewer", "action", "version", "after")),
+            *(events.c[name] for name in ("fact", "reviewer", "action", "along", "after")),
             events.c.id.in_(list_undone()).label("undone"),
             facts.c.state,
             facts.c.settled,
         )
         query = query.join(facts, facts.c.id == events.c.fact).order_by(events.c.id)
         query = query.where(facts.c.needed > 1, facts.c.state != "open")
-        rows = self.read(query.where(events.c.action.in_(OPINIONS), ~events.c.along))
+        rows = self.read(query.where(events.c.action.in_(OPINIONS)))
         given: dict[int, dict[str, Action]] = {}
         ballots: dict[int, Ballot] = {}
         told: set[int] = set()  # facts that had all they need
         for row in rows:
             fact = row["fact"]
             opinions = given.setdefault(fact, {})
-            if fact not in told and not row["undone"]:
+            if fact not in told and not row["undone"] and not row["along"]:
                 opinions[row["reviewer"]] = row["action"]
             if row["after"] != "open":
                 told.add(fact)
@@ -284,7 +291,7 @@ class ReviewReader(Accounts):
         """Records, and the id of the last one where more follow."""
         rows = self.read(query.limit(limit + 1))
         following = rows[limit - 1]["id"] if len(rows) > limit else None
-        make: Any = _to_review if kind is Review else partial(to_record, kind)
+        make: Any = to_review if kind is Review else partial(to_record, kind)
         return [make(row) for row in rows[:limit]], following
 
 
@@ -308,7 +315,12 @@ def to_record(kind: type[Record], row: Row) -> Record:
     return kind(**{field.name: row[field.name] for field in fields(kind)})
 
 
-def _to_review(row: Row) -> Review:
-    """Where a fact stands; while it is open, what somebody has begun to write is theirs."""
-    draft = {"note": "", "source": ""} if row["state"] == "open" else {}
-    return to_record(Review, {**row, **draft})
+def to_review(row: Row) -> Review:
+    """Where a fact stands; while it is open, what somebody has begun to write is theirs.
+
+    Nor is it told when somebody gave an opinion while others are missing.
+    """
+    hidden = {"note": "", "source": ""} if row["state"] == "open" else {}
+    if hidden and row["needed"] > 1:
+        hidden["changed"] = ""
+    return to_record(Review, {**row, **hidden})

@@ -68,7 +68,7 @@ class Review:
         settled: whether opinions differed, and somebody had the last word.
         ordering: how the queue was sorted that it was decided in.
         probability: what the model said when the fact was first shown or decided.
-        changed: when it last changed, in ISO 8601, UTC.
+        changed: when it last changed, in ISO 8601, UTC; "" while it waits for more opinions.
     """
 
     head: str

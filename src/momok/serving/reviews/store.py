@@ -21,11 +21,12 @@ from momok.serving.reviews.importing import ImportReport, write_imported
 from momok.serving.reviews.leases import get_fact, hash_name, insert_fact, lease_facts
 from momok.serving.reviews.opinions import (
     STATE_AFTER,
+    is_imported,
     judge,
     list_opinions,
     list_undone,
 )
-from momok.serving.reviews.reader import ReviewReader, Row, select_facts, to_record
+from momok.serving.reviews.reader import ReviewReader, Row, select_facts, to_record, to_review
 from momok.serving.reviews.records import (
     Action,
     Decision,
@@ -35,6 +36,7 @@ from momok.serving.reviews.records import (
     State,
     hash_fact,
 )
+from momok.serving.reviews.repeats import find_batch, find_request
 from momok.serving.reviews.tables import events, facts, skips
 
 _UNDONE_SECONDS = 600.0  # longer, so that it is shown before what was given ahead
@@ -114,16 +116,15 @@ class ReviewStore(ReviewReader):
             ReviewConflictError: a fact was decided already, or changed since the reviewer saw it.
             StorageError: the database refused.
         """
-        if _find_request(connection, decisions[0]) is not None:  # sent again
-            keys = [hash_fact(decision.fact) for decision in decisions]
-            rows = {row["key"]: row for row in connection.execute(select_facts(keys)).mappings()}
-            return [to_record(Review, rows[key]) for key in keys]
+        written = find_batch(connection, decisions)
+        if written is not None:
+            return written
         batch, along = secrets.token_hex(16), set[tuple[Fact, Action]]()
         reviews = []
         for decision in decisions:
             if (decision.fact, decision.action) in along:
                 row = _find_fact(connection, decision.fact, None)
-                reviews.append(to_record(Review, row))
+                reviews.append(to_review(row))
                 continue
             reviews.append(_decide(connection, decision, batch))
             along.update(decision.along)
@@ -143,7 +144,7 @@ class ReviewStore(ReviewReader):
             sa.select(events)
             .join(facts, facts.c.id == events.c.fact)
             .where(events.c.reviewer == reviewer, events.c.action != "undo")
-            .where(events.c.id.not_in(list_undone()))
+            .where(events.c.id.not_in(list_undone()), ~is_imported())
             .order_by(events.c.id.desc())
         )
         still_open = (facts.c.state == "open") & (events.c.after == "open")
@@ -153,7 +154,7 @@ class ReviewStore(ReviewReader):
             changed = connection.execute(mine.limit(1)).mappings().first()
             if changed is None:
                 raise ReviewConflictError("there is nothing to undo")
-            then = to_record(Review, get_fact(connection, changed["fact"]))
+            then = to_review(get_fact(connection, changed["fact"]))
             raise ReviewConflictError(f"this fact has changed since: it is {_describe(then)}", then)
         together = [latest]
         if latest["batch"] is not None:
@@ -182,11 +183,11 @@ class ReviewStore(ReviewReader):
 
 def _decide(connection: sa.Connection, decision: Decision, batch: str | None) -> Review:
     """Write one decision, and what goes along with it."""
-    repeated = _find_request(connection, decision)
+    repeated = find_request(connection, decision)
     if repeated is not None:
         return repeated
     row = _find_fact(connection, decision.fact, decision.probability)
-    before = to_record(Review, row)
+    before = to_review(row)
     given = list_opinions(connection, row["id"])
     settles = _check(decision, before, given)
     if decision.action == "skip":
@@ -202,11 +203,11 @@ def _decide(connection: sa.Connection, decision: Decision, batch: str | None) ->
     _write_audit(connection, decision.reviewer, what, review)
     for fact, action in decision.along:
         other = _find_fact(connection, fact, None)
-        anew = settles or decision.version is not None
-        if other["state"] == "open" or (anew and other["state"] == before.state):
+        if other["state"] == "open" or _is_anew(decision, action, before, other):
             reason = decision.reason if action == "reject" else ""
             event |= {"action": action, "reason": reason, "along": True}
             event |= {"note": decision.note, "source": decision.source}
+            event["settled"] = settles and (other["settled"] or other["state"] == "disputed")
             _give_opinion(connection, other, review.needed, event)
     return review
 
@@ -225,6 +226,16 @@ def _check(decision: Decision, before: Review, given: dict[str, Action]) -> bool
     if before.state == "open" and decision.reviewer in given and not anew:
         raise ReviewConflictError("you have given your opinion on this fact already", before)
     return decision.may_settle and (before.settled or before.state == "disputed")
+
+
+def _is_anew(decision: Decision, action: Action, before: Review, other: Row) -> bool:
+    """Whether a fact that goes along is decided anew: one that says the same and stood the same.
+
+    A right tail says something else than the fact that is rejected, and is not.
+    """
+    may = decision.may_settle or not other["settled"]
+    same = action == decision.action and other["state"] == before.state
+    return same and may and decision.version is not None
 
 
 def _give_opinion(connection: sa.Connection, row: Row, needed: int, event: Row) -> Review:
@@ -275,25 +286,6 @@ def _find_fact(connection: sa.Connection, fact: Fact, probability: float | None)
     query = select_facts([hash_fact(fact)]).with_for_update()
     found = connection.execute(query).mappings().first()
     return found or insert_fact(connection, fact, probability)
-
-
-def _find_request(connection: sa.Connection, decision: Decision) -> Review | None:
-    """The outcome of this very request, if it was written before."""
-    if not decision.request:
-        return None
-    query = (
-        sa.select(facts, events.c.action.label("done"), events.c.reviewer.label("by"))
-        .join(events, events.c.fact == facts.c.id)
-        .where(events.c.request == decision.request)
-    )
-    row = connection.execute(query).mappings().first()
-    if row is None:
-        return None
-    review = to_record(Review, row)
-    asked = decision.fact, decision.action, decision.reviewer
-    if (review.fact, row["done"], row["by"]) != asked:
-        raise ReviewConflictError("this request name was used for another decision", review)
-    return review
 
 
 def _write(
