@@ -159,7 +159,7 @@ def test_who_is_too_late_is_told(serve: Serve) -> None:
     labels = model.predictor.graph.entities.labels
     head, tail = (labels[model.names.find_entity(fact[n])] for n in ("head", "tail"))
     service.store.decide(Decision(fact=(head, "borders", tail), action="reject", reviewer="fast"))
-    assert "Someone else has already decided" in reviewer.act(action="accept")
+    assert "This fact has changed since it was shown" in reviewer.act(action="accept")
     assert service.store.get((head, "borders", tail)).state == "rejected"
 
 

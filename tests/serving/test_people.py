@@ -165,6 +165,37 @@ def test_a_corrected_fact_is_shown_with_its_probability(desk: Desk) -> None:
     assert shown["review"]["probability"] == pytest.approx(expected)  # type: ignore[index]
 
 
+def test_an_opinion_that_waits_is_said_to_wait(desk: Desk) -> None:
+    desk.sign_in("ann")
+    fields = FACT | {"action": "accept", "queue": "relation=*"}
+    said = desk.client.post("/review/decide", data=fields)
+    assert "Accepted and saved. It waits for the opinions of others." in said.text
+    other = fields | {"tail": "q:place4", "live": "1"}
+    assert "It waits" in desk.client.post("/review/decide", data=other).text
+    desk.sign_in("bob")
+    said = desk.client.post("/review/decide", data=fields)
+    assert "Accepted and saved." in said.text
+    assert "It waits" not in said.text
+    page = desk.client.get("/review?relation=*&waiting=1").text
+    assert '<input type="hidden" name="waiting" value="1">' in page.split("<select")[0]
+
+
+def test_the_audit_log_has_what_was_exported_and_who_left(desk: Desk) -> None:
+    desk.sign_in("ann")
+    found = desk.client.get("/api/v1/reviews/export?state=accepted&state=unsure&since=2026-05-01")
+    assert found.status_code == 200
+    assert desk.client.get("/api/v1/reviews/export?state=open").status_code == 422
+    desk.client.post("/logout")
+    desk.client.post("/logout")  # nobody any more
+    entries = desk.ask("root", "GET", "/audit")["entries"]  # type: ignore[index]
+    about = "decisions as tsv; states accepted, unsure; since 2026-05-01T00:00:00.000+00:00"
+    assert [(e["who"], e["action"], e["about"]) for e in entries[:3]] == [
+        ("ann", "sign out", ""),
+        ("ann", "export", about),
+        ("ann", "sign in", ""),
+    ]
+
+
 def test_who_has_the_last_word_settles_on_a_page(desk: Desk) -> None:
     desk.decide("ann", "accept", note=SECRET, source="https://example.org/atlas")
     desk.decide("bob", "reject", reason="outdated")

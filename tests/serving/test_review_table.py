@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from html import unescape
+from html import escape, unescape
 from typing import Any
 
 from starlette.testclient import TestClient
@@ -62,7 +62,13 @@ def test_a_batch_that_came_too_late_changes_nothing(serve: Serve) -> None:
     other = client.post("/review/table", data=fields | {"fact": facts[1:2], "action": "accept"})
     assert "Accepted and saved" in other.text
     late = fields | {"fact": facts[:2], "action": "reject", "request": "another"}
-    assert "already decided one of these facts" in client.post("/review/table", data=late).text
+    refused = client.post("/review/table", data=late)
+    check(refused.text)
+    assert refused.status_code == 409
+    assert "One of these facts has changed since it was shown" in refused.text
+    assert re.findall(r'name="fact" id="[^"]*" value="([^"]*)" checked', refused.text) == [
+        escape(facts[0])
+    ]
     assert "rejected" not in service.store.count()["borders"]
 
 

@@ -77,10 +77,17 @@ def export_command(place: str, out: Path | None, form: Any, **wanted: Any) -> No
     store, graph = open_store(place), load_graph_of(place)
     if graph is not None and wanted["relation"] is not None:
         wanted["relation"] = graph.relations.labels[graph.find_relation(wanted["relation"])]
-    reviews = store.iterate_reviews(ReviewFilter(**wanted))
+    chosen = ReviewFilter(**wanted)
+    reviews = store.iterate_reviews(chosen)
     names = None if graph is None else partial(name_fact, graph)
     try:
-        store.record(name_user(), "export", f"decisions as {form or 'tsv'}")
+        if graph is None and chosen.relation not in (None, *store.count()):
+            raise ConfigError(
+                f"{chosen.relation}: no decisions on this relation; with the address of a database "
+                "give its label, or the run folder"
+            )
+        about = f"decisions as {form or 'tsv'}; {chosen}".removesuffix("; ")
+        store.record(name_user(), "export", about)
         text = encode_reviews(reviews, form or "tsv", names)
         if out is None:
             for piece in text:
@@ -124,7 +131,7 @@ def import_command(place: str, file: Path, reviewer: str) -> None:
     if report.differing:
         print_line(f"{len(report.differing):,} facts are decided otherwise there, and stay so:")
     for review in report.differing[:_EXAMPLES]:
-        print_line(f"    {review.state} here: {' | '.join(review.fact)}")
+        print_line(f"    {review.state} in {file.name}: {' | '.join(review.fact)}")
 
 
 @command.command("backup")

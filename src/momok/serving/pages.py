@@ -25,7 +25,7 @@ from momok.serving.describe import (
     list_relations,
 )
 from momok.serving.entity_search import make_reference
-from momok.serving.identity import SERVER_TOKEN, sign_out, trust
+from momok.serving.identity import SERVER_TOKEN, get_visitor, sign_out, trust
 from momok.serving.pictures import MEDIA_TYPE
 from momok.serving.proposals import compute_probability
 from momok.serving.rendering import (
@@ -199,8 +199,11 @@ async def login(request: Request, service: WithService) -> Response:
 
 
 @router.post("/logout")
-async def logout(request: Request) -> Response:
+async def logout(request: Request, service: WithService) -> Response:
     """End the session."""
+    if request.state.visitor is not None and service.gate.is_closed:
+        who = get_visitor(request).name or SERVER_TOKEN
+        await run_in_threadpool(service.store.record, who, "sign out")
     sign_out(request)
     return redirect(request, "/login")
 

@@ -25,6 +25,7 @@ _CONFLICT: dict[int | str, dict[str, Any]] = {
         "description": "Decided already, or changed since it was shown",
     }
 }
+Decided = Literal["accepted", "rejected", "unsure", "disputed"]
 _MOST_DIFFERING = 100  # in an answer
 router = APIRouter(prefix="/api/v1", responses=ERRORS)
 
@@ -32,7 +33,7 @@ router = APIRouter(prefix="/api/v1", responses=ERRORS)
 def _read_filter(
     *,
     model: WithModel,
-    state: Annotated[list[State | Literal[""]], Query(max_length=5)] = [],  # noqa: B006  # FastAPI copies it
+    state: Annotated[list[Decided | Literal[""]], Query(max_length=5)] = [],  # noqa: B006  # FastAPI copies it
     relation: Annotated[str, Query(max_length=MAX_TEXT)] = "",
     reviewer: Annotated[str, Query(max_length=80)] = "",
     reason: Reason = "",
@@ -149,7 +150,8 @@ def export(
     request: Request, service: WithService, wanted: WithFilter, format: FileFormat = "tsv"
 ) -> StreamingResponse:
     """Where decided facts stand, as a file: TSV, CSV, JSON lines, or N-Triples."""
-    service.store.record(service.gate.describe(request), "export", f"decisions as {format}")
+    about = f"decisions as {format}; {wanted}".removesuffix("; ")
+    service.store.record(service.gate.describe(request), "export", about)
     return service.export_reviews(format, wanted)
 
 

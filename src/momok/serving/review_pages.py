@@ -50,6 +50,7 @@ async def review(
     model: WithModel,
     queue: WithQueue,
     did: str = "",
+    waits: bool = False,
     but: Keys = [],  # noqa: B006  # FastAPI copies it
 ) -> Response:
     """The next fact of a queue, with what speaks for it; without a relation, where to begin.
@@ -64,6 +65,7 @@ async def review(
     wanted = queue.resolve(model)
     values = await run_in_threadpool(describe_queue, service, model, queue)
     values |= {"did": did if did in _OUTCOMES else "", "about_fact": "", "reasons": REASONS}
+    values["waits"] = waits
     name = reviewer_name(request)
     picked = await pick(service, model, queue, wanted, name)
     if picked is None:
@@ -113,10 +115,11 @@ async def decide(request: Request, service: WithService, model: WithModel) -> Re
     asked = check_form(ReviewRequest, fields | {"reason": reason})
     name = service.gate.choose_name(request, reviewer_name(request))
     queue = read_queue(fields, asked.relation)
-    did: str = asked.action
+    did, waits = str(asked.action), False
     try:
         may_settle = get_visitor(request).may("settler")
-        await service.decide(model, asked, name, may_settle=may_settle)
+        written = await service.decide(model, asked, name, may_settle=may_settle)
+        waits = written.state == "open"
     except ReviewConflictError:
         did = "conflict"
     back, _, side = fields.get("back", "").partition(":")
@@ -128,8 +131,9 @@ async def decide(request: Request, service: WithService, model: WithModel) -> Re
         label = asked.head if side == "head" else asked.tail
         return redirect(request, "/entity", label=label)
     if "live" in fields:
-        return await _say(request, service, model, queue, asked, did=did)
-    return redirect(request, "/review", **dict(parse_qsl(queue.query)), did=did)
+        return await _say(request, service, model, queue, asked, did=did, waits=waits)
+    said = {"did": did} | ({"waits": "1"} if waits else {})
+    return redirect(request, "/review", **dict(parse_qsl(queue.query)), **said)
 
 
 async def _say(
@@ -140,6 +144,7 @@ async def _say(
     asked: ReviewRequest,
     *,
     did: str,
+    waits: bool,
 ) -> Response:
     """What became of a decision, and how far the queue is."""
     wanted = queue.resolve(model)
@@ -152,6 +157,7 @@ async def _say(
         request,
         "review_said.html",
         did=did,
+        waits=waits,
         about_fact=" ".join(_name_ids(model, ids)),
         relation=None if wanted.relation is None else relations[wanted.relation],
         left=left,

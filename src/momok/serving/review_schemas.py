@@ -127,4 +127,6 @@ class ImportAnswer(BaseModel):
     added: int = Field(description="How many were written.")
     known: int = Field(description="How many were decided so already.")
     undecided: int = Field(description="How many are disputed, and were left out.")
-    differing: list[Review] = Field(description="Those decided otherwise here, which stays.")
+    differing: list[Review] = Field(
+        description="As the file has them: facts decided otherwise here, which stay so."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -12,12 +13,14 @@ from starlette.concurrency import run_in_threadpool
 
 from momok.serving.api import WithModel, WithService
 from momok.serving.describe import describe_contradictions, describe_entity, describe_relation
+from momok.serving.entity_search import make_reference
 from momok.serving.identity import get_visitor
 from momok.serving.model_holder import ServedModel
-from momok.serving.queue_pages import WithQueue, count_left, describe_queue, pick, read_queue
+from momok.serving.queue_pages import Queue, WithQueue, count_left, describe_queue, pick, read_queue
 from momok.serving.rendering import check_form, read_fields, redirect, render, reviewer_name
 from momok.serving.review_schemas import MAX_BATCH, BatchRequest
 from momok.serving.reviews.records import REASONS, Review, ReviewConflictError
+from momok.serving.service import Service
 
 router = APIRouter(include_in_schema=False)
 _ROWS = 50
@@ -34,7 +37,21 @@ async def table(
     did: str = "",
     count: int = 0,
 ) -> Response:
-    """The next facts of a queue, which are kept for the reviewer for five minutes."""
+    """The next facts of a queue, which are kept for the reviewer for half a minute each."""
+    return await _show(request, service, model, queue, did, count=count)
+
+
+async def _show(
+    request: Request,
+    service: Service,
+    model: ServedModel,
+    queue: Queue,
+    did: str,
+    *,
+    count: int = 0,
+    ticked: Collection[tuple[str | None, ...]] = (),
+) -> Response:
+    """The table; ``ticked`` are references to heads, relations and tails."""
     wanted = queue.resolve(model)
     values = await run_in_threadpool(describe_queue, service, model, queue)
     name = reviewer_name(request)
@@ -47,7 +64,7 @@ async def table(
     return render(
         request,
         "review_table.html",
-        rows=[_describe(model, review) for review in rows],
+        rows=[_describe(model, review, ticked) for review in rows],
         left=left,
         ranking=not queue.waiting and model.queue.is_ranking(wanted),
         ordering=wanted.order if wanted.is_sample or wanted.order != "random" else "",
@@ -56,15 +73,19 @@ async def table(
         count=min(max(count, 0), MAX_BATCH),
         reasons=REASONS,
         name_of_request=secrets.token_hex(16),
+        status=409 if did == "conflict" and ticked else 200,
         **values,
     )
 
 
-def _describe(model: ServedModel, review: Review) -> dict[str, Any]:
+def _describe(
+    model: ServedModel, review: Review, ticked: Collection[tuple[str | None, ...]]
+) -> dict[str, Any]:
     """A row."""
     head, relation, tail = fact = model.names.find_fact(*review.fact)
     return {
         "review": review,
+        "ticked": tuple(map(make_reference, review.fact)) in ticked,
         "head": describe_entity(model, head),
         "relation": describe_relation(model, relation),
         "tail": describe_entity(model, tail),
@@ -94,6 +115,9 @@ async def decide(request: Request, service: WithService, model: WithModel) -> Re
             may_settle = get_visitor(request).may("settler")
             await service.decide_batch(model, asked, name, may_settle=may_settle)
     except ReviewConflictError as conflict:
-        nothing = action == "undo" and conflict.review is None
-        return redirect(request, "/review/table", **back, did="nothing" if nothing else "conflict")
+        if action == "undo":
+            did = "conflict" if conflict.review is not None else "nothing"
+            return redirect(request, "/review/table", **back, did=did)
+        ticked = {tuple(map(fact.get, ("head", "relation", "tail"))) for fact in facts}
+        return await _show(request, service, model, queue, "conflict", ticked=ticked)
     return redirect(request, "/review/table", **back, did=action, count=str(len(facts)))

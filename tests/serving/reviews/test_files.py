@@ -35,6 +35,7 @@ from momok.serving.reviews.records import (
     read_time,
 )
 from momok.serving.reviews.store import ReviewStore
+from momok.serving.settings import REVIEWS
 
 FORMS: tuple[FileFormat, ...] = get_args(FileFormat)
 SEEN = "2026-05-01T12:30:00.000+00:00"
@@ -266,6 +267,12 @@ def test_the_command_exports_and_imports(own_run: Path, tmp_path: Path) -> None:
     run("export", own_run, "--out", out, "--state", "rejected", "--relation", "borders")
     (row,) = map(json.loads, out.read_text().splitlines())
     assert (row["head"], row["tail_name"], row["reviewer"]) == ("q:france", "日本", "import")
+    address = f"sqlite:///{own_run / REVIEWS}"
+    assert "no decisions on this relation" in run(
+        "export", address, "--relation", "touches", fails=True
+    )
+    given.write_text(HEADER + "q:spain\tborders\tnew\trejected\n")
+    assert "rejected in given.tsv: q:spain | borders | new" in run("import", own_run, given)
     assert "expected a day or a time" in run("export", own_run, "--since", "now", fails=True)
     assert "by the ending" in run("export", own_run, "--out", "x.parquet", fails=True)
     assert load_reviewed_facts(str(own_run)).accepted == [("q:spain", "borders", "new")]

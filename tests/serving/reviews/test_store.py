@@ -6,6 +6,7 @@ import itertools
 import sqlite3
 import stat
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -532,6 +533,17 @@ def test_a_right_tail_overrules_nobody(store: ReviewStore) -> None:
     )
     stands = store.get(right)
     assert (stands.state, stands.reviewer, stands.version) == ("rejected", bob, 1)
+
+
+def test_many_facts_are_kept_longer_than_one(
+    store: ReviewStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = [(fact, 0.5) for fact in new_facts(21)]
+    store.lease_many(wanted[:20], "long-ann", 20)
+    store.lease(wanted[20:], "long-ann")
+    start = time.time()
+    monkeypatch.setattr(time, "time", lambda: start + 310)
+    assert store.lease(wanted, "long-bob").fact == wanted[20][0]  # type: ignore[union-attr]
 
 
 def test_rows_of_a_table_are_kept_for_one_reviewer(store: ReviewStore) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
@@ -186,6 +186,12 @@ class ReviewFilter:
     reason: Reason | None = None
     since: str | None = None
     until: str | None = None
+
+    def __str__(self) -> str:
+        """What is wanted, for the audit log."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        given["states"] = ", ".join(self.states)
+        return "; ".join(f"{name} {value}" for name, value in given.items() if value)
 
     def __post_init__(self) -> None:
         """Write times as the store does."""

@@ -7,7 +7,7 @@
   const all = document.getElementById("all");
   const keys = document.getElementById("keys");
   const boxes = [...form.querySelectorAll("tbody input[type=checkbox]")];
-  let place = 0; // of the row that keys work on
+  let place = -1; // of the row that keys work on; none yet
   let last = 0; // of the box that was ticked before
 
   const showTicked = () => {
@@ -53,10 +53,9 @@
 
   const ACTIONS = {
     j: () => move(place + 1),
-    arrowdown: () => move(place + 1),
     k: () => move(place - 1),
-    arrowup: () => move(place - 1),
     x: () => {
+      place = Math.max(place, 0);
       boxes[place].checked = !boxes[place].checked;
       last = place;
       showTicked();
@@ -71,7 +70,8 @@
       return;
     }
     if (!keys.checked) return;
-    const key = event.key.toLowerCase();
+    let key = event.key.toLowerCase();
+    if (boxes.includes(event.target)) key = { arrowdown: "j", arrowup: "k" }[key] ?? key;
     const button = [...form.querySelectorAll("[data-press]")].find((e) => e.dataset.press === key);
     if (!ACTIONS[key] && (!button || event.repeat)) return;
     event.preventDefault();
@@ -95,5 +95,4 @@
     // storage is forbidden: as shown
   }
   showTicked();
-  move(0);
 })();
