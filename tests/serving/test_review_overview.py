@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from momok.serving.review_overview import Precision, summarise
-from momok.serving.reviews.records import Decision
+from momok.serving.reviews.records import Decision, Review
 from momok.serving.service import Service
 from tests.serving.parsed_page import check
 
@@ -46,10 +46,13 @@ def test_the_start_page_counts_what_is_left_and_how_it_went(serve: Serve) -> Non
     [borders] = [entry for entry in after.relations if entry.relation.label == "borders"]
     assert borders.worth == len(ranked) - 5
     assert (borders.precision, borders.sampled) == (Precision(2, 4), Precision(1, 1))
-    assert borders.tally.decided == 5
+    assert borders.tally.decided == after.opinions == 5
     text = client.get("/review").text
     check(text)
     assert re.search(r"50 % <span class=\"quiet-text\">15 % to 85 %</span>", text)
+    elsewhere = Review(head="x", relation="borders", tail="y", state="accepted", reviewer="ann")
+    service.store.import_reviews([elsewhere], "file", by="me")
+    assert summarise(service.store, model, "ann").opinions == 5  # nobody took time for it here
 
 
 def test_all_relations_are_one_queue_with_filters(serve: Serve) -> None:

@@ -67,6 +67,7 @@ class Overview:
         relations: those with the highest expected yield first.
         worth: proposals worth looking at, of the relations that are ranked.
         ranked: how many relations are.
+        opinions: given here by all; of a fact that needs several, each.
         minutes: spent by all, and by the one who asks.
     """
 
@@ -76,12 +77,13 @@ class Overview:
     ranked: int
     tally: Tally
     precision: Precision | None
+    opinions: int
     minutes: tuple[float, float]
 
     @property
     def pace(self) -> float | None:
         """Decisions a minute."""
-        return self.tally.decided / self.minutes[0] if self.minutes[0] >= 1 else None
+        return self.opinions / self.minutes[0] if self.minutes[0] >= 1 else None
 
 
 def summarise(store: ReviewReader, model: ServedModel, reviewer: str) -> Overview:
@@ -117,6 +119,7 @@ def summarise(store: ReviewReader, model: ServedModel, reviewer: str) -> Overvie
         ranked=len(ranked),
         tally=total,
         precision=_measure(total.accepted, total.rejected),
+        opinions=sum(store.count_opinions().values()),
         minutes=(sum(minutes.values()), minutes.get(reviewer, 0.0)),
     )
 

@@ -15,6 +15,7 @@ from momok.serving.reviews.accounts import Accounts
 from momok.serving.reviews.agreement import Ballot, Team, compare
 from momok.serving.reviews.opinions import (
     OPINIONS,
+    is_imported,
     is_opinion,
     is_told_to,
     is_waiting,
@@ -239,7 +240,7 @@ class ReviewReader(Accounts):
         clock = self._clock
         with clock.lock:
             query = sa.select(events.c.id, events.c.reviewer, events.c.at)
-            query = query.where(events.c.id > clock.after).order_by(events.c.id)
+            query = query.where(events.c.id > clock.after, ~is_imported()).order_by(events.c.id)
             for row in self.read(query):
                 reviewer, at = row["reviewer"], datetime.fromisoformat(row["at"])
                 gap = (at - clock.last.get(reviewer, at)).total_seconds()
@@ -278,12 +279,17 @@ class ReviewReader(Accounts):
             )
         return list(ballots.values())
 
+    def count_opinions(self) -> dict[str, int]:
+        """How many opinions each reviewer gave here: no imported ones, none given along."""
+        query = sa.select(events.c.reviewer, sa.func.count().label("number"))
+        query = query.where(is_opinion(), ~events.c.along, ~is_imported())
+        return {
+            row["reviewer"]: row["number"] for row in self.read(query.group_by(events.c.reviewer))
+        }
+
     def compare_reviewers(self) -> Team:
         """How far reviewers agree, and what each did."""
-        query = sa.select(events.c.reviewer, sa.func.count().label("number"))
-        query = query.where(is_opinion(), ~events.c.along).group_by(events.c.reviewer)
-        opinions = {row["reviewer"]: row["number"] for row in self.read(query)}
-        return compare(self.list_ballots(), opinions, self.count_minutes())
+        return compare(self.list_ballots(), self.count_opinions(), self.count_minutes())
 
     def _read_page(
         self, kind: type[Record], query: sa.Select[Any], limit: int
