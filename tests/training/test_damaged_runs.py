@@ -28,6 +28,7 @@ from tests.training.small_training import (
     Killer,
     change_about,
     expect_line,
+    read_outcome,
     train_small,
     write_graph,
 )
@@ -227,9 +228,16 @@ def test_a_graph_that_changed_before_the_first_checkpoint(tmp_path) -> None:
     shutil.rmtree(source)
     with expect_line(DataError, str(source)):
         momok.resume(tmp_path / "run", progress=False)
-    write_momok_folder(replace(graph, train=graph.train[1:]), source)
+    own = graph.features["image"]
+    other = {**graph.features, "image": replace(own, matrix=own.matrix * 2)}
+    write_momok_folder(graph.with_features(other), source)
     with expect_line(RunError, str(source), "is not the one the run began with"):
         momok.resume(tmp_path / "run", progress=False)
+    shutil.rmtree(source)
+    write_momok_folder(replace(graph, train=graph.train[1:]), source)  # the run has its own facts
+    resumed = momok.resume(tmp_path / "run", progress=False)
+    assert resumed.load_graph().train.tolist() == graph.train.tolist()
+    assert read_outcome(resumed) == read_outcome(train_small(tmp_path / "whole", graph))
 
 
 def test_a_folder_that_is_taken(stopped) -> None:
