@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from momok.serving.app import create_app
@@ -81,3 +83,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a PostgreSQL database of the tests' own; skips where there is none."""
     with start_postgres(tmp_path_factory.mktemp("pg")) as address:
         yield address
+
+
+@pytest.fixture
+def own_postgres(postgres: str) -> str:
+    """A database of PostgreSQL that no other test has written to."""
+    name = f"own_{uuid4().hex}"
+    engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return sa.make_url(postgres).set(database=name).render_as_string(hide_password=False)

@@ -137,7 +137,7 @@ def test_no_accepted_decision_is_lost_when_the_server_is_killed(
     """
     address = f"sqlite:///{tmp_path / 'reviews.sqlite'}"
     if database == "postgresql":
-        address = request.getfixturevalue("postgres")
+        address = request.getfixturevalue("own_postgres")
     store = ReviewStore(address)
     store.set_overlap(Overlap(opinions=opinions), by="test")
     labels = [label for label in NAMES if label.startswith("q:place")]
@@ -166,7 +166,7 @@ def test_no_accepted_decision_is_lost_when_the_server_is_killed(
 
     with start_server(own_run, reviews=address) as server, ThreadPoolExecutor(8) as pool:
         begun = [pool.submit(decide, server, number) for number in range(len(wanted))]
-        while len(saved) < 40:
+        while len(saved) < 40 and not all(work.done() for work in begun):
             time.sleep(0.01)
         server.signal(signal.SIGKILL)
         for work in begun:

@@ -32,8 +32,12 @@ def test_runs_are_those_of_local_workers(
     assert read_outcome(done.runs / name) == read_outcome(whole.runs / name)
 
 
-def test_there_is_no_cluster(tmp_path: Path) -> None:
-    ray.shutdown()
+def test_there_is_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_none(**_options: object) -> None:  # those of other tests would be found
+        raise ConnectionError("Could not find any running Ray instance")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", find_none)
     with expect_line(RunError, "--ray auto: no Ray cluster there"):
         study(build_graph(), make_plan(), out=tmp_path / "study", ray="auto", progress=False)
     assert not (tmp_path / "study").exists()
