@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import AfterValidator
 from starlette.concurrency import run_in_threadpool
@@ -32,39 +33,54 @@ ANSWERS = 20
 Part = Annotated[str, Query(max_length=MAX_TEXT), AfterValidator(check_text)]
 
 
+@dataclass(kw_only=True)
+class QuestionForm:
+    """Head, relation and tail as they were given, blank where they were not, and what was wrong."""
+
+    given: dict[str, str]
+    relations: list[Any]
+    new: bool
+    problem: str = ""
+
+    @property
+    def missing(self) -> list[str]:
+        """The parts that are blank."""
+        return [name for name, text in self.given.items() if not text]
+
+
+def read_question(
+    model: WithModel, head: Part = "", relation: Part = "", tail: Part = "", new: bool = False
+) -> QuestionForm:
+    """The form of a request."""
+    given = {"head": head.strip(), "relation": relation.strip(), "tail": tail.strip()}
+    relations = sorted(list_relations(model, {}), key=lambda entry: entry.name.casefold())
+    return QuestionForm(given=given, relations=relations, new=new)
+
+
+AskedForm = Annotated[QuestionForm, Depends(read_question)]
+
+
 @router.get("/ask")
 async def ask(
     *,
     request: Request,
     service: WithService,
     model: WithModel,
-    head: Part = "",
-    relation: Part = "",
-    tail: Part = "",
-    new: bool = False,
+    form: AskedForm,
 ) -> Response:
     """Ask for the missing part of a fact, or of a whole one whether it holds."""
-    given = {"head": head.strip(), "relation": relation.strip(), "tail": tail.strip()}
-    values: dict[str, Any] = {"given": given, "new": new, "answers": None, "problem": ""}
-    values["fact"] = None
-    values["relations"] = sorted(list_relations(model, {}), key=lambda entry: entry.name.casefold())
-    missing = [name for name, text in given.items() if not text]
-    status = 200
-    if len(missing) == 1:
-        try:
-            ids = find_parts(model, given)
-        except DataError as error:
-            values["problem"], status = str(error), 404
-        else:
-            values |= await service.holder.compute(_answer, model, ids, new)
+    values: dict[str, Any] = {"form": form, "answers": None, "fact": None}
+    missing, status = form.missing, 200
+    try:
+        if len(missing) == 1:
+            ids = find_parts(model, form.given)
+            values |= await service.holder.compute(_answer, model, ids, form.new)
             values["missing"] = missing[0]
-    elif not missing:
-        try:
-            fact = model.names.find_fact(*given.values())
-        except DataError as error:
-            values["problem"], status = str(error), 404
-        else:
+        elif not missing:
+            fact = model.names.find_fact(*form.given.values())
             values["fact"] = await _check_fact(service, model, fact)
+    except DataError as error:
+        form.problem, status = str(error), 404
     return render(request, "ask.html", status, **values)
 
 

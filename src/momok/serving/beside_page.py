@@ -12,9 +12,9 @@ from starlette.exceptions import HTTPException
 
 from momok.errors import DataError
 from momok.serving.api import ERRORS, WithModel, WithService, resolve_question
-from momok.serving.ask_page import Part, find_parts
+from momok.serving.ask_page import AskedForm, find_parts
 from momok.serving.beside import Beside, compare_answers, compare_queues
-from momok.serving.describe import describe_entity, describe_fact, describe_relation, list_relations
+from momok.serving.describe import describe_entity, describe_fact, describe_relation
 from momok.serving.model_holder import ServedModel
 from momok.serving.rendering import render
 from momok.serving.schemas import CompareAnswer, ComparedAnswer, CompareRequest, ModelSays
@@ -38,31 +38,25 @@ async def compare(
     request: Request,
     service: WithService,
     model: WithModel,
-    head: Part = "",
-    relation: Part = "",
-    tail: Part = "",
-    new: bool = False,
+    form: AskedForm,
 ) -> Response:
     """What both models answer to a question; of a relation alone, what both propose to review."""
     beside = _get_beside(service)
-    given = {"head": head.strip(), "relation": relation.strip(), "tail": tail.strip()}
-    values: dict[str, Any] = {"given": given, "new": new, "problem": "", "names": beside.names}
+    values: dict[str, Any] = {"form": form, "names": beside.names}
     values |= {"answers": None, "proposals": None, "ranking": False}
-    values["relations"] = sorted(list_relations(model, {}), key=lambda entry: entry.name.casefold())
-    missing = [name for name, text in given.items() if not text]
-    status = 200
+    missing, status = form.missing, 200
     try:
-        ids = find_parts(model, given)
+        ids = find_parts(model, form.given)
         if len(missing) == 1:
-            values |= await service.holder.compute(_answer, model, beside, ids, new)
+            values |= await service.holder.compute(_answer, model, beside, ids, form.new)
             values["missing"] = missing[0]
         elif missing == ["head", "tail"]:
             assert ids["relation"] is not None
             values |= await _propose(service, model, beside, ids["relation"])
         elif len(missing) < 3:
-            values["problem"], status = "Give two of the three, or a relation alone.", 400
+            form.problem, status = "Give two of the three, or a relation alone.", 400
     except DataError as error:
-        values["problem"], status = str(error), 404
+        form.problem, status = str(error), 404
     return render(request, "beside.html", status, **values)
 
 
